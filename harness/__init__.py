@@ -1,0 +1,1 @@
+"""Cross-framework gradient verification for recurrent networks."""

@@ -1,0 +1,128 @@
+"""Whether the numbers of an array spec fit the tensor that it is to fill."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+
+from harness.casefile import Path, nearest
+from harness.tensors import Shape
+
+Problem = tuple[Path, str, str]
+"""Where below the spec, what is wrong, and a hint."""
+
+
+def problems(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int | None = None) -> Iterator[Problem]:
+    """Find what is wrong with a spec of the right form, for the tensor that it is to fill.
+
+    Args:
+        spec: as the file has it.
+        tensor: the tensor's name, for messages.
+        shape: the tensor's shape.
+        folder: the case file's folder.
+        labels: for a tensor of class labels, how many classes there are.
+    """
+    if isinstance(spec, str):
+        return
+    if "values" in spec:
+        yield from _nested(("values",), spec["values"], tensor, shape, labels, index_below=labels)
+    elif "one_hot" in spec:
+        if labels is not None:
+            yield ("one_hot",), f"{tensor} holds class labels, but one_hot makes vectors", "use {values: [[...]]}"
+        else:
+            yield from _nested(("one_hot",), spec["one_hot"], tensor, shape[:-1], shape[-1], index_below=shape[-1])
+    elif "file" in spec:
+        yield from _in_file(spec, tensor, shape, folder, labels)
+    elif "uniform" in spec:
+        low, high = spec["uniform"]
+        if not low <= high:
+            yield ("uniform",), f"low is {low}, above high, {high}; it should be [low, high]", ""
+        elif labels is not None and not (_whole(low) and _whole(high) and 0 <= low < high <= labels):
+            yield ("uniform",), f"{tensor} holds labels, whole numbers from 0 to {labels - 1}", f"use [0, {labels}]"
+    elif "fill" in spec and labels is not None:
+        yield from _label(("fill",), spec["fill"], labels)
+    elif "normal" in spec and labels is not None:
+        yield ("normal",), f"{tensor} holds labels, whole numbers from 0 to {labels - 1}", f"use uniform: [0, {labels}]"
+
+
+def _whole(number: float) -> bool:
+    return float(number).is_integer()
+
+
+def _label(path: Path, value: Any, below: int) -> Iterator[Problem]:
+    if not _whole(value) or not 0 <= value < below:
+        yield path, f"{value} should be a whole number from 0 to {below - 1}", ""
+
+
+def _nested(
+    path: Path, values: Any, tensor: str, shape: Shape, labels: int | None, *, index_below: int | None
+) -> Iterator[Problem]:
+    """Hold nested lists against a shape; stops at the first list of a wrong length on each branch."""
+    if not shape:
+        if isinstance(values, bool) or not isinstance(values, int | float):
+            yield path, f"{values!r} should be a number", _number_hint(values)
+        elif values != values or abs(values) == float("inf"):
+            yield path, f"{values} should be a finite number", ""
+        elif index_below is not None:
+            yield from _label(path, values, index_below)
+    elif not isinstance(values, list):
+        yield path, f"{values!r} should be a list of {shape[0]}: {tensor} has shape {_written(shape)} here", ""
+    elif len(values) != shape[0]:
+        yield path, f"a list of {len(values)} should be a list of {shape[0]}: {tensor} needs {_written(shape)} here", ""
+    else:
+        for i, value in enumerate(values):
+            yield from _nested((*path, i), value, tensor, shape[1:], labels, index_below=index_below)
+
+
+def _number_hint(value: Any) -> str:
+    return "without the quotes" if isinstance(value, str) and value.replace(".", "", 1).isdigit() else ""
+
+
+def _written(shape: Shape) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _in_file(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int | None) -> Iterator[Problem]:
+    name, key = spec["file"], spec["key"]
+    try:
+        path = folder / name
+        # resolve() follows symbolic links, so a link that leads out is found as well as "..".
+        if not path.resolve().is_relative_to(folder.resolve()):
+            yield ("file",), f"{name} is outside the case file's folder", "put the file beside the case file"
+            return
+        if path.suffix != ".npz":
+            yield ("file",), f"{name} should be an .npz file", "numpy.savez makes one"
+            return
+        with np.load(path, allow_pickle=False) as archive:
+            if key not in archive:
+                hint = nearest(key, archive.files) or f"it has {', '.join(archive.files) or 'none'}"
+                yield ("key",), f"{name} has no array {key!r}", hint
+                return
+            # Looked at before it is unpacked: a few kilobytes can unpack to any size.
+            unpacked = archive.zip.getinfo(f"{key}.npy").file_size
+            if unpacked > 32 * math.prod(shape) + 65536:
+                yield ("key",), f"{key} unpacks to {unpacked:,} bytes, far more than {tensor} {shape} needs", ""
+                return
+            array = archive[key]
+    except FileNotFoundError:
+        there = [file.name for file in folder.glob("*.npz")]
+        yield ("file",), f"{name} does not exist beside the case file", nearest(name, there)
+        return
+    except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        yield ("file",), f"{name} cannot be read as an .npz file of plain arrays: {error}", ""
+        return
+    if array.shape != shape:
+        yield ("key",), f"{key} has shape {array.shape}, but {tensor} has {shape}", ""
+    elif array.dtype.kind not in ("iu" if labels is not None else "fiu"):
+        kind = "whole numbers" if labels is not None else "numbers"
+        yield ("key",), f"{key} has dtype {array.dtype}, but {tensor} holds {kind}", ""
+    elif labels is not None and not ((array >= 0) & (array < labels)).all():
+        yield ("key",), f"{key} has labels outside 0 to {labels - 1}", ""
+    elif not np.isfinite(array).all():
+        yield ("key",), f"{key} has values that are not finite", ""

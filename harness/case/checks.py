@@ -1,0 +1,153 @@
+"""What the types of the fields cannot say: that shapes, steps, labels and names fit each other, and the machine.
+
+Each check is a generator of (path, problem, hint) over a case whose fields are already known to be of the right form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path as FilePath
+from typing import Any
+
+import psutil
+
+from harness.case import arrays
+from harness.case.arrays import Problem
+from harness.case.fields import Fields, spec_kind
+from harness.casefile import nearest
+from harness.tensors import Shape
+
+
+def problems(case: Fields, folder: FilePath) -> Iterator[Problem]:
+    """Find everything that is wrong with a case whose fields are of the right form.
+
+    Args:
+        case: the case.
+        folder: the folder of its file, for the arrays that it reads.
+    """
+    too_large = list(_memory(case))
+    yield from too_large
+    for check in _CHECKS:
+        yield from check(case)
+    if not too_large:  # the array checks walk the arrays
+        yield from _arrays(case, folder)
+
+
+def _readout(case: Fields) -> Iterator[Problem]:
+    if case.readout == "linear" and case.sizes.output is None:
+        yield ("sizes", "output"), "a linear readout needs its width", "add output to sizes"
+    if case.readout == "none" and case.sizes.output is not None:
+        yield ("sizes", "output"), "there is no readout to have a width", "add readout: linear, or remove it"
+
+
+def _loss(case: Fields) -> Iterator[Problem]:
+    T = case.sizes.time
+    if case.loss.steps != "all":
+        seen: set[int] = set()
+        for i, step in enumerate(case.loss.steps):
+            if not -T <= step < T:
+                yield ("loss", "steps", i), f"step {step} should be from {-T} to {T - 1}: sizes.time is {T}", ""
+            elif step % T in seen:
+                yield ("loss", "steps", i), f"step {step} is already covered", ""
+            seen.add(step % T)
+    if case.loss.kind == "dot":
+        if case.upstream is None:
+            yield ("upstream",), "the loss dot needs an upstream gradient", "add upstream: {normal: 1.0, seed: 1}"
+        if case.targets is not None:
+            yield ("targets",), "the loss dot has no targets", "it is upstream that dot multiplies the outputs with"
+    elif case.upstream is not None:
+        yield ("upstream",), f"the loss {case.loss.kind} makes its own upstream gradient", "use loss: {kind: dot}"
+
+
+def _expectation(case: Fields) -> Iterator[Problem]:
+    if case.expect == "mismatch" and not case.because:
+        yield ("expect",), "a case that expects a mismatch must say why", "add because: ..."
+    if case.expect == "match" and case.because is not None:
+        yield ("because",), "only a case that expects a mismatch has a reason for it", "add expect: mismatch"
+
+
+def _tolerance(case: Fields) -> Iterator[Problem]:
+    tolerance = case.tolerance
+    if tolerance is None:
+        return
+    if not tolerance:
+        yield ("tolerance",), "an empty tolerance says nothing", "give rtol, atol or both"
+    if isinstance(tolerance, dict) and not ({"rtol", "atol"} & tolerance.keys()):
+        names = ["loss", "outputs", *case.structure.gradients, "default"]
+        for name, bound in tolerance.items():
+            if name not in names:
+                yield ("tolerance", name), "no tensor has this name here", nearest(name, names)
+            if not bound:
+                yield ("tolerance", name), "an empty tolerance says nothing", "give rtol, atol or both"
+
+
+def _names(case: Fields) -> Iterator[Problem]:
+    structure = case.structure
+    for key, shapes, complete in (
+        ("weights", structure.weights, True),
+        ("initial_state", structure.initial_state, False),
+    ):
+        specs = getattr(case, key)
+        if spec_kind(specs) or "from" in specs:
+            continue
+        for name in specs:
+            if name not in shapes and name != "default":
+                yield (key, name), "no tensor has this name here", nearest(name, [*shapes, "default"])
+        missing = [name for name in shapes if name not in specs]
+        if complete and missing and "default" not in specs:
+            yield (key,), f"nothing is given for {missing[0]}", "add it, or a default"
+
+
+def _arrays(case: Fields, folder: FilePath) -> Iterator[Problem]:
+    for path, spec, tensor, shape, labels in _specs(case):
+        for below, problem, hint in arrays.problems(spec, tensor, shape, folder, labels):
+            yield (*path, *below), problem, hint
+
+
+def _specs(case: Fields) -> Iterator[tuple[tuple[str, ...], Any, str, Shape, int | None]]:
+    """Every array spec of a case with the tensor it fills: path, spec, name, shape, number of classes of labels."""
+    structure = case.structure
+    yield ("inputs",), case.inputs, "inputs", structure.inputs, None
+    groups = (("weights", case.weights, structure.weights), ("initial_state", case.initial_state, structure.initial_state))
+    for key, specs, shapes in groups:
+        if isinstance(specs, dict) and "from" in specs:
+            continue
+        for name, shape in shapes.items():
+            if spec_kind(specs):
+                yield (key,), specs, name, shape, None
+            elif isinstance(specs, dict) and (name in specs or "default" in specs):
+                at = name if name in specs else "default"
+                yield (key, at), specs[at], name, shape, None  # type: ignore[literal-required]
+    for key, spec in (("targets", case.targets), ("upstream", case.upstream)):
+        if spec is None:
+            continue
+        if case.loss.kind == "softmax_cross_entropy":
+            yield (key,), spec, key, structure.outputs[:2], structure.outputs[2]
+        else:
+            yield (key,), spec, key, structure.outputs, None
+
+
+def memory_needed(case: Fields) -> int:
+    """Estimate how many bytes a case needs at its peak: the parent's copies and those of one implementation."""
+    s = case.sizes
+    G = 1
+    inputs_to_layers = [s.input] + [s.hidden] * (min(case.layers, 2) - 1)
+    per_layer = [(width + s.hidden + 1) * G * s.hidden for width in inputs_to_layers]
+    parameters = per_layer[0] + per_layer[-1] * (case.layers - 1) + (s.hidden + 1) * (s.output or 0)
+    rows = s.batch * s.time * (s.input + case.layers * s.hidden * G + (s.output or 0))
+    return (4 if case.dtype == "float32" else 8) * (6 * parameters + 8 * rows)
+
+
+def _memory(case: Fields) -> Iterator[Problem]:
+    needed, there = memory_needed(case), psutil.virtual_memory().total
+    if needed > there:
+        yield ("sizes",), f"needs about {_gigabytes(needed)} of memory, but this machine has {_gigabytes(there)}", ""
+    elif case.layers > 10_000:  # each layer is Python objects in every framework, however small its arrays
+        yield ("layers",), f"{case.layers} layers; at most 10,000 can be built", ""
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 2**30:,.1f} GiB" if size < 2**60 else "an absurd amount"
+
+
+_CHECKS: tuple[Callable[[Fields], Iterator[Problem]], ...] = (_readout, _loss, _expectation, _tolerance, _names)

@@ -1,0 +1,289 @@
+"""What a case says: the keys of a case file with their types, meanings and defaults.
+
+This is the one definition of the format. The validator reads the types, ``harness schema`` the types and the texts
+under the fields, and code that has a case in hand reads its attributes. Nothing is imported for it but the standard
+library and the markers of annotated-types, so that a worker can hold a case without loading a validator.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge, Len
+from typing_extensions import NotRequired, Required, TypedDict
+
+from harness.case.alternatives import ChosenBy
+from harness.tensors import Structure
+
+STRICT: dict[str, Any] = {
+    "extra": "forbid",
+    "strict": True,
+    "allow_inf_nan": False,
+    "use_attribute_docstrings": True,
+}
+"""How pydantic is to read these classes. A plain dictionary, so that pydantic need not be imported to write it."""
+
+Size = Annotated[int, Ge(1)]
+Seed = Annotated[int, Ge(0)]
+NonNegative = Annotated[float, Ge(0)]
+
+
+class Fill(TypedDict):
+    """Every element the same."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    fill: float
+    """The value of every element."""
+
+
+class Uniform(TypedDict):
+    """Drawn uniformly from [low, high); whole numbers from low to high − 1 where the tensor holds labels."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    uniform: tuple[float, float]
+    """[low, high]"""
+    seed: NotRequired[Seed]
+    """0 unless given. Each tensor draws from a stream of its own, so one seed serves all."""
+
+
+class Normal(TypedDict):
+    """Drawn from the normal distribution around zero."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    normal: NonNegative
+    """The standard deviation."""
+    seed: NotRequired[Seed]
+    """0 unless given. Each tensor draws from a stream of its own, so one seed serves all."""
+
+
+class Values(TypedDict):
+    """Written out."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    values: list[Any]
+    """Nested lists of numbers, of the tensor's shape."""
+
+
+class File(TypedDict):
+    """Read from an .npz file that lies beside the case file or below it. Pickled objects are refused."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    file: str
+    """The path, from the case file's folder."""
+    key: str
+    """The array's name in the file."""
+
+
+class OneHot(TypedDict):
+    """One 1 in each row, zeros elsewhere."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    one_hot: list[Any]
+    """Nested lists of positions, of the tensor's shape without its last dimension."""
+
+
+NativeWeights = TypedDict(
+    "NativeWeights",
+    {"from": Required[Literal["torch", "keras", "tf1"]], "seed": NotRequired[Seed]},
+)
+"""A framework's own initialisation, copied out of it."""
+NativeWeights.__pydantic_config__ = STRICT  # type: ignore[attr-defined]
+
+
+class Bound(TypedDict, total=False):
+    """|actual − expected| may be at most atol + rtol·|expected|; the one that is left out is 0."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    rtol: NonNegative
+    """Relative to each expected element."""
+    atol: NonNegative
+    """Absolute."""
+
+
+SPEC_WORDS = ("zeros", "ones")
+_SPECS = {"fill": Fill, "uniform": Uniform, "normal": Normal, "values": Values, "file": File, "one_hot": OneHot}
+SPEC_KEYS = tuple(_SPECS)
+EXPECTED_SPEC = (
+    "an array spec: zeros, ones, {fill: 0.5}, {uniform: [-0.1, 0.1], seed: 1}, {normal: 1.0, seed: 1}, "
+    "{values: [[...]]}, {file: x.npz, key: W} or {one_hot: [[...]]}"
+)
+
+
+def spec_kind(data: Any) -> str | None:
+    """Return which kind of array spec ``data`` is meant as: ``word`` or a key of it; None if it is no array spec."""
+    if isinstance(data, str):
+        return "word" if data in SPEC_WORDS else None
+    return next((key for key in SPEC_KEYS if key in data), None) if isinstance(data, dict) else None
+
+
+def _specs_kind(data: Any) -> str | None:
+    return "by name" if spec_kind(data) is None and _holds_specs(data) else spec_kind(data)
+
+
+def _weights_kind(data: Any) -> str | None:
+    return "native" if isinstance(data, dict) and "from" in data else _specs_kind(data)
+
+
+def _holds_specs(data: Any) -> bool:
+    """Tell whether ``data`` is a mapping of tensors to specs; one whose keys are all misspelt is recognised, too."""
+    return isinstance(data, dict) and any(isinstance(value, str | dict) for value in data.values())
+
+
+def _tolerance_kind(data: Any) -> str | None:
+    if not isinstance(data, dict):
+        return None
+    return "by name" if any(isinstance(value, dict) for value in data.values()) else "bound"
+
+
+def _steps_kind(data: Any) -> str | None:
+    return "all" if data == "all" else "list" if isinstance(data, list) else None
+
+
+_SPEC_MEMBERS: dict[str, Any] = {"word": Literal["zeros", "ones"], **_SPECS}
+if TYPE_CHECKING:
+    ArraySpec = Literal["zeros", "ones"] | Fill | Uniform | Normal | Values | File | OneHot
+    ArraySpecs = ArraySpec | dict[str, ArraySpec]
+    Weights = NativeWeights | ArraySpecs
+    Tolerance = Bound | dict[str, Bound]
+    Steps = Literal["all"] | tuple[int, ...]
+else:
+    ArraySpec = Annotated[Any, ChosenBy(spec_kind, _SPEC_MEMBERS, EXPECTED_SPEC)]
+    _NAMED = {"by name": dict[str, ArraySpec]}
+    ArraySpecs = Annotated[
+        Any, ChosenBy(_specs_kind, _SPEC_MEMBERS | _NAMED, f"{EXPECTED_SPEC}; or one for each tensor by name")
+    ]
+    Weights = Annotated[
+        Any,
+        ChosenBy(
+            _weights_kind,
+            _SPEC_MEMBERS | _NAMED | {"native": NativeWeights},
+            f"{EXPECTED_SPEC}; or one for each tensor by name; or {{from: torch, seed: 0}}",
+        ),
+    ]
+    Tolerance = Annotated[
+        Any, ChosenBy(_tolerance_kind, {"bound": Bound, "by name": dict[str, Bound]}, "{rtol: 1e-7, atol: 1e-9}")
+    ]
+    Steps = Annotated[
+        Any, ChosenBy(_steps_kind, {"all": Literal["all"], "list": Annotated[tuple[int, ...], Len(1)]}, "all or a list")
+    ]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of a case."""
+
+    __pydantic_config__ = STRICT
+    batch: Size
+    """B, sequences in the batch."""
+    time: Size
+    """T, steps in a sequence."""
+    input: Size
+    """I, width of the inputs."""
+    hidden: Size
+    """H, width of the hidden state, the same in every layer."""
+    output: Size | None = None
+    """O, width of the outputs of a linear readout."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is differentiated."""
+
+    __pydantic_config__ = STRICT
+    kind: Literal["squared_error", "softmax_cross_entropy", "dot"] = "squared_error"
+    """squared_error: Σ (output − target)². softmax_cross_entropy: −Σ log softmax(output)[label].
+    dot: Σ upstream · output, a pure vector–Jacobian product."""
+    steps: Steps = "all"
+    """The steps that have a loss; negative ones count from the end."""
+    reduction: Literal["sum", "mean"] = "sum"
+    """mean divides by the number of terms of the sum, over everything that the loss covers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fields:
+    """A case file: one recurrent problem whose gradients are to be checked."""
+
+    __pydantic_config__ = STRICT
+    about: str = ""
+    """The one reason why this case is here."""
+    cell: Literal["rnn"] = "rnn"
+    """The recurrent cell."""
+    activation: Literal["tanh", "relu", "sigmoid", "identity"] = "tanh"
+    """The nonlinearity of an rnn cell."""
+    layers: Annotated[int, Ge(1)] = 1
+    """How many recurrent layers are stacked."""
+    sizes: Sizes
+    """The sizes of the arrays. Let them all differ: equal sizes hide transposes."""
+    dtype: Literal["float32", "float64"] = "float64"
+    """What everything is computed in."""
+    weights: Weights = field(default_factory=lambda: Uniform(uniform=(-0.5, 0.5), seed=0))
+    """One array spec for every weight and bias; or one for each by name, with `default` for the rest; or a framework's
+    own initialisation, {from: torch, seed: 0}."""
+    inputs: ArraySpec = "zeros"
+    """(B, T, I)"""
+    initial_state: ArraySpecs = "zeros"
+    """(B, H) for each layer; one array spec for all, or by name (layer0.h0) with `default` for the rest."""
+    readout: Literal["none", "linear"] = "none"
+    """linear: outputs are h W_hy + b_y, of width sizes.output, at every step."""
+    loss: Loss = Loss()
+    """What is differentiated."""
+    targets: ArraySpec | None = None
+    """zeros unless given. squared_error: of the shape of the outputs. softmax_cross_entropy: labels, (B, T)."""
+    upstream: ArraySpec | None = None
+    """dot: the gradient of the outputs, and of their shape."""
+    implementations: Annotated[tuple[str, ...], Len(1)] | None = None
+    """The implementations to compare; all that support the case unless given."""
+    tolerance: Tolerance | None = None
+    """Replaces the default tolerances: one bound for every tensor, or by name with `default` for the rest."""
+    nonfinite: Literal["refused", "allowed"] = "refused"
+    """refused: NaN or infinity in any result is no match. allowed: the same one at the same place matches."""
+    expect: Literal["match", "mismatch"] = "match"
+    """mismatch: the case documents a known disagreement, and fails when the disagreement goes away."""
+    because: str | None = None
+    """With `expect: mismatch`: why they disagree."""
+
+    @property
+    def structure(self) -> Structure:
+        """Which tensors there are, and their shapes."""
+        s = self.sizes
+        return Structure(self.cell, self.layers, s.batch, s.time, s.input, s.hidden, s.output)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The steps that the loss covers, each in [0, T), ascending."""
+        T = self.sizes.time
+        return tuple(range(T)) if self.loss.steps == "all" else tuple(sorted(step % T for step in self.loss.steps))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case(Fields):
+    """One case, read and found valid.
+
+    Attributes:
+        name: the path under the cases folder without ``.yaml``; in a sweep, with the combination in brackets.
+        file: the file that it came from.
+    """
+
+    name: str
+    file: str
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the case as JSON can hold it."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_plain(plain: dict[str, Any]) -> Case:
+        """Return the case that ``to_plain`` was called on, after a way through JSON."""
+        loss = plain["loss"]
+        steps = loss["steps"] if loss["steps"] == "all" else tuple(loss["steps"])
+        named = plain["implementations"]
+        return Case(
+            **{
+                **plain,
+                "sizes": Sizes(**plain["sizes"]),
+                "loss": Loss(**{**loss, "steps": steps}),
+                "implementations": None if named is None else tuple(named),
+            }
+        )

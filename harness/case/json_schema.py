@@ -1,0 +1,27 @@
+"""The JSON Schema of a case file, for editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.case.validation import adapter
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema: the fields of a case, and ``sweep``."""
+    schema = adapter().json_schema(mode="validation")
+    schema["title"] = "Case"
+    schema["properties"]["sweep"] = {
+        "description": "Fields by name (sizes.time), each with a list of values. Each combination is a case of its own.",
+        "type": "object",
+        "additionalProperties": {"type": "array", "minItems": 1},
+    }
+    # With a sweep, a field that must be given may be given there: `sweep: {sizes.time: [1, 2]}` without sizes.time.
+    unswept = {"required": schema.pop("required"), "properties": {"sizes": _required(schema["$defs"]["Sizes"])}}
+    schema |= {"if": {"required": ["sweep"]}, "then": {}, "else": unswept}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _required(definition: dict[str, Any]) -> dict[str, Any]:
+    """Move a definition's list of required keys out of it."""
+    return {"required": definition.pop("required")}

@@ -1,0 +1,93 @@
+"""A sweep: one file that stands for the product of several values of several fields.
+
+``sweep: {dtype: [float32, float64], sizes.time: [1, 2]}`` makes four cases, named ``name[dtype=float32,sizes.time=1]``
+and so on. Each is the file's data with the values put in their places, and is then validated like any other.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from harness.casefile import Document, Mistake, MistakesFound, Path
+
+MAX_CASES = 100_000
+
+
+class Combination(NamedTuple):
+    """One case of a sweep: what is appended to the file's name, its data, and where the swept fields were written."""
+
+    suffix: str
+    data: dict[str, Any]
+    origins: dict[Path, Path]
+
+    def locate(self, document: Document, path: Path, problem: str, hint: str = "", *, at_key: bool = False) -> Mistake:
+        """Make a mistake at a path of ``data``, located in the sweep where the sweep wrote the value."""
+        for field, origin in self.origins.items():
+            if path[: len(field)] == field:
+                return document.mistake((*origin, *path[len(field) :]), problem, hint, at_key=at_key and path != field)
+        return document.mistake(path, problem, hint, at_key=at_key)
+
+
+def combinations(document: Document) -> Iterator[Combination]:
+    """Yield every combination of a document's sweep; for a document without one, the document itself.
+
+    Raises:
+        MistakesFound: if the sweep is not a mapping of fields to lists, or makes too many cases.
+    """
+    data = {key: value for key, value in document.data.items() if key != "sweep"}
+    if "sweep" not in document.data:
+        yield Combination("", data, {})
+        return
+    sweep = document.data["sweep"]
+    if mistakes := list(_mistakes(document, sweep)):
+        raise MistakesFound(mistakes)
+    for positions in itertools.product(*(range(len(values)) for values in sweep.values())):
+        combined, labels, origins = data, [], {}
+        for (field, values), position in zip(sweep.items(), positions, strict=True):
+            path = tuple(field.split("."))
+            combined = _with(combined, path, values[position])
+            origin = ("sweep", field, position)
+            origins[path] = origin
+            labels.append(f"{field}={_label(values[position], document.text(origin))}")
+        yield Combination(f"[{','.join(labels)}]", combined, origins)
+
+
+def _mistakes(document: Document, sweep: Any) -> Iterator[Mistake]:
+    if not isinstance(sweep, Mapping) or not sweep:
+        yield document.mistake(("sweep",), "should be a mapping of fields to lists", "such as {sizes.time: [1, 2]}")
+        return
+    for field, values in sweep.items():
+        path = ("sweep", field)
+        if not isinstance(values, list) or not values:
+            yield document.mistake(path, f"{values!r} should be a list of values for {field}, not empty")
+            continue
+        parts = field.split(".")
+        if not all(parts) or any(not isinstance(document.data.get(part, {}), dict) for part in parts[:1] if parts[1:]):
+            yield document.mistake(path, "no field can be reached by this name", "such as sizes.time", at_key=True)
+        seen: set[str] = set()
+        for position, value in enumerate(values):
+            label = _label(value, document.text((*path, position)))
+            if label in seen:
+                yield document.mistake((*path, position), f"{label} is already in this list")
+            seen.add(label)
+    lengths = [len(values) for values in sweep.values() if isinstance(values, list)]
+    if math.prod(lengths) > MAX_CASES:
+        yield document.mistake(("sweep",), f"makes {math.prod(lengths):,} cases; a sweep may make {MAX_CASES:,}")
+
+
+def _with(data: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:
+    """Return ``data`` with ``value`` at ``path``; only what lies on the path is copied."""
+    first, *rest = path
+    inner = data.get(str(first), {})
+    return {**data, str(first): _with(inner if isinstance(inner, dict) else {}, tuple(rest), value) if rest else value}
+
+
+def _label(value: Any, text: str | None) -> str:
+    """Write a value as it stands in a case's name: as in the file, a list or mapping in one piece without quotes."""
+    if text is not None:
+        return text
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace('"', "")

@@ -1,0 +1,150 @@
+"""Data to fields: every mistake found at once, each at its place, in words that name what should stand there.
+
+pydantic decides what is valid; this file says in the user's terms what pydantic found.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.case import checks
+from harness.case.alternatives import TAG
+from harness.case.fields import SPEC_KEYS, SPEC_WORDS, Case, Fields, Loss, Sizes
+from harness.casefile import Mistake, Path, listed, nearest
+
+Located = Callable[..., Mistake]
+"""Makes a mistake out of (path, problem, hint, at_key=…)."""
+
+
+@cache
+def adapter() -> TypeAdapter[Fields]:
+    """The validator of one case, without its sweep."""
+    return TypeAdapter(Fields)
+
+
+def validated(
+    data: Mapping[str, Any], name: str, file: FilePath, shown_file: str, located: Located
+) -> tuple[Case | None, list[Mistake]]:
+    """Make a case of a file's data.
+
+    Args:
+        data: the data, without a sweep.
+        name: the case's name.
+        file: the file, whose folder array files are looked for in.
+        shown_file: the file as the user named it.
+        located: makes a mistake at a path of ``data``.
+
+    Returns:
+        The case and no mistakes, or None and every mistake.
+    """
+    try:
+        # JSON mode: strict about types, yet a mapping may stand for a dataclass and a list for a tuple.
+        fields = adapter().validate_json(json.dumps(data))
+    except ValidationError as error:
+        errors = [each for each in error.errors(include_url=False) if not _follows_from_another(each)]
+        errors.sort(key=lambda each: each["type"] == "missing")  # a misspelt key before the key that it stands for
+        return None, list(dict.fromkeys(_mistake(each, data, located) for each in errors))
+    found = [located(path, problem, hint) for path, problem, hint in checks.problems(fields, file.parent)]
+    if found:
+        return None, found
+    return Case(name=name, file=shown_file, **vars(fields)), []
+
+
+def _follows_from_another(error: Any) -> bool:
+    """A list of wrong items is reported by pydantic as wrong items and as a list without items."""
+    return error["type"] == "too_short" and bool(error["input"])
+
+
+_WORDING = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a text",
+    "dict_type": "a mapping",
+    "dataclass_type": "a mapping",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "too_short": "a list that is not empty",
+}
+
+
+def _mistake(error: Any, data: Any, located: Located) -> Mistake:
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    path: Path = tuple(part for part in error["loc"] if not _is_tag(part))
+    should_be = hint = ""
+    if kind == "missing" and isinstance(path[-1], int):  # a tuple that ends too soon: only uniform has one
+        return located(path[:-1], f"{_shown(given)} should be [low, high]")
+    if kind == "missing":
+        return located(path, "this key is missing", _EXAMPLES.get(path, ""))
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = list(_keys_beside(error["loc"]))
+        hint = nearest(path[-1], known) or f"known here: {', '.join(known)}"
+        return located(path, "unknown key", hint, at_key=True)
+    if kind == "none_of_the_alternatives":
+        should_be = error["msg"]
+        names = given if isinstance(given, Mapping) else [given]
+        hint = next(filter(None, (nearest(name, (*SPEC_WORDS, *SPEC_KEYS)) for name in names)), "")
+    elif kind == "literal_error":
+        options = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        should_be, hint = listed(options), nearest(given, options)
+    elif kind == "greater_than_equal":
+        should_be = f"{context['ge']:g} or more"
+    elif kind == "too_long":
+        should_be = "[low, high]"
+    elif kind in _WORDING:
+        should_be = _WORDING[kind]
+        hint = "without the quotes" if should_be.endswith("number") and _is_number(given) else ""
+    else:
+        return located(path, error["msg"])
+    return located(path, f"{_shown(given)} should be {should_be}", hint)
+
+
+_EXAMPLES: dict[Path, str] = {("sizes",): "such as sizes: {batch: 2, time: 4, input: 3, hidden: 5}"}
+
+
+def _is_tag(part: str | int) -> bool:
+    return isinstance(part, str) and part.startswith(TAG[0]) and part.endswith(TAG[-1])
+
+
+def _keys_beside(location: tuple[str | int, ...]) -> Iterator[str]:
+    """The keys that are valid where an unknown one was found."""
+    where = location[-2] if len(location) > 1 else None
+    if where is None:
+        yield from (*_names(Fields), "sweep")
+    elif where == "sizes":
+        yield from _names(Sizes)
+    elif where == "loss":
+        yield from _names(Loss)
+    elif where == TAG.format("native"):
+        yield from ("from", "seed")
+    elif location[0] == "tolerance":
+        yield from ("rtol", "atol")
+    else:
+        own = str(where).strip(TAG.format(""))
+        yield own
+        yield from {"uniform": ["seed"], "normal": ["seed"], "file": ["key"]}.get(own, [])
+
+
+def _names(fields_of: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(fields_of))
+
+
+def _is_number(given: Any) -> bool:
+    try:
+        float(given)
+    except (ValueError, TypeError):
+        return False
+    return isinstance(given, str)
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,199 @@
+"""YAML text to plain data, with the place of every value. Knows nothing of what a case means.
+
+What a number is follows the YAML 1.2 core schema, in which ``1e-7`` is a number and ``no`` is a string; PyYAML's own
+resolver has it the other way round on both counts. Anchors, aliases, tags, merge keys, duplicate keys and several
+documents in one file are refused: none has a use in a case file, and each is a way to write something other than what
+it looks like (or, with aliases, a few lines that expand to gigabytes).
+
+libyaml's events are read one by one and the tree is built on an explicit stack, so nesting cannot overflow anything.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from harness.casefile.mistakes import Mistake, MistakesFound, Path
+
+MAX_DEPTH = 32
+MAX_BYTES = 64 * 2**20
+
+_NULL = {"", "~", "null", "Null", "NULL"}
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INTEGER = re.compile(r"[-+]?[0-9]{1,400}\Z")
+_PREFIXED = re.compile(r"0o[0-7]{1,400}\Z|0x[0-9a-fA-F]{1,400}\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_NONFINITE = re.compile(r"([-+]?)\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a value begins, with the places of what it holds."""
+
+    line: int
+    column: int
+    text: str | None = None
+    children: dict[str | int, _Place] | None = None
+    keys: dict[str, tuple[int, int]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed file.
+
+    Attributes:
+        file: its name, for messages.
+        data: mappings, lists, strings, numbers, booleans and None, as written.
+    """
+
+    file: str
+    data: Any
+    _root: _Place
+
+    def _place(self, path: Path) -> _Place:
+        """The place of the value at ``path``, or of the nearest value around it that exists."""
+        place = self._root
+        for part in path:
+            inner = (place.children or {}).get(part)
+            if inner is None:
+                break
+            place = inner
+        return place
+
+    def text(self, path: Path) -> str | None:
+        """Return a scalar as it stands in the file (``1e-7``), or None if the value is no scalar."""
+        return self._place(path).text
+
+    def mistake(self, path: Path, problem: str, hint: str = "", *, at_key: bool = False) -> Mistake:
+        """Make a mistake located at the value at ``path``, or at its key, or at what is around it if it is missing."""
+        place = self._place(path)
+        line, column = place.line, place.column
+        if at_key:
+            line, column = (self._place(path[:-1]).keys or {}).get(str(path[-1]), (line, column))
+        return Mistake(self.file, line, column, path, problem, hint)
+
+
+def parse(text: str | bytes, file: str) -> Document:
+    """Parse YAML text.
+
+    Args:
+        text: what the file holds.
+        file: its name, for messages.
+
+    Raises:
+        MistakesFound: with the one mistake at which reading stopped.
+    """
+    return _Parser(file).parse(text)
+
+
+class _Parser:
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def fail(self, mark: Any, problem: str, hint: str = "", path: Path = ()) -> MistakesFound:
+        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        return MistakesFound([Mistake(self.file, line, column, path, problem, hint)])
+
+    def parse(self, text: str | bytes) -> Document:
+        if len(text) > MAX_BYTES:
+            raise self.fail(None, f"the file has {len(text):,} bytes; a case file may have {MAX_BYTES:,}")
+        try:
+            return self.build(text)
+        except yaml.MarkedYAMLError as error:
+            problem = " ".join(filter(None, [error.context, error.problem]))
+            raise self.fail(error.problem_mark, f"not valid YAML: {problem}") from None
+        except yaml.reader.ReaderError as error:
+            raise self.fail(None, f"not valid YAML: {error.reason} at position {error.position}") from None
+        except UnicodeError as error:
+            raise self.fail(None, f"not UTF-8 text: {error}") from None
+
+    def build(self, text: str | bytes) -> Document:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        holder: list[Any] = []  # receives the root value
+        root_place = _Place(1, 1, children={})
+        # Each level: container, its place, the key awaiting a value (mappings) or None.
+        stack: list[tuple[Any, _Place, list[Any]]] = [(holder, root_place, [])]
+        documents = 0
+        for event in yaml.parse(text, Loader=loader):
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise self.fail(event.start_mark, "a second document begins here; a case file holds one case")
+            elif isinstance(event, yaml.AliasEvent):
+                raise self.fail(event.start_mark, f"aliases (*{event.anchor}) are not allowed in case files")
+            elif isinstance(event, yaml.NodeEvent):
+                self.refuse_decorations(event)
+                self.node(event, stack)
+            elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+                stack.pop()
+        if not holder:
+            raise self.fail(None, "the file is empty; a case file is a mapping of keys such as 'sizes' and 'weights'")
+        return Document(self.file, holder[0], (root_place.children or {})[0])
+
+    def refuse_decorations(self, event: Any) -> None:
+        if event.anchor is not None:
+            raise self.fail(event.start_mark, f"anchors (&{event.anchor}) are not allowed in case files")
+        if getattr(event, "tag", None) is not None:
+            raise self.fail(event.start_mark, f"tags ({event.tag}) are not allowed in case files")
+
+    def node(self, event: Any, stack: list[tuple[Any, _Place, list[Any]]]) -> None:
+        container, around, pending = stack[-1]
+        place = _Place(event.start_mark.line + 1, event.start_mark.column + 1)
+        if isinstance(container, dict) and not pending:
+            self.key(event, container, around, pending)
+            return
+        value: Any
+        if isinstance(event, yaml.ScalarEvent):
+            place.text = event.value
+            value = self.scalar(event)
+        else:
+            if len(stack) > MAX_DEPTH:
+                raise self.fail(event.start_mark, f"nested more than {MAX_DEPTH} deep")
+            value = {} if isinstance(event, yaml.MappingStartEvent) else []
+            place.children = {}
+            if isinstance(value, dict):
+                place.keys = {}
+        if isinstance(container, dict):
+            key = pending.pop()
+            container[key] = value
+        else:
+            key = len(container)
+            container.append(value)
+        assert around.children is not None
+        around.children[key] = place
+        if not isinstance(event, yaml.ScalarEvent):
+            stack.append((value, place, []))
+
+    def key(self, event: Any, container: dict[str, Any], around: _Place, pending: list[Any]) -> None:
+        if not isinstance(event, yaml.ScalarEvent):
+            raise self.fail(event.start_mark, "a key must be a plain word, not a list or a mapping")
+        key = event.value
+        if key == "<<":
+            raise self.fail(event.start_mark, "merge keys (<<) are not allowed in case files")
+        if key in container:
+            first = (around.children or {})[key].line
+            raise self.fail(event.start_mark, f"the key {key!r} is already there, in line {first}")
+        assert around.keys is not None
+        around.keys[key] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        pending.append(key)
+
+    def scalar(self, event: yaml.ScalarEvent) -> Any:
+        text: str = event.value
+        if not event.implicit[0]:  # quoted, or a block: always a string
+            return text
+        if text in _NULL:
+            return None
+        if text in _BOOLEANS:
+            return _BOOLEANS[text]
+        if _INTEGER.match(text):
+            return int(text)
+        if _PREFIXED.match(text):
+            return int(text, 0)
+        if _FLOAT.match(text):
+            return float(text)
+        if found := _NONFINITE.match(text):
+            return float("nan") if found[3] else float(f"{found[1]}inf")
+        return text

@@ -1,0 +1,68 @@
+"""A mistake in something that the user wrote: where it is, what it is, what should stand there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Path = tuple[str | int, ...]
+"""The way from a document's root to one of its values: keys of mappings, positions in lists."""
+
+
+def dotted(path: Path) -> str:
+    """Write a path as the user thinks of it: ``loss.steps[1]``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake in one file.
+
+    Attributes:
+        file: as the user named it.
+        line, column: counted from 1; None where the mistake is the file itself.
+        path: the field, () for the whole document.
+        problem: what is wrong and what should be there.
+        hint: the nearest valid name, or the next thing to do; may be empty.
+    """
+
+    file: str
+    line: int | None
+    column: int | None
+    path: Path
+    problem: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}:{self.column}"
+        field = f"{dotted(self.path)}: " if self.path else ""
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{place}: {field}{self.problem}{hint}"
+
+
+class MistakesFound(ValueError):
+    """What the user wrote cannot be used; carries every mistake that was found.
+
+    Attributes:
+        mistakes: all of them, in the order of the file.
+    """
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(map(str, self.mistakes)))
+
+
+def nearest(name: object, valid: Iterable[str]) -> str:
+    """Return ``did you mean 'hidden'?`` for the valid name nearest to ``name``, or nothing if none is near."""
+    matches = difflib.get_close_matches(str(name), list(valid), n=1, cutoff=0.5)
+    return f"did you mean {matches[0]!r}?" if matches else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Write names as ``a, b or c``."""
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last

@@ -1,0 +1,202 @@
+"""One implementation's tensors against the baseline's: names, shapes and dtypes first, then every element."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from harness import tolerance as tolerances
+from harness.casefile import nearest
+from harness.comparison.metrics import Collect, Metrics, measure
+from harness.comparison.verdict import SEVERITY, Verdict, of_metrics
+from harness.result import Result
+from harness.tensors import Shape
+from harness.tolerance import Bound
+
+
+@dataclass(frozen=True, eq=False)
+class TensorComparison:
+    """One tensor of one implementation, compared.
+
+    Attributes:
+        tensor: its name.
+        shape, dtype: the expected ones; of an unexpected tensor, its own.
+        bound: the tolerance in force; None where there were no numbers to hold it against.
+        metrics: the errors; None where names, shapes or dtypes keep the numbers from being compared.
+        verdict: match, mismatch or error.
+        reason: why, if it is no match.
+    """
+
+    tensor: str
+    shape: Shape
+    dtype: str
+    bound: Bound | None
+    metrics: Metrics | None
+    verdict: Verdict
+    reason: str
+
+    @property
+    def elements(self) -> int:
+        """How many elements the tensor should have."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def failed(self) -> int:
+        """How many of them are not known to be right."""
+        return self.metrics.failed if self.metrics is not None else self.elements
+
+    @property
+    def worst_index(self) -> tuple[int, ...] | None:
+        """The index of the element with the largest error ratio."""
+        if self.metrics is None:
+            return None
+        return tuple(int(i) for i in np.unravel_index(self.metrics.worst, self.shape)) if self.shape else ()
+
+    def __str__(self) -> str:
+        if self.metrics is None or self.bound is None or self.verdict == "match":
+            return f"{self.tensor}: {self.reason or 'match'}"
+        m = self.metrics
+        index = ", ".join(map(str, self.worst_index or ()))
+        return (
+            f"{self.tensor}: {self.reason}; worst at [{index}]: actual {m.actual!r}, expected {m.expected!r}, "
+            f"off by {abs(m.actual - m.expected):.3g}, allowed {m.allowed:.3g} ({self.bound.origin}), "
+            f"{m.error_ratio:.3g} times the bound"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Everything that one implementation returned, compared with the baseline.
+
+    Attributes:
+        tensors: one comparison for each tensor, forward ones first.
+        not_provided: tensors that were not returned and need not be.
+    """
+
+    tensors: tuple[TensorComparison, ...]
+    not_provided: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of any tensor."""
+        return max((each.verdict for each in self.tensors), key=SEVERITY.index)
+
+    @property
+    def matches(self) -> bool:
+        """Whether every tensor matches."""
+        return self.verdict == "match"
+
+    @property
+    def elements(self) -> int:
+        """How many elements were compared, or should have been."""
+        return sum(each.elements for each in self.tensors)
+
+    @property
+    def disagreements(self) -> tuple[TensorComparison, ...]:
+        """The tensors that do not match, the worst first; what comes first in the computation first among equals."""
+        wrong = [each for each in self.tensors if each.verdict != "match"]
+        return tuple(sorted(wrong, key=lambda each: (-SEVERITY.index(each.verdict), -_ratio_for_order(each))))
+
+    def __str__(self) -> str:
+        wrong = self.disagreements
+        if not wrong:
+            return f"match: {self.elements} elements of {len(self.tensors)} tensors"
+        return "\n".join([f"{self.verdict}: {len(wrong)} of {len(self.tensors)} tensors disagree", *map(str, wrong)])
+
+
+def _ratio_for_order(each: TensorComparison) -> float:
+    if each.metrics is None or np.isnan(each.metrics.error_ratio):
+        return np.inf
+    return each.metrics.error_ratio
+
+
+def compare(
+    actual: Result | Mapping[str, ndarray],
+    expected: Result | Mapping[str, ndarray],
+    *,
+    tolerance: Mapping[str, Any] | None = None,
+    scales: Mapping[str, float] | None = None,
+    nonfinite: str = "refused",
+    complete: bool = True,
+    collect: Collect = "failed",
+) -> Comparison:
+    """Compare what an implementation returned with what it should have returned.
+
+    Args:
+        actual: a result, or arrays by tensor.
+        expected: the baseline's.
+        tolerance: ``{"rtol": …, "atol": …}``, or those by tensor; the table of ``harness.tolerance`` if None.
+        scales: for a tensor, what its default tolerance is relative to, if not its largest |expected|.
+        nonfinite: ``refused``, or ``allowed`` if the same NaN or infinity at the same place matches.
+        complete: whether a tensor that is missing is a mismatch; if not, it is listed as not provided.
+        collect: which elements to keep one by one: ``failed``, ``all`` or ``none``.
+
+    Returns:
+        A comparison that holds each expected tensor and each unexpected one exactly once.
+
+    Raises:
+        ValueError: if nothing at all can be compared.
+    """
+    given, wanted = _tensors(actual), _tensors(expected)
+    not_provided = () if complete else tuple(name for name in wanted if name not in given)
+    compared = [
+        _tensor(name, given.get(name), wanted[name], tolerance, (scales or {}).get(name), nonfinite, collect)
+        for name in wanted
+        if name not in not_provided
+    ]
+    compared += list(_unexpected(given, wanted))
+    if not compared:
+        raise ValueError("nothing was compared: no tensor was provided")
+    return Comparison(tuple(compared), not_provided)
+
+
+def _tensors(given: Result | Mapping[str, ndarray]) -> Mapping[str, ndarray]:
+    if isinstance(given, Result):
+        return given.tensors
+    return {name: np.asarray(array) for name, array in given.items()}
+
+
+def _tensor(
+    name: str,
+    actual: ndarray | None,
+    expected: ndarray,
+    tolerance: Mapping[str, Any] | None,
+    scale: float | None,
+    nonfinite: str,
+    collect: Collect,
+) -> TensorComparison:
+    bound = tolerances.bound(name, expected, tolerance, scale=scale)
+    problem = ""
+    if actual is None:
+        problem = "is missing"
+    elif actual.shape != expected.shape:
+        problem = f"has shape {actual.shape}, but should have {expected.shape}"
+    elif actual.dtype != expected.dtype:
+        problem = f"has dtype {actual.dtype}, but should have {expected.dtype}"
+    if problem or actual is None:
+        return TensorComparison(name, expected.shape, expected.dtype.name, bound, None, "mismatch", problem)
+    metrics = measure(
+        actual,
+        expected,
+        rtol=bound.rtol,
+        atol=bound.atol,
+        nonfinite_allowed=nonfinite == "allowed",
+        collect=collect,
+    )
+    verdict, reason = of_metrics(metrics)
+    return TensorComparison(name, expected.shape, expected.dtype.name, bound, metrics, verdict, reason)
+
+
+def _unexpected(given: Mapping[str, ndarray], wanted: Mapping[str, ndarray]) -> Iterator[TensorComparison]:
+    for name, array in given.items():
+        if name not in wanted:
+            missing = [each for each in wanted if each not in given]
+            hint = nearest(name, missing)
+            reason = f"of shape {array.shape} is no tensor of this case, or has the wrong shape"
+            if hint:
+                reason += f"; {hint}"
+            yield TensorComparison(name, array.shape, array.dtype.name, None, None, "mismatch", reason)

@@ -1,0 +1,190 @@
+"""How far two arrays are apart, element by element. Numbers only; what they mean is decided in ``verdict``.
+
+Everything is computed in float64 (longdouble stays longdouble), chunk by chunk, so that beside the two arrays only a few
+megabytes are needed whatever their size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy import ndarray
+
+CHUNK = 2**18
+
+Collect = Literal["none", "failed", "all"]
+
+
+@dataclass(frozen=True, eq=False)
+class Elements:
+    """Elements of a comparison, as columns of equal length.
+
+    Attributes:
+        position: where in the flattened tensor.
+        actual, expected: the two values.
+        abs_error: absolute.
+        rel_error: relative to the expected value.
+        ulp_error: in units in the last place of the tensor's dtype.
+        allowed: the bound at each element, atol + rtol·|expected|.
+        ok: whether the element is within it.
+    """
+
+    position: ndarray
+    actual: ndarray
+    expected: ndarray
+    abs_error: ndarray
+    rel_error: ndarray
+    ulp_error: ndarray
+    allowed: ndarray
+    ok: ndarray
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+
+@dataclass(frozen=True, eq=False)
+class Metrics:
+    """What a whole tensor's errors amount to.
+
+    Attributes:
+        elements: how many were compared.
+        failed: how many are not within the bound.
+        became_nonfinite: how many are NaN or infinite where the expected value is finite.
+        max_abs_error, max_rel_error, max_ulp_error: NaN if any element's is.
+        error_ratio: the largest |actual − expected| / (atol + rtol·|expected|); NaN if any element's is.
+        worst: the position of the element with that ratio in the flattened tensor.
+        actual, expected, allowed: the values there, and the bound.
+        collected: single elements, as asked for.
+    """
+
+    elements: int
+    failed: int
+    became_nonfinite: int
+    max_abs_error: float
+    max_rel_error: float
+    max_ulp_error: float
+    error_ratio: float
+    worst: int
+    actual: float
+    expected: float
+    allowed: float
+    collected: tuple[Elements, ...]
+
+
+def measure(
+    actual: ndarray,
+    expected: ndarray,
+    *,
+    rtol: float,
+    atol: float,
+    nonfinite_allowed: bool = False,
+    collect: Collect = "failed",
+) -> Metrics:
+    """Measure the errors of every element of ``actual``, each exactly once.
+
+    Args:
+        actual, expected: of one shape and at least one element.
+        rtol, atol: the bound.
+        nonfinite_allowed: whether the same NaN or infinity at the same place is no error.
+        collect: which elements to return one by one.
+
+    Raises:
+        ValueError: if the shapes differ or there is nothing to compare.
+    """
+    if actual.shape != expected.shape:
+        raise ValueError(f"shapes {actual.shape} and {expected.shape} cannot be compared")
+    if actual.size == 0:
+        raise ValueError("there are no elements to compare")
+    elements = failed = became_nonfinite = 0
+    maxima = np.zeros(3)
+    worst_ratio, worst = -1.0, (0, 0.0, 0.0, 0.0)
+    collected = []
+    for chunk in _chunks(actual, expected, rtol, atol, nonfinite_allowed):
+        elements += len(chunk)
+        bad = ~chunk.ok
+        failed += int(bad.sum())
+        became_nonfinite += int((~np.isfinite(chunk.actual) & np.isfinite(chunk.expected)).sum())
+        columns = (chunk.abs_error, chunk.rel_error, chunk.ulp_error)
+        maxima = np.maximum(maxima, [column.max() for column in columns])  # NaN stays
+        ratio = _ratio(chunk)
+        at = int(np.argmax(ratio))  # the first NaN, if there is one
+        if not np.isnan(worst_ratio) and not ratio[at] <= worst_ratio:
+            worst_ratio = float(ratio[at])
+            worst = (int(chunk.position[at]), *(float(c[at]) for c in (chunk.actual, chunk.expected, chunk.allowed)))
+        if collect == "all":
+            collected.append(chunk)
+        elif collect == "failed" and bad.any():
+            collected.append(_selected(chunk, bad))
+    return Metrics(
+        elements,
+        failed,
+        became_nonfinite,
+        *(float(maximum) for maximum in maxima),
+        worst_ratio,
+        *worst,
+        collected=tuple(collected),
+    )
+
+
+def _chunks(
+    actual: ndarray, expected: ndarray, rtol: float, atol: float, nonfinite_allowed: bool
+) -> Iterator[Elements]:
+    dtype = np.promote_types(np.promote_types(actual.dtype, expected.dtype), np.float64)
+    flat_actual, flat_expected = actual.reshape(-1), expected.reshape(-1)
+    for start in range(0, actual.size, CHUNK):
+        raw_a, raw_e = flat_actual[start : start + CHUNK], flat_expected[start : start + CHUNK]
+        a, e = raw_a.astype(dtype, copy=False), raw_e.astype(dtype, copy=False)
+        finite = np.isfinite(a) & np.isfinite(e)
+        with np.errstate(all="ignore"):  # what overflows or is NaN here is meant to
+            abs_error = np.abs(a - e)
+            magnitude = np.abs(e)
+            allowed = atol + rtol * magnitude
+            rel_error = np.divide(abs_error, magnitude, out=np.zeros_like(a), where=abs_error != 0)
+        ulp_error = ulp_distance(raw_a, raw_e)
+        ok = finite & (abs_error <= allowed)
+        if not finite.all():
+            same = ~finite & ((a == e) | (np.isnan(a) & np.isnan(e)))
+            if nonfinite_allowed:
+                ok |= same
+                for column in (abs_error, rel_error, ulp_error):
+                    column[same] = 0.0
+        position = np.arange(start, start + len(a))
+        yield Elements(position, a, e, abs_error, rel_error, ulp_error, allowed, ok)
+
+
+def _ratio(chunk: Elements) -> ndarray:
+    """|actual − expected| / allowed; 0 where there is no error, whatever is allowed."""
+    with np.errstate(all="ignore"):
+        return np.divide(chunk.abs_error, chunk.allowed, out=np.zeros_like(chunk.abs_error), where=chunk.abs_error != 0)
+
+
+def _selected(chunk: Elements, mask: ndarray) -> Elements:
+    return Elements(*(getattr(chunk, name)[mask] for name in Elements.__dataclass_fields__))
+
+
+def ulp_distance(a: ndarray, b: ndarray) -> ndarray:
+    """Return how many representable numbers lie between a and b, elementwise, as float64; NaN where either is NaN.
+
+    Counted in the dtype that both have; in the narrower one if they differ.
+    """
+    if a.dtype != b.dtype:
+        narrower = min(a.dtype, b.dtype, key=lambda dtype: dtype.itemsize)
+        a, b = a.astype(narrower), b.astype(narrower)
+    if a.dtype not in _BITS:
+        with np.errstate(all="ignore"):
+            return (np.abs(a - b) / np.spacing(np.maximum(np.abs(a), np.abs(b)))).astype(np.float64)
+    bits = _BITS[a.dtype]
+    sign = bits(1) << bits(a.dtype.itemsize * 8 - 1)
+    of_a, of_b = a.view(bits), b.view(bits)
+    # With the sign bit removed, the bits of a float count the representable numbers between it and zero.
+    from_zero_a, from_zero_b = of_a & ~sign, of_b & ~sign
+    apart = np.maximum(from_zero_a, from_zero_b) - np.minimum(from_zero_a, from_zero_b)
+    distance = np.where((of_a ^ of_b) & sign, from_zero_a + from_zero_b, apart).astype(np.float64)
+    distance[np.isnan(a) | np.isnan(b)] = np.nan
+    return distance
+
+
+_BITS = {np.dtype(np.float16): np.uint16, np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}

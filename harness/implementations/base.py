@@ -1,0 +1,112 @@
+"""What an implementation is, and the decorator that makes one of a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.case.fields import Fields
+from harness.casefile import listed
+from harness.problem import Problem
+from harness.tensors import Structure
+
+Returned = Mapping[str, Any]
+"""What an implementation's function returns: gradients by name, ``loss`` and ``outputs``."""
+
+
+class Unsupported(Exception):
+    """Raised by an implementation that cannot represent a case; its text is the reason."""
+
+
+@dataclass(frozen=True)
+class Framework:
+    """Where an implementation runs: a process of its own kind, shared by all implementations of one framework.
+
+    Attributes:
+        name: the name of the process.
+        modules: what the process imports before it is ready, and what must be installed.
+        install: the extra of this project that brings it.
+        environment: variables that must be set before the modules are imported.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    install: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to get loss, outputs and gradients for a problem.
+
+    Attributes:
+        name: how it is named in cases, reports and on the command line.
+        layout: the layout in which it receives weights and returns gradients.
+        function: maps a problem, in that layout, to ``{tensor: gradient, ..., "loss": ..., "outputs": ...}``.
+        framework: where it runs.
+        supports: for a field of a case, the values that it can represent; fields that are not named are all supported.
+        complete: whether a tensor that it does not return is a mismatch.
+        initial_weights: maps a structure, a seed and a dtype to the framework's own initial weights, in ``layout``;
+            None if the implementation has no initialisation to offer.
+        about: one line on what it is.
+    """
+
+    name: str
+    layout: str
+    function: Callable[[Problem], Returned]
+    framework: Framework
+    supports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    complete: bool = True
+    initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None
+    about: str = ""
+
+    def reason_against(self, case: Fields) -> str:
+        """Return why the implementation cannot represent a case; empty if nothing is known against it."""
+        for name, supported in self.supports.items():
+            value = getattr(case, name)
+            if value not in supported:
+                return f"{name} is {value}, but {self.name} has only {listed(supported)}"
+        return ""
+
+
+NUMPY = Framework("numpy", ("numpy",), install="")
+"""The process of everything that needs no framework."""
+
+
+def implementation(
+    name: str,
+    *,
+    layout: str = "split",
+    framework: Framework = NUMPY,
+    supports: Mapping[str, tuple[str, ...]] | None = None,
+    complete: bool = False,
+    initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None,
+) -> Callable[[Callable[[Problem], Returned]], Implementation]:
+    """Make an implementation of a function.
+
+    Args:
+        name: how it is to be named.
+        layout: the layout in which weights arrive and gradients are read back: split, concatenated, torch, keras, tf1.
+        framework: the process that it runs in.
+        supports: for a field of a case, such as ``activation``, the values that it can represent.
+        complete: whether it promises every gradient; a tensor that it then does not return is a mismatch.
+        initial_weights: the framework's own initialisation.
+
+    Raises:
+        ValueError: if there is no such layout.
+    """
+    from harness.casefile import nearest
+    from harness.layout import layouts
+
+    if layout not in layouts():
+        hint = nearest(layout, layouts())
+        raise ValueError(f"there is no layout {layout!r}; {hint or f'there are {listed(layouts())}'}")
+
+    def make(function: Callable[[Problem], Returned]) -> Implementation:
+        about = (function.__doc__ or "").strip().partition("\n")[0]
+        return Implementation(
+            name, layout, function, framework, supports or {}, complete, initial_weights, about
+        )
+
+    return make

@@ -1,0 +1,51 @@
+"""Which implementations there are: the modules of this package, and what other packages offer by entry points.
+
+Looking imports no framework: implementations import theirs when they run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
+
+from harness.implementations.base import Framework, Implementation
+
+ENTRY_POINTS = "harness.implementations"
+
+
+@cache
+def implementations() -> dict[str, Implementation]:
+    """Every implementation, by name: ours in the order of their modules' names, then those of other packages.
+
+    Raises:
+        ValueError: if two have one name.
+    """
+    package = __name__.rpartition(".")[0]
+    path = import_module(package).__path__
+    modules = [import_module(f"{package}.{module.name}") for module in iter_modules(path)]
+    ours = [each for module in modules for each in vars(module).values() if isinstance(each, Implementation)]
+    offered = [point.load() for point in entry_points(group=ENTRY_POINTS)]
+    found: dict[str, Implementation] = {}
+    for each in [*ours, *offered]:
+        if found.setdefault(each.name, each) is not each:
+            raise ValueError(f"two implementations are named {each.name!r}")
+    return found
+
+
+def missing_modules(framework: Framework) -> list[str]:
+    """Return the modules that a framework needs and this environment lacks, without importing any."""
+    return [module for module in framework.modules if importlib.util.find_spec(module) is None]
+
+
+def install_line(framework: Framework) -> str:
+    """Return the command that installs what a framework needs."""
+    wanted = f"'bptt-harness[{framework.install}]'" if framework.install else " ".join(framework.modules)
+    return f"pip install {wanted}"
+
+
+def initialisers() -> dict[str, Implementation]:
+    """The implementations that offer their framework's own initial weights, by the framework's name."""
+    return {each.framework.name: each for each in implementations().values() if each.initial_weights is not None}

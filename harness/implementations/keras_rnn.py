@@ -1,0 +1,84 @@
+"""``keras``: Keras 3's SimpleRNNCell in keras.layers.RNN, one on another, under TensorFlow's GradientTape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.implementations.base import Framework, Returned, implementation
+from harness.implementations.tensorflow_losses import loss_of
+from harness.problem import Problem
+from harness.tensors import Structure
+
+KERAS = Framework(
+    "keras",
+    ("tensorflow", "keras"),
+    install="tensorflow",
+    environment={"KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0", "CUDA_VISIBLE_DEVICES": "-1"},
+)
+
+ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "identity": "linear"}
+
+
+def layers(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
+    """Build the network's layers, by block, and the readout as ``readout`` if there is one."""
+    import keras
+
+    built = {}
+    for block in structure.blocks:
+        cell = keras.layers.SimpleRNNCell(structure.hidden, activation=ACTIVATIONS[activation], dtype=dtype)
+        built[block] = keras.layers.RNN(cell, return_sequences=True, dtype=dtype)
+        built[block].build((structure.batch, structure.time, structure.input_size(block)))
+    if structure.output is not None:
+        built["readout"] = keras.layers.Dense(structure.output, dtype=dtype)
+        built["readout"].build(structure.outputs[:2] + (structure.hidden,))
+    return built
+
+
+def variables(built: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every variable of the layers, by its name in the keras layout."""
+    return {f"{name}.{each.name}": each for name, layer in built.items() for each in layer.trainable_variables}
+
+
+def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str, Any]:
+    """Return the weights that SimpleRNN and Dense give themselves, under Keras' names."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    return {name: each.numpy() for name, each in variables(layers(structure, "tanh", dtype)).items()}
+
+
+@implementation(
+    "keras",
+    layout="keras",
+    framework=KERAS,
+    supports={"cell": ("rnn",)},
+    complete=True,
+    initial_weights=initial_weights,
+)
+def keras_rnn(problem: Problem) -> Returned:
+    """keras.layers.RNN of SimpleRNNCell, and Dense, under GradientTape."""
+    import tensorflow as tf
+
+    built = layers(problem.structure, problem.case.activation, problem.case.dtype)
+    weights = variables(built)
+    for name, variable in weights.items():
+        variable.assign(problem.weights[name])
+    inputs = tf.constant(problem.inputs)  # (B, T, I)
+    initial_state = {name: tf.constant(array) for name, array in problem.initial_state.items()}  # (B, H) each
+    with tf.GradientTape() as tape:
+        tape.watch([inputs, *initial_state.values()])
+        outputs = inputs
+        for name, layer in built.items():
+            if name == "readout":
+                outputs = layer(outputs)  # (B, T, O)
+            else:
+                outputs = layer(outputs, initial_state=[initial_state[f"{name}.h0"]])  # (B, T, H)
+        loss = loss_of(problem, outputs)
+    sources = {**{name: each.value for name, each in weights.items()}, **initial_state, "inputs": inputs}
+    gradients = tape.gradient(loss, sources)
+    return {
+        "loss": loss.numpy(),
+        "outputs": outputs.numpy(),
+        **{name: gradient.numpy() for name, gradient in gradients.items() if gradient is not None},
+    }

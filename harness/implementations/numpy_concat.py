@@ -1,0 +1,16 @@
+"""``numpy-concat``: the hand-written reference with concatenated weights."""
+
+from __future__ import annotations
+
+from harness.implementations.base import Returned, implementation
+from harness.problem import Problem
+from reference_impls import network, rnn_concatenated
+
+
+@implementation("numpy-concat", layout="concatenated", supports={"cell": ("rnn",)}, complete=True)
+def numpy_concat(problem: Problem) -> Returned:
+    """Hand-written NumPy, concatenated weights."""
+    loss, outputs, gradients = network.loss_and_gradients(
+        rnn_concatenated, problem.weights, problem.inputs, problem.initial_state, problem.case.activation, problem.loss
+    )
+    return {"loss": loss, "outputs": outputs, **gradients}

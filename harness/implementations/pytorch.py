@@ -1,0 +1,55 @@
+"""What the implementations on PyTorch share: their process, their losses, their initial weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.implementations.base import Framework
+from harness.problem import Problem
+from harness.tensors import Structure
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+    from torch import Tensor
+
+TORCH = Framework("torch", ("torch",), install="torch", environment={"CUDA_VISIBLE_DEVICES": ""})
+
+
+def leaf(array: ndarray) -> Tensor:
+    """Return a copy of an array as a tensor whose gradient is wanted."""
+    import torch
+
+    return torch.tensor(array, requires_grad=True)
+
+
+def loss_of(problem: Problem, outputs: Tensor) -> Tensor:
+    """Return the case's loss of outputs (B, T, O), of shape (), by torch's own loss functions."""
+    import torch
+    from torch.nn import functional
+
+    covered = torch.tensor(problem.covered)  # (B, T) of bool
+    rows, targets = outputs[covered], torch.tensor(problem.targets)[covered]  # (N, O), (N, O) or (N,)
+    reduction = problem.case.loss.reduction
+    match problem.case.loss.kind:
+        case "squared_error":
+            return functional.mse_loss(rows, targets, reduction=reduction)
+        case "softmax_cross_entropy":
+            return functional.cross_entropy(rows, targets, reduction=reduction)
+        case "dot":
+            products = rows * targets  # (N, O)
+            return products.sum() if reduction == "sum" else products.mean()
+
+
+def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str, Any]:
+    """Return the weights that nn.RNN and nn.Linear give themselves, under torch's names."""
+    import torch
+
+    torch.manual_seed(seed)
+    of_dtype = getattr(torch, dtype)
+    network = torch.nn.RNN(structure.input, structure.hidden, structure.layers, dtype=of_dtype)
+    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    if structure.output is not None:
+        readout = torch.nn.Linear(structure.hidden, structure.output, dtype=of_dtype)
+        weights |= {f"readout.{name}": tensor.numpy() for name, tensor in readout.state_dict().items()}
+    return weights

@@ -1,0 +1,97 @@
+"""``tf1``: TensorFlow 1's BasicRNNCell in a MultiRNNCell, run eagerly under GradientTape.
+
+These cells exist only beside Keras 2 (the package tf_keras), which must be chosen before TensorFlow is imported; hence
+a process of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.implementations.base import Framework, Returned, implementation
+from harness.implementations.tensorflow_losses import loss_of
+from harness.problem import Problem
+from harness.tensors import Structure
+
+TF1 = Framework(
+    "tf1",
+    ("tensorflow", "tf_keras"),
+    install="tensorflow",
+    environment={"TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": "-1"},
+)
+
+
+def cells(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
+    """Build the network's cells, by block."""
+    import tensorflow as tf
+
+    functions = {"tanh": tf.tanh, "relu": tf.nn.relu, "sigmoid": tf.sigmoid, "identity": tf.identity}
+    built = {}
+    for block in structure.blocks:
+        cell = tf.compat.v1.nn.rnn_cell.BasicRNNCell(structure.hidden, functions[activation], dtype=dtype)
+        cell.build(tf.TensorShape([structure.batch, structure.input_size(block)]))
+        built[block] = cell
+    return built
+
+
+def variables(built: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every variable of the cells, by its name in the tf1 layout."""
+    names = ("kernel", "bias")
+    return {
+        f"{block}.{name}": each
+        for block, cell in built.items()
+        for name, each in zip(names, cell.trainable_variables, strict=True)
+    }
+
+
+def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str, Any]:
+    """Return the weights that BasicRNNCell gives itself, and Glorot's for the readout, under TF1's names."""
+    import tensorflow as tf
+
+    tf.random.set_seed(seed)
+    weights = {name: each.numpy() for name, each in variables(cells(structure, "tanh", dtype)).items()}
+    if structure.output is not None:
+        glorot = tf.compat.v1.glorot_uniform_initializer(seed=seed)
+        weights["readout.kernel"] = glorot((structure.hidden, structure.output), dtype=dtype).numpy()
+        weights["readout.bias"] = tf.zeros(structure.output, dtype).numpy()
+    return weights
+
+
+@implementation(
+    "tf1",
+    layout="tf1",
+    framework=TF1,
+    supports={"cell": ("rnn",)},
+    complete=True,
+    initial_weights=initial_weights,
+)
+def tf1_rnn(problem: Problem) -> Returned:
+    """tf.compat.v1 BasicRNNCell in MultiRNNCell, under GradientTape."""
+    import tensorflow as tf
+
+    built = cells(problem.structure, problem.case.activation, problem.case.dtype)
+    weights = variables(built)
+    for name, variable in weights.items():
+        variable.assign(problem.weights[name])
+    readout = {name: tf.Variable(array) for name, array in problem.weights.items() if name.startswith("readout.")}
+    inputs = tf.constant(problem.inputs)  # (B, T, I)
+    initial_state = {name: tf.constant(array) for name, array in problem.initial_state.items()}  # (B, H) each
+    stack = tf.compat.v1.nn.rnn_cell.MultiRNNCell(list(built.values()))
+    with tf.GradientTape() as tape:
+        tape.watch([inputs, *initial_state.values()])
+        states: Any = tuple(initial_state.values())
+        steps = []
+        for t in range(problem.structure.time):
+            step, states = stack(inputs[:, t], states)  # (B, H)
+            steps.append(step)
+        outputs = tf.stack(steps, 1)  # (B, T, H)
+        if readout:
+            outputs = outputs @ readout["readout.kernel"] + readout["readout.bias"]  # (B, T, O)
+        loss = loss_of(problem, outputs)
+    gradients = tape.gradient(loss, {**weights, **readout, **initial_state, "inputs": inputs})
+    return {
+        "loss": loss.numpy(),
+        "outputs": outputs.numpy(),
+        **{name: gradient.numpy() for name, gradient in gradients.items() if gradient is not None},
+    }

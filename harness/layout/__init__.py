@@ -1,0 +1,19 @@
+"""Weight layouts: the same numbers under each framework's names and shapes. A new layout is one new file here."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from harness.layout.base import Layout
+
+__all__ = ["Layout", "layouts"]
+
+
+@cache
+def layouts() -> dict[str, Layout]:
+    """Every layout by name: each module of this package that has a ``LAYOUT``."""
+    modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
+    found: list[Layout] = [module.LAYOUT for module in modules if hasattr(module, "LAYOUT")]
+    return {layout.name: layout for layout in found}

@@ -1,0 +1,62 @@
+"""What a weight layout is: other names and shapes for the same numbers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+from numpy import ndarray
+
+from harness.tensors import Shape, Structure
+
+Tensors = Mapping[str, ndarray]
+
+
+class Layout(ABC):
+    """A way to hold a network's weights, and the conversions from the canonical one and back.
+
+    Going there and back gives the same bits. Gradients convert along: what an implementation returns is the gradient
+    by the layout's own tensors, and the canonical gradient follows from it by the chain rule through
+    ``from_canonical``. Where each number only moves, that is the weights' own conversion back.
+
+    Initial states, inputs and outputs are the same in every layout.
+    """
+
+    name: str
+
+    @abstractmethod
+    def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
+        """Convert a complete set of weights."""
+
+    @abstractmethod
+    def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
+        """Convert back those weights that are there; each must have its proper shape."""
+
+    def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
+        """Convert the gradients of a complete set of weights to those by the layout's tensors."""
+        return self.from_canonical(gradients, structure)
+
+    def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
+        """Convert back those gradients that are there; each must have its proper shape."""
+        return self.to_canonical(gradients, structure)
+
+    def shapes(self, structure: Structure) -> dict[str, Shape]:
+        """The names and shapes of the layout's tensors, in the order of the canonical ones."""
+        blanks = {name: np.zeros(shape, np.int8) for name, shape in structure.weights.items()}
+        return {name: tensor.shape for name, tensor in self.from_canonical(blanks, structure).items()}
+
+
+def renamed(tensors: Tensors, names: Mapping[str, str]) -> dict[str, ndarray]:
+    """Return those of ``tensors`` that ``names`` maps to another name, under that name."""
+    return {new: tensors[old] for old, new in names.items() if old in tensors}
+
+
+def transposed(tensors: Mapping[str, ndarray]) -> dict[str, ndarray]:
+    """Transpose the matrices among ``tensors``."""
+    return {name: np.ascontiguousarray(tensor.T) for name, tensor in tensors.items()}
+
+
+def inverse(names: Mapping[str, str]) -> dict[str, str]:
+    """Turn a renaming round."""
+    return {new: old for old, new in names.items()}

@@ -1,0 +1,16 @@
+"""The layout of hand-written cells that multiply [x_t, h_{t-1}] with one matrix."""
+
+from __future__ import annotations
+
+from harness.layout.stacked import Stacked
+
+
+class Concatenated(Stacked):
+    """``layerN.W`` (I + H, G·H), ``layerN.b`` (G·H,); ``readout.W_hy`` (H, O), ``readout.b_y`` (O,)."""
+
+    name = "concatenated"
+    matrix, bias = "W", "b"
+    readout = ("W_hy", "b_y")
+
+
+LAYOUT = Concatenated()

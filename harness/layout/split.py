@@ -1,0 +1,23 @@
+"""The canonical layout: split weights, the input on the left."""
+
+from __future__ import annotations
+
+from numpy import ndarray
+
+from harness.layout.base import Layout, Tensors, renamed
+from harness.tensors import Structure
+
+
+class Split(Layout):
+    """``layerN.W_xh`` (I, G·H), ``layerN.W_hh`` (H, G·H), ``layerN.b_h`` (G·H,); ``readout.W_hy``, ``readout.b_y``."""
+
+    name = "split"
+
+    def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return renamed(weights, {name: name for name in structure.weights})
+
+    def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return self.from_canonical(weights, structure)
+
+
+LAYOUT = Split()

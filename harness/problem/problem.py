@@ -1,0 +1,114 @@
+"""A problem: a case made concrete. Every array exists; what is left is to compute with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+
+from harness.case.fields import Case, spec_kind
+from harness.layout import layouts
+from harness.problem import arrays
+from harness.tensors import Shape, Structure
+from reference_impls.losses import LOSSES
+
+NativeWeights = Callable[[str, int, Structure, str], Mapping[str, ndarray]]
+"""Maps a framework, a seed, a structure and a dtype to that framework's own initial weights, in the split layout."""
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What an implementation is given.
+
+    Attributes:
+        case: the case: its sizes, activation, loss and so on.
+        weights: weights, biases and readout, by name, in the layout that the implementation asked for.
+        initial_state: ``layerN.h0`` (B, H) by name.
+        inputs: (B, T, I).
+        targets: of the shape of the outputs for squared_error; labels (B, T) for softmax_cross_entropy; for dot the
+            upstream gradient, of the shape of the outputs.
+        layout: the layout of ``weights``.
+    """
+
+    case: Case
+    weights: Mapping[str, ndarray]
+    initial_state: Mapping[str, ndarray]
+    inputs: ndarray
+    targets: ndarray
+    layout: str = "split"
+
+    @property
+    def structure(self) -> Structure:
+        """Which tensors there are, and their shapes."""
+        return self.case.structure
+
+    @property
+    def upstream(self) -> ndarray:
+        """For the loss dot: the gradient of the outputs. The same array as ``targets``."""
+        return self.targets
+
+    @property
+    def covered(self) -> ndarray:
+        """Which (sequence, step) pairs have a loss: (B, T) of bool."""
+        covered = np.zeros(self.structure.inputs[:2], np.bool_)  # (B, T)
+        covered[:, list(self.case.steps)] = True
+        return covered
+
+    def loss(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
+        """Return the case's loss of ``outputs``, of shape (), and its gradient d_outputs, of the shape of outputs.
+
+        In NumPy, in the dtype of ``outputs``. The derivation stands in ``reference_impls.losses``.
+        """
+        loss = self.case.loss
+        return LOSSES[loss.kind](outputs, self.targets, self.covered, loss.reduction)
+
+    def in_layout(self, layout: str) -> Problem:
+        """Return the problem with its weights, which must be in the split layout, in another."""
+        converted = layouts()[layout].from_canonical(self.weights, self.structure)
+        return replace(self, weights=converted, layout=layout)
+
+
+def build(case: Case, native_weights: NativeWeights) -> Problem:
+    """Make the arrays of a case.
+
+    Args:
+        case: a valid case.
+        native_weights: fetches a framework's own initial weights.
+    """
+    structure, folder = case.structure, Path(case.file).parent
+
+    def tensors(specs: object, shapes: Mapping[str, Shape]) -> dict[str, ndarray]:
+        return {
+            name: arrays.make(_spec_of(specs, name), name, shape, case.dtype, folder) for name, shape in shapes.items()
+        }
+
+    if isinstance(case.weights, dict) and "from" in case.weights:
+        framework, seed = str(case.weights["from"]), int(case.weights.get("seed", 0))  # type: ignore[call-overload]
+        weights = dict(native_weights(framework, seed, structure, case.dtype))
+    else:
+        weights = tensors(case.weights, structure.weights)
+    is_labels = case.loss.kind == "softmax_cross_entropy"
+    return Problem(
+        case=case,
+        weights=weights,
+        initial_state=tensors(case.initial_state, structure.initial_state),
+        inputs=arrays.make(case.inputs, "inputs", structure.inputs, case.dtype, folder),
+        targets=arrays.make(
+            (case.upstream if case.loss.kind == "dot" else case.targets) or "zeros",
+            "targets",
+            structure.outputs[:2] if is_labels else structure.outputs,
+            np.int64 if is_labels else case.dtype,
+            folder,
+        ),
+    )
+
+
+def _spec_of(specs: object, tensor: str) -> arrays.ArraySpec:
+    """Return the spec of one tensor from a spec for all or a mapping by name."""
+    if spec_kind(specs) is not None:
+        return specs  # type: ignore[return-value]
+    assert isinstance(specs, Mapping)
+    return specs.get(tensor, specs.get("default", "zeros"))  # type: ignore[no-any-return]

@@ -1,0 +1,95 @@
+"""The canonical tensors of a recurrent network: which there are, and their shapes.
+
+Everything else speaks of tensors by these names. Batch first; B batch, T time, I input, H hidden, O output, G gates:
+
+    inputs                       (B, T, I)
+    outputs                      (B, T, H), or (B, T, O) with a readout
+    layerN.W_xh                  (I, G·H), or (H, G·H) above the first layer; the input stands left: x W
+    layerN.W_hh                  (H, G·H)
+    layerN.b_h                   (G·H,)
+    layerN.h0                    (B, H)
+    readout.W_hy, readout.b_y    (H, O), (O,)
+
+A gradient has the name and the shape of what it is the gradient of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Shape = tuple[int, ...]
+
+GATES = {"rnn": 1}
+"""The cells, each with the number of gates whose blocks stand side by side in its weights."""
+
+STATES = {"rnn": ("h0",)}
+"""The cells, each with the states that it carries from step to step."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The shape of a network, whatever its data.
+
+    Attributes:
+        cell: a key of ``GATES``.
+        layers: how many recurrent layers are stacked.
+        batch, time, input, hidden: the sizes B, T, I, H.
+        output: O, or None where there is no readout.
+    """
+
+    cell: str
+    layers: int
+    batch: int
+    time: int
+    input: int
+    hidden: int
+    output: int | None
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The recurrent layers' names, from the inputs up: each one's weights are named ``<block>.W_xh`` and so on."""
+        return tuple(f"layer{n}" for n in range(self.layers))
+
+    def input_size(self, block: str) -> int:
+        """The width of what ``block`` reads: I for the first layer, H above it."""
+        return self.input if block == "layer0" else self.hidden
+
+    @property
+    def weights(self) -> dict[str, Shape]:
+        """The shape of every weight and bias, by name, layer by layer and the readout last."""
+        G, H = GATES[self.cell], self.hidden
+        shapes: dict[str, Shape] = {}
+        for block in self.blocks:
+            shapes[f"{block}.W_xh"] = (self.input_size(block), G * H)
+            shapes[f"{block}.W_hh"] = (H, G * H)
+            shapes[f"{block}.b_h"] = (G * H,)
+        if self.output is not None:
+            shapes["readout.W_hy"] = (H, self.output)
+            shapes["readout.b_y"] = (self.output,)
+        return shapes
+
+    @property
+    def initial_state(self) -> dict[str, Shape]:
+        """The shape of every initial state, by name."""
+        states = STATES[self.cell]
+        return {f"{block}.{state}": (self.batch, self.hidden) for block in self.blocks for state in states}
+
+    @property
+    def inputs(self) -> Shape:
+        """(B, T, I)."""
+        return (self.batch, self.time, self.input)
+
+    @property
+    def outputs(self) -> Shape:
+        """(B, T, H), or (B, T, O) with a readout."""
+        return (self.batch, self.time, self.hidden if self.output is None else self.output)
+
+    @property
+    def gradients(self) -> dict[str, Shape]:
+        """The shape of every gradient that a complete implementation returns, by name."""
+        return {**self.weights, **self.initial_state, "inputs": self.inputs}
+
+
+def kind_of(tensor: str) -> str:
+    """Return what sort of tensor a name is: ``W_hh`` for ``layer3.W_hh``, ``inputs`` for ``inputs``."""
+    return tensor.rpartition(".")[2]

@@ -1,0 +1,6 @@
+"""One process for each framework, and the messages between them and the harness."""
+
+from harness.worker.pool import NativeWeightsFailed, Outcome, Workers
+from harness.worker.process import WorkerFailed
+
+__all__ = ["NativeWeightsFailed", "Outcome", "WorkerFailed", "Workers"]

@@ -1,0 +1,88 @@
+"""The worker process: imports one framework, then answers requests until its input ends.
+
+Standard input and output carry messages. What the framework or an implementation prints must not get between them, so
+both are moved to descriptors of their own first, and standard output becomes standard error, which is kept in a file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from harness.implementations import Implementation, Unsupported, implementations, initialisers
+from harness.layout import layouts
+from harness.result import run
+from harness.tensors import Structure
+from harness.worker.messages import of_result, to_problem
+from harness.worker.transport import Channel, Closed, Message
+
+
+def main(framework: str) -> None:
+    """Serve one framework until the harness is gone."""
+    channel = Channel(os.dup(0), os.dup(1))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    _end_with_parent()
+    start = time.perf_counter()
+    modules = next(each.framework.modules for each in implementations().values() if each.framework.name == framework)
+    for module in modules:
+        import_module(module)
+    channel.send({"versions": {each: _version(each) for each in modules}, "seconds": time.perf_counter() - start})
+    while True:
+        try:
+            request = channel.receive()
+        except Closed:
+            return
+        header, arrays = _answered(request)
+        channel.send(header, arrays)
+
+
+def _answered(request: Message) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        if request.header["do"] == "initial_weights":
+            return {"status": "ok"}, _initial_weights(request.header)
+        chosen: Implementation = implementations()[request.header["implementation"]]
+        header, arrays = of_result(run(chosen, to_problem(request)))
+        return {"status": "ok", **header}, arrays
+    except Unsupported as reason:
+        return {"status": "unsupported", "reason": str(reason)}, {}
+    except Exception as error:  # whatever an implementation raises is an answer, and the next request is served
+        reason_line = "".join(traceback.format_exception_only(error)).strip()
+        return {"status": "error", "reason": reason_line, "detail": traceback.format_exc()}, {}
+
+
+def _initial_weights(header: Any) -> dict[str, Any]:
+    chosen = initialisers()[header["framework"]]
+    structure = Structure(**header["structure"])
+    assert chosen.initial_weights is not None
+    weights = chosen.initial_weights(structure, header["seed"], header["dtype"])
+    return layouts()[chosen.layout].to_canonical(weights, structure)
+
+
+def _version(module: str) -> str:
+    try:
+        return version(module)
+    except PackageNotFoundError:
+        return str(getattr(sys.modules[module], "__version__", "unknown"))
+
+
+def _end_with_parent() -> None:
+    """End this process soon after the harness is gone, even in the middle of a computation."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,57 @@
+"""Problems and results as messages, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy import ndarray
+
+from harness.case.fields import Case
+from harness.problem import Problem
+from harness.result import Result
+from harness.worker.transport import Message
+
+_GRADIENT = "gradient:"
+_WEIGHT = "weight:"
+_STATE = "state:"
+
+
+def of_problem(problem: Problem) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of a problem in the split layout."""
+    arrays = {
+        **{_WEIGHT + name: array for name, array in problem.weights.items()},
+        **{_STATE + name: array for name, array in problem.initial_state.items()},
+        "inputs": problem.inputs,
+        "targets": problem.targets,
+    }
+    return {"case": problem.case.to_plain()}, arrays
+
+
+def to_problem(message: Message) -> Problem:
+    """Return the problem that a message holds."""
+    return Problem(
+        case=Case.from_plain(message.header["case"]),
+        weights=_named(message.arrays, _WEIGHT),
+        initial_state=_named(message.arrays, _STATE),
+        inputs=message.arrays["inputs"],
+        targets=message.arrays["targets"],
+    )
+
+
+def of_result(result: Result) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of a result."""
+    arrays = {_GRADIENT + name: array for name, array in result.gradients.items()}
+    forward = {"loss": result.loss, "outputs": result.outputs}
+    return {"seconds": result.seconds}, arrays | {name: each for name, each in forward.items() if each is not None}
+
+
+def to_result(message: Message) -> Result:
+    """Return the result that a message holds."""
+    arrays = message.arrays
+    seconds = float(message.header["seconds"])
+    return Result(arrays.get("loss"), arrays.get("outputs"), _named(arrays, _GRADIENT), seconds)
+
+
+def _named(arrays: Mapping[str, ndarray], prefix: str) -> dict[str, ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,160 @@
+"""All worker processes of a run: one for each framework, started side by side and kept to the end."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Self
+
+from numpy import ndarray
+
+from harness.implementations import Framework, Implementation, initialisers, install_line, missing_modules
+from harness.problem import Problem
+from harness.result import Result
+from harness.tensors import Structure
+from harness.worker.messages import of_problem, to_result
+from harness.worker.transport import Message
+from harness.worker.process import WorkerFailed, WorkerProcess
+
+MAX_RESTARTS = 3
+CALL_LIMIT = 600.0
+"""Seconds that an implementation may take for one case."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one implementation on one case.
+
+    Attributes:
+        status: ``ok``, ``unsupported`` or ``error``.
+        result: the result, if the status is ``ok``.
+        reason: one line, if it is not.
+        detail: the traceback, or the last lines of the process's standard error.
+    """
+
+    status: str
+    result: Result | None = None
+    reason: str = ""
+    detail: str = ""
+
+
+class NativeWeightsFailed(Exception):
+    """A framework's own initial weights could not be had; the text is the reason."""
+
+
+class Workers:
+    """The worker processes of a run. A context manager that ends them all."""
+
+    def __init__(self) -> None:
+        self._processes: dict[str, WorkerProcess] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._failures: dict[str, list[WorkerFailed]] = {}
+        self._guard = threading.Lock()
+        self._ended = False
+
+    def start(self, frameworks: Iterable[Framework]) -> None:
+        """Begin to start the processes of these frameworks; return at once."""
+        for framework in frameworks:
+            threading.Thread(target=self._wait, args=(framework,), daemon=True).start()
+
+    def starting(self) -> list[str]:
+        """The frameworks that are still being imported."""
+        return [name for name, process in list(self._processes.items()) if process.seconds_to_import is None]
+
+    def versions(self) -> dict[str, dict[str, str]]:
+        """The versions of the modules of each framework that is ready."""
+        return {name: process.versions for name, process in self._processes.items() if process.versions}
+
+    def seconds_to_import(self) -> dict[str, float]:
+        """How long the modules of each framework that is ready took to import."""
+        ready = {name: process.seconds_to_import for name, process in self._processes.items()}
+        return {name: seconds for name, seconds in ready.items() if seconds is not None}
+
+    def run(self, implementation: Implementation, problem: Problem) -> Outcome:
+        """Run an implementation in its framework's process. Never raises on the implementation's account."""
+        if reason := implementation.reason_against(problem.case):
+            return Outcome("unsupported", reason=reason)
+        framework = implementation.framework
+        if missing := missing_modules(framework):
+            return Outcome("unsupported", reason=f"{missing[0]} is not installed; {install_line(framework)}")
+        header, arrays = of_problem(problem)
+        try:
+            answer = self._ask(framework, {"do": "run", "implementation": implementation.name, **header}, arrays)
+        except WorkerFailed as failure:
+            return Outcome("error", reason=failure.reason, detail=failure.detail)
+        status = answer.header["status"]
+        if status == "ok":
+            return Outcome("ok", to_result(answer))
+        return Outcome(status, reason=answer.header["reason"], detail=answer.header.get("detail", ""))
+
+    def native_weights(self, framework: str, seed: int, structure: Structure, dtype: str) -> Mapping[str, ndarray]:
+        """Return a framework's own initial weights, in the split layout.
+
+        Raises:
+            NativeWeightsFailed: if they cannot be had.
+        """
+        of_framework = initialisers()[framework].framework
+        if missing := missing_modules(of_framework):
+            raise NativeWeightsFailed(f"{missing[0]} is not installed; {install_line(of_framework)}")
+        header = {
+            "do": "initial_weights",
+            "framework": framework,
+            "seed": seed,
+            "structure": asdict(structure),
+            "dtype": dtype,
+        }
+        try:
+            answer = self._ask(of_framework, header, {})
+        except WorkerFailed as failure:
+            raise NativeWeightsFailed(failure.reason) from None
+        if answer.header["status"] != "ok":
+            raise NativeWeightsFailed(answer.header["reason"])
+        return answer.arrays
+
+    def _ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:
+        """Ask a framework's process, one request at a time; a process that failed is started again for the next."""
+        failures = self._failures.setdefault(framework.name, [])
+        with self._lock(framework):
+            if len(failures) > MAX_RESTARTS:
+                last = failures[-1]
+                raise WorkerFailed(f"{last.reason}; it failed {len(failures)} times and is not started again", last.detail)
+            process = self._process(framework)
+            try:
+                return process.ask(header, arrays, limit=CALL_LIMIT)
+            except WorkerFailed as failure:
+                failures.append(failure)
+                with self._guard:
+                    self._processes.pop(framework.name, None)
+                raise
+
+    def _wait(self, framework: Framework) -> None:
+        with self._lock(framework), contextlib.suppress(WorkerFailed):  # the first request will be told
+            self._process(framework).wait_until_ready()
+
+    def _lock(self, framework: Framework) -> threading.Lock:
+        with self._guard:
+            return self._locks.setdefault(framework.name, threading.Lock())
+
+    def _process(self, framework: Framework) -> WorkerProcess:
+        with self._guard:
+            if self._ended:
+                raise WorkerFailed("the run was ended", "")
+            if framework.name not in self._processes:
+                self._processes[framework.name] = WorkerProcess(framework)
+            return self._processes[framework.name]
+
+    def end(self) -> None:
+        """End every process now."""
+        with self._guard:
+            self._ended = True
+            for process in self._processes.values():
+                process.end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.end()

@@ -1,0 +1,124 @@
+"""Messages between the harness and a worker process: a JSON header and the bytes of arrays, over a pair of pipes.
+
+    8 bytes    length of the header, little-endian
+    header     JSON: the message, and under "arrays" the name, dtype and shape of each array that follows
+    arrays     their bytes, C order, one after the other
+
+Nothing is pickled, so that reading a message runs no code, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import select
+import struct
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+_LENGTH = struct.Struct("<Q")
+MAX_HEADER_BYTES = 2**30
+
+
+class Closed(Exception):
+    """The other end is gone."""
+
+
+class TimedOut(Exception):
+    """The other end did not answer in time."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A header of plain data, and arrays by name."""
+
+    header: Mapping[str, Any]
+    arrays: Mapping[str, ndarray]
+
+
+class Channel:
+    """One end of a pair of pipes.
+
+    Args:
+        receiving: the file descriptor to read from.
+        sending: the file descriptor to write to.
+    """
+
+    def __init__(self, receiving: int, sending: int) -> None:
+        self.receiving = receiving
+        self.sending = sending
+        os.set_blocking(sending, False)
+
+    def send(self, header: Mapping[str, Any], arrays: Mapping[str, ndarray] | None = None, *, timeout: float = math.inf) -> None:
+        """Send a message.
+
+        Raises:
+            Closed: if the other end is gone.
+            TimedOut: if it did not take the message within ``timeout`` seconds.
+        """
+        contiguous = {name: np.asarray(array, order="C") for name, array in (arrays or {}).items()}
+        described = [[name, array.dtype.str, list(array.shape)] for name, array in contiguous.items()]
+        encoded = json.dumps({**header, "arrays": described}).encode()
+        deadline = time.monotonic() + timeout
+        self._write(_LENGTH.pack(len(encoded)) + encoded, deadline)
+        for array in contiguous.values():
+            self._write(memoryview(array.reshape(-1)).cast("B") if array.size else b"", deadline)
+
+    def receive(self, *, timeout: float = math.inf) -> Message:
+        """Wait for a message.
+
+        Raises:
+            Closed: if the other end is gone, or sends something that is no message.
+            TimedOut: if no whole message came within ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        (length,) = _LENGTH.unpack(self._read(_LENGTH.size, deadline))
+        if length > MAX_HEADER_BYTES:
+            raise Closed("it sent something that is no message")
+        header = json.loads(bytes(self._read(length, deadline)))
+        arrays = {}
+        for name, dtype, shape in header.pop("arrays"):
+            buffer = self._read(np.dtype(dtype).itemsize * math.prod(shape), deadline)
+            arrays[name] = np.frombuffer(buffer, dtype).reshape(shape)
+        return Message(header, arrays)
+
+    def close(self) -> None:
+        """Close this end."""
+        for descriptor in (self.receiving, self.sending):
+            os.close(descriptor)
+
+    def _read(self, size: int, deadline: float) -> bytearray:
+        buffer = bytearray(size)
+        view = memoryview(buffer)
+        while view:
+            self._wait(self.receiving, select.POLLIN, deadline)
+            count = os.readv(self.receiving, [view])
+            if count == 0:
+                raise Closed("it ended")
+            view = view[count:]
+        return buffer
+
+    def _write(self, data: bytes | memoryview, deadline: float) -> None:
+        view = memoryview(data)
+        while view:
+            self._wait(self.sending, select.POLLOUT, deadline)
+            try:
+                view = view[os.write(self.sending, view) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                raise Closed("it ended") from None
+
+    @staticmethod
+    def _wait(descriptor: int, event: int, deadline: float) -> None:
+        poll = select.poll()
+        poll.register(descriptor, event)
+        remaining = deadline - time.monotonic()
+        if remaining <= 0 or not poll.poll(None if math.isinf(remaining) else max(1, remaining * 1000)):
+            raise TimedOut

@@ -1,0 +1,19 @@
+"""Recurrent networks with their gradients, by hand, in NumPy.
+
+A reference: clear first, fast where that costs no clarity. Each file puts the forward pass, what it caches and
+the backward pass side by side, with the derivation in the head of the file. Nothing here knows that it is
+checked, and nothing but NumPy is imported, so any file can be lifted out into a lecture.
+
+Dimension letters, used on every line that makes an array:
+
+    B batch    T time    I input    H hidden    O output    L layers    N = number of (sequence, step) pairs in the loss
+
+Conventions:
+    * Arrays at the border are batch first, (B, T, ...). Inside, a layer works time first, (T, B, ...), because then
+      the slice that one step needs is contiguous.
+    * Weights stand input-left: a row vector x times W. Hence y = x W + b, dW = xᵀ dy, dx = dy Wᵀ.
+    * ``d_x`` is dLoss/dx and has the shape of x.
+    * Every function computes in the dtype it is given, longdouble and complex included, and returns that dtype.
+
+Read in this order: ``activations``, ``rnn_split``, ``rnn_concatenated``, ``readout``, ``losses``, ``network``.
+"""

@@ -1,0 +1,116 @@
+r"""Layers stacked on each other, a readout on top, a loss on that: the whole network and its gradient.
+
+Layer n reads the outputs of layer n − 1 (layer 0 the inputs), step by step. Backward runs the other way: the gradient
+of a layer's inputs is the gradient of the outputs of the layer below,
+
+    g^(n-1)_t = dx^(n)_t                        (B, H)
+
+and nothing else passes between layers. A layer is a module with ``WEIGHTS``, ``forward`` and ``backward``
+(``rnn_split``, ``rnn_concatenated``); its weights are named ``layerN.`` + their name in ``WEIGHTS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from numpy import ndarray
+
+from reference_impls import readout
+
+
+class Layer(Protocol):
+    """What the stack needs of a layer's module."""
+
+    WEIGHTS: tuple[str, ...]
+
+    def forward(self, x: ndarray, h0: ndarray, *weights: ndarray, activation: str) -> Any: ...
+
+    def backward(self, cache: Any, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]: ...
+
+
+class ForwardPass(NamedTuple):
+    """The outputs of a network and what its backward pass needs."""
+
+    outputs: ndarray  # (B, T, H), or (B, T, O) with a readout
+    caches: list[Any]  # one a layer
+
+
+def forward(
+    layer: Layer,
+    weights: Mapping[str, ndarray],
+    inputs: ndarray,
+    initial_state: Mapping[str, ndarray],
+    activation: str,
+) -> ForwardPass:
+    """Run the network.
+
+    Args:
+        layer: the module of the layers, ``rnn_split`` for one.
+        weights: ``layerN.<weight>`` for each layer and weight, and for a readout ``readout.W_hy`` (H, O) and
+            ``readout.b_y`` (O,).
+        inputs: (B, T, I).
+        initial_state: ``layerN.h0`` (B, H) for each layer.
+        activation: a key of ``ACTIVATIONS``.
+
+    Returns:
+        The outputs, (B, T, H) or (B, T, O), with the caches.
+    """
+    x = inputs.swapaxes(0, 1).copy()  # (T, B, I)
+    caches = []
+    for n in range(len(initial_state)):
+        layer_weights = [weights[f"layer{n}.{name}"] for name in layer.WEIGHTS]
+        cache = layer.forward(x, initial_state[f"layer{n}.h0"], *layer_weights, activation=activation)
+        caches.append(cache)
+        x = cache.states[1:]  # (T, B, H)
+    if "readout.W_hy" in weights:
+        x = readout.forward(x, weights["readout.W_hy"], weights["readout.b_y"])  # (T, B, O)
+    return ForwardPass(x.swapaxes(0, 1), caches)
+
+
+def backward(
+    layer: Layer, weights: Mapping[str, ndarray], passed: ForwardPass, d_outputs: ndarray
+) -> dict[str, ndarray]:
+    """Carry d_outputs back through the readout and all layers.
+
+    Args:
+        layer: the module that ``forward`` was given.
+        weights: the weights that ``forward`` was given.
+        passed: what ``forward`` returned.
+        d_outputs: the gradient of the outputs, (B, T, H) or (B, T, O).
+
+    Returns:
+        The gradient of every weight, of ``inputs`` (B, T, I) and of each ``layerN.h0`` (B, H), by name.
+    """
+    gradients: dict[str, ndarray] = {}
+    d_x = d_outputs.swapaxes(0, 1)  # (T, B, H) or (T, B, O)
+    if "readout.W_hy" in weights:
+        d_x, of_readout = readout.backward(passed.caches[-1].states[1:], weights["readout.W_hy"], d_x)  # (T, B, H)
+        gradients |= {f"readout.{name}": gradient for name, gradient in of_readout.items()}
+    for n in reversed(range(len(passed.caches))):
+        d_x, d_h0, of_layer = layer.backward(passed.caches[n], d_x)  # (T, B, I) or, below the top, (T, B, H)
+        gradients |= {f"layer{n}.{name}": gradient for name, gradient in of_layer.items()}
+        gradients[f"layer{n}.h0"] = d_h0
+    gradients["inputs"] = d_x.swapaxes(0, 1)  # (B, T, I)
+    return gradients
+
+
+def loss_and_gradients(
+    layer: Layer,
+    weights: Mapping[str, ndarray],
+    inputs: ndarray,
+    initial_state: Mapping[str, ndarray],
+    activation: str,
+    loss: Callable[[ndarray], tuple[ndarray, ndarray]],
+) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+    """Run the network forward, take the loss, run it backward.
+
+    Args:
+        loss: maps outputs to (loss, d_outputs); the other arguments are those of ``forward``.
+
+    Returns:
+        The loss of shape (), the outputs, and the gradients as ``backward`` returns them.
+    """
+    passed = forward(layer, weights, inputs, initial_state, activation)
+    value, d_outputs = loss(passed.outputs)
+    return value, passed.outputs, backward(layer, weights, passed, d_outputs)

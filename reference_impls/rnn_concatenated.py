@@ -1,0 +1,111 @@
+r"""One vanilla recurrent layer with concatenated weights: a single W over [input, state].
+
+The same function as in ``rnn_split``, derived a second time and another way, so that the two can check each other.
+There the unknown of the backward recursion is the gradient δ_t of the pre-activation; here it is the gradient λ_t of
+the state itself (the adjoint state of optimal control; LeCun 1988, "A theoretical framework for back-propagation").
+
+Forward, for t = 1 … T, from a given h_0:
+
+    z_t = [x_t, h_{t-1}]                        (B, I + H)
+    h_t = φ(z_t W + b)                          (B, H) = φ((B, I + H)(I + H, H) + (H,))
+
+Backward. Take the forward equations as constraints and give each a multiplier: the Lagrangian is
+
+    L(h) + Σ_t ⟨λ_t, φ(z_t W + b) − h_t⟩
+
+Stationary in h_t, with W_h the last H rows of W and g_t = ∂L/∂h_t from outside the layer:
+
+    λ_t = g_t + (λ_{t+1} ⊙ φ'_{t+1}) W_hᵀ       (B, H),  λ_{T+1} = 0
+
+The Lagrangian's derivatives by what is not a state are the gradients. With ψ_t = λ_t ⊙ φ'_t, (B, H):
+
+    dW = Σ_t z_tᵀ ψ_t                           (I + H, H): input rows and state rows at once
+    db = Σ_t Σ_B ψ_t                            (H,)
+    dx_t = ψ_t W_xᵀ                             (B, I),  W_x the first I rows of W
+    dh_0 = ψ_1 W_hᵀ                             (B, H): λ_0, with g_0 = 0
+
+The z_t of all steps stand in one array. Its input part is filled before the loop, its state part is where the loop
+writes each new state, so [x_t, h_{t-1}] is never assembled and dW is one matrix product.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from reference_impls.activations import ACTIVATIONS
+
+WEIGHTS = ("W", "b")
+
+
+class Cache(NamedTuple):
+    """What the backward pass needs of the forward pass."""
+
+    z: ndarray  # (T + 1, B, I + H): z_1 … z_T, and behind them a row that holds h_T and no input
+    W: ndarray  # (I + H, H)
+    activation: str
+
+    @property
+    def states(self) -> ndarray:  # (T + 1, B, H): h_0, h_1, …, h_T
+        return self.z[:, :, -self.W.shape[1] :]
+
+
+def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: str) -> Cache:
+    """Run the layer over a whole sequence.
+
+    Args:
+        x: inputs, (T, B, I).
+        h0: the state before the first step, (B, H).
+        W: (I + H, H), the rows for the inputs first.
+        b: (H,).
+        activation: a key of ``ACTIVATIONS``.
+
+    Returns:
+        The cache; its ``states[1:]``, (T, B, H), are the layer's outputs.
+    """
+    T, B, I = x.shape
+    H = W.shape[1]
+    phi = ACTIVATIONS[activation].value
+    W_x, W_h = W[:I], W[I:]  # (I, H), (H, H): views
+
+    z = np.zeros((T + 1, B, I + H), W.dtype)  # (T + 1, B, I + H)
+    z[:T, :, :I] = x
+    z[0, :, I:] = h0
+    from_inputs = x.reshape(T * B, I) @ W_x  # (T·B, H)
+    from_inputs += b
+    for t in range(T):
+        pre = from_inputs[t * B : (t + 1) * B] + z[t, :, I:] @ W_h  # (B, H)
+        z[t + 1, :, I:] = phi(pre, pre)  # (B, H)
+    return Cache(z, W, activation)
+
+
+def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+    """Carry the gradient from the layer's outputs back to everything that went in.
+
+    Args:
+        cache: what ``forward`` returned.
+        d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
+
+    Returns:
+        d_x (T, B, I), d_h0 (B, H), and the gradients of the weights by name, each of its weight's shape.
+    """
+    T, B, H = d_outputs.shape
+    I = cache.W.shape[0] - H
+    W_x, W_hT = cache.W[:I], cache.W[I:].T  # (I, H), (H, H)
+
+    slope = ACTIVATIONS[cache.activation].slope_at_value(cache.states[1:])  # (T, B, H): φ'_1 … φ'_T
+    adjoint = np.empty((T, B, H), d_outputs.dtype)  # (T, B, H): λ_1 … λ_T
+    adjoint[T - 1] = d_outputs[T - 1]
+    for t in range(T - 2, -1, -1):
+        adjoint[t] = d_outputs[t] + (adjoint[t + 1] * slope[t + 1]) @ W_hT  # (B, H)
+
+    psi = (adjoint * slope).reshape(T * B, H)  # (T·B, H)
+    gradients = {
+        "W": cache.z[:T].reshape(T * B, I + H).T @ psi,  # (I + H, H)
+        "b": psi.sum(axis=0),  # (H,)
+    }
+    d_x = (psi @ W_x.T).reshape(T, B, I)  # (T, B, I)
+    d_h0 = psi[:B] @ W_hT  # (B, H)
+    return d_x, d_h0, gradients

@@ -1,0 +1,108 @@
+r"""One vanilla recurrent layer with split weights: W_xh for the inputs, W_hh for the state.
+
+Forward, for t = 1 … T, from a given h_0 (Elman 1990, with the nonlinearity φ left open):
+
+    a_t = x_t W_xh + h_{t-1} W_hh + b_h         (B, H) = (B, I)(I, H) + (B, H)(H, H) + (H,)
+    h_t = φ(a_t)                                (B, H)
+
+Backward. Let g_t = ∂L/∂h_t be the gradient that reaches h_t from outside the layer (the readout, the loss, the layer
+above) while later states are held fixed. The loss sees h_t in two ways, from outside and through a_{t+1}. Write
+δ_t = dL/da_t. The chain rule over both ways, then through φ, is one recursion that runs from T down to 1:
+
+    δ_t = (g_t + δ_{t+1} W_hhᵀ) ⊙ φ'(a_t)       (B, H),  δ_{T+1} = 0
+
+Every other gradient is read off a_t's formula. The same weights act at each step, so their gradients add up over t:
+
+    dW_xh = Σ_t x_tᵀ δ_t                        (I, H)
+    dW_hh = Σ_t h_{t-1}ᵀ δ_t                    (H, H),  h_0 included: the first step has a state before it, too
+    db_h  = Σ_t Σ_B δ_t                         (H,)
+    dx_t  = δ_t W_xhᵀ                           (B, I)
+    dh_0  = δ_1 W_hhᵀ                           (B, H)
+
+(Werbos 1990, "Backpropagation through time: what it does and how to do it".)
+
+Only a_t's recurrent part and δ_t are sequential. The products with W_xh, and the three sums over t, are each one
+matrix product over all T·B rows, before or after the loop.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from reference_impls.activations import ACTIVATIONS
+
+WEIGHTS = ("W_xh", "W_hh", "b_h")
+
+
+class Cache(NamedTuple):
+    """What the backward pass needs of the forward pass."""
+
+    x: ndarray  # (T, B, I)
+    states: ndarray  # (T + 1, B, H): h_0, h_1, …, h_T
+    W_xh: ndarray  # (I, H)
+    W_hh: ndarray  # (H, H)
+    activation: str
+
+
+def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray, *, activation: str) -> Cache:
+    """Run the layer over a whole sequence.
+
+    Args:
+        x: inputs, (T, B, I).
+        h0: the state before the first step, (B, H).
+        W_xh: (I, H).
+        W_hh: (H, H).
+        b_h: (H,).
+        activation: a key of ``ACTIVATIONS``.
+
+    Returns:
+        The cache; its ``states[1:]``, (T, B, H), are the layer's outputs.
+    """
+    T, B, I = x.shape
+    H = W_hh.shape[0]
+    phi = ACTIVATIONS[activation].value
+
+    pre = (x.reshape(T * B, I) @ W_xh + b_h).reshape(T, B, H)  # (T, B, H): a_t without its recurrent part
+    states = np.empty((T + 1, B, H), pre.dtype)  # (T + 1, B, H)
+    states[0] = h0  # (B, H)
+    recurrent = np.empty((B, H), pre.dtype)  # (B, H)
+    for t in range(T):
+        np.matmul(states[t], W_hh, out=recurrent)  # (B, H)
+        pre[t] += recurrent  # (B, H): now a_{t+1}
+        phi(pre[t], states[t + 1])  # (B, H)
+    return Cache(x, states, W_xh, W_hh, activation)
+
+
+def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+    """Carry the gradient from the layer's outputs back to everything that went in.
+
+    Args:
+        cache: what ``forward`` returned.
+        d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
+
+    Returns:
+        d_x (T, B, I), d_h0 (B, H), and the gradients of the weights by name, each of its weight's shape.
+    """
+    T, B, H = d_outputs.shape
+    I = cache.x.shape[2]
+    W_hhT = cache.W_hh.T  # (H, H)
+
+    delta = ACTIVATIONS[cache.activation].slope_at_value(cache.states[1:])  # (T, B, H): φ'(a_t), to become δ_t
+    d_state = np.zeros((B, H), d_outputs.dtype)  # (B, H): δ_{t+1} W_hhᵀ
+    for t in reversed(range(T)):
+        d_state += d_outputs[t]  # (B, H)
+        delta[t] *= d_state  # (B, H)
+        np.matmul(delta[t], W_hhT, out=d_state)  # (B, H)
+    d_h0 = d_state  # (B, H)
+
+    rows = delta.reshape(T * B, H)  # (T·B, H)
+    gradients = {
+        "W_xh": cache.x.reshape(T * B, I).T @ rows,  # (I, H)
+        "W_hh": cache.states[:-1].reshape(T * B, H).T @ rows,  # (H, H)
+        "b_h": rows.sum(axis=0),  # (H,)
+    }
+    d_x = (rows @ cache.W_xh.T).reshape(T, B, I)  # (T, B, I)
+    return d_x, d_h0, gradients
