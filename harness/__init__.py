@@ -1,1 +1,61 @@
-"""Cross-framework gradient verification for recurrent networks."""
+"""A gradient verification harness for recurrent networks.
+
+The data's way is straight: case file → case → problem → implementation → result → comparison → report.
+``docs/architecture.md`` says what stands where.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.api import Case, ImplementationFailed, assert_gradients_match, load_case, load_cases, run
+    from harness.casefile import MistakesFound
+    from harness.comparison import Comparison, compare
+    from harness.implementations import Unsupported, implementation
+    from harness.problem import Problem
+    from harness.result import Result
+
+_HOMES = {
+    "Case": "harness.api",
+    "Comparison": "harness.comparison",
+    "ImplementationFailed": "harness.api",
+    "MistakesFound": "harness.casefile",
+    "Problem": "harness.problem",
+    "Result": "harness.result",
+    "Unsupported": "harness.implementations",
+    "assert_gradients_match": "harness.api",
+    "compare": "harness.comparison",
+    "implementation": "harness.implementations",
+    "load_case": "harness.api",
+    "load_cases": "harness.api",
+    "run": "harness.api",
+}
+
+__all__ = [
+    "Case",
+    "Comparison",
+    "ImplementationFailed",
+    "MistakesFound",
+    "Problem",
+    "Result",
+    "Unsupported",
+    "assert_gradients_match",
+    "compare",
+    "implementation",
+    "load_case",
+    "load_cases",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that importing the package costs next to nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

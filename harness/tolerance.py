@@ -1,20 +1,23 @@
 """How far two right answers may be apart: the tolerance table, and the bound that follows from it for one tensor.
 
 Rounding errors of a gradient are in proportion to its tensor's largest element, not to each element: an element that is
-small because larger terms cancelled carries the errors of those terms. Hence the default bound is absolute,
+small because larger terms cancelled carries the errors of those terms. Where a whole tensor is small for that reason,
+or the recurrence amplifies roundings, they are in proportion to the rounding noise that ``harness.conditioning``
+measures. Hence the default bound is absolute,
 
-    atol = units · eps · scale,    rtol = 0
+    atol = units · max(eps · largest, noise),    rtol = 0
 
-with eps the dtype's machine epsilon and scale the largest |expected| of the tensor. The units stand in one table, by
-dtype and kind of tensor. They are set from the errors measured over all cases, at most 30 times the worst of them:
-``make tolerances`` measures again and shows the headroom of each line.
+with eps the dtype's machine epsilon, largest the tensor's largest |expected|, and noise how far the tensor moves when
+every given number is rounded once more. The noise counts up to √eps · largest: a problem that keeps less than half of
+its digits is ill-conditioned, and no bound is made to fit it.
 
-The loss is a sum whose terms may cancel, so its scale is what its terms amount to: |loss| + Σ |d_outputs · outputs|, its
-first-order change when every output changes by its own size.
+The units stand in one table, by dtype and kind of tensor. They are set from the errors measured over all cases, at most
+30 times the worst of them: ``make tolerances`` measures again and shows the headroom of each line.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +28,7 @@ from numpy import ndarray
 from harness.tensors import kind_of
 
 UNITS: dict[str, dict[str, float]] = {
-    #            kind of tensor      units of eps · scale
+    #            kind of tensor      units
     "float64": {
         "loss": 16,
         "outputs": 16,
@@ -70,7 +73,7 @@ class Bound:
 
 
 def bound(
-    tensor: str, expected: ndarray, override: Mapping[str, Any] | None = None, *, scale: float | None = None
+    tensor: str, expected: ndarray, override: Mapping[str, Any] | None = None, *, noise: float | None = None
 ) -> Bound:
     """Return the bound in force for one tensor.
 
@@ -78,7 +81,7 @@ def bound(
         tensor: its canonical name.
         expected: the baseline's values.
         override: a case's ``tolerance``: rtol and atol, or those by tensor with ``default`` for the rest.
-        scale: what the default is relative to, if not the largest |expected|.
+        noise: how far rounding alone moves the tensor, absolute; None if that is not known.
     """
     if override is not None:
         if {"rtol", "atol"} & override.keys():
@@ -86,12 +89,18 @@ def bound(
         for name in (tensor, "default"):
             if name in override:
                 return _given(override[name], f"the case's tolerance of {name}")
-    if scale is None:
-        scale = largest_magnitude(expected)
-    dtype = expected.dtype
-    units = UNITS.get(dtype.name, {}).get(kind_of(tensor), OTHER_UNITS)
-    kind = kind_of(tensor)
-    return Bound(0.0, units * float(np.finfo(dtype).eps) * scale, f"default for {kind} in {dtype}: {units:g} eps x {scale:.3g}")
+    kind, dtype = kind_of(tensor), expected.dtype
+    if dtype.kind != "f":
+        return Bound(0.0, 0.0, f"exact, since {tensor} is {dtype}")
+    units = UNITS.get(dtype.name, {}).get(kind, OTHER_UNITS)
+    eps, largest = float(np.finfo(dtype).eps), largest_magnitude(expected)
+    from_largest, most = eps * largest, math.sqrt(eps) * largest
+    table = f"{units:g} units for {kind} in {dtype}"
+    if noise is None or noise <= from_largest:
+        return Bound(0.0, units * from_largest, f"{table}: eps x largest element {largest:.3g}")
+    if noise <= most:
+        return Bound(0.0, units * noise, f"{table}: rounding noise {noise:.3g}")
+    return Bound(0.0, units * most, f"{table}: sqrt(eps) x largest element {largest:.3g}; rounding noise is {noise:.3g}")
 
 
 def _given(override: Mapping[str, float], origin: str) -> Bound:
@@ -107,10 +116,3 @@ def largest_magnitude(tensor: ndarray) -> float:
         return largest
     finite = tensor[np.isfinite(tensor)]
     return float(np.abs(finite).max(initial=0.0))
-
-
-def loss_scale(loss: ndarray, outputs: ndarray, d_outputs: ndarray) -> float:
-    """Return |loss| + Σ |d_outputs · outputs|, what the loss's default tolerance is relative to."""
-    with np.errstate(all="ignore"):
-        total = float(np.abs(loss)) + float(np.abs(d_outputs.astype(np.float64) * outputs).sum())
-    return total if np.isfinite(total) else largest_magnitude(loss)

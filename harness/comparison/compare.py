@@ -62,10 +62,15 @@ class TensorComparison:
         m = self.metrics
         index = ", ".join(map(str, self.worst_index or ()))
         return (
-            f"{self.tensor}: {self.reason}; worst at [{index}]: actual {m.actual!r}, expected {m.expected!r}, "
+            f"{self.tensor}: {self.reason}; worst at [{index}]: "
+            f"actual {self._written(m.actual)}, expected {self._written(m.expected)}, "
             f"off by {abs(m.actual - m.expected):.3g}, allowed {m.allowed:.3g} ({self.bound.origin}), "
             f"{m.error_ratio:.3g} times the bound"
         )
+
+    def _written(self, value: float) -> str:
+        """Write a value with the digits that tell it from its neighbours in the tensor's own dtype."""
+        return str(np.dtype(self.dtype).type(value))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +124,7 @@ def compare(
     expected: Result | Mapping[str, ndarray],
     *,
     tolerance: Mapping[str, Any] | None = None,
-    scales: Mapping[str, float] | None = None,
+    noise: Mapping[str, float] | None = None,
     nonfinite: str = "refused",
     complete: bool = True,
     collect: Collect = "failed",
@@ -130,7 +135,7 @@ def compare(
         actual: a result, or arrays by tensor.
         expected: the baseline's.
         tolerance: ``{"rtol": …, "atol": …}``, or those by tensor; the table of ``harness.tolerance`` if None.
-        scales: for a tensor, what its default tolerance is relative to, if not its largest |expected|.
+        noise: for a tensor, how far rounding alone moves it; its default tolerance grows with it.
         nonfinite: ``refused``, or ``allowed`` if the same NaN or infinity at the same place matches.
         complete: whether a tensor that is missing is a mismatch; if not, it is listed as not provided.
         collect: which elements to keep one by one: ``failed``, ``all`` or ``none``.
@@ -144,7 +149,7 @@ def compare(
     given, wanted = _tensors(actual), _tensors(expected)
     not_provided = () if complete else tuple(name for name in wanted if name not in given)
     compared = [
-        _tensor(name, given.get(name), wanted[name], tolerance, (scales or {}).get(name), nonfinite, collect)
+        _tensor(name, given.get(name), wanted[name], tolerance, (noise or {}).get(name), nonfinite, collect)
         for name in wanted
         if name not in not_provided
     ]
@@ -165,11 +170,11 @@ def _tensor(
     actual: ndarray | None,
     expected: ndarray,
     tolerance: Mapping[str, Any] | None,
-    scale: float | None,
+    noise: float | None,
     nonfinite: str,
     collect: Collect,
 ) -> TensorComparison:
-    bound = tolerances.bound(name, expected, tolerance, scale=scale)
+    bound = tolerances.bound(name, expected, tolerance, noise=noise)
     problem = ""
     if actual is None:
         problem = "is missing"

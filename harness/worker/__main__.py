@@ -15,6 +15,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from harness.conditioning import rounding_noise
 from harness.implementations import Implementation, Unsupported, implementations, initialisers
 from harness.layout import layouts
 from harness.result import run
@@ -47,6 +48,8 @@ def _answered(request: Message) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         if request.header["do"] == "initial_weights":
             return {"status": "ok"}, _initial_weights(request.header)
+        if request.header["do"] == "rounding_noise":
+            return {"status": "ok", "noise": rounding_noise(to_problem(request))}, {}
         chosen: Implementation = implementations()[request.header["implementation"]]
         header, arrays = of_result(run(chosen, to_problem(request)))
         return {"status": "ok", **header}, arrays

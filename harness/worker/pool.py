@@ -11,7 +11,7 @@ from typing import Self
 
 from numpy import ndarray
 
-from harness.implementations import Framework, Implementation, initialisers, install_line, missing_modules
+from harness.implementations import NUMPY, Framework, Implementation, initialisers, install_line, missing_modules
 from harness.problem import Problem
 from harness.result import Result
 from harness.tensors import Structure
@@ -42,7 +42,15 @@ class Outcome:
 
 
 class NativeWeightsFailed(Exception):
-    """A framework's own initial weights could not be had; the text is the reason."""
+    """A framework's own initial weights could not be had; the text is the reason.
+
+    Attributes:
+        installed: whether the framework is there at all.
+    """
+
+    def __init__(self, reason: str, *, installed: bool) -> None:
+        super().__init__(reason)
+        self.installed = installed
 
 
 class Workers:
@@ -90,6 +98,15 @@ class Workers:
             return Outcome("ok", to_result(answer))
         return Outcome(status, reason=answer.header["reason"], detail=answer.header.get("detail", ""))
 
+    def rounding_noise(self, problem: Problem) -> dict[str, float]:
+        """Measure how far rounding alone moves each tensor; empty if the reference cannot run the problem."""
+        header, arrays = of_problem(problem)
+        try:
+            answer = self._ask(NUMPY, {"do": "rounding_noise", **header}, arrays)
+        except WorkerFailed:
+            return {}
+        return dict(answer.header.get("noise", {}))
+
     def native_weights(self, framework: str, seed: int, structure: Structure, dtype: str) -> Mapping[str, ndarray]:
         """Return a framework's own initial weights, in the split layout.
 
@@ -98,7 +115,7 @@ class Workers:
         """
         of_framework = initialisers()[framework].framework
         if missing := missing_modules(of_framework):
-            raise NativeWeightsFailed(f"{missing[0]} is not installed; {install_line(of_framework)}")
+            raise NativeWeightsFailed(f"{missing[0]} is not installed; {install_line(of_framework)}", installed=False)
         header = {
             "do": "initial_weights",
             "framework": framework,
@@ -109,9 +126,9 @@ class Workers:
         try:
             answer = self._ask(of_framework, header, {})
         except WorkerFailed as failure:
-            raise NativeWeightsFailed(failure.reason) from None
+            raise NativeWeightsFailed(failure.reason, installed=True) from None
         if answer.header["status"] != "ok":
-            raise NativeWeightsFailed(answer.header["reason"])
+            raise NativeWeightsFailed(answer.header["reason"], installed=True)
         return answer.arrays
 
     def _ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:

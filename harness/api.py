@@ -1,0 +1,165 @@
+"""The harness from Python: load a case, run an implementation on its problem, compare."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable
+from functools import cache
+from os import PathLike, fspath
+from typing import Any
+
+from harness import case as cases
+from harness.casefile import MistakesFound, listed, nearest
+from harness.conditioning import rounding_noise
+from harness.implementations import NUMPY, Implementation, Returned, Unsupported, implementation, implementations
+from harness.problem import Problem, build
+from harness.result import Result
+from harness.result import run as run_here
+from harness.session import DEFAULT_BASELINE, compare_for
+from harness.worker import NativeWeightsFailed, Workers
+
+Runnable = str | Implementation | Callable[[Problem], Returned]
+"""An implementation by name, one made by the decorator, or a plain function, which then works in split weights."""
+
+
+class ImplementationFailed(RuntimeError):
+    """An implementation ended in an error; the text has its traceback or the last lines of its process."""
+
+
+class Case(cases.Case):
+    """A case, with the way to its problem."""
+
+    def problem(self) -> Problem:
+        """Make the case concrete.
+
+        Returns:
+            The problem: every array, in the split layout.
+
+        Raises:
+            ImplementationFailed: if the case wants a framework's own initial weights and they cannot be had.
+        """
+        try:
+            return build(self, shared_workers().native_weights)
+        except NativeWeightsFailed as failure:
+            raise ImplementationFailed(f"{self.name}: there are no weights to run with: {failure}") from None
+
+
+@cache
+def shared_workers() -> Workers:
+    """The processes that serve calls from Python; they start when first needed and end with this process."""
+    workers = Workers()
+    atexit.register(workers.end)
+    return workers
+
+
+def load_cases(path: str | PathLike[str]) -> list[Case]:
+    """Load the case of a file, the cases of its sweep, or those of a folder.
+
+    Args:
+        path: a file, a folder, or a case's name below ``cases/``.
+
+    Returns:
+        At least one case.
+
+    Raises:
+        MistakesFound: with every mistake in the files, each with its line.
+        ValueError: if there is no case.
+    """
+    loaded = cases.load([fspath(path)], implementations())
+    if loaded.mistakes:
+        raise MistakesFound(loaded.mistakes)
+    if not loaded.cases:
+        raise ValueError(f"there is no case in {fspath(path)}")
+    return [Case(**vars(each)) for each in loaded.cases]
+
+
+def load_case(path: str | PathLike[str]) -> Case:
+    """Load the one case of a file.
+
+    Args:
+        path: a file, or a case's name; for one case of a sweep, with its combination in brackets.
+
+    Raises:
+        MistakesFound: with every mistake in the file, each with its line.
+        ValueError: if there is no case, or several.
+    """
+    found = load_cases(path)
+    if len(found) > 1:
+        raise ValueError(f"{fspath(path)} has {len(found)} cases, {found[0].name} among them; use load_cases for all")
+    return found[0]
+
+
+def run(name_or_function: Runnable, problem: Problem) -> Result:
+    """Run an implementation on a problem.
+
+    Implementations that need a framework run in a process of it, which is kept for later calls. Functions, and what
+    needs NumPy alone, run here.
+
+    Args:
+        name_or_function: an implementation's name, one made by ``harness.implementation``, or a function.
+        problem: a problem, in the split layout.
+
+    Returns:
+        Loss, outputs and gradients, in canonical tensors.
+
+    Raises:
+        ValueError: if there is no implementation of this name.
+        Unsupported: if it cannot represent the problem.
+        ImplementationFailed: if its process failed. What a function raises is raised.
+    """
+    if isinstance(name_or_function, str) and _found(name_or_function).framework != NUMPY:
+        outcome = shared_workers().run(_found(name_or_function), problem)
+        if outcome.result is not None:
+            return outcome.result
+        if outcome.status == "unsupported":
+            raise Unsupported(outcome.reason)
+        raise ImplementationFailed(f"{name_or_function}: {outcome.reason}\n{outcome.detail}".rstrip())
+    return run_here(_found(name_or_function), problem)
+
+
+def assert_gradients_match(
+    function: Runnable, case: str | PathLike[str] | cases.Case, *, baseline: str = DEFAULT_BASELINE
+) -> None:
+    """Assert that an implementation agrees with the baseline on a case, or on every case of a sweep or folder.
+
+    Tensors that it does not return are not compared; those that it does must all match.
+
+    Args:
+        function: the implementation.
+        case: a case, or where to load it from.
+        baseline: what it is compared with.
+
+    Raises:
+        AssertionError: with each tensor that disagrees: the element, both values, the bound there.
+    """
+    __tracebackhide__ = True
+    each_case = [Case(**vars(case))] if isinstance(case, cases.Case) else load_cases(case)
+    for each in each_case:
+        problem = each.problem()
+        actual, expected = run(function, problem), run(baseline, problem)
+        comparison = compare_for(problem, actual, expected, rounding_noise(problem), complete=False)
+        if not comparison.matches:
+            raise AssertionError(f"{each.name}: {_found(function).name} against {baseline}: {comparison}")
+
+
+def _found(wanted: Runnable) -> Implementation:
+    if isinstance(wanted, Implementation):
+        return wanted
+    if isinstance(wanted, str):
+        there = implementations()
+        if wanted not in there:
+            hint = nearest(wanted, there) or f"there are {listed(there)}"
+            raise ValueError(f"there is no implementation {wanted!r}; {hint}")
+        return there[wanted]
+    return implementation(getattr(wanted, "__name__", "function"))(wanted)
+
+
+__all__: list[Any] = [
+    "Case",
+    "ImplementationFailed",
+    "assert_gradients_match",
+    "load_case",
+    "load_cases",
+    "run",
+    "shared_workers",
+]

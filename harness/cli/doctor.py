@@ -1,0 +1,49 @@
+"""``harness doctor``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from harness.cli.exits import Exit
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def command(as_json: bool) -> None:
+    """Start every framework; show versions, threads, how subnormal numbers fare, and what is missing."""
+    from harness.implementations import implementations
+    from harness.probe import examine
+    from harness.report.files.environment import described
+    from harness.session import Run
+    from harness.worker import Workers
+
+    with Workers() as workers:
+        findings = examine(list(implementations().values()), workers)
+        run = Run("numpy-split", tuple(implementations()), [], workers.versions(), workers.seconds_to_import())
+        environment = described(run)
+    if as_json:
+        click.echo(json.dumps({"environment": environment, "implementations": findings}, indent=2))
+    else:
+        _print(findings, environment)
+    if any(finding["status"] == "error" for finding in findings):
+        raise click.exceptions.Exit(Exit.IMPLEMENTATION_FAILED)
+
+
+def _print(findings: list[dict[str, Any]], environment: dict[str, Any]) -> None:
+    from harness.cli.screen import table
+
+    seconds = environment["seconds_to_import"]
+    rows = [
+        [name, ", ".join(f"{module} {version}" for module, version in versions.items()), f"{seconds[name]:.1f} s"]
+        for name, versions in environment["frameworks"].items()
+    ]
+    table("Processes", ["process", "modules", "import"], rows)
+    rows = [[each["implementation"], each["status"], each["subnormals"], each["reason"]] for each in findings]
+    table("Implementations", ["implementation", "status", "subnormals", "reason"], rows)
+    threads = ", ".join(f"{name}={value}" for name, value in environment["threads"].items())
+    click.echo(f"harness {environment['harness']}, Python {environment['python']}, {environment['platform']}")
+    gigabytes = environment["memory_bytes"] / 2**30
+    click.echo(f"{environment['processors']} processors, {gigabytes:.1f} GiB of memory; in each process {threads}")

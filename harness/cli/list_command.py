@@ -1,0 +1,53 @@
+"""``harness list``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from harness.cli.exits import Exit
+
+
+@click.group("list")
+def command() -> None:
+    """List what there is."""
+
+
+@command.command("cases")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def cases(as_json: bool) -> None:
+    """List every case below cases/, with what it is about."""
+    from harness.cli.options import end_without_cases, load_cases
+
+    loaded = load_cases([])
+    if as_json:
+        click.echo(json.dumps([{"name": case.name, "about": case.about} for case in loaded.cases], indent=2))
+    else:
+        _table("Cases", ["case", "about"], [[case.name, case.about] for case in loaded.cases])
+    end_without_cases(loaded)
+    if loaded.mistakes:
+        raise click.exceptions.Exit(Exit.BAD_INPUT)
+
+
+@command.command("implementations")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def implementations(as_json: bool) -> None:
+    """List every implementation, with its weight layout and whether it can run here."""
+    from harness.implementations import implementations, install_line, missing_modules
+
+    rows = []
+    for name, each in implementations().items():
+        missing = missing_modules(each.framework)
+        ready = f"{missing[0]} is missing; {install_line(each.framework)}" if missing else "yes"
+        rows.append({"name": name, "layout": each.layout, "process": each.framework.name, "ready": ready, "about": each.about})
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        _table("Implementations", list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    from harness.cli.screen import table
+
+    table(title, columns, rows)

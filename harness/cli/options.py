@@ -1,0 +1,55 @@
+"""What several commands ask for in the same way: implementations by name, and cases."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from harness.case import Loaded
+    from harness.implementations import Implementation
+
+cases_argument = click.argument("cases", nargs=-1, metavar="[CASE]...")
+
+
+def chosen(names: Collection[str]) -> list[Implementation]:
+    """Return implementations by name; end the command if one is unknown or its framework is not installed."""
+    from harness.casefile import nearest
+    from harness.implementations import implementations
+    from harness.session import not_installed
+
+    there = implementations()
+    for name in names:
+        if name not in there:
+            hint = nearest(name, there) or f"there are {', '.join(there)}"
+            raise click.UsageError(f"there is no implementation {name!r}; {hint}")
+    found = [there[name] for name in names]
+    if missing := not_installed(found):
+        click.echo("\n".join(missing), err=True)
+        raise click.exceptions.Exit(Exit.NOT_INSTALLED)
+    return found
+
+
+def load_cases(names: Sequence[str]) -> Loaded:
+    """Load cases and print every mistake in them."""
+    from harness.case import load
+    from harness.implementations import implementations
+
+    loaded = load(names, implementations())
+    for mistake in loaded.mistakes:
+        click.echo(str(mistake), err=True)
+    return loaded
+
+
+def end_without_cases(loaded: Loaded) -> None:
+    """End the command if there is no case to work on."""
+    if loaded.cases:
+        return
+    if loaded.mistakes:
+        raise click.exceptions.Exit(Exit.BAD_INPUT)
+    click.echo("no case was found; `harness list cases` shows what there is", err=True)
+    raise click.exceptions.Exit(Exit.NOTHING_SELECTED)

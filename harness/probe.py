@@ -1,0 +1,52 @@
+"""What can be learnt of an implementation by running it on a problem of one number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.case import Case, Loss, Sizes
+from harness.implementations import Implementation, install_line, missing_modules
+from harness.problem import build
+from harness.worker import Workers
+
+SUBNORMAL = 1e-310
+"""Between zero and the least normal float64, 2.2e-308."""
+
+
+def examine(implementations: Sequence[Implementation], workers: Workers) -> list[dict[str, str]]:
+    """Run each implementation once; tell whether it works and what becomes of a subnormal gradient.
+
+    With one unit, one step, relu at a positive pre-activation and weights of one, the upstream gradient arrives at the
+    initial state as it is. A subnormal one arrives as zero where the framework flushes subnormals.
+    """
+    case = Case(
+        name="probe",
+        file="probe",
+        sizes=Sizes(batch=1, time=1, input=1, hidden=1),
+        activation="relu",
+        weights="ones",
+        inputs="ones",
+        initial_state="ones",
+        loss=Loss(kind="dot"),
+        upstream={"fill": SUBNORMAL},
+    )
+    problem = build(case, workers.native_weights)
+    workers.start({each.framework.name: each.framework for each in implementations if not missing_modules(each.framework)}.values())
+    findings = []
+    for each in implementations:
+        missing = missing_modules(each.framework)
+        finding = {"implementation": each.name, "status": "ok", "subnormals": "", "reason": ""}
+        if missing:
+            finding |= {"status": "missing", "reason": f"{missing[0]} is not installed; {install_line(each.framework)}"}
+        else:
+            outcome = workers.run(each, problem)
+            finding |= {"status": outcome.status, "reason": outcome.reason}
+            gradient = outcome.result.gradients.get("layer0.h0") if outcome.result else None
+            if gradient is not None and gradient.size == 1:
+                finding["subnormals"] = {SUBNORMAL: "kept", 0.0: "flushed to zero"}.get(
+                    float(np.asarray(gradient).reshape(())), "altered"
+                )
+        findings.append(finding)
+    return findings

@@ -1,0 +1,41 @@
+"""``environment.json``: what the run ran on."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.session import Run
+from harness.worker.process import ONE_THREAD
+
+FILE = "environment.json"
+
+
+def write(run: Run, path: Path) -> None:
+    """Write the file."""
+    path.write_text(json.dumps(described(run), indent=2) + "\n", encoding="utf-8")
+
+
+def described(run: Run) -> dict[str, Any]:
+    """Return the environment of a run as JSON can hold it."""
+    return {
+        "harness": version("bptt-harness"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "frameworks": {name: dict(versions) for name, versions in sorted(run.versions.items())},
+        "threads": {name: os.environ.get(name, default) for name, default in ONE_THREAD.items()},
+        "baseline": run.baseline,
+        "implementations": list(run.implementations),
+        "cases": len(run.outcomes),
+        "seconds": run.seconds,
+        "seconds_to_import": dict(sorted(run.seconds_to_import.items())),
+    }

@@ -1,0 +1,54 @@
+"""``summary.md``: a page for a pull request. What disagrees comes first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from harness.report.overview import disagreements, status_line, unsupported, worst_ratios
+from harness.session import Run
+
+FILE = "summary.md"
+MAX_ROWS = 50
+
+
+def write(run: Run, path: Path) -> None:
+    """Write the file."""
+    path.write_text("\n".join(lines(run)) + "\n", encoding="utf-8")
+
+
+def lines(run: Run) -> list[str]:
+    """Return the page, line by line."""
+    page = ["# Gradient comparison", "", status_line(run), ""]
+    wrong = disagreements(run)
+    if wrong:
+        page += ["## What disagrees", "", "| case | implementation | what |", "| --- | --- | --- |"]
+        page += [f"| {_cell(case)} | {_cell(name)} | {_cell(what)} |" for case, name, what in wrong[:MAX_ROWS]]
+        if len(wrong) > MAX_ROWS:
+            page += ["", f"{len(wrong) - MAX_ROWS} more in `comparisons.csv`."]
+        page.append("")
+    if surprises := run.surprises:
+        page += ["## Cases that did not come out as their files say", ""]
+        page += [f"- `{outcome.case.name}`: {outcome.surprise}" for outcome in surprises[:MAX_ROWS]]
+        page.append("")
+    page += ["## Worst error ratio", "", "Above 1 is a mismatch.", "", "| implementation | dtype | worst | case | tensor |"]
+    page += ["| --- | --- | --- | --- | --- |"]
+    page += [
+        f"| {name} | {dtype} | {worst.ratio:.3g} | {_cell(worst.case)} | {worst.tensor} |"
+        for (name, dtype), worst in sorted(worst_ratios(run).items())
+    ]
+    counts = Counter((name, reason) for _, name, reason in unsupported(run))
+    if counts:
+        page += ["", "## Not compared", "", "| implementation | cases | reason |", "| --- | --- | --- |"]
+        page += [f"| {name} | {count} | {_cell(reason)} |" for (name, reason), count in sorted(counts.items())]
+    page += ["", "## Versions", "", "| process | modules |", "| --- | --- |"]
+    for name, versions in sorted(run.versions.items()):
+        page.append(f"| {name} | {', '.join(f'{module} {each}' for module, each in versions.items())} |")
+    return page
+
+
+def _cell(text: str) -> str:
+    """Escape what would end a table's cell or row, or be read as markup."""
+    for mark in "\\|<>`*_[]":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())
