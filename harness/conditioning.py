@@ -1,73 +1,101 @@
 """How much rounding alone moves a gradient: what the tolerances are relative to.
 
 A good implementation's answer is the exact answer to a problem whose numbers are each off by a few roundings. How far
-apart good answers may be therefore depends on the problem: where terms cancel, where the recurrence is chaotic, or
-where a chain is long, roundings grow. This is measured: every given number is multiplied by 1 ± eps with random signs,
-the gradient is computed again, in the same dtype, and each tensor's largest change is taken, over a few such draws.
-(Higham 2002, "Accuracy and Stability of Numerical Algorithms", section 1.5: forward error ≲ condition number × backward
-error.)
+apart good answers may be therefore depends on the problem: where terms cancel, where activations saturate, where the
+recurrence is chaotic or the chain is long, roundings grow. This is measured. The reference computes the gradient again,
+in the same dtype, with every number that it is given, every hidden state and every output multiplied by 1 ± eps, the
+signs at random; each tensor's largest change is taken, over a few such draws.
+
+(Forward error ≲ condition number × backward error: Higham 2002, "Accuracy and Stability of Numerical Algorithms",
+section 1.6. Random roundings as a probe: Parker 1997, "Monte Carlo Arithmetic".)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy import ndarray
 
-from harness.implementations import implementations
 from harness.problem import Problem
-from harness.result import run
+from reference_impls import network, rnn_split
+from reference_impls.activations import ACTIVATIONS, Activation
 
 DRAWS = 4
 
-REFERENCE = "numpy-split"
-"""The implementation by which the noise is measured, whatever the baseline."""
+Rounding = Callable[[ndarray], ndarray]
+"""Maps a tensor to what one more rounding adds to it."""
 
 
 def rounding_noise(problem: Problem) -> dict[str, float]:
-    """Measure how far each tensor moves when every given number is rounded once more.
+    """Measure how far each tensor moves when every number is rounded once more.
 
     Args:
         problem: in the split layout.
 
     Returns:
-        For each tensor, the largest absolute change of any element in any draw; infinite and NaN changes count as 0.
-
-    Raises:
-        Unsupported: if the reference cannot represent the problem.
+        For each tensor, the largest absolute change of any element in any draw. Changes that are not finite do not count.
     """
-    implementation = implementations()[REFERENCE]
-    reference = run(implementation, problem).tensors
-    noise = dict.fromkeys(reference, 0.0)
-    random = np.random.Generator(np.random.PCG64(0))
-    for _ in range(DRAWS):
-        moved = run(implementation, _perturbed(problem, random)).tensors
-        for name, tensor in reference.items():
-            with np.errstate(all="ignore"):
-                change = np.abs(moved[name] - tensor)
-            noise[name] = max(noise[name], float(change[np.isfinite(change)].max(initial=0.0)))
+    with np.errstate(all="ignore"):  # what overflows is judged where it is compared
+        reference = _tensors(problem, ACTIVATIONS[problem.case.activation], np.zeros_like)
+        noise = dict.fromkeys(reference, 0.0)
+        random = np.random.Generator(np.random.PCG64(0))
+        for _ in range(DRAWS):
+            for name, moved in _rounded_tensors(problem, random).items():
+                change = np.abs(moved - reference[name])
+                noise[name] = max(noise[name], float(change[np.isfinite(change)].max(initial=0.0)))
     return noise
 
 
-def _perturbed(problem: Problem, random: np.random.Generator) -> Problem:
-    def each(tensors: Mapping[str, ndarray]) -> dict[str, ndarray]:
-        return {name: _rounded_again(tensor, random) for name, tensor in tensors.items()}
+def _rounded_tensors(problem: Problem, random: np.random.Generator) -> dict[str, ndarray]:
+    """Compute loss, outputs and gradients once, with every number rounded once more."""
 
-    return replace(
+    def rounding(tensor: ndarray) -> ndarray:
+        """±eps·tensor, of the shape of tensor; zero for class labels."""
+        if tensor.dtype.kind != "f":
+            return np.zeros_like(tensor)
+        signs = random.integers(0, 2, tensor.shape, dtype=np.int8) * 2 - 1
+        return tensor * (np.finfo(tensor.dtype).eps * signs).astype(tensor.dtype)
+
+    def each(tensors: Mapping[str, ndarray]) -> dict[str, ndarray]:
+        return {name: tensor + rounding(tensor) for name, tensor in tensors.items()}
+
+    exact = ACTIVATIONS[problem.case.activation]
+
+    def value(a: ndarray, out: ndarray) -> ndarray:
+        exact.value(a, out)
+        out += rounding(out)
+        return out
+
+    rounded = replace(
         problem,
         weights=each(problem.weights),
         initial_state=each(problem.initial_state),
-        inputs=_rounded_again(problem.inputs, random),
-        targets=_rounded_again(problem.targets, random),
+        inputs=problem.inputs + rounding(problem.inputs),
+        targets=problem.targets + rounding(problem.targets),
     )
+    return _tensors(rounded, Activation(value, exact.slope_at_value), rounding)
 
 
-def _rounded_again(tensor: ndarray, random: np.random.Generator) -> ndarray:
-    """Multiply each element by 1 + eps or 1 − eps. Zeros stay, as do class labels."""
-    if tensor.dtype.kind != "f":
-        return tensor
-    eps = np.finfo(tensor.dtype).eps
-    signs = random.integers(0, 2, tensor.shape) * 2 - 1
-    return tensor * (1 + eps * signs).astype(tensor.dtype)
+def _tensors(problem: Problem, activation: Activation, rounding: Rounding) -> dict[str, ndarray]:
+    def loss_of(outputs: ndarray) -> tuple[ndarray, ndarray]:
+        loss, d_outputs = problem.loss(outputs + rounding(outputs))
+        if problem.case.loss.kind == "softmax_cross_entropy":
+            # softmax − onehot: where the softmax is nearly 1, its rounding is all that is left.
+            d_outputs = d_outputs + rounding(_one_hot(problem, d_outputs))
+        return loss, d_outputs
+
+    loss, outputs, gradients = network.loss_and_gradients(
+        rnn_split, problem.weights, problem.inputs, problem.initial_state, activation, loss_of
+    )
+    return {"loss": loss, "outputs": outputs, **gradients}
+
+
+def _one_hot(problem: Problem, d_outputs: ndarray) -> ndarray:
+    """The onehot(label) that the gradient of a softmax cross-entropy contains, reduction included: (B, T, O)."""
+    covered = problem.covered  # (B, T)
+    one_hot = np.zeros_like(d_outputs)  # (B, T, O)
+    terms = covered.sum() if problem.case.loss.reduction == "mean" else 1
+    np.put_along_axis(one_hot, problem.targets[:, :, None], covered[:, :, None] / terms, axis=-1)
+    return one_hot

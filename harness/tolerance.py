@@ -8,8 +8,8 @@ measures. Hence the default bound is absolute,
     atol = units · max(eps · largest, noise),    rtol = 0
 
 with eps the dtype's machine epsilon, largest the tensor's largest |expected|, and noise how far the tensor moves when
-every given number is rounded once more. The noise counts up to √eps · largest: a problem that keeps less than half of
-its digits is ill-conditioned, and no bound is made to fit it.
+every number is rounded once more. A tensor that loses more than half of its digits to the noise is ill-conditioned:
+no comparison can say much of it, and the report says so.
 
 The units stand in one table, by dtype and kind of tensor. They are set from the errors measured over all cases, at most
 30 times the worst of them: ``make tolerances`` measures again and shows the headroom of each line.
@@ -65,11 +65,13 @@ class Bound:
         rtol: relative to each expected element.
         atol: absolute.
         origin: where the two come from, in words.
+        ill_conditioned: whether rounding alone takes more than half of the tensor's digits.
     """
 
     rtol: float
     atol: float
     origin: str
+    ill_conditioned: bool = False
 
 
 def bound(
@@ -94,13 +96,12 @@ def bound(
         return Bound(0.0, 0.0, f"exact, since {tensor} is {dtype}")
     units = UNITS.get(dtype.name, {}).get(kind, OTHER_UNITS)
     eps, largest = float(np.finfo(dtype).eps), largest_magnitude(expected)
-    from_largest, most = eps * largest, math.sqrt(eps) * largest
+    from_largest, from_noise = eps * largest, noise or 0.0
     table = f"{units:g} units for {kind} in {dtype}"
-    if noise is None or noise <= from_largest:
+    if from_noise <= from_largest:
         return Bound(0.0, units * from_largest, f"{table}: eps x largest element {largest:.3g}")
-    if noise <= most:
-        return Bound(0.0, units * noise, f"{table}: rounding noise {noise:.3g}")
-    return Bound(0.0, units * most, f"{table}: sqrt(eps) x largest element {largest:.3g}; rounding noise is {noise:.3g}")
+    ill = from_noise > math.sqrt(eps) * largest
+    return Bound(0.0, units * from_noise, f"{table}: rounding noise {from_noise:.3g}", ill_conditioned=ill)
 
 
 def _given(override: Mapping[str, float], origin: str) -> Bound:

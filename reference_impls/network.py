@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from numpy import ndarray
 
 from reference_impls import readout
+from reference_impls.activations import Activation
 
 
 class Layer(Protocol):
@@ -24,7 +25,7 @@ class Layer(Protocol):
 
     WEIGHTS: tuple[str, ...]
 
-    def forward(self, x: ndarray, h0: ndarray, *weights: ndarray, activation: str) -> Any: ...
+    def forward(self, x: ndarray, h0: ndarray, *weights: ndarray, activation: Activation) -> Any: ...
 
     def backward(self, cache: Any, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]: ...
 
@@ -41,7 +42,7 @@ def forward(
     weights: Mapping[str, ndarray],
     inputs: ndarray,
     initial_state: Mapping[str, ndarray],
-    activation: str,
+    activation: Activation,
 ) -> ForwardPass:
     """Run the network.
 
@@ -51,7 +52,7 @@ def forward(
             ``readout.b_y`` (O,).
         inputs: (B, T, I).
         initial_state: ``layerN.h0`` (B, H) for each layer.
-        activation: a key of ``ACTIVATIONS``.
+        activation: φ, one of ``ACTIVATIONS``.
 
     Returns:
         The outputs, (B, T, H) or (B, T, O), with the caches.
@@ -100,7 +101,7 @@ def loss_and_gradients(
     weights: Mapping[str, ndarray],
     inputs: ndarray,
     initial_state: Mapping[str, ndarray],
-    activation: str,
+    activation: Activation,
     loss: Callable[[ndarray], tuple[ndarray, ndarray]],
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Run the network forward, take the loss, run it backward.

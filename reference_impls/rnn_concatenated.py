@@ -35,7 +35,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from reference_impls.activations import ACTIVATIONS
+from reference_impls.activations import Activation
 
 WEIGHTS = ("W", "b")
 
@@ -45,14 +45,14 @@ class Cache(NamedTuple):
 
     z: ndarray  # (T + 1, B, I + H): z_1 … z_T, and behind them a row that holds h_T and no input
     W: ndarray  # (I + H, H)
-    activation: str
+    activation: Activation
 
     @property
     def states(self) -> ndarray:  # (T + 1, B, H): h_0, h_1, …, h_T
         return self.z[:, :, -self.W.shape[1] :]
 
 
-def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: str) -> Cache:
+def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Activation) -> Cache:
     """Run the layer over a whole sequence.
 
     Args:
@@ -60,14 +60,14 @@ def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: str)
         h0: the state before the first step, (B, H).
         W: (I + H, H), the rows for the inputs first.
         b: (H,).
-        activation: a key of ``ACTIVATIONS``.
+        activation: φ, one of ``ACTIVATIONS``.
 
     Returns:
         The cache; its ``states[1:]``, (T, B, H), are the layer's outputs.
     """
     T, B, I = x.shape
     H = W.shape[1]
-    phi = ACTIVATIONS[activation].value
+    phi = activation.value
     W_x, W_h = W[:I], W[I:]  # (I, H), (H, H): views
 
     z = np.zeros((T + 1, B, I + H), W.dtype)  # (T + 1, B, I + H)
@@ -95,7 +95,7 @@ def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[s
     I = cache.W.shape[0] - H
     W_x, W_hT = cache.W[:I], cache.W[I:].T  # (I, H), (H, H)
 
-    slope = ACTIVATIONS[cache.activation].slope_at_value(cache.states[1:])  # (T, B, H): φ'_1 … φ'_T
+    slope = cache.activation.slope_at_value(cache.states[1:])  # (T, B, H): φ'_1 … φ'_T
     adjoint = np.empty((T, B, H), d_outputs.dtype)  # (T, B, H): λ_1 … λ_T
     adjoint[T - 1] = d_outputs[T - 1]
     for t in range(T - 2, -1, -1):

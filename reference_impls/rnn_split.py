@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from reference_impls.activations import ACTIVATIONS
+from reference_impls.activations import Activation
 
 WEIGHTS = ("W_xh", "W_hh", "b_h")
 
@@ -44,10 +44,10 @@ class Cache(NamedTuple):
     states: ndarray  # (T + 1, B, H): h_0, h_1, …, h_T
     W_xh: ndarray  # (I, H)
     W_hh: ndarray  # (H, H)
-    activation: str
+    activation: Activation
 
 
-def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray, *, activation: str) -> Cache:
+def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray, *, activation: Activation) -> Cache:
     """Run the layer over a whole sequence.
 
     Args:
@@ -56,14 +56,14 @@ def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray,
         W_xh: (I, H).
         W_hh: (H, H).
         b_h: (H,).
-        activation: a key of ``ACTIVATIONS``.
+        activation: φ, one of ``ACTIVATIONS``.
 
     Returns:
         The cache; its ``states[1:]``, (T, B, H), are the layer's outputs.
     """
     T, B, I = x.shape
     H = W_hh.shape[0]
-    phi = ACTIVATIONS[activation].value
+    phi = activation.value
 
     pre = (x.reshape(T * B, I) @ W_xh + b_h).reshape(T, B, H)  # (T, B, H): a_t without its recurrent part
     states = np.empty((T + 1, B, H), pre.dtype)  # (T + 1, B, H)
@@ -90,7 +90,7 @@ def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[s
     I = cache.x.shape[2]
     W_hhT = cache.W_hh.T  # (H, H)
 
-    delta = ACTIVATIONS[cache.activation].slope_at_value(cache.states[1:])  # (T, B, H): φ'(a_t), to become δ_t
+    delta = cache.activation.slope_at_value(cache.states[1:])  # (T, B, H): φ'(a_t), to become δ_t
     d_state = np.zeros((B, H), d_outputs.dtype)  # (B, H): δ_{t+1} W_hhᵀ
     for t in reversed(range(T)):
         d_state += d_outputs[t]  # (B, H)

@@ -193,6 +193,8 @@ def _tensor(
         collect=collect,
     )
     verdict, reason = of_metrics(metrics)
+    if bound.ill_conditioned:
+        reason = "; ".join(filter(None, [reason, "ill-conditioned: rounding alone takes more than half of its digits"]))
     return TensorComparison(name, expected.shape, expected.dtype.name, bound, metrics, verdict, reason)
 
 
