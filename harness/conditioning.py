@@ -35,7 +35,7 @@ def rounding_noise(problem: Problem) -> dict[str, float]:
         problem: in the split layout.
 
     Returns:
-        For each tensor, the largest absolute change of any element in any draw. Changes that are not finite do not count.
+        For each tensor, the largest absolute change of any element in any draw that is finite.
     """
     with np.errstate(all="ignore"):  # what overflows is judged where it is compared
         reference = _tensors(problem, ACTIVATIONS[problem.case.activation], np.zeros_like)

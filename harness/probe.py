@@ -33,7 +33,11 @@ def examine(implementations: Sequence[Implementation], workers: Workers) -> list
         upstream={"fill": SUBNORMAL},
     )
     problem = build(case, workers.native_weights)
-    workers.start({each.framework.name: each.framework for each in implementations if not missing_modules(each.framework)}.values())
+    workers.start(
+        {
+            each.framework.name: each.framework for each in implementations if not missing_modules(each.framework)
+        }.values()
+    )
     findings = []
     for each in implementations:
         missing = missing_modules(each.framework)

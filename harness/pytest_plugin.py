@@ -3,6 +3,8 @@
 ``cases/basic/tanh.yaml::torch`` compares torch with the baseline on that case; of a sweep,
 ``cases/basic/sizes.yaml::torch[dtype=float32,sizes.time=1]``. Case files are those below the folders of the ini
 option ``harness_cases``, ``cases`` unless set, and those named on the command line.
+
+The plugin is loaded wherever the harness is installed, so nothing is imported for it until there is a case file.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.implementations import Implementation
     from harness.session import CaseOutcome, Judged
-    from harness.worker import Workers
+
+DEFAULT_BASELINE = "numpy-split"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,7 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("harness_cases", "folders whose case files are collected", type="args", default=["cases"])
     group = parser.getgroup("harness", "gradient comparison")
     group.addoption("--harness-impl", metavar="A,B", help="compare only these implementations")
-    group.addoption("--harness-baseline", default="numpy-split", metavar="N", help="what they are compared with")
+    group.addoption("--harness-baseline", default=DEFAULT_BASELINE, metavar="N", help="what they are compared with")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker of the case tests."""
+    config.addinivalue_line("markers", "framework: needs a framework's process")
+    if config.getoption("--harness-impl") or config.getoption("--harness-baseline") != DEFAULT_BASELINE:
+        _comparing(config)  # so that a wrong name is one message before anything is collected
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -52,11 +62,11 @@ class CaseFileCollector(pytest.File):
         loaded = read(file, implementations())
         if loaded.mistakes:
             raise self.CollectError("\n".join(map(str, loaded.mistakes)))
-        asked, baseline = self.config.stash[_session].asked, self.config.stash[_session].baseline
+        comparing = _comparing(self.config)
         for case in loaded.cases:
             combination = case.name.removeprefix(file.name)
-            for each in asked:
-                if each != baseline and (case.implementations is None or each.name in case.implementations):
+            for each in comparing.asked:
+                if each != comparing.baseline and (case.implementations is None or each.name in case.implementations):
                     yield CaseTest.from_parent(self, name=each.name + combination, case=case, implementation=each)
 
 
@@ -71,21 +81,19 @@ class CaseTest(pytest.Item):
 
     def runtest(self) -> None:
         """Run the implementation and compare."""
-        judged, outcome = self.config.stash[_session].judged(self)
+        judged, outcome = _comparing(self.config).judged(self)
         if judged.verdict == "unsupported":
             pytest.skip(judged.reason)
-        expected = self.case.expect
-        if expected == "mismatch" and judged.verdict == "match":
-            # Another implementation may be the one that disagrees; the case fails if none does.
-            if outcome.as_expected:
-                return
-            raise Disagreement(f"{self.case.name}: {outcome.surprise}")
-        if judged.verdict != expected:
-            raise Disagreement(_explained(judged, outcome))
+        if self.case.expect == "mismatch" and judged.verdict == "match":
+            # The mismatch that is documented may be another implementation's; the case fails if it is nobody's.
+            if not outcome.as_expected:
+                raise DisagreementFound(f"{self.case.name}: {outcome.surprise}")
+        elif judged.verdict != self.case.expect:
+            raise DisagreementFound(_explained(judged, outcome))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show a disagreement as what it says, anything else with its traceback."""
-        if isinstance(excinfo.value, Disagreement):
+        if isinstance(excinfo.value, DisagreementFound):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
@@ -94,93 +102,92 @@ class CaseTest(pytest.Item):
         return self.path, None, f"{self.case.name} {self.implementation.name}"
 
 
-class Disagreement(AssertionError):
+class DisagreementFound(AssertionError):
     """An implementation disagrees with the baseline, or failed."""
 
 
 def _explained(judged: Judged, outcome: CaseOutcome) -> str:
-    name = judged.implementation
-    lines = [f"{outcome.case.name}: {name} against {outcome.baseline}: {judged.comparison or judged.reason}"]
+    name, case = judged.implementation, outcome.case
+    lines = [f"{case.name}: {name} against {outcome.baseline}: {judged.comparison or judged.reason}"]
     if judged.detail:
         lines.append(judged.detail.rstrip())
-    lines.append(f"\nto see more: harness run '{outcome.case.file}' --impl {name} --baseline {outcome.baseline} --elements all")
-    return "\n".join(lines)
+    command = f"harness run '{case.name}' --impl {name} --baseline {outcome.baseline} --elements all"
+    return "\n".join([*lines, "", f"to see every element: {command}"])
 
 
-class _Session:
-    """What the case tests of one pytest process share: the frameworks' processes and the case last run."""
+class Comparing:
+    """What the case tests of one pytest process share: the frameworks' processes, and the case that was last run."""
 
     def __init__(self, config: pytest.Config) -> None:
+        from harness.casefile import nearest
         from harness.implementations import implementations
         from harness.session import not_installed
-
-        there = implementations()
-        names = config.getoption("--harness-impl")
-        baseline = config.getoption("--harness-baseline")
-        wanted = names.split(",") if names else list(there)
-        for name in [*wanted, baseline]:
-            if name not in there:
-                raise pytest.UsageError(f"there is no implementation {name!r}; there are {', '.join(there)}")
-        self.asked = [there[name] for name in wanted]
-        self.baseline = there[baseline]
-        asked_by_name = [there[name] for name in (names.split(",") if names else [])]
-        if missing := not_installed([*asked_by_name, self.baseline]):
-            raise pytest.UsageError("\n".join(missing))
-        self._workers: Workers | None = None
-        self._last: CaseOutcome | None = None
-        self.tests: list[CaseTest] = []
-
-    def start(self, tests: list[CaseTest]) -> None:
-        """Begin to start the frameworks that the selected tests need."""
-        from harness.session import frameworks_for
         from harness.worker import Workers
 
-        self.tests = tests
-        self._workers = Workers()
+        there = implementations()
+        named = config.getoption("--harness-impl")
+        baseline = config.getoption("--harness-baseline")
+        by_name = [*(named.split(",") if named else []), baseline]
+        for name in by_name:
+            if name not in there:
+                hint = nearest(name, there) or f"there are {', '.join(there)}"
+                raise pytest.UsageError(f"there is no implementation {name!r}; {hint}")
+        if missing := not_installed([there[name] for name in by_name]):
+            raise pytest.UsageError("\n".join(missing))
+        self.asked = [there[name] for name in by_name[:-1]] or list(there.values())
+        self.baseline = there[baseline]
+        self.workers = Workers()
+        # Under xdist the tests of a case may go to several processes, and each runs only what it is given.
+        self.is_alone = not hasattr(config, "workerinput")
+        self.selected: dict[str, list[Implementation]] = {}
+        self._last: tuple[object, CaseOutcome] | None = None
+
+    def start(self, tests: list[CaseTest]) -> None:
+        """Begin to start the frameworks that the selected tests need; return at once."""
+        from harness.session import frameworks_for
+
+        for test in tests:
+            self.selected.setdefault(test.case.name, []).append(test.implementation)
         needed = {
             framework.name: framework
             for test in tests
             for framework in frameworks_for([test.case], [test.implementation], self.baseline)
         }
-        self._workers.start(needed.values())
+        self.workers.start(needed.values())
 
     def judged(self, test: CaseTest) -> tuple[Judged, CaseOutcome]:
-        """Return how a test's implementation did, and its case's outcome with every implementation selected."""
+        """Return how a test's implementation did, and the outcome of its case."""
         from concurrent.futures import ThreadPoolExecutor
 
         from harness.session import run_case
 
-        assert self._workers is not None
-        if self._last is None or self._last.case != test.case:
-            beside = [each.implementation for each in self.tests if each.case == test.case]
+        together = self.is_alone or test.case.expect == "mismatch"
+        beside = self.selected[test.case.name] if together else [test.implementation]
+        key = (test.case.name, test.case.file, tuple(each.name for each in beside))
+        if self._last is None or self._last[0] != key:
             with ThreadPoolExecutor() as calls:
-                self._last = run_case(test.case, [self.baseline, *beside], self._workers, calls, "none")
-        name = test.implementation.name
-        return next(each for each in self._last.judged if each.implementation == name), self._last
-
-    def end(self) -> None:
-        """End the processes."""
-        if self._workers is not None:
-            self._workers.end()
+                self._last = key, run_case(test.case, [self.baseline, *beside], self.workers, calls, "none")
+        outcome = self._last[1]
+        return next(each for each in outcome.judged if each.implementation == test.implementation.name), outcome
 
 
-_session = pytest.StashKey[_Session]()
+_STASHED = pytest.StashKey[Comparing]()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Set up what the case tests share."""
-    config.addinivalue_line("markers", "framework: needs a framework's process")
-    config.stash[_session] = _Session(config)
+def _comparing(config: pytest.Config) -> Comparing:
+    if _STASHED not in config.stash:
+        config.stash[_STASHED] = Comparing(config)
+    return config.stash[_STASHED]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the frameworks side by side, while other tests run."""
     tests = [item for item in session.items if isinstance(item, CaseTest)]
     if tests and not session.config.option.collectonly:
-        session.config.stash[_session].start(tests)
+        _comparing(session.config).start(tests)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the frameworks' processes."""
-    if _session in config.stash:
-        config.stash[_session].end()
+    if _STASHED in config.stash:
+        config.stash[_STASHED].workers.end()

@@ -113,7 +113,7 @@ def frameworks_for(
             if each.framework.name not in needed and not each.reason_against(case):
                 needed[each.framework.name] = each.framework
         if isinstance(case.weights, dict) and "from" in case.weights:
-            framework = initialisers()[str(case.weights["from"])].framework  # type: ignore[typeddict-item]
+            framework = initialisers()[case.weights["from"]].framework
             needed[framework.name] = framework
     installed = [framework for framework in needed.values() if not missing_modules(framework)]
     return sorted(installed, key=lambda framework: -len(framework.modules))
@@ -236,9 +236,7 @@ def _without_verdict(name: str, outcome: Outcome) -> Judged:
 
 
 def _with(own: Judged, verdict: Verdict, reason: str, comparison: Comparison | None = None) -> Judged:
-    return Judged(
-        own.implementation, own.status, verdict, reason, own.detail, comparison, own.loss, own.seconds
-    )
+    return Judged(own.implementation, own.status, verdict, reason, own.detail, comparison, own.loss, own.seconds)
 
 
 @dataclass

@@ -12,22 +12,13 @@ and nothing else passes between layers. A layer is a module with ``WEIGHTS``, ``
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from numpy import ndarray
 
 from reference_impls import readout
 from reference_impls.activations import Activation
-
-
-class Layer(Protocol):
-    """What the stack needs of a layer's module."""
-
-    WEIGHTS: tuple[str, ...]
-
-    def forward(self, x: ndarray, h0: ndarray, *weights: ndarray, activation: Activation) -> Any: ...
-
-    def backward(self, cache: Any, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]: ...
 
 
 class ForwardPass(NamedTuple):
@@ -38,7 +29,7 @@ class ForwardPass(NamedTuple):
 
 
 def forward(
-    layer: Layer,
+    layer: ModuleType,
     weights: Mapping[str, ndarray],
     inputs: ndarray,
     initial_state: Mapping[str, ndarray],
@@ -70,7 +61,7 @@ def forward(
 
 
 def backward(
-    layer: Layer, weights: Mapping[str, ndarray], passed: ForwardPass, d_outputs: ndarray
+    layer: ModuleType, weights: Mapping[str, ndarray], passed: ForwardPass, d_outputs: ndarray
 ) -> dict[str, ndarray]:
     """Carry d_outputs back through the readout and all layers.
 
@@ -97,7 +88,7 @@ def backward(
 
 
 def loss_and_gradients(
-    layer: Layer,
+    layer: ModuleType,
     weights: Mapping[str, ndarray],
     inputs: ndarray,
     initial_state: Mapping[str, ndarray],
@@ -107,7 +98,12 @@ def loss_and_gradients(
     """Run the network forward, take the loss, run it backward.
 
     Args:
-        loss: maps outputs to (loss, d_outputs); the other arguments are those of ``forward``.
+        layer: the module of the layers.
+        weights: as for ``forward``.
+        inputs: (B, T, I).
+        initial_state: as for ``forward``.
+        activation: φ.
+        loss: maps outputs to (loss, d_outputs).
 
     Returns:
         The loss of shape (), the outputs, and the gradients as ``backward`` returns them.

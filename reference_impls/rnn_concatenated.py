@@ -48,7 +48,8 @@ class Cache(NamedTuple):
     activation: Activation
 
     @property
-    def states(self) -> ndarray:  # (T + 1, B, H): h_0, h_1, …, h_T
+    def states(self) -> ndarray:
+        """h_0, h_1, …, h_T: (T + 1, B, H)."""
         return self.z[:, :, -self.W.shape[1] :]
 
 

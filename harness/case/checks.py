@@ -108,7 +108,10 @@ def _specs(case: Fields) -> Iterator[tuple[tuple[str, ...], Any, str, Shape, int
     """Every array spec of a case with the tensor it fills: path, spec, name, shape, number of classes of labels."""
     structure = case.structure
     yield ("inputs",), case.inputs, "inputs", structure.inputs, None
-    groups = (("weights", case.weights, structure.weights), ("initial_state", case.initial_state, structure.initial_state))
+    groups = (
+        ("weights", case.weights, structure.weights),
+        ("initial_state", case.initial_state, structure.initial_state),
+    )
     for key, specs, shapes in groups:
         if isinstance(specs, dict) and "from" in specs:
             continue
@@ -117,7 +120,7 @@ def _specs(case: Fields) -> Iterator[tuple[tuple[str, ...], Any, str, Shape, int
                 yield (key,), specs, name, shape, None
             elif isinstance(specs, dict) and (name in specs or "default" in specs):
                 at = name if name in specs else "default"
-                yield (key, at), specs[at], name, shape, None  # type: ignore[literal-required]
+                yield (key, at), specs[at], name, shape, None
     for key, spec in (("targets", case.targets), ("upstream", case.upstream)):
         if spec is None:
             continue

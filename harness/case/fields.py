@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Required
 
 from annotated_types import Ge, Len
-from typing_extensions import NotRequired, Required, TypedDict
+from typing_extensions import TypedDict
 
 from harness.case.alternatives import ChosenBy
 from harness.tensors import Structure
@@ -143,10 +143,11 @@ def _steps_kind(data: Any) -> str | None:
 
 _SPEC_MEMBERS: dict[str, Any] = {"word": Literal["zeros", "ones"], **_SPECS}
 if TYPE_CHECKING:
-    ArraySpec = Literal["zeros", "ones"] | Fill | Uniform | Normal | Values | File | OneHot
-    ArraySpecs = ArraySpec | dict[str, ArraySpec]
-    Weights = NativeWeights | ArraySpecs
-    Tolerance = Bound | dict[str, Bound]
+    # A mapping has the keys of one of the classes above; which, is known only when it is looked at.
+    ArraySpec = Literal["zeros", "ones"] | dict[str, Any]
+    ArraySpecs = ArraySpec
+    Weights = ArraySpec
+    Tolerance = dict[str, Any]
     Steps = Literal["all"] | tuple[int, ...]
 else:
     ArraySpec = Annotated[Any, ChosenBy(spec_kind, _SPEC_MEMBERS, EXPECTED_SPEC)]
@@ -218,7 +219,7 @@ class Fields:
     """The sizes of the arrays. Let them all differ: equal sizes hide transposes."""
     dtype: Literal["float32", "float64"] = "float64"
     """What everything is computed in."""
-    weights: Weights = field(default_factory=lambda: Uniform(uniform=(-0.5, 0.5), seed=0))
+    weights: Weights = field(default_factory=lambda: {"uniform": (-0.5, 0.5), "seed": 0})
     """One array spec for every weight and bias; or one for each by name, with `default` for the rest; or a framework's
     own initialisation, {from: torch, seed: 0}."""
     inputs: ArraySpec = "zeros"

@@ -12,7 +12,7 @@ def json_schema() -> dict[str, Any]:
     schema = adapter().json_schema(mode="validation")
     schema["title"] = "Case"
     schema["properties"]["sweep"] = {
-        "description": "Fields by name (sizes.time), each with a list of values. Each combination is a case of its own.",
+        "description": "Fields by name (sizes.time), each with a list of values; each combination is a case.",
         "type": "object",
         "additionalProperties": {"type": "array", "minItems": 1},
     }

@@ -65,7 +65,9 @@ def load(names: Iterable[str], implementations: Collection[str] | None = None) -
                 if combination and found and not chosen:
                     known = [case.name.removeprefix(file.name) for case in found.cases]
                     problem = f"has no combination {combination}"
-                    loaded.mistakes.append(Mistake(str(file.path), None, None, (), problem, nearest(combination, known)))
+                    loaded.mistakes.append(
+                        Mistake(str(file.path), None, None, (), problem, nearest(combination, known))
+                    )
                 for case in chosen:
                     first = seen.setdefault(case.name, case.file)
                     if not FilePath(first).samefile(case.file):
@@ -87,7 +89,7 @@ def find(folder: FilePath) -> list[CaseFile]:
 
 
 def root_of(path: FilePath) -> FilePath:
-    """Return the folder that the names of cases at ``path`` count from: the nearest one named ``cases``, else its own."""
+    """Return the folder that names of cases at ``path`` count from: the nearest one named ``cases``, else its own."""
     folder = path if path.is_dir() else path.parent
     absolute = folder.absolute()
     for depth, above in enumerate((absolute, *absolute.parents)):

@@ -46,9 +46,10 @@ def combinations(document: Document) -> Iterator[Combination]:
     if mistakes := list(_mistakes(document, sweep)):
         raise MistakesFound(mistakes)
     for positions in itertools.product(*(range(len(values)) for values in sweep.values())):
-        combined, labels, origins = data, [], {}
+        combined, labels = data, []
+        origins: dict[Path, Path] = {}
         for (field, values), position in zip(sweep.items(), positions, strict=True):
-            path = tuple(field.split("."))
+            path: Path = tuple(field.split("."))
             combined = _with(combined, path, values[position])
             origin = ("sweep", field, position)
             origins[path] = origin

@@ -50,7 +50,7 @@ def validated(
     except ValidationError as error:
         errors = [each for each in error.errors(include_url=False) if not _follows_from_another(each)]
         errors.sort(key=lambda each: each["type"] == "missing")  # a misspelt key before the key that it stands for
-        return None, list(dict.fromkeys(_mistake(each, data, located) for each in errors))
+        return None, list(dict.fromkeys(_mistake(each, located) for each in errors))
     found = [located(path, problem, hint) for path, problem, hint in checks.problems(fields, file.parent)]
     if found:
         return None, found
@@ -76,7 +76,7 @@ _WORDING = {
 }
 
 
-def _mistake(error: Any, data: Any, located: Located) -> Mistake:
+def _mistake(error: Any, located: Located) -> Mistake:
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
     path: Path = tuple(part for part in error["loc"] if not _is_tag(part))
     should_be = hint = ""

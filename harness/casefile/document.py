@@ -168,8 +168,9 @@ class _Parser:
             stack.append((value, place, []))
 
     def key(self, event: Any, container: dict[str, Any], around: _Place, pending: list[Any]) -> None:
+        mark = event.start_mark
         if not isinstance(event, yaml.ScalarEvent):
-            raise self.fail(event.start_mark, "a key must be a plain word, not a list or a mapping")
+            raise self.fail(mark, "a key must be a plain word, not a list or a mapping")
         key = event.value
         if key == "<<":
             raise self.fail(event.start_mark, "merge keys (<<) are not allowed in case files")
@@ -177,7 +178,7 @@ class _Parser:
             first = (around.children or {})[key].line
             raise self.fail(event.start_mark, f"the key {key!r} is already there, in line {first}")
         assert around.keys is not None
-        around.keys[key] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        around.keys[key] = (mark.line + 1, mark.column + 1)
         pending.append(key)
 
     def scalar(self, event: yaml.ScalarEvent) -> Any:

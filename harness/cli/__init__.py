@@ -29,7 +29,9 @@ class Commands(click.Group):
         command: click.Command = module.command
         return command
 
-    def resolve_command(self, context: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the user typed, or say which is nearest."""
         if args and self.get_command(context, args[0]) is None and not args[0].startswith("-"):
             from harness.casefile import nearest
@@ -43,7 +45,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="bptt-harness")
 def harness() -> None:
-    """Verify hand-written backpropagation through time against PyTorch and TensorFlow, element by element.
+    r"""Verify hand-written backpropagation through time against PyTorch and TensorFlow, element by element.
 
     \b
     Exit status: 0 as expected, 1 a mismatch, 2 bad input or usage, 3 an implementation failed,

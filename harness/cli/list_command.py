@@ -40,7 +40,9 @@ def implementations(as_json: bool) -> None:
     for name, each in implementations().items():
         missing = missing_modules(each.framework)
         ready = f"{missing[0]} is missing; {install_line(each.framework)}" if missing else "yes"
-        rows.append({"name": name, "layout": each.layout, "process": each.framework.name, "ready": ready, "about": each.about})
+        rows.append(
+            {"name": name, "layout": each.layout, "process": each.framework.name, "ready": ready, "about": each.about}
+        )
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:

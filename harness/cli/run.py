@@ -22,8 +22,20 @@ MAX_SHOWN = 20
 @cases_argument
 @click.option("--impl", "names", metavar="A,B", help="Only these implementations.")
 @click.option("--baseline", default="numpy-split", show_default=True, help="What the others are compared with.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("reports/latest"), show_default=True, help="The report's folder.")
-@click.option("--elements", type=click.Choice(["failed", "all", "none"]), default="failed", show_default=True, help="Which elements to list one by one.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("reports/latest"),
+    show_default=True,
+    help="The report's folder.",
+)
+@click.option(
+    "--elements",
+    type=click.Choice(["failed", "all", "none"]),
+    default="failed",
+    show_default=True,
+    help="Which elements to list one by one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(cases: tuple[str, ...], names: str | None, baseline: str, out: Path, elements: Any, as_json: bool) -> None:
     """Run cases, compare each implementation with the baseline, write the report.

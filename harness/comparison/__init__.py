@@ -1,6 +1,6 @@
 """Comparing results: metrics, the verdict on them, and both put together."""
 
-from harness.comparison.compare import Comparison, TensorComparison, compare
+from harness.comparison.comparison import Comparison, TensorComparison, compare
 from harness.comparison.metrics import Collect, Elements, Metrics, measure, ulp_distance
 from harness.comparison.verdict import SEVERITY, Verdict
 

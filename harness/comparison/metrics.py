@@ -1,7 +1,7 @@
 """How far two arrays are apart, element by element. Numbers only; what they mean is decided in ``verdict``.
 
-Everything is computed in float64 (longdouble stays longdouble), chunk by chunk, so that beside the two arrays only a few
-megabytes are needed whatever their size.
+Everything is computed in float64 (longdouble stays longdouble), chunk by chunk, so that beside the two arrays only a
+few megabytes are needed whatever their size.
 """
 
 from __future__ import annotations
@@ -86,8 +86,10 @@ def measure(
     """Measure the errors of every element of ``actual``, each exactly once.
 
     Args:
-        actual, expected: of one shape and at least one element.
-        rtol, atol: the bound.
+        actual: the values in question, at least one.
+        expected: what they should be, of the same shape.
+        rtol: the bound's part relative to each expected element.
+        atol: the bound's absolute part.
         nonfinite_allowed: whether the same NaN or infinity at the same place is no error.
         collect: which elements to return one by one.
 
@@ -100,7 +102,7 @@ def measure(
         raise ValueError("there are no elements to compare")
     elements = failed = became_nonfinite = 0
     maxima = np.zeros(3)
-    worst_ratio, worst = -1.0, (0, 0.0, 0.0, 0.0)
+    worst_ratio, worst, at_worst = -1.0, 0, np.zeros(3)
     collected = []
     for chunk in _chunks(actual, expected, rtol, atol, nonfinite_allowed):
         elements += len(chunk)
@@ -112,19 +114,24 @@ def measure(
         ratio = _ratio(chunk)
         at = int(np.argmax(ratio))  # the first NaN, if there is one
         if not np.isnan(worst_ratio) and not ratio[at] <= worst_ratio:
-            worst_ratio = float(ratio[at])
-            worst = (int(chunk.position[at]), *(float(c[at]) for c in (chunk.actual, chunk.expected, chunk.allowed)))
+            worst_ratio, worst = float(ratio[at]), int(chunk.position[at])
+            at_worst = np.array([chunk.actual[at], chunk.expected[at], chunk.allowed[at]], np.float64)
         if collect == "all":
             collected.append(chunk)
         elif collect == "failed" and bad.any():
             collected.append(_selected(chunk, bad))
     return Metrics(
-        elements,
-        failed,
-        became_nonfinite,
-        *(float(maximum) for maximum in maxima),
-        worst_ratio,
-        *worst,
+        elements=elements,
+        failed=failed,
+        became_nonfinite=became_nonfinite,
+        max_abs_error=float(maxima[0]),
+        max_rel_error=float(maxima[1]),
+        max_ulp_error=float(maxima[2]),
+        error_ratio=worst_ratio,
+        worst=worst,
+        actual=float(at_worst[0]),
+        expected=float(at_worst[1]),
+        allowed=float(at_worst[2]),
         collected=tuple(collected),
     )
 
@@ -177,7 +184,7 @@ def ulp_distance(a: ndarray, b: ndarray) -> ndarray:
         with np.errstate(all="ignore"):
             return (np.abs(a - b) / np.spacing(np.maximum(np.abs(a), np.abs(b)))).astype(np.float64)
     bits = _BITS[a.dtype]
-    sign = bits(1) << bits(a.dtype.itemsize * 8 - 1)
+    sign = bits.type(1 << (a.dtype.itemsize * 8 - 1))
     of_a, of_b = a.view(bits), b.view(bits)
     # With the sign bit removed, the bits of a float count the representable numbers between it and zero.
     from_zero_a, from_zero_b = of_a & ~sign, of_b & ~sign
@@ -187,4 +194,4 @@ def ulp_distance(a: ndarray, b: ndarray) -> ndarray:
     return distance
 
 
-_BITS = {np.dtype(np.float16): np.uint16, np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}
+_BITS = {np.dtype(f"f{size}"): np.dtype(f"u{size}") for size in (2, 4, 8)}

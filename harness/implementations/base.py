@@ -105,8 +105,6 @@ def implementation(
 
     def make(function: Callable[[Problem], Returned]) -> Implementation:
         about = (function.__doc__ or "").strip().partition("\n")[0]
-        return Implementation(
-            name, layout, function, framework, supports or {}, complete, initial_weights, about
-        )
+        return Implementation(name, layout, function, framework, supports or {}, complete, initial_weights, about)
 
     return make

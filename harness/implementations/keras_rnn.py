@@ -31,7 +31,7 @@ def layers(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
         built[block].build((structure.batch, structure.time, structure.input_size(block)))
     if structure.output is not None:
         built["readout"] = keras.layers.Dense(structure.output, dtype=dtype)
-        built["readout"].build(structure.outputs[:2] + (structure.hidden,))
+        built["readout"].build((*structure.outputs[:2], structure.hidden))
     return built
 
 

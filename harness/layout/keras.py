@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numpy import ndarray
+from typing_extensions import override
 
 from harness.layout.base import Layout, Tensors, inverse, renamed
 from harness.tensors import Structure
@@ -10,13 +11,16 @@ from harness.tensors import Structure
 
 class Keras(Layout):
     """``layerN.kernel`` (I, G·H), ``layerN.recurrent_kernel`` (H, G·H), ``layerN.bias`` (G·H,); the readout is a Dense
-    layer, ``readout.kernel`` (H, O), ``readout.bias`` (O,)."""
+    layer, ``readout.kernel`` (H, O), ``readout.bias`` (O,).
+    """
 
     name = "keras"
 
+    @override
     def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         return renamed(weights, _names(structure))
 
+    @override
     def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         return renamed(weights, inverse(_names(structure)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numpy import ndarray
+from typing_extensions import override
 
 from harness.layout.base import Layout, Tensors, renamed
 from harness.tensors import Structure
@@ -13,9 +14,11 @@ class Split(Layout):
 
     name = "split"
 
+    @override
     def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         return renamed(weights, {name: name for name in structure.weights})
 
+    @override
     def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         return self.from_canonical(weights, structure)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy import ndarray
+from typing_extensions import override
 
 from harness.layout.base import Layout, Tensors, inverse, renamed
 from harness.tensors import Structure
@@ -19,6 +20,7 @@ class Stacked(Layout):
     readout: tuple[str, str]
     """The names of the readout's weight and bias."""
 
+    @override
     def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = {}
         for block in structure.blocks:
@@ -27,6 +29,7 @@ class Stacked(Layout):
             converted[f"{block}.{self.bias}"] = weights[f"{block}.b_h"]
         return converted | renamed(weights, self._readout_names())
 
+    @override
     def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = {}
         for block in structure.blocks:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy import ndarray
+from typing_extensions import override
 
 from harness.layout.base import Layout, Tensors, inverse, renamed, transposed
 from harness.tensors import Structure
@@ -19,16 +20,19 @@ from harness.tensors import Structure
 
 class Torch(Layout):
     """``weight_ih_lN`` (G·H, I), ``weight_hh_lN`` (G·H, H), ``bias_ih_lN`` and ``bias_hh_lN`` (G·H,);
-    ``readout.weight`` (O, H), ``readout.bias`` (O,)."""
+    ``readout.weight`` (O, H), ``readout.bias`` (O,).
+    """
 
     name = "torch"
 
+    @override
     def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = transposed(renamed(weights, _matrices(structure)))
         for n, block in enumerate(structure.blocks):
             converted[f"bias_ih_l{n}"], converted[f"bias_hh_l{n}"] = two_biases(weights[f"{block}.b_h"])
         return converted | renamed(weights, _READOUT_BIAS)
 
+    @override
     def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = self._without_biases(weights, structure)
         for n, block in enumerate(structure.blocks):
@@ -37,12 +41,14 @@ class Torch(Layout):
                 converted[f"{block}.b_h"] = pair[0] + pair[1]
         return converted
 
+    @override
     def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = self.from_canonical(gradients, structure)
         for n, block in enumerate(structure.blocks):
             converted[f"bias_ih_l{n}"] = converted[f"bias_hh_l{n}"] = gradients[f"{block}.b_h"]
         return converted
 
+    @override
     def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = self._without_biases(gradients, structure)
         for n, block in enumerate(structure.blocks):
@@ -61,7 +67,7 @@ _READOUT_BIAS = {"readout.b_y": "readout.bias"}
 
 
 def _matrices(structure: Structure) -> dict[str, str]:
-    """torch's name of every canonical matrix."""
+    """Torch's name of every canonical matrix."""
     names = {}
     for n, block in enumerate(structure.blocks):
         names[f"{block}.W_xh"] = f"weight_ih_l{n}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from harness.case.fields import Case, spec_kind
+from harness.case.fields import ArraySpec, ArraySpecs, Case, spec_kind
 from harness.layout import layouts
 from harness.problem import arrays
 from harness.tensors import Shape, Structure
@@ -80,13 +80,13 @@ def build(case: Case, native_weights: NativeWeights) -> Problem:
     """
     structure, folder = case.structure, Path(case.file).parent
 
-    def tensors(specs: object, shapes: Mapping[str, Shape]) -> dict[str, ndarray]:
+    def tensors(specs: ArraySpecs, shapes: Mapping[str, Shape]) -> dict[str, ndarray]:
         return {
             name: arrays.make(_spec_of(specs, name), name, shape, case.dtype, folder) for name, shape in shapes.items()
         }
 
     if isinstance(case.weights, dict) and "from" in case.weights:
-        framework, seed = str(case.weights["from"]), int(case.weights.get("seed", 0))  # type: ignore[call-overload]
+        framework, seed = case.weights["from"], case.weights.get("seed", 0)
         weights = dict(native_weights(framework, seed, structure, case.dtype))
     else:
         weights = tensors(case.weights, structure.weights)
@@ -106,9 +106,9 @@ def build(case: Case, native_weights: NativeWeights) -> Problem:
     )
 
 
-def _spec_of(specs: object, tensor: str) -> arrays.ArraySpec:
+def _spec_of(specs: ArraySpecs, tensor: str) -> ArraySpec:
     """Return the spec of one tensor from a spec for all or a mapping by name."""
-    if spec_kind(specs) is not None:
-        return specs  # type: ignore[return-value]
-    assert isinstance(specs, Mapping)
-    return specs.get(tensor, specs.get("default", "zeros"))  # type: ignore[no-any-return]
+    if isinstance(specs, str) or spec_kind(specs) is not None:
+        return specs
+    spec: ArraySpec = specs[tensor] if tensor in specs else specs.get("default", "zeros")
+    return spec

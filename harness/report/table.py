@@ -13,8 +13,8 @@ import pandas as pd
 def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows to a CSV file.
 
-    A value that is missing is an empty field; one that is NaN is ``nan``. Floats are written with the fewest digits that
-    read back to the same bits.
+    A value that is missing is an empty field; one that is NaN is ``nan``. Floats are written with the fewest digits
+    that read back to the same bits.
 
     Args:
         path: the file.

@@ -21,7 +21,7 @@ from harness.layout import layouts
 from harness.result import run
 from harness.tensors import Structure
 from harness.worker.messages import of_result, to_problem
-from harness.worker.transport import Channel, Closed, Message
+from harness.worker.transport import Channel, ChannelClosedError, Message
 
 
 def main(framework: str) -> None:
@@ -38,7 +38,7 @@ def main(framework: str) -> None:
     while True:
         try:
             request = channel.receive()
-        except Closed:
+        except ChannelClosedError:
             return
         header, arrays = _answered(request)
         channel.send(header, arrays)

@@ -16,8 +16,8 @@ from harness.problem import Problem
 from harness.result import Result
 from harness.tensors import Structure
 from harness.worker.messages import of_problem, to_result
-from harness.worker.transport import Message
 from harness.worker.process import WorkerFailed, WorkerProcess
+from harness.worker.transport import Message
 
 MAX_RESTARTS = 3
 CALL_LIMIT = 600.0
@@ -137,7 +137,9 @@ class Workers:
         with self._lock(framework):
             if len(failures) > MAX_RESTARTS:
                 last = failures[-1]
-                raise WorkerFailed(f"{last.reason}; it failed {len(failures)} times and is not started again", last.detail)
+                raise WorkerFailed(
+                    f"{last.reason}; it failed {len(failures)} times and is not started again", last.detail
+                )
             process = self._process(framework)
             try:
                 return process.ask(header, arrays, limit=CALL_LIMIT)
@@ -173,5 +175,7 @@ class Workers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.end()

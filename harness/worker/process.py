@@ -13,23 +13,14 @@ from typing import Any
 from numpy import ndarray
 
 from harness.implementations import Framework
-from harness.worker.transport import Channel, Closed, Message, TimedOut
+from harness.worker.transport import Channel, ChannelClosedError, ChannelTimeoutError, Message
 
 START_LIMIT = 300.0
 """Seconds that a framework may take to import."""
 
-ONE_THREAD = {
-    name: "1"
-    for name in (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-        "TF_NUM_INTRAOP_THREADS",
-        "TF_NUM_INTEROP_THREADS",
-    )
-}
-"""Workers run side by side on small problems, and a sum split over threads is rounded otherwise on another machine."""
+_THREADS = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")
+ONE_THREAD = {f"{name}_THREADS" if "_" in name else f"{name}_NUM_THREADS": "1" for name in _THREADS}
+"""Workers run side by side on small problems, and a sum that is split over threads is rounded otherwise elsewhere."""
 
 _TAIL_LINES = 15
 
@@ -60,7 +51,7 @@ class WorkerProcess:
         self.versions: dict[str, str] = {}
         self.seconds_to_import: float | None = None
         self._failed: WorkerFailed | None = None
-        self._chatter = tempfile.TemporaryFile()
+        self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "harness.worker", framework.name],
             stdin=subprocess.PIPE,
@@ -69,14 +60,16 @@ class WorkerProcess:
             env={**ONE_THREAD, **os.environ, **framework.environment},
             start_new_session=True,  # Ctrl-C is for the harness, which ends its workers itself
         )
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
 
     def ask(self, header: Mapping[str, Any], arrays: Mapping[str, ndarray], *, limit: float) -> Message:
         """Send a request and wait for its answer.
 
         Args:
-            header, arrays: the request.
+            header: the request.
+            arrays: its arrays.
             limit: how many seconds the answer may take.
 
         Raises:
@@ -86,7 +79,7 @@ class WorkerProcess:
         try:
             self._channel.send(header, arrays, timeout=limit)
             return self._channel.receive(timeout=limit)
-        except (Closed, TimedOut) as error:
+        except (ChannelClosedError, ChannelTimeoutError) as error:
             raise self._failure(error, limit) from None
 
     def wait_until_ready(self) -> None:
@@ -101,7 +94,7 @@ class WorkerProcess:
             return
         try:
             ready = self._channel.receive(timeout=START_LIMIT)
-        except (Closed, TimedOut) as error:
+        except (ChannelClosedError, ChannelTimeoutError) as error:
             raise self._failure(error, START_LIMIT) from None
         self.versions = dict(ready.header["versions"])
         self.seconds_to_import = float(ready.header["seconds"])
@@ -117,7 +110,7 @@ class WorkerProcess:
         self._chatter.close()
 
     def _failure(self, error: Exception, limit: float) -> WorkerFailed:
-        if isinstance(error, TimedOut):
+        if isinstance(error, ChannelTimeoutError):
             reason = f"the {self.framework.name} process did not answer within {limit:g} s"
         else:
             try:

@@ -26,11 +26,11 @@ _LENGTH = struct.Struct("<Q")
 MAX_HEADER_BYTES = 2**30
 
 
-class Closed(Exception):
+class ChannelClosedError(Exception):
     """The other end is gone."""
 
 
-class TimedOut(Exception):
+class ChannelTimeoutError(Exception):
     """The other end did not answer in time."""
 
 
@@ -55,12 +55,14 @@ class Channel:
         self.sending = sending
         os.set_blocking(sending, False)
 
-    def send(self, header: Mapping[str, Any], arrays: Mapping[str, ndarray] | None = None, *, timeout: float = math.inf) -> None:
+    def send(
+        self, header: Mapping[str, Any], arrays: Mapping[str, ndarray] | None = None, *, timeout: float = math.inf
+    ) -> None:
         """Send a message.
 
         Raises:
-            Closed: if the other end is gone.
-            TimedOut: if it did not take the message within ``timeout`` seconds.
+            ChannelClosedError: if the other end is gone.
+            ChannelTimeoutError: if it did not take the message within ``timeout`` seconds.
         """
         contiguous = {name: np.asarray(array, order="C") for name, array in (arrays or {}).items()}
         described = [[name, array.dtype.str, list(array.shape)] for name, array in contiguous.items()]
@@ -68,19 +70,19 @@ class Channel:
         deadline = time.monotonic() + timeout
         self._write(_LENGTH.pack(len(encoded)) + encoded, deadline)
         for array in contiguous.values():
-            self._write(memoryview(array.reshape(-1)).cast("B") if array.size else b"", deadline)
+            self._write(array.reshape(-1).view(np.uint8).data if array.size else b"", deadline)
 
     def receive(self, *, timeout: float = math.inf) -> Message:
         """Wait for a message.
 
         Raises:
-            Closed: if the other end is gone, or sends something that is no message.
-            TimedOut: if no whole message came within ``timeout`` seconds.
+            ChannelClosedError: if the other end is gone, or sends something that is no message.
+            ChannelTimeoutError: if no whole message came within ``timeout`` seconds.
         """
         deadline = time.monotonic() + timeout
         (length,) = _LENGTH.unpack(self._read(_LENGTH.size, deadline))
         if length > MAX_HEADER_BYTES:
-            raise Closed("it sent something that is no message")
+            raise ChannelClosedError("it sent something that is no message")
         header = json.loads(bytes(self._read(length, deadline)))
         arrays = {}
         for name, dtype, shape in header.pop("arrays"):
@@ -100,7 +102,7 @@ class Channel:
             self._wait(self.receiving, select.POLLIN, deadline)
             count = os.readv(self.receiving, [view])
             if count == 0:
-                raise Closed("it ended")
+                raise ChannelClosedError("it ended")
             view = view[count:]
         return buffer
 
@@ -113,7 +115,7 @@ class Channel:
             except BlockingIOError:
                 continue
             except BrokenPipeError:
-                raise Closed("it ended") from None
+                raise ChannelClosedError("it ended") from None
 
     @staticmethod
     def _wait(descriptor: int, event: int, deadline: float) -> None:
@@ -121,4 +123,4 @@ class Channel:
         poll.register(descriptor, event)
         remaining = deadline - time.monotonic()
         if remaining <= 0 or not poll.poll(None if math.isinf(remaining) else max(1, remaining * 1000)):
-            raise TimedOut
+            raise ChannelTimeoutError

@@ -1,1 +1,1 @@
-"""The files of a report. Each module here writes one: it has its name in ``FILE`` and a function ``write(run, path)``."""
+"""The files of a report. Each module here writes one: its name is ``FILE``, and ``write(run, path)`` makes it."""

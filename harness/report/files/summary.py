@@ -31,7 +31,13 @@ def lines(run: Run) -> list[str]:
         page += ["## Cases that did not come out as their files say", ""]
         page += [f"- `{outcome.case.name}`: {outcome.surprise}" for outcome in surprises[:MAX_ROWS]]
         page.append("")
-    page += ["## Worst error ratio", "", "Above 1 is a mismatch.", "", "| implementation | dtype | worst | case | tensor |"]
+    page += [
+        "## Worst error ratio",
+        "",
+        "Above 1 is a mismatch.",
+        "",
+        "| implementation | dtype | worst | case | tensor |",
+    ]
     page += ["| --- | --- | --- | --- | --- |"]
     page += [
         f"| {name} | {dtype} | {worst.ratio:.3g} | {_cell(worst.case)} | {worst.tensor} |"
