@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import NoReturn
 
 import click
 
@@ -42,28 +42,37 @@ class Commands(click.Group):
         return super().resolve_command(context, args)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+EXIT_STATUSES = """\b
+Exit status:
+  0  every comparison as expected
+  1  a mismatch
+  2  bad input or usage
+  3  an implementation failed
+  4  an implementation asked for by name is not installed
+  5  nothing was selected
+  130  interrupted
+"""
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EXIT_STATUSES,
+)
 @click.version_option(package_name="bptt-harness")
 def harness() -> None:
-    r"""Verify hand-written backpropagation through time against PyTorch and TensorFlow, element by element.
-
-    \b
-    Exit status: 0 as expected, 1 a mismatch, 2 bad input or usage, 3 an implementation failed,
-    4 an implementation asked for is not installed, 5 nothing was selected, 130 interrupted.
-    """
+    """Verify hand-written backpropagation through time against PyTorch and TensorFlow, element by element."""
 
 
-def main(args: list[str] | None = None) -> Any:
+def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its status."""
     try:
-        harness.main(args, prog_name="harness", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        raise SystemExit(done.exit_code) from None
+        # Without standalone mode, click returns the status of an Exit instead of raising it.
+        status = harness.main(args, prog_name="harness", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         raise SystemExit(int(Exit.BAD_INPUT)) from None
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         raise SystemExit(int(Exit.INTERRUPTED)) from None
-    except BrokenPipeError:
-        raise SystemExit(0) from None
+    raise SystemExit(status if isinstance(status, int) else int(Exit.AS_EXPECTED))

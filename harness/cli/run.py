@@ -87,7 +87,7 @@ def exit_status(run: Run, loaded: Loaded) -> Exit:
 
 def _print(run: Run, out: Path) -> None:
     from harness.cli.screen import table
-    from harness.report.overview import disagreements, status_line, worst_ratios
+    from harness.report.overview import disagreements, not_compared, status_line, worst_ratios
 
     wrong = disagreements(run)
     if wrong:
@@ -104,10 +104,13 @@ def _print(run: Run, out: Path) -> None:
     if worst:
         rows = [[name, dtype, f"{each.ratio:.3g}", each.tensor, each.case] for (name, dtype), each in worst]
         table("Worst error ratio (above 1 is a mismatch)", ["implementation", "dtype", "worst", "tensor", "case"], rows)
+    if absent := not_compared(run):
+        rows = [[name, str(count), reason] for name, count, reason in absent]
+        table("Not compared", ["implementation", "cases", "reason"], rows)
     click.echo(status_line(run))
     click.echo(f"{run.seconds:.1f} s; the report is in {out}")
     if not run.tensors_compared:
-        click.echo("nothing was compared: choose an implementation beside the baseline with --impl", err=True)
+        click.echo("nothing was compared; `harness list implementations` shows what can be named with --impl", err=True)
 
 
 def _described(run: Run, out: Path, status: Exit) -> dict[str, Any]:

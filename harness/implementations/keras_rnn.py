@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from harness.implementations.base import Framework, Returned, implementation
@@ -21,17 +23,26 @@ ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "identity":
 
 
 def layers(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
-    """Build the network's layers, by block, and the readout as ``readout`` if there is one."""
+    """Return the network's layers, by block, and the readout as ``readout`` if there is one.
+
+    Building them takes as long as a small case, so they are kept: their variables are assigned for each problem, and
+    neither batch nor time is part of a layer.
+    """
+    return _built(replace(structure, batch=1, time=1), activation, dtype)
+
+
+@lru_cache(maxsize=64)
+def _built(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
     import keras
 
     built = {}
     for block in structure.blocks:
         cell = keras.layers.SimpleRNNCell(structure.hidden, activation=ACTIVATIONS[activation], dtype=dtype)
         built[block] = keras.layers.RNN(cell, return_sequences=True, dtype=dtype)
-        built[block].build((structure.batch, structure.time, structure.input_size(block)))
+        built[block].build((None, None, structure.input_size(block)))
     if structure.output is not None:
         built["readout"] = keras.layers.Dense(structure.output, dtype=dtype)
-        built["readout"].build((*structure.outputs[:2], structure.hidden))
+        built["readout"].build((None, None, structure.hidden))
     return built
 
 
@@ -45,7 +56,8 @@ def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str,
     import keras
 
     keras.utils.set_random_seed(seed)
-    return {name: each.numpy() for name, each in variables(layers(structure, "tanh", dtype)).items()}
+    fresh = _built.__wrapped__(structure, "tanh", dtype)
+    return {name: each.numpy() for name, each in variables(fresh).items()}
 
 
 @implementation(

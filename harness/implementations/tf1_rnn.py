@@ -7,6 +7,8 @@ a process of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from harness.implementations.base import Framework, Returned, implementation
@@ -23,14 +25,19 @@ TF1 = Framework(
 
 
 def cells(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
-    """Build the network's cells, by block."""
+    """Return the network's cells, by block, kept from one problem to the next."""
+    return _built(replace(structure, batch=1, time=1), activation, dtype)
+
+
+@lru_cache(maxsize=64)
+def _built(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
     import tensorflow as tf
 
     functions = {"tanh": tf.tanh, "relu": tf.nn.relu, "sigmoid": tf.sigmoid, "identity": tf.identity}
     built = {}
     for block in structure.blocks:
         cell = tf.compat.v1.nn.rnn_cell.BasicRNNCell(structure.hidden, functions[activation], dtype=dtype)
-        cell.build(tf.TensorShape([structure.batch, structure.input_size(block)]))
+        cell.build(tf.TensorShape([None, structure.input_size(block)]))
         built[block] = cell
     return built
 
@@ -50,7 +57,7 @@ def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str,
     import tensorflow as tf
 
     tf.random.set_seed(seed)
-    weights = {name: each.numpy() for name, each in variables(cells(structure, "tanh", dtype)).items()}
+    weights = {name: each.numpy() for name, each in variables(_built.__wrapped__(structure, "tanh", dtype)).items()}
     if structure.output is not None:
         glorot = tf.compat.v1.glorot_uniform_initializer(seed=seed)
         weights["readout.kernel"] = glorot((structure.hidden, structure.output), dtype=dtype).numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import NamedTuple
 
 from harness.session import Run
@@ -55,13 +56,12 @@ def disagreements(run: Run) -> list[tuple[str, str, str]]:
     return [row[1:] for row in sorted(found, key=lambda row: row[0] != "error")]
 
 
-def unsupported(run: Run) -> list[tuple[str, str, str]]:
-    """Return (case, implementation, reason) for each case that an implementation could not represent."""
-    return [
-        (outcome.case.name, each.implementation, each.reason)
-        for outcome, each in run.comparisons
-        if each.verdict == "unsupported"
-    ]
+def not_compared(run: Run) -> list[tuple[str, int, str]]:
+    """Return (implementation, number of cases, reason) for the cases that implementations could not represent."""
+    counts = Counter(
+        (each.implementation, each.reason) for _, each in run.comparisons if each.verdict == "unsupported"
+    )
+    return [(name, count, reason) for (name, reason), count in sorted(counts.items())]
 
 
 def worst_ratios(run: Run) -> dict[tuple[str, str], Worst]:

@@ -37,7 +37,9 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
     for outcome, judged in run.comparisons:
         for each in judged.comparison.tensors if judged.comparison else ():
             for chunk in each.metrics.collected if each.metrics else ():
-                indices = np.stack(np.unravel_index(chunk.position, each.shape), axis=-1).tolist()
+                # A scalar has no axes to unravel along: its one element has the index [].
+                axes = np.unravel_index(chunk.position, each.shape) if each.shape else ()
+                indices = zip(*(axis.tolist() for axis in axes), strict=True) if axes else [()] * len(chunk)
                 numbers = (
                     chunk.actual,
                     chunk.expected,
@@ -52,7 +54,7 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
                         "case": outcome.case.name,
                         "implementation": judged.implementation,
                         "tensor": each.tensor,
-                        "index": tuple(index),
+                        "index": index,
                         **dict(zip(COLUMNS[4:10], values, strict=True)),
                         "verdict": "match" if ok else "mismatch",
                     }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
-from harness.report.overview import disagreements, status_line, unsupported, worst_ratios
+from harness.report.overview import disagreements, not_compared, status_line, worst_ratios
 from harness.session import Run
 
 FILE = "summary.md"
@@ -43,10 +42,9 @@ def lines(run: Run) -> list[str]:
         f"| {name} | {dtype} | {worst.ratio:.3g} | {_cell(worst.case)} | {worst.tensor} |"
         for (name, dtype), worst in sorted(worst_ratios(run).items())
     ]
-    counts = Counter((name, reason) for _, name, reason in unsupported(run))
-    if counts:
+    if absent := not_compared(run):
         page += ["", "## Not compared", "", "| implementation | cases | reason |", "| --- | --- | --- |"]
-        page += [f"| {name} | {count} | {_cell(reason)} |" for (name, reason), count in sorted(counts.items())]
+        page += [f"| {name} | {count} | {_cell(reason)} |" for name, count, reason in absent]
     page += ["", "## Versions", "", "| process | modules |", "| --- | --- |"]
     for name, versions in sorted(run.versions.items()):
         page.append(f"| {name} | {', '.join(f'{module} {each}' for module, each in versions.items())} |")

@@ -1,0 +1,37 @@
+# Everything happens in .venv, made with the first call and kept. Another Python: make PYTHON=python3.12 report
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help report test lint tolerances schema clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+report: $(INSTALLED) ## Run all cases and write the comparison report to reports/latest
+	$(BIN)/harness run
+
+test: $(INSTALLED) ## Run all tests, the cases among them
+	$(BIN)/pytest
+
+lint: $(INSTALLED) ## Check style, types and the layers of the imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+tolerances: report ## Show the headroom of each tolerance over the errors of the last report
+	$(BIN)/python -m harness.report.headroom reports/latest
+
+schema: $(INSTALLED) ## Write case.schema.json, which editors read
+	$(BIN)/harness schema > case.schema.json
+
+clean: ## Remove the environment and everything that was made
+	rm -rf $(VENV) reports/latest .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# By the variable rather than by --constraint, the versions hold for what builds the package, too.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT='$(CURDIR)/constraints.txt' $(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	touch $@

@@ -1,0 +1,60 @@
+"""How much room each tolerance leaves above the errors in a report: ``python -m harness.report.headroom reports/latest``.
+
+The default tolerances are set from this table. A line's headroom is its units divided by the worst error seen, counted
+in the same units; it should be large enough for another machine's rounding, and at most ``MOST``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from harness.tensors import kind_of
+from harness.tolerance import OTHER_UNITS, UNITS
+
+MOST = 30.0
+"""A tolerance further above the worst error than this would let errors pass that nothing explains."""
+
+
+def headroom(report: Path) -> pd.DataFrame:
+    """Return the worst error by dtype and kind of tensor, over comparisons under the default tolerances that match.
+
+    Columns: dtype, kind, units (the table's), worst (the largest error, in units), headroom (units / worst), comparisons,
+    implementation and case (where the worst is).
+    """
+    compared = pd.read_csv(report / "comparisons.csv", keep_default_na=False, na_values={"error_ratio": ["", "nan"]})
+    in_force = pd.read_csv(report / "tolerances.csv")
+    default = in_force[in_force["origin"].str.contains(" units for ")][["case", "tensor"]]
+    matching = compared[compared["verdict"] == "match"].merge(default, on=["case", "tensor"])
+    matching["kind"] = matching["tensor"].map(kind_of)
+    rows = []
+    for (dtype, kind), group in matching.groupby(["dtype", "kind"]):
+        units = UNITS.get(str(dtype), {}).get(str(kind), OTHER_UNITS)
+        worst = group.loc[group["error_ratio"].idxmax()]
+        ratio = float(worst["error_ratio"])
+        rows.append(
+            {
+                "dtype": dtype,
+                "kind": kind,
+                "units": units,
+                "worst": ratio * units,
+                "headroom": 1 / ratio if ratio else float("inf"),
+                "comparisons": len(group),
+                "implementation": worst["implementation"],
+                "case": worst["case"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def main(report: str) -> int:
+    """Print the table; return 1 if a tolerance has more headroom than it should."""
+    table = headroom(Path(report))
+    print(table.to_string(index=False, float_format=lambda number: f"{number:.2f}"))
+    return int((table["headroom"] > MOST).any())
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,74 @@
+"""The exit status is the verdict."""
+
+import json
+
+import pytest
+
+STATUS = {
+    "agrees": (["run", "--impl", "numpy-concat"], 0),
+    "provides_less_than_all": (["run", "--impl", "partial"], 0),
+    "mismatch": (["run", "--impl", "off_by_a_millionth"], 1),
+    "mismatch_beside_a_match": (["run", "--impl", "numpy-concat,sign"], 1),
+    "unknown_implementation": (["run", "--impl", "numpy-spilt"], 2),
+    "unknown_baseline": (["run", "--baseline", "numpy-spilt"], 2),
+    "unknown_case": (["run", "cases/smal.yaml"], 2),
+    "unknown_option": (["run", "--implementation", "torch"], 2),
+    "unknown_command": (["rnu"], 2),
+    "nan": (["run", "--impl", "nan"], 3),
+    "raises": (["run", "--impl", "raising"], 3),
+    "error_over_mismatch": (["run", "--impl", "sign,aborting"], 3),
+    "baseline_fails": (["run", "--impl", "numpy-concat", "--baseline", "raising"], 3),
+    "not_installed": (["run", "--impl", "absent"], 4),
+    "baseline_not_installed": (["run", "--baseline", "absent"], 4),
+    "only_the_baseline": (["run", "--impl", "numpy-split"], 5),
+    "nothing_representable": (["run", "--impl", "representing_nothing"], 5),
+    "valid_cases": (["validate"], 0),
+}
+
+
+@pytest.mark.parametrize(("arguments", "status"), STATUS.values(), ids=STATUS)
+def test_the_exit_status_says_what_came_out(harness, arguments, status):
+    assert harness(*arguments).returncode == status
+
+
+def test_the_nearest_name_is_suggested(harness):
+    assert "did you mean 'numpy-split'?" in harness("run", "--impl", "numpy-spilt").stderr
+    assert "did you mean 'small'?" in harness("run", "smal").stderr
+    assert "did you mean 'run'?" in harness("rnu").stderr
+    assert "--impl" in harness("run", "--impll", "x").stderr
+
+
+def test_what_is_not_installed_comes_with_the_command_that_installs_it(harness):
+    assert "pip install a_module_that_is_not_there" in harness("run", "--impl", "absent").stderr
+
+
+def test_an_empty_folder_selects_nothing(harness, workplace):
+    (workplace / "nothing").mkdir()
+    assert harness("run", "nothing").returncode == 5
+
+
+def test_good_cases_run_beside_bad_ones_and_the_status_is_that_of_the_bad(harness, workplace):
+    (workplace / "cases" / "bad.yaml").write_text("sizes: {batch: 1, time: 2, input: 3, hiden: 4}\n")
+    done = harness("run", "--impl", "numpy-concat", "--json")
+    assert done.returncode == 2
+    assert "cases/bad.yaml:1:38: sizes.hiden: unknown key; did you mean 'hidden'?" in done.stderr
+    assert [each["verdict"] for each in json.loads(done.stdout)["results"]] == ["match"]
+
+
+def test_a_documented_mismatch_is_as_expected_and_fails_when_it_goes_away(harness, workplace):
+    case = workplace / "cases" / "small.yaml"
+    case.write_text(case.read_text() + "expect: mismatch\nbecause: the sign is a matter of convention\n")
+    assert harness("run", "--impl", "sign").returncode == 0
+    done = harness("run", "--impl", "numpy-concat")
+    assert done.returncode == 1
+    assert "expected a mismatch, because the sign is a matter of convention" in done.stdout
+    assert harness("run", "--impl", "nan").returncode == 3
+
+
+def test_a_folder_that_is_no_report_is_left_alone(harness, workplace):
+    (workplace / "precious").mkdir()
+    (workplace / "precious" / "thesis.tex").write_text("years of work")
+    done = harness("run", "--impl", "numpy-concat", "--out", "precious")
+    assert done.returncode == 2
+    assert "precious" in done.stderr
+    assert [path.name for path in (workplace / "precious").iterdir()] == ["thesis.tex"]

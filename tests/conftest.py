@@ -1,0 +1,62 @@
+"""What tests in several folders need: the repository's own places, and a command line whose harness knows faulty
+implementations."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FAULTY = Path(__file__).parent / "faulty"
+
+SMALL_CASE = """\
+about: Small, and hides nothing.
+layers: 2
+sizes: {batch: 2, time: 3, input: 4, hidden: 5}
+weights: {uniform: [-0.9, 0.9], seed: 1}
+inputs: {normal: 1.0, seed: 2}
+initial_state: {normal: 0.5, seed: 3}
+loss: {kind: dot}
+upstream: {normal: 1.0, seed: 4}
+"""
+
+Harness = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """A folder with one small case in ``cases/small.yaml``."""
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "small.yaml").write_text(SMALL_CASE)
+    return tmp_path
+
+
+@pytest.fixture
+def harness(workplace: Path) -> Harness:
+    """Run the command line in the workplace, with the faulty implementations on offer."""
+
+    def run(*arguments: str, faulty: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        variables = {**os.environ, **environment}
+        if faulty:
+            variables["PYTHONPATH"] = str(FAULTY)
+        return subprocess.run(
+            [sys.executable, "-m", "harness", *arguments],
+            cwd=workplace,
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests that need a framework's process last, in the order in which they stand."""
+    items.sort(key=lambda item: item.get_closest_marker("framework") is not None)
