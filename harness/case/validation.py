@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
@@ -49,12 +49,16 @@ def validated(
         fields = adapter().validate_json(json.dumps(data))
     except ValidationError as error:
         errors = [each for each in error.errors(include_url=False) if not _follows_from_another(each)]
-        errors.sort(key=lambda each: each["type"] == "missing")  # a misspelt key before the key that it stands for
-        return None, list(dict.fromkeys(_mistake(each, located) for each in errors))
+        return None, _in_order({_mistake(each, located) for each in errors})
     found = [located(path, problem, hint) for path, problem, hint in checks.problems(fields, file.parent)]
     if found:
-        return None, found
+        return None, _in_order(found)
     return Case(name=name, file=shown_file, **vars(fields)), []
+
+
+def _in_order(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """Sort mistakes as they stand in the file."""
+    return sorted(mistakes, key=lambda each: (each.line or 0, each.column or 0, str(each)))
 
 
 def _follows_from_another(error: Any) -> bool:

@@ -1,4 +1,4 @@
-"""How much room each tolerance leaves above the errors in a report: ``python -m harness.report.headroom reports/latest``.
+"""How much room each tolerance leaves above the errors in a report: ``python -m harness.report.headroom REPORT``.
 
 The default tolerances are set from this table. A line's headroom is its units divided by the worst error seen, counted
 in the same units; it should be large enough for another machine's rounding, and at most ``MOST``.
@@ -21,8 +21,8 @@ MOST = 30.0
 def headroom(report: Path) -> pd.DataFrame:
     """Return the worst error by dtype and kind of tensor, over comparisons under the default tolerances that match.
 
-    Columns: dtype, kind, units (the table's), worst (the largest error, in units), headroom (units / worst), comparisons,
-    implementation and case (where the worst is).
+    Columns: dtype, kind, units (the table's), worst (the largest error, in units), headroom (units / worst),
+    comparisons (how many), implementation and case (where the worst is).
     """
     compared = pd.read_csv(report / "comparisons.csv", keep_default_na=False, na_values={"error_ratio": ["", "nan"]})
     in_force = pd.read_csv(report / "tolerances.csv")

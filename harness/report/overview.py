@@ -58,9 +58,7 @@ def disagreements(run: Run) -> list[tuple[str, str, str]]:
 
 def not_compared(run: Run) -> list[tuple[str, int, str]]:
     """Return (implementation, number of cases, reason) for the cases that implementations could not represent."""
-    counts = Counter(
-        (each.implementation, each.reason) for _, each in run.comparisons if each.verdict == "unsupported"
-    )
+    counts = Counter((each.implementation, each.reason) for _, each in run.comparisons if each.verdict == "unsupported")
     return [(name, count, reason) for (name, reason), count in sorted(counts.items())]
 
 

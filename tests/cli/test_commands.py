@@ -19,7 +19,9 @@ def imported_by(*arguments):
     return json.loads(done.stderr.splitlines()[-1])
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["validate", "--help"], ["--version"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["validate", "--help"], ["--version"]], ids=" ".join
+)
 def test_help_imports_nothing_heavy(arguments):
     assert not set(HEAVY) & set(imported_by(*arguments))
 

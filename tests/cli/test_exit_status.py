@@ -14,7 +14,7 @@ STATUS = {
     "unknown_case": (["run", "cases/smal.yaml"], 2),
     "unknown_option": (["run", "--implementation", "torch"], 2),
     "unknown_command": (["rnu"], 2),
-    "nan": (["run", "--impl", "nan"], 3),
+    "nan": (["run", "--impl", "not_a_number"], 3),
     "raises": (["run", "--impl", "raising"], 3),
     "error_over_mismatch": (["run", "--impl", "sign,aborting"], 3),
     "baseline_fails": (["run", "--impl", "numpy-concat", "--baseline", "raising"], 3),
@@ -62,7 +62,7 @@ def test_a_documented_mismatch_is_as_expected_and_fails_when_it_goes_away(harnes
     done = harness("run", "--impl", "numpy-concat")
     assert done.returncode == 1
     assert "expected a mismatch, because the sign is a matter of convention" in done.stdout
-    assert harness("run", "--impl", "nan").returncode == 3
+    assert harness("run", "--impl", "not_a_number").returncode == 3
 
 
 def test_a_folder_that_is_no_report_is_left_alone(harness, workplace):

@@ -95,7 +95,7 @@ def wrong_outputs(returned):
     returned["outputs"] = returned["outputs"][:, ::-1]
 
 
-def nan(returned):
+def not_a_number(returned):
     returned["layer0.W_xh"][1, 2] = np.nan
 
 
@@ -158,7 +158,7 @@ WRONG = {
     )
 }
 FAILING = {
-    "nan": _changed(nan),
+    "not_a_number": _changed(not_a_number),
     "infinite": _changed(infinite),
     "raising": _raising,
     "aborting": _aborting,
@@ -170,8 +170,10 @@ RIGHT = {"printing": _printing, "partial": _partial}
 UNABLE = {"representing_nothing": _representing_nothing}
 
 for _name, _function in {**WRONG, **FAILING, **RIGHT, **UNABLE}.items():
-    globals()[f"implementation_{_name}"] = implementation(_name, framework=FAULTY, complete=_name != "partial")(_function)
+    globals()[f"implementation_{_name}"] = implementation(_name, framework=FAULTY, complete=_name != "partial")(
+        _function
+    )
 
-implementation_absent = implementation("absent", framework=Framework("absent", ("a_module_that_is_not_there",), install=""))(
-    right
-)
+implementation_absent = implementation(
+    "absent", framework=Framework("absent", ("a_module_that_is_not_there",), install="")
+)(right)

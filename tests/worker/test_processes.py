@@ -65,7 +65,7 @@ def test_a_request_that_takes_too_long_ends_the_process():
     process = WorkerProcess(Framework("numpy", ("numpy",), ""))
     process.wait_until_ready()
     os.kill(process._process.pid, signal.SIGSTOP)  # a process that hangs
-    with pytest.raises(WorkerFailed, match="did not answer within 0.2 s"):
+    with pytest.raises(WorkerFailed, match=r"did not answer within 0\.2 s"):
         process.ask({"do": "run"}, {}, limit=0.2)
     assert process._process.poll() is not None
 

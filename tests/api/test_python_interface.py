@@ -1,0 +1,142 @@
+"""The harness from Python, as somebody's own test suite uses it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import harness
+from reference_impls import network, rnn_split
+from reference_impls.activations import ACTIVATIONS
+
+
+@pytest.fixture
+def case_file(workplace):
+    return workplace / "cases" / "small.yaml"
+
+
+@pytest.fixture
+def problem(case_file):
+    return harness.load_case(case_file).problem()
+
+
+def my_bptt(problem):
+    """One who does it right."""
+    passed = network.forward(
+        rnn_split, problem.weights, problem.inputs, problem.initial_state, ACTIVATIONS[problem.case.activation]
+    )
+    loss, d_outputs = problem.loss(passed.outputs)
+    return {"loss": loss, **network.backward(rnn_split, problem.weights, passed, d_outputs)}
+
+
+def my_transposed_bptt(problem):
+    gradients = my_bptt(problem)
+    gradients["layer1.W_hh"] = gradients["layer1.W_hh"].T
+    return gradients
+
+
+def test_importing_the_package_imports_nothing_else():
+    code = "import sys, harness; print(sorted({'numpy', 'pydantic', 'pandas', 'torch', 'click'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_every_public_name_is_there():
+    for name in harness.__all__:
+        assert getattr(harness, name) is not None
+    assert set(harness.__all__) <= set(dir(harness))
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        harness.nothing_of_the_kind  # noqa: B018
+
+
+def test_a_case_becomes_a_problem(problem):
+    assert problem.inputs.shape == (2, 3, 4)
+    assert problem.weights["layer0.W_xh"].shape == (4, 5)
+    assert problem.initial_state["layer1.h0"].shape == (2, 5)
+    assert problem.upstream.shape == (2, 3, 5)
+    assert problem.case.sizes.hidden == 5
+
+
+def test_a_sweep_needs_load_cases(case_file):
+    case_file.write_text(case_file.read_text() + "sweep: {sizes.time: [1, 2]}\n")
+    assert [case.sizes.time for case in harness.load_cases(case_file)] == [1, 2]
+    with pytest.raises(ValueError, match=r"2 cases.*load_cases"):
+        harness.load_case(case_file)
+    assert harness.load_case(f"{case_file}[sizes.time=2]").sizes.time == 2
+
+
+def test_mistakes_are_raised_with_their_places(case_file):
+    case_file.write_text("sizes: {batch: 0, time: 2, input: 3, hidden: 4}\nactivation: tan\n")
+    with pytest.raises(harness.MistakesFound) as found:
+        harness.load_case(case_file)
+    assert [(each.line, each.column) for each in found.value.mistakes] == [(1, 16), (2, 13)]
+
+
+def test_running_by_name_and_comparing(problem):
+    split, concatenated = harness.run("numpy-split", problem), harness.run("numpy-concat", problem)
+    comparison = harness.compare(concatenated, split)
+    assert comparison.matches
+    assert comparison.elements == sum(tensor.size for tensor in split.tensors.values())
+    assert split.loss.shape == ()
+    assert split.outputs.shape == (2, 3, 5)
+    assert split.seconds > 0
+
+
+def test_running_a_function(problem):
+    result = harness.run(my_bptt, problem)
+    np.testing.assert_array_equal(result.gradients["inputs"], harness.run("numpy-split", problem).gradients["inputs"])
+    assert result.outputs is None
+
+
+def test_an_unknown_name_has_a_nearest(problem):
+    with pytest.raises(ValueError, match="did you mean 'numpy-split'"):
+        harness.run("numpy-spilt", problem)
+
+
+@pytest.mark.parametrize("layout", ["split", "concatenated", "torch", "keras", "tf1"])
+def test_the_decorator_hands_over_each_layout(problem, layout):
+    from harness.layout import layouts
+
+    seen = {}
+
+    @harness.implementation("mine", layout=layout)
+    def mine(given):
+        seen.update(given.weights)
+        canonical = layouts()[layout].to_canonical(given.weights, given.structure)
+        gradients = my_bptt(problem)
+        for name in canonical:
+            np.testing.assert_array_equal(canonical[name], problem.weights[name])
+        own = layouts()[layout].gradients_from_canonical(gradients, given.structure)
+        return {**own, "loss": gradients["loss"], "inputs": gradients["inputs"], "layer0.h0": gradients["layer0.h0"]}
+
+    result = harness.run(mine, problem)
+    assert seen.keys() == layouts()[layout].shapes(problem.structure).keys()
+    comparison = harness.compare(result, harness.run("numpy-split", problem), complete=False)
+    assert comparison.matches
+    assert comparison.not_provided == ("outputs", "layer1.h0")
+
+
+def test_an_unknown_layout_has_a_nearest():
+    with pytest.raises(ValueError, match="did you mean 'concatenated'"):
+        harness.implementation("mine", layout="concatenate")
+
+
+def test_assert_gradients_match(case_file):
+    harness.assert_gradients_match(my_bptt, case_file)
+    harness.assert_gradients_match(my_bptt, harness.load_case(case_file))
+    with pytest.raises(AssertionError, match=r"layer1\.W_hh: 20 of 25 elements outside the tolerance; worst at"):
+        harness.assert_gradients_match(my_transposed_bptt, case_file)
+
+
+def test_assert_gradients_match_goes_through_a_sweep(case_file):
+    case_file.write_text(case_file.read_text() + "sweep: {layers: [1, 2]}\n")
+    with pytest.raises(KeyError):  # what the user's function raises is raised
+        harness.assert_gradients_match(my_transposed_bptt, case_file)
+
+
+def test_unsupported_is_raised_with_the_reason(problem):
+    def mine(problem):
+        raise harness.Unsupported("no second layer here")
+
+    with pytest.raises(harness.Unsupported, match="no second layer here"):
+        harness.run(mine, problem)

@@ -1,0 +1,129 @@
+"""pytest on case files, run as a user runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FAULTY = Path(__file__).parent.parent / "faulty"
+
+
+@pytest.fixture
+def run_pytest(workplace):
+    def run(*arguments):
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(FAULTY)}
+        return subprocess.run(
+            command, cwd=workplace, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run
+
+
+def only(*names):
+    return "--harness-impl", ",".join(names)
+
+
+def test_there_is_one_test_for_each_case_and_implementation(run_pytest, workplace):
+    case = workplace / "cases" / "small.yaml"
+    case.write_text(case.read_text() + "sweep: {sizes.time: [1, 2]}\n")
+    done = run_pytest("--collect-only", "-q", *only("numpy-concat", "sign"))
+    assert done.stdout.splitlines()[:4] == [
+        "cases/small.yaml::numpy-concat[sizes.time=1]",
+        "cases/small.yaml::sign[sizes.time=1]",
+        "cases/small.yaml::numpy-concat[sizes.time=2]",
+        "cases/small.yaml::sign[sizes.time=2]",
+    ]
+
+
+def test_every_implementation_is_collected_by_default_except_the_baseline(run_pytest):
+    collected = run_pytest("--collect-only", "-q").stdout
+    for name in ("keras", "numpy-concat", "tf1", "torch", "torch-cell"):
+        assert f"cases/small.yaml::{name}\n" in collected
+    assert "::numpy-split" not in collected
+
+
+def test_a_new_file_is_picked_up(run_pytest, workplace):
+    text = (workplace / "cases" / "small.yaml").read_text()
+    (workplace / "cases" / "deep").mkdir()
+    (workplace / "cases" / "deep" / "new.yaml").write_text(text)
+    done = run_pytest("-q", *only("numpy-concat"))
+    assert done.returncode == 0
+    assert "2 passed" in done.stdout
+
+
+def test_a_failure_names_tensor_index_values_bound_and_command(run_pytest):
+    done = run_pytest(*only("off_by_a_millionth"))
+    assert done.returncode == 1
+    text = done.stdout
+    assert "small: off_by_a_millionth against numpy-split: mismatch: 1 of 11 tensors disagree" in text
+    assert "layer0.W_hh: 1 of 25 elements outside the tolerance; worst at [0, 1]: actual -0.754" in text
+    assert "expected -0.754" in text
+    assert "allowed 3." in text
+    assert "harness run 'small' --impl off_by_a_millionth --baseline numpy-split --elements all" in text
+    assert "Traceback" not in text
+    assert "def runtest" not in text
+
+
+@pytest.mark.parametrize(
+    "name", ["transposed", "sign", "swapped_layers", "missing", "extra", "wrong_dtype", "not_a_number", "raising"]
+)
+def test_wrong_implementations_fail(run_pytest, name):
+    assert "1 failed" in run_pytest("-q", *only(name)).stdout
+
+
+def test_unsupported_is_a_skip_with_the_reason(run_pytest):
+    done = run_pytest("-rs", *only("representing_nothing"))
+    assert "1 skipped" in done.stdout
+    assert "this one represents nothing" in done.stdout
+
+
+def test_selection_and_parallel_runs(run_pytest, workplace):
+    case = workplace / "cases" / "small.yaml"
+    case.write_text(case.read_text() + "sweep: {sizes.time: [1, 2, 3]}\n")
+    assert (
+        "3 passed, 3 deselected"
+        in run_pytest("-q", "-k", "small and printing", *only("numpy-concat", "printing")).stdout
+    )
+    assert "6 passed" in run_pytest("-q", "-n", "2", *only("numpy-concat", "printing")).stdout
+
+
+def test_a_documented_mismatch_passes_and_its_absence_fails(run_pytest, workplace):
+    case = workplace / "cases" / "small.yaml"
+    case.write_text(case.read_text() + "expect: mismatch\nbecause: of the sign\n")
+    assert "2 passed" in run_pytest("-q", *only("sign", "numpy-concat")).stdout
+    assert "1 failed" in run_pytest("-q", *only("numpy-concat")).stdout
+
+
+def test_a_mistake_in_a_case_file_is_located(run_pytest, workplace):
+    (workplace / "cases" / "bad.yaml").write_text("sizes: {batch: 1, time: 2, input: 3, hiden: 4}\n")
+    done = run_pytest("-q")
+    assert done.returncode == 2
+    assert "bad.yaml:1:38: sizes.hiden: unknown key; did you mean 'hidden'?" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("sgin", "did you mean 'sign'?"), ("absent", "pip install")], ids=["unknown", "not_installed"]
+)
+def test_what_cannot_be_run_ends_the_session_at_once(run_pytest, name, words):
+    done = run_pytest("-q", *only(name))
+    assert done.returncode == 4
+    assert words in done.stderr
+
+
+def test_yaml_files_elsewhere_are_left_alone(run_pytest, workplace):
+    (workplace / "compose.yaml").write_text("services: {}\n")
+    (workplace / "elsewhere.yaml").write_text((workplace / "cases" / "small.yaml").read_text())
+    assert "1 passed" in run_pytest("-q", *only("numpy-concat")).stdout
+    assert "1 passed" in run_pytest("-q", "elsewhere.yaml", *only("numpy-concat")).stdout
+
+
+def test_nothing_is_imported_where_there_are_no_case_files(run_pytest, workplace):
+    (workplace / "cases" / "small.yaml").unlink()
+    (workplace / "test_modules.py").write_text(
+        "import sys\ndef test_modules():\n    assert not {'numpy', 'pydantic', 'pandas'} & set(sys.modules)\n"
+    )
+    assert "1 passed" in run_pytest("-q", "-p", "no:hypothesispytest", "-p", "no:xdist").stdout
