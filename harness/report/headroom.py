@@ -32,7 +32,7 @@ def headroom(report: Path) -> pd.DataFrame:
     rows = []
     for (dtype, kind), group in matching.groupby(["dtype", "kind"]):
         units = UNITS.get(str(dtype), {}).get(str(kind), OTHER_UNITS)
-        worst = group.loc[group["error_ratio"].idxmax()]
+        worst = group.sort_values("error_ratio").iloc[-1]
         ratio = float(worst["error_ratio"])
         rows.append(
             {

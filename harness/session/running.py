@@ -1,99 +1,25 @@
-"""A run: cases through implementations, each compared with the baseline."""
+"""Running cases: each through its implementations side by side, each implementation compared with the baseline."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from harness import tolerance as tolerances
 from harness.case import Case
-from harness.comparison import SEVERITY, Collect, Comparison, Verdict, compare
+from harness.comparison import Collect, Comparison, Verdict, compare
 from harness.implementations import Framework, Implementation, initialisers, install_line, missing_modules
 from harness.problem import Problem, build
 from harness.result import Result
-from harness.tensors import Shape
+from harness.session.outcomes import CaseOutcome, Judged, Run
 from harness.tolerance import Bound
 from harness.worker import NativeWeightsFailed, Outcome, Workers
 
 DEFAULT_BASELINE = "numpy-split"
 CASES_AT_ONCE = 4
 """Cases under way at a time: enough to keep every framework busy, few enough for their arrays to fit in memory."""
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """One implementation on one case.
-
-    Attributes:
-        implementation: its name.
-        status: of the implementation itself: ``ok``, ``unsupported`` or ``error``.
-        verdict: on the comparison with the baseline; None for the baseline itself.
-        reason: why, if there is no comparison.
-        detail: the traceback, or the last lines of the process's standard error.
-        comparison: None if there is nothing to compare.
-        loss: the loss it found.
-        seconds: how long it took.
-    """
-
-    implementation: str
-    status: str
-    verdict: Verdict | None
-    reason: str = ""
-    detail: str = ""
-    comparison: Comparison | None = None
-    loss: float | None = None
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class CaseOutcome:
-    """One case, done.
-
-    Attributes:
-        case: the case.
-        baseline: the name of the baseline.
-        judged: every implementation that was asked, the baseline included.
-        bounds: the tolerance of each tensor.
-    """
-
-    case: Case
-    baseline: str
-    judged: tuple[Judged, ...]
-    bounds: Mapping[str, Bound] = field(default_factory=dict)
-
-    @property
-    def tensors(self) -> dict[str, Shape]:
-        """The shape of every tensor that is compared."""
-        structure = self.case.structure
-        return {"loss": (), "outputs": structure.outputs, **structure.gradients}
-
-    @property
-    def verdicts(self) -> list[Verdict]:
-        """The verdict on every implementation but the baseline."""
-        return [each.verdict for each in self.judged if each.verdict is not None]
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst verdict; ``unsupported`` where nothing was compared."""
-        return max(self.verdicts, key=SEVERITY.index, default="unsupported")
-
-    @property
-    def as_expected(self) -> bool:
-        """Whether the case came out as its file says: a match, or the mismatch that it documents."""
-        if self.verdict == "unsupported":
-            return True
-        return self.verdict == self.case.expect
-
-    @property
-    def surprise(self) -> str:
-        """What came out otherwise than the file says, in words; empty if nothing did."""
-        if self.as_expected:
-            return ""
-        if self.case.expect == "mismatch" and self.verdict == "match":
-            return f"expected a mismatch, because {self.case.because}, but everything matches"
-        return f"expected {self.case.expect}, found {self.verdict}"
 
 
 def chosen_for(case: Case, implementations: Sequence[Implementation], baseline: Implementation) -> list[Implementation]:
@@ -215,15 +141,14 @@ def _judged(
 ) -> Judged:
     own = _without_verdict(implementation.name, outcome)
     if outcome.result is None:
-        verdict: Verdict = "unsupported" if outcome.status == "unsupported" else "error"
-        return _with(own, verdict, outcome.reason)
+        return replace(own, verdict="unsupported" if outcome.status == "unsupported" else "error")
     if of_baseline.result is None:
-        verdict = "unsupported" if of_baseline.status == "unsupported" else "error"
-        return _with(own, verdict, f"there is no baseline: {baseline.name}: {of_baseline.reason}")
+        verdict: Verdict = "unsupported" if of_baseline.status == "unsupported" else "error"
+        return replace(own, verdict=verdict, reason=f"there is no baseline: {baseline.name}: {of_baseline.reason}")
     comparison = compare_for(
         problem, outcome.result, of_baseline.result, noise, complete=implementation.complete, collect=collect
     )
-    return _with(own, comparison.verdict, "", comparison)
+    return replace(own, verdict=comparison.verdict, comparison=comparison)
 
 
 def _without_verdict(name: str, outcome: Outcome) -> Judged:
@@ -233,61 +158,6 @@ def _without_verdict(name: str, outcome: Outcome) -> Judged:
         if outcome.result.loss is not None and outcome.result.loss.shape == ():
             loss = float(outcome.result.loss)
     return Judged(name, outcome.status, None, outcome.reason, outcome.detail, None, loss, seconds)
-
-
-def _with(own: Judged, verdict: Verdict, reason: str, comparison: Comparison | None = None) -> Judged:
-    return Judged(own.implementation, own.status, verdict, reason, own.detail, comparison, own.loss, own.seconds)
-
-
-@dataclass
-class Run:
-    """A whole run, as reports tell of it.
-
-    Attributes:
-        baseline: the name of the baseline.
-        implementations: the names of all that were asked.
-        outcomes: one for each case, in order.
-        versions: the versions of each framework's modules.
-        seconds_to_import: how long each framework took to import.
-        seconds: how long the run took.
-    """
-
-    baseline: str
-    implementations: tuple[str, ...]
-    outcomes: list[CaseOutcome] = field(default_factory=list)
-    versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    seconds_to_import: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    @property
-    def comparisons(self) -> Iterator[tuple[CaseOutcome, Judged]]:
-        """Every pair of a case and an implementation that is not its baseline."""
-        return ((outcome, each) for outcome in self.outcomes for each in outcome.judged if each.verdict is not None)
-
-    @property
-    def surprises(self) -> list[CaseOutcome]:
-        """The cases that did not come out as their files say."""
-        return [outcome for outcome in self.outcomes if not outcome.as_expected]
-
-    @property
-    def tensors_compared(self) -> int:
-        """How many tensors were held against the baseline's."""
-        return sum(len(each.comparison.tensors) for _, each in self.comparisons if each.comparison)
-
-    @property
-    def elements_compared(self) -> int:
-        """How many elements were held against the baseline's."""
-        return sum(each.comparison.elements for _, each in self.comparisons if each.comparison)
-
-    @property
-    def failed_implementations(self) -> list[tuple[CaseOutcome, Judged]]:
-        """The implementations that ended in an error, the baseline included, or were judged ``error``."""
-        return [
-            (outcome, each)
-            for outcome in self.outcomes
-            for each in outcome.judged
-            if "error" in (each.status, each.verdict)
-        ]
 
 
 def execute(

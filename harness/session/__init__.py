@@ -1,0 +1,25 @@
+"""A run: cases through implementations, each compared with the baseline."""
+
+from harness.session.outcomes import CaseOutcome, Judged, Run
+from harness.session.running import (
+    DEFAULT_BASELINE,
+    compare_for,
+    execute,
+    frameworks_for,
+    not_installed,
+    run_case,
+    run_cases,
+)
+
+__all__ = [
+    "DEFAULT_BASELINE",
+    "CaseOutcome",
+    "Judged",
+    "Run",
+    "compare_for",
+    "execute",
+    "frameworks_for",
+    "not_installed",
+    "run_case",
+    "run_cases",
+]
