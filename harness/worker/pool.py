@@ -166,11 +166,15 @@ class Workers:
             return self._processes[framework.name]
 
     def end(self) -> None:
-        """End every process now."""
+        """End every process now, and with it whatever is still asked of it."""
         with self._guard:
             self._ended = True
-            for process in self._processes.values():
-                process.end()
+            processes = dict(self._processes)
+        for process in processes.values():
+            process.kill()
+        for name, process in processes.items():
+            with self._locks[name]:  # whoever waits for an answer has just seen its process end
+                process.close()
 
     def __enter__(self) -> Self:
         return self

@@ -51,7 +51,7 @@ class WorkerProcess:
         self.versions: dict[str, str] = {}
         self.seconds_to_import: float | None = None
         self._failed: WorkerFailed | None = None
-        self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
+        self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "harness.worker", framework.name],
             stdin=subprocess.PIPE,
@@ -99,10 +99,13 @@ class WorkerProcess:
         self.versions = dict(ready.header["versions"])
         self.seconds_to_import = float(ready.header["seconds"])
 
-    def end(self) -> None:
-        """End the process now, whatever it is doing."""
-        if self._process.poll() is None:
-            self._process.kill()
+    def kill(self) -> None:
+        """End the process now, whatever it is doing. A request that is under way in another thread fails."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End the process and let go of what belongs to it. No request may be under way; may be called again."""
+        self.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe
@@ -119,7 +122,7 @@ class WorkerProcess:
                 status = None
             reason = f"the {self.framework.name} process {_ending(status)}"
         detail = self._tail()
-        self.end()
+        self.close()
         self._failed = WorkerFailed(reason, detail)
         return self._failed
 
