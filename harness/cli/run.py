@@ -60,9 +60,9 @@ def command(cases: tuple[str, ...], names: str | None, baseline: str, out: Path,
     if not named:
         for line in not_installed(asked):
             click.echo(f"warning: {line}", err=True)
-    with Workers() as workers, progress(len(loaded.cases)) as show:
+    with Workers() as workers, progress(len(loaded.cases), workers.starting) as show:
         for run in execute(loaded.cases, asked, of_baseline, workers, elements):
-            show(len(run.outcomes), workers.starting())
+            show(len(run.outcomes))
     report.write(run, out)
     status = exit_status(run, loaded)
     if as_json:

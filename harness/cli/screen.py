@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -30,23 +31,33 @@ def _width(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     return max(len(title), sum(widths) + 3 * len(columns))
 
 
+class Starting(ProgressColumn):
+    """What is still starting, asked anew each time the bar is drawn."""
+
+    def __init__(self, names: Callable[[], Sequence[str]]) -> None:
+        super().__init__()
+        self.names = names
+
+    def render(self, task: Task) -> Text:
+        """Return the column's text."""
+        del task
+        names = self.names()
+        return Text(f"starting {', '.join(names)}" if names else "", style="dim")
+
+
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[int, Sequence[str]], None]]:
-    """Show a progress bar on standard error; yield a function that takes the cases done and what is still starting."""
+def progress(total: int, starting: Callable[[], Sequence[str]]) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on standard error, if that is a terminal.
+
+    Args:
+        total: how many cases there are.
+        starting: returns the frameworks that are still starting.
+
+    Yields:
+        A function that takes the number of cases that are done.
+    """
     console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.completed}/{task.total} cases"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[starting]}"),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("cases", total=total, starting="")
-
-        def update(done: int, starting: Sequence[str]) -> None:
-            bar.update(task, completed=done, starting=f"starting {', '.join(starting)}" if starting else "")
-
-        yield update
+    columns = (TextColumn("{task.completed}/{task.total} cases"), BarColumn(), TimeElapsedColumn(), Starting(starting))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("cases", total=total)
+        yield lambda done: bar.update(task, completed=done)
