@@ -27,9 +27,9 @@ def problems(case: Fields, folder: FilePath) -> Iterator[Problem]:
     """
     too_large = list(_memory(case))
     yield from too_large
-    for check in _CHECKS:
-        yield from check(case)
-    if not too_large:  # the array checks walk the arrays
+    if not too_large:  # the other checks name every tensor and walk the arrays
+        for check in _CHECKS:
+            yield from check(case)
         yield from _arrays(case, folder)
 
 
@@ -144,13 +144,17 @@ def memory_needed(case: Fields) -> int:
 def _memory(case: Fields) -> Iterator[Problem]:
     needed, there = memory_needed(case), psutil.virtual_memory().total
     if needed > there:
-        yield ("sizes",), f"needs about {_gigabytes(needed)} of memory, but this machine has {_gigabytes(there)}", ""
+        yield (
+            ("sizes",),
+            f"needs {_gigabytes(needed)} of memory, but this machine has {_gigabytes(there).removeprefix('about ')}",
+            "",
+        )
     elif case.layers > 10_000:  # each layer is Python objects in every framework, however small its arrays
         yield ("layers",), f"{case.layers} layers; at most 10,000 can be built", ""
 
 
 def _gigabytes(size: int) -> str:
-    return f"{size / 2**30:,.1f} GiB" if size < 2**60 else "an absurd amount"
+    return f"about {size / 2**30:,.1f} GiB" if size < 2**60 else "an absurd amount"
 
 
 _CHECKS: tuple[Callable[[Fields], Iterator[Problem]], ...] = (_readout, _loss, _expectation, _tolerance, _names)

@@ -55,7 +55,7 @@ def load(names: Iterable[str], implementations: Collection[str] | None = None) -
     """
     loaded, loaded_names = Loaded(), set[str]()
     seen: dict[str, str] = {}
-    for name in names or [CASES_FOLDER]:
+    for name in names or ([CASES_FOLDER] if FilePath(CASES_FOLDER).is_dir() else []):
         try:
             files, combination = _files(name)
             for file in files:

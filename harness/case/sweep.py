@@ -9,12 +9,14 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from harness.casefile import Document, Mistake, MistakesFound, Path
 
 MAX_CASES = 100_000
+_TENSOR = re.compile(r"(layer\d+|readout)\.\w+")
 
 
 class Combination(NamedTuple):
@@ -27,8 +29,10 @@ class Combination(NamedTuple):
     def locate(self, document: Document, path: Path, problem: str, hint: str = "", *, at_key: bool = False) -> Mistake:
         """Make a mistake at a path of ``data``, located in the sweep where the sweep wrote the value."""
         for field, origin in self.origins.items():
-            if path[: len(field)] == field:
-                return document.mistake((*origin, *path[len(field) :]), problem, hint, at_key=at_key and path != field)
+            if path == field and at_key:
+                return document.mistake(origin[:-1], problem, hint, at_key=True)
+            if path[: len(field)] == field or field[: len(path)] == path:
+                return document.mistake((*origin, *path[len(field) :]), problem, hint, at_key=at_key)
         return document.mistake(path, problem, hint, at_key=at_key)
 
 
@@ -49,7 +53,7 @@ def combinations(document: Document) -> Iterator[Combination]:
         combined, labels = data, []
         origins: dict[Path, Path] = {}
         for (field, values), position in zip(sweep.items(), positions, strict=True):
-            path: Path = tuple(field.split("."))
+            path = _path(field)
             combined = _with(combined, path, values[position])
             origin = ("sweep", field, position)
             origins[path] = origin
@@ -64,10 +68,11 @@ def _mistakes(document: Document, sweep: Any) -> Iterator[Mistake]:
     for field, values in sweep.items():
         path = ("sweep", field)
         if not isinstance(values, list) or not values:
-            yield document.mistake(path, f"{values!r} should be a list of values for {field}, not empty")
+            hint = "" if values == [] else f"such as {field}: [{values}]"
+            yield document.mistake(path, f"{values!r} should be a list of values", hint)
             continue
-        parts = field.split(".")
-        if not all(parts) or any(not isinstance(document.data.get(part, {}), dict) for part in parts[:1] if parts[1:]):
+        first, *rest = _path(field)
+        if "" in (first, *rest) or (rest and not isinstance(document.data.get(str(first), {}), dict)):
             yield document.mistake(path, "no field can be reached by this name", "such as sizes.time", at_key=True)
         seen: set[str] = set()
         for position, value in enumerate(values):
@@ -78,6 +83,14 @@ def _mistakes(document: Document, sweep: Any) -> Iterator[Mistake]:
     lengths = [len(values) for values in sweep.values() if isinstance(values, list)]
     if math.prod(lengths) > MAX_CASES:
         yield document.mistake(("sweep",), f"makes {math.prod(lengths):,} cases; a sweep may make {MAX_CASES:,}")
+
+
+def _path(field: str) -> Path:
+    """Split ``sizes.time`` at its dots, except those in names of tensors: ``weights.layer0.W_xh`` has two parts."""
+    first, dot, rest = field.partition(".")
+    tensor = _TENSOR.match(rest)
+    parts = [tensor[0], *rest[tensor.end() :].split(".")[1:]] if tensor else rest.split(".") if dot else []
+    return (first, *parts)
 
 
 def _with(data: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:

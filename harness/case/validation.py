@@ -50,7 +50,7 @@ def validated(
     except ValidationError as error:
         errors = [each for each in error.errors(include_url=False) if not _follows_from_another(each)]
         return None, _in_order({_mistake(each, located) for each in errors})
-    found = [located(path, problem, hint) for path, problem, hint in checks.problems(fields, file.parent)]
+    found = {located(path, problem, hint) for path, problem, hint in checks.problems(fields, file.parent)}
     if found:
         return None, _in_order(found)
     return Case(name=name, file=shown_file, **vars(fields)), []

@@ -58,7 +58,7 @@ class MistakesFound(ValueError):
 
 def nearest(name: object, valid: Iterable[str]) -> str:
     """Return ``did you mean 'hidden'?`` for the valid name nearest to ``name``, or nothing if none is near."""
-    matches = difflib.get_close_matches(str(name), list(valid), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(str(name), list(valid), n=1, cutoff=0.6)
     return f"did you mean {matches[0]!r}?" if matches else ""
 
 

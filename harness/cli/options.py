@@ -51,5 +51,5 @@ def end_without_cases(loaded: Loaded) -> None:
         return
     if loaded.mistakes:
         raise click.exceptions.Exit(Exit.BAD_INPUT)
-    click.echo("no case was found; `harness list cases` shows what there is", err=True)
+    click.echo("no case was found; name a file or a folder, or call this beside the folder cases/", err=True)
     raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
