@@ -53,7 +53,7 @@ def run(implementation: Implementation, problem: Problem) -> Result:
     """
     if reason := implementation.reason_against(problem.case):
         raise Unsupported(reason)
-    given = problem.in_layout(implementation.layout)
+    given = problem.in_layout(implementation.layout).copy()  # what it does to its inputs stays with it
     start = time.perf_counter()
     returned = implementation.function(given)
     seconds = time.perf_counter() - start

@@ -96,7 +96,9 @@ def bound(
         return Bound(0.0, 0.0, f"exact, since {tensor} is {dtype}")
     units = UNITS.get(dtype.name, {}).get(kind, OTHER_UNITS)
     eps, largest = float(np.finfo(dtype).eps), largest_magnitude(expected)
-    from_largest, from_noise = eps * largest, noise or 0.0
+    # Where eps · largest underflows, neighbouring numbers must still match.
+    from_largest = max(eps * largest, float(np.finfo(dtype).smallest_subnormal)) if largest else 0.0
+    from_noise = noise or 0.0
     table = f"{units:g} units for {kind} in {dtype}"
     if from_noise <= from_largest:
         return Bound(0.0, units * from_largest, f"{table}: eps x largest element {largest:.3g}")

@@ -6,6 +6,7 @@ few megabytes are needed whatever their size.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -115,6 +116,8 @@ def measure(
         at = int(np.argmax(ratio))  # the first NaN, if there is one
         if not np.isnan(worst_ratio) and not ratio[at] <= worst_ratio:
             worst_ratio, worst = float(ratio[at]), int(chunk.position[at])
+            if ratio[at] > 1 >= worst_ratio:  # a longdouble that is above 1 by less than a float can tell
+                worst_ratio = math.nextafter(1, 2)
             at_worst = np.array([chunk.actual[at], chunk.expected[at], chunk.allowed[at]], np.float64)
         if collect == "all":
             collected.append(chunk)
@@ -143,15 +146,16 @@ def _chunks(
     flat_actual, flat_expected = actual.reshape(-1), expected.reshape(-1)
     for start in range(0, actual.size, CHUNK):
         raw_a, raw_e = flat_actual[start : start + CHUNK], flat_expected[start : start + CHUNK]
-        a, e = raw_a.astype(dtype, copy=False), raw_e.astype(dtype, copy=False)
-        finite = np.isfinite(a) & np.isfinite(e)
         with np.errstate(all="ignore"):  # what overflows or is NaN here is meant to
-            abs_error = np.abs(a - e)
+            a, e = raw_a.astype(dtype, copy=False), raw_e.astype(dtype, copy=False)
+            finite = np.isfinite(a) & np.isfinite(e)
+            whole = raw_a.dtype == raw_e.dtype and raw_a.dtype.kind in "biu"
+            abs_error = _whole_difference(raw_a, raw_e) if whole else np.abs(a - e)
             magnitude = np.abs(e)
             allowed = atol + rtol * magnitude
             rel_error = np.divide(abs_error, magnitude, out=np.zeros_like(a), where=abs_error != 0)
         ulp_error = ulp_distance(raw_a, raw_e)
-        ok = finite & (abs_error <= allowed)
+        ok = finite & np.isfinite(abs_error) & (abs_error <= allowed)
         if not finite.all():
             same = ~finite & ((a == e) | (np.isnan(a) & np.isnan(e)))
             if nonfinite_allowed:
@@ -177,12 +181,14 @@ def ulp_distance(a: ndarray, b: ndarray) -> ndarray:
 
     Counted in the dtype that both have; in the narrower one if they differ.
     """
-    if a.dtype != b.dtype:
-        narrower = min(a.dtype, b.dtype, key=lambda dtype: dtype.itemsize)
-        a, b = a.astype(narrower), b.astype(narrower)
-    if a.dtype not in _BITS:
-        with np.errstate(all="ignore"):
-            return (np.abs(a - b) / np.spacing(np.maximum(np.abs(a), np.abs(b)))).astype(np.float64)
+    with np.errstate(all="ignore"):
+        if a.dtype != b.dtype:
+            narrower = min(a.dtype, b.dtype, key=lambda dtype: dtype.itemsize)
+            a, b = a.astype(narrower), b.astype(narrower)
+        if a.dtype.kind in "biu":
+            return _whole_difference(a, b)
+        if a.dtype not in _BITS:
+            return _longdouble_distance(a, b)
     bits = _BITS[a.dtype]
     sign = bits.type(1 << (a.dtype.itemsize * 8 - 1))
     of_a, of_b = a.view(bits), b.view(bits)
@@ -190,6 +196,35 @@ def ulp_distance(a: ndarray, b: ndarray) -> ndarray:
     from_zero_a, from_zero_b = of_a & ~sign, of_b & ~sign
     apart = np.maximum(from_zero_a, from_zero_b) - np.minimum(from_zero_a, from_zero_b)
     distance = np.where((of_a ^ of_b) & sign, from_zero_a + from_zero_b, apart).astype(np.float64)
+    distance[np.isnan(a) | np.isnan(b)] = np.nan
+    return distance
+
+
+def _whole_difference(a: ndarray, b: ndarray) -> ndarray:
+    """|a − b| of whole numbers or truth values of one dtype, as float64; differences up to 2⁵³ are exact."""
+    # Two's complement wraps round, so that the difference is right whatever the signs.
+    larger, smaller = (each.astype(np.uint64) for each in (np.maximum(a, b), np.minimum(a, b)))
+    return (larger - smaller).astype(np.float64)
+
+
+def _longdouble_distance(a: ndarray, b: ndarray) -> ndarray:
+    """``ulp_distance`` for a dtype whose bits differ between machines: from mantissas and exponents."""
+    info = np.finfo(a.dtype)
+    half = np.ldexp(a.dtype.type(1), info.nmant)  # representable numbers in a binade
+
+    def split(x: ndarray) -> tuple[ndarray, ndarray]:
+        """Binades above the least one, and position in the binade: infinity follows the largest number."""
+        least = info.minexp + 1
+        exponent = np.where(x == 0, least, np.maximum(np.frexp(np.abs(x))[1], least))
+        position = np.ldexp(np.abs(x), info.nmant + 1 - exponent)
+        infinite = np.isinf(x)
+        exponent = np.where(infinite, info.maxexp + 1, exponent)
+        return exponent - least, np.where(infinite, half, position)
+
+    (binades_a, position_a), (binades_b, position_b) = split(a), split(b)
+    apart = np.abs((binades_a - binades_b) * half + (position_a - position_b))
+    across_zero = (binades_a + binades_b) * half + (position_a + position_b)
+    distance = np.where(np.signbit(a) == np.signbit(b), apart, across_zero).astype(np.float64)
     distance[np.isnan(a) | np.isnan(b)] = np.nan
     return distance
 

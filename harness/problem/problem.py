@@ -65,6 +65,16 @@ class Problem:
         loss = self.case.loss
         return LOSSES[loss.kind](outputs, self.targets, self.covered, loss.reduction)
 
+    def copy(self) -> Problem:
+        """Return the problem with arrays of its own."""
+        return replace(
+            self,
+            weights={name: array.copy() for name, array in self.weights.items()},
+            initial_state={name: array.copy() for name, array in self.initial_state.items()},
+            inputs=self.inputs.copy(),
+            targets=self.targets.copy(),
+        )
+
     def in_layout(self, layout: str) -> Problem:
         """Return the problem with its weights, which must be in the split layout, in another."""
         converted = layouts()[layout].from_canonical(self.weights, self.structure)

@@ -140,3 +140,20 @@ def test_unsupported_is_raised_with_the_reason(problem):
 
     with pytest.raises(harness.Unsupported, match="no second layer here"):
         harness.run(mine, problem)
+
+
+def test_what_a_function_does_to_its_inputs_stays_with_it(problem):
+    before = problem.weights["layer0.W_hh"].copy()
+
+    def careless(given):
+        gradients = my_bptt(given)
+        for arrays in (given.weights, given.initial_state):
+            for array in arrays.values():
+                array[...] = 0
+        given.inputs[...] = 0
+        given.upstream[...] = 0
+        return gradients
+
+    result = harness.run(careless, problem)
+    np.testing.assert_array_equal(problem.weights["layer0.W_hh"], before)
+    assert harness.compare(result, harness.run("numpy-split", problem), complete=False).matches

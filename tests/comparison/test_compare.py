@@ -1,4 +1,4 @@
-"""Wrong gradients that must be caught, and right ones that must not be."""
+"""What is compared with what: names, subsets, results; and what a failure says."""
 
 import numpy as np
 import pytest
@@ -25,56 +25,12 @@ def changed(**by_tensor):
     return actual
 
 
-def one_element(factor):
-    def change(tensor):
-        tensor.flat[np.abs(tensor).argmax()] *= factor
-        return tensor
-
-    return change
-
-
 def with_value(value):
     def change(tensor):
         tensor.flat[3] = value
         return tensor
 
     return change
-
-
-WRONG = {
-    "one_element_off_by_1e-6": (changed(layer0__W_hh=one_element(1 + 1e-6)), "layer0.W_hh", "mismatch"),
-    "one_element_off_by_1e-12": (changed(inputs=one_element(1 + 1e-12)), "inputs", "mismatch"),
-    "times_1.001": (changed(layer0__b_h=lambda t: t * 1.001), "layer0.b_h", "mismatch"),
-    "halved_loss": (changed(loss=lambda t: t / 2), "loss", "mismatch"),
-    "transposed": (changed(layer0__W_hh=lambda t: t.T), "layer0.W_hh", "mismatch"),
-    "sign": (changed(inputs=lambda t: -t), "inputs", "mismatch"),
-    "zero": (changed(inputs=np.zeros_like), "inputs", "mismatch"),
-    "reversed_time": (changed(inputs=lambda t: t[:, ::-1]), "inputs", "mismatch"),
-    "a_step_dropped": (changed(outputs=lambda t: t * (np.arange(3) > 0)[:, None]), "outputs", "mismatch"),
-    "shorter": (changed(layer0__b_h=lambda t: t[:3]), "layer0.b_h", "mismatch"),
-    "extra_axis": (changed(layer0__b_h=lambda t: t[None]), "layer0.b_h", "mismatch"),
-    "scalar_with_an_axis": (changed(loss=lambda t: t[None]), "loss", "mismatch"),
-    "broadcastable": (changed(layer0__b_h=lambda t: t[:1]), "layer0.b_h", "mismatch"),
-    "narrower_dtype": (changed(inputs=lambda t: t.astype(np.float32)), "inputs", "mismatch"),
-    "wider_dtype": (changed(inputs=lambda t: t.astype(np.longdouble)), "inputs", "mismatch"),
-    "integer_dtype": (changed(layer0__b_h=lambda t: t.astype(int)), "layer0.b_h", "mismatch"),
-    "nan": (changed(inputs=with_value(np.nan)), "inputs", "error"),
-    "infinite": (changed(inputs=with_value(-np.inf)), "inputs", "error"),
-}
-
-
-@pytest.mark.parametrize(("actual", "tensor", "verdict"), WRONG.values(), ids=WRONG)
-def test_a_wrong_tensor_is_caught_and_no_other_blamed(actual, tensor, verdict):
-    comparison = compare(actual, EXPECTED)
-    assert comparison.verdict == verdict
-    assert [each.tensor for each in comparison.disagreements] == [tensor]
-    assert comparison.disagreements[0].failed > 0
-    assert tensor in str(comparison)
-
-
-def test_swapped_layers_are_caught_in_both():
-    swapped = {**EXPECTED, "layer0.b_h": EXPECTED["layer1.b_h"], "layer1.b_h": EXPECTED["layer0.b_h"]}
-    assert {each.tensor for each in compare(swapped, EXPECTED).disagreements} == {"layer0.b_h", "layer1.b_h"}
 
 
 def test_a_missing_tensor_is_a_mismatch_unless_it_may_be_missing():
@@ -103,11 +59,6 @@ def test_every_element_of_every_tensor_is_compared_once():
     for each in comparison.tensors:
         positions = np.concatenate([chunk.position for chunk in each.metrics.collected])
         assert positions.tolist() == list(range(EXPECTED[each.tensor].size))
-
-
-def test_rounding_is_no_mismatch():
-    noisy = {name: tensor * (1 + 4e-16) for name, tensor in EXPECTED.items()}
-    assert compare(noisy, EXPECTED).matches
 
 
 def test_results_can_be_compared_too():
