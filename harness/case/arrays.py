@@ -99,7 +99,8 @@ def _in_file(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
         if path.suffix != ".npz":
             yield ("file",), f"{name} should be an .npz file", "numpy.savez makes one"
             return
-        with np.load(path, allow_pickle=False) as archive:
+        # numpy.load would leave the file open if it is no archive, and take a lone array for one.
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             if key not in archive:
                 hint = nearest(key, archive.files) or f"it has {', '.join(archive.files) or 'none'}"
                 yield ("key",), f"{name} has no array {key!r}", hint

@@ -123,14 +123,14 @@ def _keys_beside(location: tuple[str | int, ...]) -> Iterator[str]:
     where = location[-2] if len(location) > 1 else None
     if where is None:
         yield from (*_names(Fields), "sweep")
+    elif location[0] == "tolerance":
+        yield from ("rtol", "atol")
     elif where == "sizes":
         yield from _names(Sizes)
     elif where == "loss":
         yield from _names(Loss)
     elif where == TAG.format("native"):
         yield from ("from", "seed")
-    elif location[0] == "tolerance":
-        yield from ("rtol", "atol")
     else:
         own = str(where).strip(TAG.format(""))
         yield own
