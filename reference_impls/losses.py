@@ -19,7 +19,26 @@ from collections.abc import Callable
 import numpy as np
 from numpy import ndarray
 
+RowLosses = Callable[[ndarray, ndarray], ndarray]
 Loss = Callable[[ndarray, ndarray, ndarray, str], tuple[ndarray, ndarray]]
+
+
+def squared_error_rows(outputs: ndarray, targets: ndarray) -> ndarray:
+    """Return the loss of each row, (N,), of outputs (N, O) against targets (N, O)."""
+    error = outputs - targets  # (N, O)
+    return (error * error).sum(axis=-1)  # (N,)
+
+
+def softmax_cross_entropy_rows(outputs: ndarray, targets: ndarray) -> ndarray:
+    """Return the loss of each row, (N,), of logits (N, O) for labels (N,), by a log-sum-exp that cannot overflow."""
+    # Any shift leaves the softmax as it is; by its real part the shifted logits stay analytic.
+    shifted = outputs - outputs.real.max(axis=-1, keepdims=True)  # (N, O)
+    return np.log(np.exp(shifted).sum(axis=-1)) - shifted[np.arange(len(targets)), targets]  # (N,)
+
+
+def dot_rows(outputs: ndarray, targets: ndarray) -> ndarray:
+    """Return the loss of each row, (N,), of outputs (N, O) under the upstream gradient (N, O)."""
+    return (outputs * targets).sum(axis=-1)  # (N,)
 
 
 def squared_error(outputs: ndarray, targets: ndarray, covered: ndarray, reduction: str) -> tuple[ndarray, ndarray]:
@@ -34,14 +53,15 @@ def squared_error(outputs: ndarray, targets: ndarray, covered: ndarray, reductio
     Returns:
         The loss, of shape (), and d_outputs, (B, T, O).
     """
-    error = outputs[covered] - targets[covered]  # (N, O)
-    return _reduced((error * error).sum(), 2 * error, covered, reduction, terms=error.size)
+    rows, wanted = outputs[covered], targets[covered]  # (N, O), (N, O)
+    loss = squared_error_rows(rows, wanted).sum()  # ()
+    return _reduced(loss, 2 * (rows - wanted), covered, reduction, "squared_error")
 
 
 def softmax_cross_entropy(
     outputs: ndarray, targets: ndarray, covered: ndarray, reduction: str
 ) -> tuple[ndarray, ndarray]:
-    """Negative log-likelihood of the labels under softmax(outputs), by a shifted log-sum-exp that cannot overflow.
+    """Negative log-likelihood of the labels under softmax(outputs).
 
     Args:
         outputs: logits, (B, T, O).
@@ -53,15 +73,11 @@ def softmax_cross_entropy(
         The loss, of shape (), and d_outputs, (B, T, O).
     """
     logits, labels = outputs[covered], targets[covered]  # (N, O), (N,)
-    # Any shift leaves the softmax as it is; by its real part the shifted logits stay analytic.
-    shifted = logits - logits.real.max(axis=-1, keepdims=True)  # (N, O)
-    exponentials = np.exp(shifted)  # (N, O)
-    normaliser = exponentials.sum(axis=-1, keepdims=True)  # (N, 1)
-    rows = np.arange(len(labels))  # (N,)
-    loss = (np.log(normaliser[:, 0]) - shifted[rows, labels]).sum()  # ()
-    d_logits = exponentials / normaliser  # (N, O): softmax
-    d_logits[rows, labels] -= 1
-    return _reduced(loss, d_logits, covered, reduction, terms=len(labels))
+    loss = softmax_cross_entropy_rows(logits, labels).sum()  # ()
+    exponentials = np.exp(logits - logits.real.max(axis=-1, keepdims=True))  # (N, O)
+    d_logits = exponentials / exponentials.sum(axis=-1, keepdims=True)  # (N, O): softmax
+    d_logits[np.arange(len(labels)), labels] -= 1
+    return _reduced(loss, d_logits, covered, reduction, "softmax_cross_entropy")
 
 
 def dot(outputs: ndarray, targets: ndarray, covered: ndarray, reduction: str) -> tuple[ndarray, ndarray]:
@@ -76,18 +92,21 @@ def dot(outputs: ndarray, targets: ndarray, covered: ndarray, reduction: str) ->
     Returns:
         The loss, of shape (), and d_outputs, (B, T, O).
     """
-    upstream = targets[covered]  # (N, O)
-    loss = (outputs[covered] * upstream).sum()  # ()
-    return _reduced(loss, upstream.astype(outputs.dtype), covered, reduction, terms=upstream.size)
+    rows, upstream = outputs[covered], targets[covered]  # (N, O), (N, O)
+    loss = dot_rows(rows, upstream).sum()  # ()
+    return _reduced(loss, upstream.astype(outputs.dtype), covered, reduction, "dot")
 
 
-def _reduced(
-    loss: ndarray, d_rows: ndarray, covered: ndarray, reduction: str, *, terms: int
-) -> tuple[ndarray, ndarray]:
+def number_of_terms(kind: str, rows: int, width: int) -> int:
+    """Return what a mean divides by: N for softmax_cross_entropy, N·O for the others."""
+    return rows if kind == "softmax_cross_entropy" else rows * width
+
+
+def _reduced(loss: ndarray, d_rows: ndarray, covered: ndarray, reduction: str, kind: str) -> tuple[ndarray, ndarray]:
     """Apply the reduction, and scatter d_rows (N, O) to d_outputs (B, T, O)."""
     if reduction == "mean":
-        loss = loss / terms
-        d_rows = d_rows / terms
+        terms = number_of_terms(kind, *d_rows.shape)
+        loss, d_rows = loss / terms, d_rows / terms
     d_outputs = np.zeros((*covered.shape, d_rows.shape[-1]), d_rows.dtype)  # (B, T, O)
     d_outputs[covered] = d_rows
     return np.asarray(loss), d_outputs
@@ -99,3 +118,10 @@ LOSSES: dict[str, Loss] = {
     "dot": dot,
 }
 """Every loss, by the name that case files use."""
+
+ROW_LOSSES: dict[str, RowLosses] = {
+    "squared_error": squared_error_rows,
+    "softmax_cross_entropy": softmax_cross_entropy_rows,
+    "dot": dot_rows,
+}
+"""The forward pass alone of every loss: what each covered row contributes to the sum."""

@@ -41,6 +41,7 @@ class Cache(NamedTuple):
     """What the backward pass needs of the forward pass."""
 
     x: ndarray  # (T, B, I)
+    pre: ndarray  # (T, B, H): a_1, …, a_T
     states: ndarray  # (T + 1, B, H): h_0, h_1, …, h_T
     W_xh: ndarray  # (I, H)
     W_hh: ndarray  # (H, H)
@@ -73,7 +74,7 @@ def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray,
         np.matmul(states[t], W_hh, out=recurrent)  # (B, H)
         pre[t] += recurrent  # (B, H): now a_{t+1}
         phi(pre[t], states[t + 1])  # (B, H)
-    return Cache(x, states, W_xh, W_hh, activation)
+    return Cache(x, pre, states, W_xh, W_hh, activation)
 
 
 def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:

@@ -106,6 +106,7 @@ def _in_file(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
                 yield ("key",), f"{name} has no array {key!r}", hint
                 return
             # Looked at before it is unpacked: a few kilobytes can unpack to any size.
+            assert archive.zip is not None  # only of a closed file
             unpacked = archive.zip.getinfo(f"{key}.npy").file_size
             if unpacked > 32 * math.prod(shape) + 65536:
                 yield ("key",), f"{key} unpacks to {unpacked:,} bytes, far more than {tensor} {shape} needs", ""

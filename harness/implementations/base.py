@@ -47,6 +47,7 @@ class Implementation:
         framework: where it runs.
         supports: for a field of a case, the values that it can represent; fields that are not named are all supported.
         complete: whether a tensor that it does not return is a mismatch.
+        is_oracle: whether it uses no backward pass, so that it can say which of two others is right.
         initial_weights: maps a structure, a seed and a dtype to the framework's own initial weights, in ``layout``;
             None if the implementation has no initialisation to offer.
         about: one line on what it is.
@@ -58,6 +59,7 @@ class Implementation:
     framework: Framework
     supports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     complete: bool = True
+    is_oracle: bool = False
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None
     about: str = ""
 
@@ -81,6 +83,7 @@ def implementation(
     framework: Framework = NUMPY,
     supports: Mapping[str, tuple[str, ...]] | None = None,
     complete: bool = False,
+    is_oracle: bool = False,
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None,
 ) -> Callable[[Callable[[Problem], Returned]], Implementation]:
     """Make an implementation of a function.
@@ -91,6 +94,7 @@ def implementation(
         framework: the process that it runs in.
         supports: for a field of a case, such as ``activation``, the values that it can represent.
         complete: whether it promises every gradient; a tensor that it then does not return is a mismatch.
+        is_oracle: whether it uses no backward pass.
         initial_weights: the framework's own initialisation.
 
     Raises:
@@ -105,6 +109,8 @@ def implementation(
 
     def make(function: Callable[[Problem], Returned]) -> Implementation:
         about = (function.__doc__ or "").strip().partition("\n")[0]
-        return Implementation(name, layout, function, framework, supports or {}, complete, initial_weights, about)
+        return Implementation(
+            name, layout, function, framework, supports or {}, complete, is_oracle, initial_weights, about
+        )
 
     return make

@@ -45,9 +45,8 @@ def disagreements(run: Run) -> list[tuple[str, str, str]]:
         else:
             what = str(each.comparison.disagreements[0])
             more = len(each.comparison.disagreements) - 1
-            found.append(
-                (each.verdict, outcome.case.name, each.implementation, what + (f" (+{more} more)" if more else ""))
-            )
+            what += (f" (+{more} more)" if more else "") + (f"; {each.oracle}" if each.oracle else "")
+            found.append((each.verdict, outcome.case.name, each.implementation, what))
     found += [
         ("error", outcome.case.name, each.implementation, each.reason)
         for outcome, each in run.failed_implementations

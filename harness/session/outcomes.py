@@ -22,6 +22,7 @@ class Judged:
         reason: why, if there is no comparison.
         detail: the traceback, or the last lines of the process's standard error.
         comparison: None if there is nothing to compare.
+        oracle: where it disagrees with the baseline, whom the oracle agrees with, in words; empty if there is none.
         loss: the loss it found.
         seconds: how long it took.
     """
@@ -34,6 +35,7 @@ class Judged:
     comparison: Comparison | None = None
     loss: float | None = None
     seconds: float | None = None
+    oracle: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,7 +95,12 @@ def run_case(
     noise = noise_found.result()
     of_baseline = outcomes[baseline.name]
     judged = [_without_verdict(baseline.name, of_baseline)]
-    judged += [_judged(each, outcomes[each.name], baseline, of_baseline, problem, noise, collect) for each in others]
+    oracle = next((each for each in others if each.is_oracle and outcomes[each.name].result is not None), None)
+    for each in others:
+        own = _judged(each, outcomes[each.name], baseline, of_baseline, problem, noise, collect)
+        if oracle is not None and own.verdict == "mismatch":
+            own = replace(own, oracle=_side(own, oracle.name, outcomes, baseline.name, problem, noise))
+        judged.append(own)
     bounds = {} if of_baseline.result is None else bounds_of(problem, of_baseline.result, noise)
     return CaseOutcome(case, baseline.name, tuple(judged), bounds)
 
@@ -149,6 +154,42 @@ def _judged(
         problem, outcome.result, of_baseline.result, noise, complete=implementation.complete, collect=collect
     )
     return replace(own, verdict=comparison.verdict, comparison=comparison)
+
+
+def _side(
+    judged: Judged,
+    oracle: str,
+    outcomes: Mapping[str, Outcome],
+    baseline: str,
+    problem: Problem,
+    noise: Mapping[str, float],
+) -> str:
+    """Say whom the oracle agrees with where an implementation disagrees with the baseline."""
+    assert judged.comparison is not None
+    disputed = [each.tensor for each in judged.comparison.disagreements if each.tensor in noise]
+    if judged.implementation == oracle or not disputed:
+        return f"{oracle} is the oracle: {baseline} is wrong" if disputed else ""
+
+    def agrees(name: str) -> bool:
+        result, truth = outcomes[name].result, outcomes[oracle].result
+        assert result is not None
+        assert truth is not None
+        return all(
+            compare(
+                {each: result.tensors[each]} if each in result.tensors else {},
+                {each: truth.tensors[each]},
+                tolerance=problem.case.tolerance,
+                noise=noise,
+                nonfinite=problem.case.nonfinite,
+                collect="none",
+            ).matches
+            for each in disputed
+        )
+
+    right = [name for name in (baseline, judged.implementation) if agrees(name)]
+    if len(right) == 1:
+        return f"{oracle} agrees with {right[0]}"
+    return f"{oracle} agrees with both" if right else f"{oracle} agrees with neither"
 
 
 def _without_verdict(name: str, outcome: Outcome) -> Judged:

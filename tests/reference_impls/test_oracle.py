@@ -1,0 +1,90 @@
+"""The gradient from the forward pass alone, for many numbers at once."""
+
+import numpy as np
+import pytest
+
+from reference_impls import complex_step, network, rnn_split
+from reference_impls.activations import ACTIVATIONS
+from reference_impls.losses import ROW_LOSSES, number_of_terms
+
+
+def oracle(problem):
+    width = problem.targets.shape[-1] if problem.targets.ndim == 3 else problem.solve(rnn_split)[1].shape[-1]
+    terms = number_of_terms(problem.loss, int(problem.covered.sum()), width) if problem.reduction == "mean" else 1
+    return complex_step.gradients(
+        problem.weights,
+        problem.inputs,
+        problem.initial_state,
+        ACTIVATIONS[problem.activation],
+        ROW_LOSSES[problem.loss],
+        problem.targets,
+        problem.covered,
+        terms,
+    )
+
+
+def test_it_is_the_perturbation_of_one_number_at_a_time(
+    net, assert_close, activation, layers, readout, loss, reduction
+):
+    problem = net(activation, loss, reduction, layers, readout)
+    value, outputs, gradients = oracle(problem)
+    assert_close(gradients, problem.complex_step(rnn_split), 1e-13)
+    expected_value, expected_outputs, _ = problem.solve(rnn_split)
+    assert value == pytest.approx(float(expected_value), rel=1e-14)
+    np.testing.assert_array_equal(outputs, expected_outputs)
+
+
+@pytest.mark.parametrize("steps", [[-1], [0], [0, 2]], ids=str)
+def test_a_loss_on_some_steps(net, assert_close, loss, steps):
+    problem = net("tanh", loss, "mean", 2, steps=steps)
+    assert_close(oracle(problem)[2], problem.complex_step(rnn_split), 1e-13)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [{"T": 1}, {"B": 1}, {"H": 1}, {"I": 1}, {"B": 1, "T": 1, "I": 1, "H": 1, "O": 1}],
+    ids=lambda sizes: ",".join(f"{name}={size}" for name, size in sizes.items()),
+)
+def test_the_smallest_sizes(sized_net, assert_close, readout, sizes):
+    problem = sized_net(sizes, layers=2, readout=readout)
+    assert_close(oracle(problem)[2], problem.complex_step(rnn_split), 1e-13)
+
+
+@pytest.mark.parametrize("chunk", [1, 100, 10**9])
+def test_how_many_directions_are_taken_at_once_changes_nothing(net, assert_close, monkeypatch, chunk):
+    problem = net("tanh", layers=2, readout=True)
+    expected = oracle(problem)[2]
+    monkeypatch.setattr(complex_step, "CHUNK", chunk)
+    assert_close(oracle(problem)[2], expected, 1e-15)
+
+
+def test_no_backward_code_takes_part(net, monkeypatch):
+    def forbidden(*_):
+        raise AssertionError("the oracle called backward code")
+
+    problem = net("tanh", layers=2, readout=True)
+    expected = oracle(problem)[2]
+    monkeypatch.setattr(rnn_split, "backward", forbidden)
+    monkeypatch.setattr(network, "backward", forbidden)
+    monkeypatch.setattr(network.readout, "backward", forbidden)
+    wrong = {name: each._replace(slope_at_value=forbidden) for name, each in ACTIVATIONS.items()}
+    for name, each in wrong.items():
+        monkeypatch.setitem(ACTIVATIONS, name, each)
+    for name, gradient in oracle(problem)[2].items():
+        np.testing.assert_array_equal(gradient, expected[name])
+
+
+def test_saturation_keeps_the_digits_that_one_minus_h_squared_loses():
+    """At a = 15, 1 − tanh² loses all but three digits; the complex tangent has them all."""
+    one = {"layer0.W_xh": np.array([[15.0]]), "layer0.W_hh": np.zeros((1, 1)), "layer0.b_h": np.zeros(1)}
+    _, _, gradients = complex_step.gradients(
+        one,
+        np.ones((1, 1, 1)),
+        {"layer0.h0": np.zeros((1, 1))},
+        ACTIVATIONS["tanh"],
+        ROW_LOSSES["dot"],
+        np.ones((1, 1, 1)),
+        np.ones((1, 1), bool),
+        1,
+    )
+    np.testing.assert_allclose(gradients["layer0.b_h"], 1 / np.cosh(15.0) ** 2, rtol=1e-14)
