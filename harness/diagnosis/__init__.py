@@ -1,0 +1,8 @@
+"""What the numbers say the fault is: an implementation's tensors held against what a catalogue of faults would give."""
+
+from harness.diagnosis.diagnosing import diagnose
+from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
+from harness.diagnosis.faults import faults
+from harness.diagnosis.predictions import Predictions
+
+__all__ = ["UNEXPLAINED", "Diagnosis", "Predictions", "diagnose", "faults"]

@@ -1,0 +1,154 @@
+r"""A weight's gradient as a sum of contributions, and the weight that each has in the numbers in question.
+
+The right gradient of W is a sum over steps, over sequences, and over the age of the loss: how many steps after the
+step whose W is meant it stands. With C_k the contributions, (K, …), the right gradient is Σ_k C_k. If the numbers are
+Σ_k w_k C_k with other w_k, solving for w shows which steps were dropped, counted twice, or cut off. More elements than
+contributions are needed; what the elements cannot determine stays at 1, the least change that explains them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy import ndarray
+
+from harness.diagnosis.bptt import Layer, Network
+from harness.diagnosis.evidence import Evidence
+
+MOST_NUMBERS = 2**21
+"""Contributions are only computed if they are no more numbers than this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted:
+    """A weighted sum of contributions that agrees with some tensors.
+
+    Attributes:
+        fault: ``step-weights``, ``sequence-weights`` or ``loss-age-weights``.
+        text: what the weights are, in words.
+        predicted: the tensors, by name.
+        fitted: how many numbers were fitted.
+    """
+
+    fault: str
+    text: str
+    predicted: Mapping[str, ndarray]
+    fitted: int
+
+
+def decompositions(true: Network, evidence: Evidence) -> Iterator[Weighted]:
+    """Yield the weighted sums that agree with what is off in the weights of a layer.
+
+    Args:
+        true: the network without a fault, after its backward pass.
+        evidence: the numbers in question.
+    """
+    for n, layer in enumerate(true.layers):
+        block = true.structure.blocks[n]
+        off = [w for w in ("W_xh", "W_hh", "b_h") if f"{block}.{w}" in evidence.off]
+        groups = [off] if len(off) < 2 else [off, *([w] for w in off)]
+        for along, name, contributions_of in WAYS:
+            for group in groups:
+                if not group:
+                    continue
+                contributions = contributions_of(layer, group)
+                if contributions is None:
+                    continue
+                named = {f"{block}.{w}": each for w, each in contributions.items()}
+                found = _solved(along, name, named, evidence)
+                if found is not None:
+                    yield found
+
+
+def _of_steps(layer: Layer, weights: Sequence[str]) -> dict[str, ndarray] | None:
+    """The contribution of each step: (T, …)."""
+    return _products(layer, weights, "tbi,tbh->tih", layer.delta, len(layer.delta))
+
+
+def _of_sequences(layer: Layer, weights: Sequence[str]) -> dict[str, ndarray] | None:
+    """The contribution of each sequence: (B, …)."""
+    return _products(layer, weights, "tbi,tbh->bih", layer.delta, layer.delta.shape[1])
+
+
+def _of_ages(layer: Layer, weights: Sequence[str]) -> dict[str, ndarray] | None:
+    """The contribution of the losses of each age, the own step's first: (T, …)."""
+    T = len(layer.delta)
+    if T * layer.delta.size > MOST_NUMBERS:
+        return None
+    slope = layer.slope()  # (T, B, H)
+    # What reached the layer from above, g, is what the recursion added at each step.
+    handed = np.zeros_like(layer.delta)  # (T, B, H)
+    handed[:-1] = layer.delta[1:] @ layer.W_hh.T
+    aged = layer.delta - handed * slope  # (T, B, H): g_t ⊙ φ'(a_t), of age 0
+    ages = [aged]
+    for _ in range(1, T):
+        older = np.zeros_like(aged)
+        older[:-1] = (aged[1:] @ layer.W_hh.T) * slope[:-1]
+        ages.append(older)
+        aged = older
+    return _products(layer, weights, "tbi,atbh->aih", np.stack(ages), T)
+
+
+WAYS: tuple[tuple[str, str, Callable[[Layer, Sequence[str]], dict[str, ndarray] | None]], ...] = (
+    ("step", "step-weights", _of_steps),
+    ("sequence", "sequence-weights", _of_sequences),
+    ("age", "loss-age-weights", _of_ages),
+)
+
+
+def _products(
+    layer: Layer, weights: Sequence[str], subscripts: str, delta: ndarray, count: int
+) -> dict[str, ndarray] | None:
+    ones = np.ones((*layer.tape.x.shape[:2], 1), delta.dtype)  # (T, B, 1)
+    operands = {"W_xh": layer.tape.x, "W_hh": layer.tape.before, "b_h": ones}
+    H = delta.shape[-1]
+    if count < 2 or count * H * sum(operands[w].shape[-1] for w in weights) > MOST_NUMBERS:
+        return None
+    found = {w: np.einsum(subscripts, operands[w], delta, optimize=True) for w in weights}
+    return {w: each[:, 0] if w == "b_h" else each for w, each in found.items()}
+
+
+def _solved(along: str, fault: str, contributions: Mapping[str, ndarray], evidence: Evidence) -> Weighted | None:
+    columns, wanted = [], []
+    for name, each in contributions.items():
+        known = evidence.known.get(name, np.ones(each.shape[1:], bool))
+        scale = np.broadcast_to(evidence.allowed[name], known.shape)[known]
+        if not scale.all():
+            return None
+        columns.append((each[:, known] / scale).T)  # (elements, K)
+        wanted.append((evidence.actual[name] - evidence.truth[name])[known] / scale)
+    matrix, right = np.concatenate(columns), np.concatenate(wanted)
+    count = matrix.shape[1]
+    if len(right) <= count or not (np.isfinite(matrix).all() and np.isfinite(right).all()):
+        return None
+    # In units of what is allowed, so what moves nothing by more than that is left undetermined, at 1.
+    change = np.linalg.lstsq(matrix, right, rcond=1 / max(float(np.abs(matrix).max()), 2.0))[0]
+    weights = 1 + change
+    simple = np.round(weights * 2) / 2
+    for tried, fitted in ((simple, 0), (weights, count)):
+        predicted = {name: np.tensordot(tried, each, 1) for name, each in contributions.items()}
+        if all(evidence.fit(name, each).agrees for name, each in predicted.items()):
+            return Weighted(fault, _described(along, tried), predicted, fitted)
+    return None
+
+
+def _described(along: str, weights: ndarray) -> str:
+    """Say which weights are not 1."""
+    shrinking = weights[1] if len(weights) > 1 else 1.0
+    if along == "age":
+        if np.allclose(weights, shrinking ** np.arange(len(weights)), rtol=1e-4) and shrinking not in (0.0, 1.0):
+            return f"what you get when the state gradient is multiplied by {shrinking:.6g} at each step on its way back"
+        kept = int(np.argmax(weights == 0)) if (weights == 0).any() else 0
+        if kept and (weights[:kept] == 1).all() and (weights[kept:] == 0).all():
+            return f"truncated: only losses at most {kept - 1} steps later are counted"
+    names = {"step": "step", "sequence": "sequence", "age": "losses so many steps later:"}
+    parts = []
+    for value in dict.fromkeys(np.round(weights, 6)):
+        if value == 1:
+            continue
+        where = ", ".join(str(k) for k in range(len(weights)) if np.round(weights[k], 6) == value)
+        times = {0.0: "left out", 2.0: "counted twice"}.get(float(value), f"counted {value:g} times")
+        parts.append(f"{names[along]} {where} {times}")
+    return f"the right sum with {'; '.join(parts)} (counted from 0)"

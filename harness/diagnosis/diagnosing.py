@@ -1,0 +1,163 @@
+"""A diagnosis: what explains the numbers, or where they are first off if nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy import ndarray
+
+from harness.diagnosis.evidence import Evidence, gather
+from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
+from harness.diagnosis.predictions import Predictions
+from harness.diagnosis.search import Explanation, Part, Search
+from harness.problem import Problem
+from harness.tolerance import largest_magnitude
+
+MOST_SHOWN = 5
+
+
+def diagnose(
+    actual: Mapping[str, ndarray],
+    predictions: Predictions,
+    *,
+    dtype: str | None = None,
+    known: Mapping[str, ndarray] | None = None,
+    digits: Mapping[str, ndarray] | None = None,
+) -> list[Diagnosis]:
+    """Explain what is wrong with an implementation's tensors.
+
+    Args:
+        actual: what it returned, in canonical tensors; any subset.
+        predictions: of the problem.
+        dtype: what it computed in; the case's dtype unless given.
+        known: which elements are known, where not all are.
+        digits: how far an element may be off because of the digits that were printed, absolute.
+
+    Returns:
+        The explanations, the best first; one that says where the numbers are first off if none fits; nothing if
+        nothing is off.
+    """
+    evidence = gather(
+        actual,
+        predictions.truth,
+        predictions.noise,
+        dtype=dtype or predictions.problem.case.dtype,
+        known=known,
+        digits=digits,
+    )
+    if not evidence.off:
+        return _misshapen(evidence)
+    start = first_off(evidence, predictions.problem)
+    found = Search(evidence, predictions).explanations()
+    told = [_told(each, start) for each in found]
+    unique = {(each.fault, each.explanation): each for each in reversed(told)}
+    told = [each for each in told if unique.get((each.fault, each.explanation)) is each][:MOST_SHOWN]
+    if not told and (rounded := _lower_precision(evidence, dtype or predictions.problem.case.dtype)):
+        told = [rounded]
+    if not told:
+        off_by = {name: evidence.fit(name, evidence.truth[name]).residual for name in evidence.off}
+        told = [Diagnosis(UNEXPLAINED, f"unexplained; {start}", off_by, start)]
+    return [*_misshapen(evidence), *told]
+
+
+def first_off(evidence: Evidence, problem: Problem) -> str:
+    """Say where the numbers are first off: in the order in which they are computed, forward and then back."""
+    off = evidence.off
+    if "outputs" in off:
+        wrong = _wrong(evidence, "outputs")  # (B, T, O)
+        t = int(np.argmax(wrong.any(axis=(0, 2))))
+        b, o = (int(i[0]) for i in np.nonzero(wrong[:, t]))
+        return f"first off at the outputs: step {t}, sequence {b}, output {o} (counted from 0)"
+    if "loss" in off:
+        return "first off at the loss" + ("; the outputs are right" if "outputs" in evidence.actual else "")
+    forward = "the forward pass is right; " if {"outputs", "loss"} & set(evidence.names) else ""
+    for name in ("readout.b_y", "readout.W_hy"):
+        if name in off:
+            return f"{forward}first off on the way back at the readout: {name}"
+    for block in reversed(problem.structure.blocks):
+        wrong_names = [name for name in off if name.startswith(f"{block}.")]
+        if wrong_names:
+            return f"{forward}first off on the way back in {block}: {', '.join(wrong_names)}{_latest(evidence, block)}"
+    return f"{forward}first off at the gradient of the inputs{_latest(evidence, 'layer0')}"
+
+
+def _latest(evidence: Evidence, block: str) -> str:
+    """Up to which step the inputs' gradient is off: the way back reaches the last step first."""
+    if block != "layer0" or "inputs" not in evidence.off:
+        return ""
+    steps: ndarray = np.any(_wrong(evidence, "inputs"), axis=(0, 2))  # (T,)
+    t = int(np.nonzero(steps)[0][-1])
+    return f", at step {t}" + ("" if t == len(steps) - 1 else "; the gradient of the inputs is right after it")
+
+
+def _wrong(evidence: Evidence, name: str) -> ndarray:
+    """Which elements are off."""
+    with np.errstate(all="ignore"):
+        close = np.abs(evidence.actual[name] - evidence.truth[name]) <= evidence.allowed[name]
+    known = evidence.known.get(name, np.ones(close.shape, bool))
+    return ~close & known
+
+
+def _told(explanation: Explanation, start: str) -> Diagnosis:
+    names = list(dict.fromkeys(part.fault for part in explanation.parts))
+    texts = [_sentence(part) for part in explanation.parts]
+    text = texts[0] if len(texts) == 1 else " And: ".join(texts)
+    declared = "; ".join(part.declare for part in explanation.parts if part.declare)
+    return Diagnosis(" + ".join(names), text, explanation.residuals, start, declared)
+
+
+def _sentence(part: Part) -> str:
+    if not part.tensors:
+        return part.text
+    verb = "is" if len(part.tensors) == 1 else "are each"
+    return f"{', '.join(part.tensors)} {verb} {part.text}."
+
+
+def _misshapen(evidence: Evidence) -> list[Diagnosis]:
+    """Explain tensors of a wrong shape, as far as another shape of the right numbers explains them."""
+    return [each for name, given in evidence.misshapen.items() for each in _reshaped(name, given, evidence.truth[name])]
+
+
+def _reshaped(name: str, given: ndarray, right: ndarray) -> Iterator[Diagnosis]:
+    shapes = f"it has shape {given.shape}, and should have {right.shape}"
+    ways: list[tuple[str, str, ndarray, ndarray]] = []
+    if right.ndim == 2:
+        ways.append(("wrong-shape", f"{name} is the right one transposed: {shapes}.", given, right.T))
+    if right.ndim == 3:
+        ways.append(("wrong-shape", f"{name} is the right one with time first: {shapes}.", given, right.swapaxes(0, 1)))
+    if given.size == right.size:
+        ways.append(("wrong-shape", f"{name} has the right numbers: {shapes}.", given.reshape(right.shape), right))
+    for axis in range(given.ndim):
+        text = f"{name} is not summed over axis {axis}: {shapes}; its sum is the right one."
+        ways.append(("not-summed", text, given.sum(axis=axis), right))
+    for fault, text, numbers, expected in ways:
+        scale = largest_magnitude(expected) or 1.0
+        if numbers.shape == expected.shape:
+            residual = float(np.abs(numbers - expected).max() / scale)
+            if residual <= 64 * _eps(given):
+                yield Diagnosis(fault, text, {name: residual})
+                return
+
+
+def _lower_precision(evidence: Evidence, dtype: str) -> Diagnosis | None:
+    """Say so if everything that is off agrees with the right numbers as far as a narrower dtype could."""
+    residuals = {name: evidence.fit(name, evidence.truth[name]).residual for name in evidence.off}
+    worst = max(residuals.values())
+    for name, eps in (("float64", 2.0**-52), ("float32", 2.0**-23), ("float16 or TF32", 2.0**-10)):
+        if worst <= 32 * eps and np.finfo(dtype).eps <= eps:
+            digits = max(0, int(-np.log10(worst)))
+            text = (
+                f"The numbers agree with the right ones to {digits} digits of each tensor's largest element, which is "
+                f"what a computation in {name} gives, and not to the precision of {dtype}."
+            )
+            if name == dtype:
+                text = (
+                    f"The numbers agree with the right ones to {digits} digits: a little more than rounding explains."
+                )
+            return Diagnosis("lower-precision", text, residuals)
+    return None
+
+
+def _eps(array: ndarray) -> float:
+    return float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 2.0**-52

@@ -1,0 +1,157 @@
+"""The numbers in question: what an implementation returned, as far as it did, and how exactly it can be read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from harness.tensors import Shape
+from harness.tolerance import bound, largest_magnitude
+
+SLACK = 16.0
+"""A faulty recursion may amplify roundings more than the right one; a wrong explanation is off by far more."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a prediction agrees with the numbers of one tensor.
+
+    Attributes:
+        residual: the largest |actual − predicted|, relative to the largest of the two tensors' elements.
+        agrees: whether that is no more than rounding explains.
+    """
+
+    residual: float
+    agrees: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known of an implementation's tensors.
+
+    Attributes:
+        actual: by name, in float64 and of the tensor's own shape.
+        known: by name, which elements are known; all, where a name is missing.
+        misshapen: what was returned under a known name in another shape.
+        truth: the right tensors, in float64.
+        allowed: by name, how far an element of the right tensor may be off: a number, or an array where digits were
+            printed.
+        off: the tensors that disagree with the truth, in the order of the computation.
+    """
+
+    actual: Mapping[str, ndarray]
+    known: Mapping[str, ndarray]
+    misshapen: Mapping[str, ndarray]
+    truth: Mapping[str, ndarray]
+    allowed: Mapping[str, float | ndarray]
+    off: tuple[str, ...] = field(default=())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tensors that can be compared."""
+        return tuple(self.actual)
+
+    def fit(self, name: str, predicted: ndarray) -> Fit:
+        """Compare a prediction of one tensor with the numbers."""
+        actual, known = self.actual[name], self.known.get(name)
+        allowed: Any = self.allowed[name]
+        if known is not None:
+            actual, predicted = actual[known], predicted[known]
+            allowed = allowed[known] if isinstance(allowed, np.ndarray) else allowed
+        with np.errstate(all="ignore"):
+            difference = np.abs(actual - predicted)
+            same = (actual == predicted) | (np.isnan(actual) & np.isnan(predicted))
+            difference = np.where(same, 0.0, difference)
+            largest_truth = largest_magnitude(self.truth[name])
+            largest = largest_magnitude(predicted)
+            growth = max(1.0, largest / largest_truth) if largest_truth else 1.0
+            agrees = bool((difference <= SLACK * growth * allowed).all())
+            scale = max(largest, largest_magnitude(actual)) or 1.0
+            residual = float(difference.max(initial=0.0) / scale)
+        return Fit(residual if not math.isnan(residual) else math.inf, agrees)
+
+    def bits(self, names: Iterable[str], reference: Mapping[str, ndarray]) -> float:
+        """Return how much the numbers of some tensors say, in bits, beyond what a reference already says.
+
+        An element that is off from the reference by n times what is allowed narrows an explanation down by log₂ n.
+        """
+        found = 0.0
+        for name in names:
+            actual, known, expected = self.actual[name], self.known.get(name), reference[name]
+            allowed: Any = np.broadcast_to(self.allowed[name], actual.shape)
+            if known is not None:
+                actual, expected, allowed = actual[known], expected[known], allowed[known]
+            with np.errstate(all="ignore"):
+                ratio = np.abs(actual - expected) / allowed
+            ratio = np.where(np.isnan(ratio), 2.0**16, np.clip(ratio, 1.0, 2.0**60))
+            found += float(np.log2(ratio).sum())
+        return found
+
+
+def gather(
+    actual: Mapping[str, ndarray],
+    truth: Mapping[str, ndarray],
+    noise: Mapping[str, float],
+    *,
+    dtype: str,
+    known: Mapping[str, ndarray] | None = None,
+    digits: Mapping[str, ndarray] | None = None,
+    off: Iterable[str] | None = None,
+) -> Evidence:
+    """Gather what is known of an implementation's tensors.
+
+    Args:
+        actual: what it returned, in canonical tensors.
+        truth: the right tensors, in float64.
+        noise: for each tensor, how far rounding alone moves it, in the dtype of the case.
+        dtype: the dtype that the implementation computed in.
+        known: which elements are known, where not all are.
+        digits: how far a printed element may be off, for tensors that were printed.
+        off: which tensors disagree with the truth; found here if None.
+    """
+    shapes: dict[str, Shape] = {name: tensor.shape for name, tensor in truth.items()}
+    right_shape = {name: array for name, array in actual.items() if shapes.get(name) == array.shape}
+    in_order = [name for name in truth if name in right_shape]
+    allowed: dict[str, float | ndarray] = {}
+    for name in in_order:
+        # ``bound`` reads the dtype off the tensor.
+        with np.errstate(over="ignore"):
+            expected = truth[name].astype(dtype)
+        own: float | ndarray = bound(name, expected, noise=noise.get(name)).atol
+        allowed[name] = own if digits is None or name not in digits else own + digits[name]
+    evidence = Evidence(
+        actual={name: right_shape[name].astype(np.float64) for name in in_order},
+        known=dict(known or {}),
+        misshapen={name: array for name, array in actual.items() if name in shapes and shapes[name] != array.shape},
+        truth=truth,
+        allowed=allowed,
+    )
+    if off is None:
+        off = [name for name in in_order if not _agrees(evidence, name)]
+    return Evidence(
+        evidence.actual,
+        evidence.known,
+        evidence.misshapen,
+        truth,
+        allowed,
+        tuple(name for name in in_order if name in set(off)),
+    )
+
+
+def _agrees(evidence: Evidence, name: str) -> bool:
+    return (
+        Evidence(
+            evidence.actual,
+            evidence.known,
+            {},
+            evidence.truth,
+            {name: np.divide(evidence.allowed[name], SLACK)},
+        )
+        .fit(name, evidence.truth[name])
+        .agrees
+    )

@@ -1,0 +1,49 @@
+"""What a diagnosis is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+UNEXPLAINED = "unexplained"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One explanation of what is wrong with an implementation's numbers.
+
+    Attributes:
+        fault: the name of the fault; of several, joined by " + "; ``unexplained`` if none fits.
+        explanation: what it is, in words.
+        residuals: for each tensor that is off, the largest |actual − predicted| once the fault is assumed, relative to
+            the tensor's largest element.
+        start: where the numbers are first off, in words.
+        declare: what the case would say if this is what was meant; empty if there is nothing to say.
+    """
+
+    fault: str
+    explanation: str
+    residuals: Mapping[str, float]
+    start: str = ""
+    declare: str = ""
+
+    @property
+    def residual(self) -> float:
+        """The largest residual of any tensor."""
+        return max(self.residuals.values(), default=float("nan"))
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """The tensors that are off."""
+        return tuple(self.residuals)
+
+    @property
+    def tensor(self) -> str:
+        """The first of them."""
+        return next(iter(self.residuals), "")
+
+    def __str__(self) -> str:
+        meant = f" If that is meant, the case should say {self.declare}." if self.declare else ""
+        if self.fault == UNEXPLAINED:
+            return self.explanation
+        return f"{self.fault}: {self.explanation} (residual {self.residual:.1e}){meant}"

@@ -1,0 +1,247 @@
+"""Faults of what a step hands to the step before: the state gradient on its way back through time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from typing_extensions import override
+
+from harness.diagnosis.faults.base import LayerFault, NetworkFault
+from harness.problem import Problem
+
+
+def _one_step(problem: Problem) -> str:
+    return "there is only one step" if problem.case.sizes.time == 1 else ""
+
+
+class CarryUntransposed(LayerFault):
+    """The state gradient is carried back through W_hh where its transpose belongs: δ W_hh for δ W_hhᵀ."""
+
+    unlikely = 0
+    hidden_by = ("one unit", "constant weights", "no gradient passes between steps")
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        return delta @ self.W_hh
+
+
+class CarryThroughInputWeights(LayerFault):
+    """The state gradient is carried back through W_xhᵀ where W_hhᵀ belongs."""
+
+    hidden_by = ("constant weights", "no gradient passes between steps")
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        square = problem.case.layers > 1 or problem.case.sizes.input == problem.case.sizes.hidden
+        return "" if square else "no W_xh is square"
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        if self.W_xh.shape != self.W_hh.shape:
+            return super().carry(delta, g, carried, t)
+        return delta @ self.W_xh.T
+
+
+class CarryMissing(LayerFault):
+    """Nothing is carried from step to step: each step's loss reaches only its own step."""
+
+    unlikely = 0
+    hidden_by = ("zero recurrent weights", "no gradient passes between steps")
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        return np.zeros_like(delta)
+
+
+class Truncated(LayerFault):
+    """Backpropagation is truncated: the loss of a step reaches only {window} steps, its own among them."""
+
+    unlikely = 0
+    hidden_by = ("zero recurrent weights", "no gradient passes between steps", "few steps")
+    window: int
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "there are fewer than three steps" if problem.case.sizes.time < 3 else ""
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"window": k} for k in range(2, min(problem.case.sizes.time, 24)))
+
+    @override
+    def recursion(self, g: ndarray) -> tuple[ndarray, ndarray]:
+        slope = self.slope()  # (T, B, H)
+        # δ by how many steps ago its loss is: what is one step older stands one step earlier.
+        aged = g * slope  # (T, B, H)
+        delta, carried = aged.copy(), np.zeros_like(g[0])
+        for age in range(1, self.window):
+            handed = aged @ self.W_hh.T  # (T, B, H): what each step hands to the step before
+            carried = carried + handed[0]
+            if age >= len(g):
+                return delta, carried
+            aged = np.zeros_like(delta)
+            aged[:-1] = handed[1:] * slope[:-1]
+            delta += aged
+        return delta, carried
+
+
+class Detached(LayerFault):
+    """The state gradient is cut every {period} steps, where a new chunk of the sequence begins."""
+
+    hidden_by = ("zero recurrent weights", "no gradient passes between steps", "few steps")
+    period: int
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "there are fewer than three steps" if problem.case.sizes.time < 3 else ""
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"period": k} for k in range(2, min(problem.case.sizes.time, 24)))
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        if t > 0 and t % self.period == 0:
+            return np.zeros_like(delta)
+        return super().carry(delta, g, carried, t)
+
+
+class CarryBeforeSlope(LayerFault):
+    """What is carried back is (dL/dh_t) W_hhᵀ, without the activation's derivative at step t."""
+
+    hidden_by = ("no gradient passes between steps", "slope of one")
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        return super().carry(self.total(g, carried, t), g, carried, t)
+
+
+class CarryNeverReset(LayerFault):
+    """What is carried back adds up from step to step where it should be replaced."""
+
+    hidden_by = ("no gradient passes between steps", "few steps")
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        return carried + super().carry(delta, g, carried, t)
+
+
+class UpstreamHandedOn(LayerFault):
+    """The gradient from above is counted twice: at its own step and, once more, in what is carried to the step
+    before.
+    """
+
+    hidden_by = ("no gradient passes between steps", "no upstream between the first and the last step")
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        return g[t] + super().carry(delta, g, carried, t)
+
+
+class UpstreamTwice(LayerFault):
+    """The gradient from above is added twice at each step."""
+
+    hidden_by = ("no gradient passes between steps",)
+
+    @override
+    def total(self, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        return g[t] + super().total(g, carried, t)
+
+
+class CarryNotAdded(LayerFault):
+    """At a step that has a gradient from above, that gradient replaces what is carried back, where the two add up."""
+
+    hidden_by = ("no gradient passes between steps", "loss at the last step alone")
+
+    @override
+    def total(self, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        return g[t] if g[t].any() else super().total(g, carried, t)
+
+
+class TimeForwards(LayerFault):
+    """The recursion runs from the first step to the last, in the order of the forward pass."""
+
+    hidden_by = ("no gradient passes between steps",)
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_step(problem)
+
+    @override
+    def order(self) -> Iterable[int]:
+        return range(len(self.tape.x))
+
+
+class LastStepSkipped(LayerFault):
+    """The recursion begins at the step before the last: the last step's own gradient is left out."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_step(problem)
+
+    @override
+    def order(self) -> Iterable[int]:
+        return reversed(range(len(self.tape.x) - 1))
+
+
+class CarryFromTheStart(LayerFault):
+    """The gradient that is carried back starts with the last step's gradient from above, where it should start
+    with zero.
+    """
+
+    @override
+    def recursion(self, g: ndarray) -> tuple[ndarray, ndarray]:
+        self.start_of_carry = g[-1]
+        return super().recursion(g)
+
+    @override
+    def first_carry(self) -> ndarray:
+        return self.start_of_carry
+
+
+class CarryClipped(LayerFault):
+    """The state gradient is clipped into ±{carry_limit} at each step on its way back."""
+
+    unlikely = 2
+    hidden_by = ("no gradient passes between steps", "small gradients")
+    carry_limit: float
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"carry_limit": limit} for limit in (0.1, 0.5, 1.0, 5.0))
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        return np.clip(super().carry(delta, g, carried, t), -self.carry_limit, self.carry_limit)
+
+
+class CarryLeaksBetweenLayers(NetworkFault):
+    """What is carried back is not reset between layers: a layer's recursion starts with what the layer above
+    ended with.
+    """
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if problem.case.layers > 1 else "there is only one layer"
+
+    @override
+    def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
+        handed = super().to_below(n, d_x, d_top)
+        if n == 0:
+            return handed
+        # Added to the last step's gradient from above, which is what the recursion starts with.
+        leaked = handed.copy()
+        leaked[-1] += self.layers[n].last_carry
+        return leaked

@@ -1,0 +1,216 @@
+"""Faults at the ends of the chain: the gradients of the initial state, of the inputs, and what a layer hands below."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy import ndarray
+from typing_extensions import override
+
+from harness.diagnosis.faults.base import LayerFault, NetworkFault
+from harness.problem import Problem
+
+
+def _one_layer(problem: Problem) -> str:
+    return "" if problem.case.layers > 1 else "there is only one layer"
+
+
+def _no_square(problem: Problem) -> str:
+    square = problem.case.layers > 1 or problem.case.sizes.input == problem.case.sizes.hidden
+    return "" if square else "no W_xh is square"
+
+
+class InitialStateWithoutWeights(LayerFault):
+    """The gradient of the initial state is δ_1 itself, without the last product with W_hhᵀ."""
+
+    unlikely = 0
+
+    @override
+    def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
+        return delta[0]
+
+
+class InitialStateUntransposed(LayerFault):
+    """The gradient of the initial state is δ_1 W_hh, where W_hhᵀ belongs."""
+
+    hidden_by = ("one unit",)
+
+    @override
+    def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
+        return delta[0] @ self.W_hh
+
+
+class InitialStateIsFirstState(LayerFault):
+    """The gradient of the initial state is that of the first step's state, dL/dh_1: one step is missing."""
+
+    @override
+    def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
+        if len(g) == 1:
+            return g[0]
+        return g[0] + self.carry(delta[1], g, np.zeros_like(carried), 1)
+
+
+class InitialStateThroughSlope(LayerFault):
+    """The gradient of the initial state is multiplied by the activation's derivative once more, though no
+    activation made it.
+    """
+
+    hidden_by = ("slope of one",)
+
+    @override
+    def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
+        return super().of_initial_state(delta, g, carried) * self.activation().slope_at_value(self.tape.before[0])
+
+
+class InitialStateFromLastStep(LayerFault):
+    """The gradient of the initial state is what the last step hands back, δ_T W_hhᵀ."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "there is only one step" if problem.case.sizes.time == 1 else ""
+
+    @override
+    def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
+        return delta[-1] @ self.W_hh.T
+
+
+class InitialStateSummedOverBatch(LayerFault):
+    """The gradient of the initial state is summed over the batch, and the same for every sequence."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "there is only one sequence" if problem.case.sizes.batch == 1 else ""
+
+    @override
+    def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
+        own = super().of_initial_state(delta, g, carried)
+        return np.broadcast_to(own.sum(axis=0), own.shape).copy()
+
+
+class InputsUntransposed(LayerFault):
+    """The gradient of a layer's inputs is δ W_xh, where W_xhᵀ belongs."""
+
+    hidden_by = ("one unit", "constant weights")
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _no_square(problem)
+
+    @override
+    def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
+        return delta @ self.W_xh if self.W_xh.shape == self.W_hh.shape else super().of_inputs(delta, g)
+
+
+class InputsThroughRecurrentWeights(LayerFault):
+    """The gradient of a layer's inputs goes through W_hhᵀ, where W_xhᵀ belongs."""
+
+    hidden_by = ("constant weights",)
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _no_square(problem)
+
+    @override
+    def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
+        return delta @ self.W_hh.T if self.W_xh.shape == self.W_hh.shape else super().of_inputs(delta, g)
+
+
+class InputsWithoutSlope(LayerFault):
+    """The gradient of a layer's inputs is (dL/dh_t) W_xhᵀ, without the activation's derivative."""
+
+    hidden_by = ("slope of one",)
+
+    @override
+    def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
+        carried = np.zeros_like(g)  # (T, B, H)
+        for t in range(len(g) - 1):
+            carried[t] = self.carry(delta[t + 1], g, np.zeros_like(g[0]), t + 1)
+        return super().of_inputs(g + carried, g)
+
+
+class InputsFromUpstreamOnly(LayerFault):
+    """The gradient of a layer's inputs is that of its own step alone: what later steps send back is left out of it."""
+
+    hidden_by = ("no gradient passes between steps",)
+
+    @override
+    def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
+        return super().of_inputs(g * self.slope(), g)
+
+
+class BelowGetsLastStepOnly(NetworkFault):
+    """A layer hands the gradient of its inputs to the layer below at the last step alone."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_layer(problem) or ("there is only one step" if problem.case.sizes.time == 1 else "")
+
+    @override
+    def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
+        last = np.zeros_like(d_x)
+        last[-1] = super().to_below(n, d_x, d_top)[-1]
+        return last
+
+
+class BelowGetsNothing(NetworkFault):
+    """Nothing reaches the layers below the last one: their gradients are zero."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_layer(problem)
+
+    @override
+    def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
+        return np.zeros_like(d_x)
+
+
+class BelowGetsTop(NetworkFault):
+    """Each layer below is given the gradient of the last layer's states, where that of the next layer's inputs
+    belongs.
+    """
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_layer(problem)
+
+    @override
+    def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
+        return d_top if n > 0 else d_x
+
+
+class BelowGetsTopToo(NetworkFault):
+    """Each layer below is given the gradient of the last layer's states besides that of the next layer's inputs."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_layer(problem)
+
+    @override
+    def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
+        handed = super().to_below(n, d_x, d_top)
+        return handed + d_top if n > 0 else handed
+
+
+class BelowThroughSlopeTwice(NetworkFault):
+    """What a layer hands below is multiplied by the activation's derivative of the layer below before that
+    layer does so.
+    """
+
+    hidden_by = ("slope of one",)
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_layer(problem)
+
+    @override
+    def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
+        handed = super().to_below(n, d_x, d_top)
+        return handed * self.layers[n - 1].slope() if n > 0 else handed

@@ -1,0 +1,35 @@
+"""The constant factors that gradients are wrong by, with their likely names."""
+
+from __future__ import annotations
+
+from harness.problem import Problem
+
+
+def factors(problem: Problem) -> dict[str, float]:
+    """Return the factors that have a name on a problem, by that name, the likeliest first; no two are the same
+    number.
+    """
+    B, T, O = problem.structure.outputs
+    sizes, steps = problem.case.sizes, len(problem.case.steps)
+    counts = {
+        "B": B,
+        "T": T,
+        "B·T": B * T,
+        "(number of steps with a loss)": steps,
+        "(number of rows with a loss)": B * steps,
+        "O" if problem.case.readout == "linear" else "H": O,
+        "(number of terms of the loss)": B * steps * O,
+        "I": sizes.input,
+        "L": problem.case.layers,
+    }
+    named = {"−1 times": -1.0, "2 times": 2.0, "½ times": 0.5}
+    for name, count in counts.items():
+        named[f"1/{name} = 1/{count} times"] = 1 / count
+    for name, count in counts.items():
+        named[f"{name} = {count} times"] = float(count)
+    named |= {"4 times": 4.0, "¼ times": 0.25, "−2 times": -2.0, "−½ times": -0.5}
+    found: dict[str, float] = {}
+    for name, factor in named.items():
+        if factor != 1 and factor not in found.values():
+            found[name] = factor
+    return found

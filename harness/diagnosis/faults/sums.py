@@ -1,0 +1,334 @@
+"""Faults of the sums over steps and sequences that make a weight's gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from typing_extensions import override
+
+from harness.diagnosis.bptt import summed_products
+from harness.diagnosis.faults.base import LayerFault, NetworkFault
+from harness.problem import Problem
+
+WEIGHTS = ("W_xh", "W_hh", "b_h")
+
+
+def _one_step(problem: Problem) -> str:
+    return "there is only one step" if problem.case.sizes.time == 1 else ""
+
+
+def _one_sequence(problem: Problem) -> str:
+    return "there is only one sequence" if problem.case.sizes.batch == 1 else ""
+
+
+def _each_weight_and_all(parameter: str) -> Iterator[dict[str, Any]]:
+    yield {parameter: ", ".join(WEIGHTS)}
+    yield from ({parameter: weight} for weight in WEIGHTS)
+
+
+def _rows(operand: ndarray | None, rows: slice) -> ndarray | None:
+    return None if operand is None else operand[rows]
+
+
+class FirstStepLeftOut(LayerFault):
+    """The first step is left out of the sums for {without_first}: the loop ends one step early."""
+
+    unlikely = 0
+    without_first: str
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_step(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        # Of W_hh alone, that is initial-state-left-out.
+        yield from (each for each in _each_weight_and_all("without_first") if each["without_first"] != "W_hh")
+
+    @override
+    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        rows = slice(1 if weight in self.without_first else 0, None)
+        return super().accumulated(weight, _rows(operand, rows), delta[rows])
+
+
+class LastStepLeftOut(LayerFault):
+    """The last step is left out of the sums for {without_last}."""
+
+    without_last: str
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_step(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from _each_weight_and_all("without_last")
+
+    @override
+    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        rows = slice(0, -1 if weight in self.without_last else None)
+        return super().accumulated(weight, _rows(operand, rows), delta[rows])
+
+
+class AccumulatorOverwritten(LayerFault):
+    """The gradient of {overwritten} is overwritten at each step where it should add up: only the first step's
+    is left.
+    """
+
+    unlikely = 0
+    overwritten: str
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_step(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from _each_weight_and_all("overwritten")
+
+    @override
+    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        rows = slice(0, 1 if weight in self.overwritten else None)
+        return super().accumulated(weight, _rows(operand, rows), delta[rows])
+
+
+class LastStepOnly(LayerFault):
+    """The gradient of {last_step_of} is that of the last step alone."""
+
+    last_step_of: str
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_step(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from _each_weight_and_all("last_step_of")
+
+    @override
+    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        rows = slice(-1 if weight in self.last_step_of else 0, None)
+        return super().accumulated(weight, _rows(operand, rows), delta[rows])
+
+
+class OneSequenceOnly(LayerFault):
+    """The gradient of {one_sequence_of} is that of the {which_sequence} sequence alone, not the sum over the batch."""
+
+    one_sequence_of: str
+    which_sequence: str
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_sequence(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        for which in ("first", "last"):
+            for each in _each_weight_and_all("one_sequence_of"):
+                yield {**each, "which_sequence": which}
+
+    @override
+    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        if weight in self.one_sequence_of:
+            b = slice(0, 1) if self.which_sequence == "first" else slice(-1, None)
+            operand = None if operand is None else operand[:, b]
+            delta = delta[:, b]
+        return super().accumulated(weight, operand, delta)
+
+
+class StateAfterForStateBefore(LayerFault):
+    """The gradient of W_hh multiplies δ_t with h_t where h_{{t-1}} belongs."""
+
+    unlikely = 0
+    hidden_by = ("same state at every step",)
+
+    @override
+    def state_operand(self) -> ndarray:
+        return self.tape.after
+
+
+class StateBeforeFirstFromEnd(LayerFault):
+    """For the gradient of W_hh the state before the first step is taken from the end of the array: h_T for h_0."""
+
+    unlikely = 0
+    hidden_by = ("same state at every step",)
+
+    @override
+    def state_operand(self) -> ndarray:
+        return np.concatenate([self.tape.after[-1:], super().state_operand()[1:]])
+
+
+class InitialStateLeftOut(LayerFault):
+    """For the gradient of W_hh the state before the first step is taken as zero: the sum leaves the first step out."""
+
+    unlikely = 0
+    hidden_by = ("zero initial state",)
+
+    @override
+    def state_operand(self) -> ndarray:
+        before = super().state_operand().copy()
+        before[0] = 0
+        return before
+
+
+class StateTwoStepsBefore(LayerFault):
+    """The gradient of W_hh multiplies δ_t with h_{{t-2}} where h_{{t-1}} belongs."""
+
+    hidden_by = ("same state at every step",)
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_step(problem)
+
+    @override
+    def state_operand(self) -> ndarray:
+        before = super().state_operand()
+        return np.concatenate([before[:1], before[:-1]])
+
+
+class InputOfAnotherStep(LayerFault):
+    """The gradient of W_xh multiplies δ_t with the input of the step {input_of}."""
+
+    hidden_by = ("same input at every step",)
+    input_of: str
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_step(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from (
+            {"input_of": each}
+            for each in (
+                "before (zero before the first)",
+                "before (the last before the first)",
+                "after (zero after the last)",
+                "after (the first after the last)",
+            )
+        )
+
+    @override
+    def input_operand(self) -> ndarray:
+        x = super().input_operand()
+        moved = np.roll(x, 1 if self.input_of.startswith("before") else -1, axis=0)
+        if "zero" in self.input_of:
+            moved[0 if self.input_of.startswith("before") else -1] = 0
+        return moved
+
+
+class BroadcastForOuterProduct(LayerFault):
+    """The gradient of W_hh is an elementwise product spread over the rows, h_j δ_j, where the outer product h_i
+    δ_j belongs.
+    """
+
+    hidden_by = ("one unit",)
+
+    @override
+    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        if weight != "W_hh" or operand is None:
+            return super().accumulated(weight, operand, delta)
+        row = (operand * delta).sum(axis=(0, 1))  # (H,)
+        return np.broadcast_to(row, self.W_hh.shape).copy()
+
+
+class BiasSummedOverWrongAxis(LayerFault):
+    """The gradient of the bias sums δ over its units where it should sum over {bias_axis}."""
+
+    bias_axis: str
+    hidden_by = ("one unit",)
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        sizes = problem.case.sizes
+        return (
+            "" if sizes.hidden in (sizes.batch, sizes.time) else "neither the batch nor the time is as long as the bias"
+        )
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        sizes = problem.case.sizes
+        if sizes.hidden == sizes.batch:
+            yield {"bias_axis": "the batch"}
+        if sizes.hidden == sizes.time:
+            yield {"bias_axis": "the steps"}
+
+    @override
+    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        if weight != "b_h":
+            return super().accumulated(weight, operand, delta)
+        return delta.sum(axis=(0, 2) if self.bias_axis == "the batch" else (1, 2))
+
+
+class ReadoutStateOfStepBefore(NetworkFault):
+    """The gradient of W_hy multiplies the output error of a step with the state before it."""
+
+    hidden_by = ("same state at every step",)
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if problem.case.readout == "linear" else "there is no readout"
+
+    @override
+    def readout_operand(self) -> ndarray:
+        return self.layers[-1].tape.before
+
+
+class ReadoutOfPreActivation(NetworkFault):
+    """The gradient of W_hy multiplies the output error with the pre-activation a_t where h_t belongs."""
+
+    hidden_by = ("slope of one",)
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if problem.case.readout == "linear" else "there is no readout"
+
+    @override
+    def readout_operand(self) -> ndarray:
+        return self.layers[-1].tape.pre
+
+
+class ReadoutOverwritten(NetworkFault):
+    """The gradients of the readout are those of the {readout_step} step of the loss alone: overwritten where
+    they should add up.
+    """
+
+    readout_step: str
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        if problem.case.readout != "linear":
+            return "there is no readout"
+        return "" if len(problem.case.steps) > 1 else "the loss covers only one step"
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"readout_step": which} for which in ("first", "last"))
+
+    @override
+    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        steps = self.problem.case.steps
+        t = steps[0 if self.readout_step == "first" else -1]
+        return summed_products(_rows(operand, slice(t, t + 1)), delta[t : t + 1])

@@ -1,0 +1,222 @@
+"""Faults of the gradient of the outputs, and of its way through the readout: the loss's value is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from typing_extensions import override
+
+from harness.diagnosis.faults.base import NetworkFault
+from harness.diagnosis.faults.scale import factors
+from harness.problem import Problem
+
+
+def _not_softmax(problem: Problem) -> str:
+    return "" if problem.case.loss.kind == "softmax_cross_entropy" else "the loss is not softmax_cross_entropy"
+
+
+class UpstreamOfLastStepOnly(NetworkFault):
+    """Only the last step's loss is carried back."""
+
+    hidden_by = ("loss at the last step alone",)
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if len(problem.case.steps) > 1 else "the loss covers only one step"
+
+    @override
+    def upstream(self, d_outputs: ndarray) -> ndarray:
+        last = np.zeros_like(d_outputs)
+        t = self.problem.case.steps[-1]
+        last[t] = super().upstream(d_outputs)[t]
+        return last
+
+
+class UpstreamStepMissing(NetworkFault):
+    """The loss of the {missing_step} step that it covers is not carried back."""
+
+    missing_step: str
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if len(problem.case.steps) > 1 else "the loss covers only one step"
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        # Of two steps, without the first: upstream-of-last-step-only.
+        missing = ("first", "last") if len(problem.case.steps) > 2 else ("last",)
+        yield from ({"missing_step": which} for which in missing)
+
+    @override
+    def upstream(self, d_outputs: ndarray) -> ndarray:
+        rest = super().upstream(d_outputs).copy()
+        rest[self.problem.case.steps[0 if self.missing_step == "first" else -1]] = 0
+        return rest
+
+
+class UpstreamStepsReversed(NetworkFault):
+    """The gradient of the outputs is carried back in reversed order of time."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "there is only one step" if problem.case.sizes.time == 1 else ""
+
+    @override
+    def upstream(self, d_outputs: ndarray) -> ndarray:
+        return super().upstream(d_outputs)[::-1]
+
+
+class UpstreamOneStepLate(NetworkFault):
+    """The gradient of the outputs of step t is carried back from step t + 1, and that of the last step is lost."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "there is only one step" if problem.case.sizes.time == 1 else ""
+
+    @override
+    def upstream(self, d_outputs: ndarray) -> ndarray:
+        late = np.zeros_like(d_outputs)
+        late[1:] = super().upstream(d_outputs)[:-1]
+        return late
+
+
+class OneHotNotSubtracted(NetworkFault):
+    """The gradient of the softmax cross-entropy is the softmax itself: the one-hot label is not subtracted."""
+
+    unlikely = 0
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _not_softmax(problem)
+
+    @override
+    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
+        loss, d_outputs = super().loss_of(outputs)
+        return loss, d_outputs + one_hot(self.problem, d_outputs)
+
+
+class SoftmaxDerivativeTwice(NetworkFault):
+    """The gradient of the softmax cross-entropy is multiplied by p (1 − p), the derivative of a sigmoid, once more."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _not_softmax(problem)
+
+    @override
+    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
+        loss, d_outputs = super().loss_of(outputs)
+        exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))  # (T, B, O)
+        p = exponentials / exponentials.sum(axis=-1, keepdims=True)  # (T, B, O)
+        return loss, d_outputs * p * (1 - p)
+
+
+class LabelOnly(NetworkFault):
+    """The gradient of the softmax cross-entropy reaches the labelled output alone: p − 1 there and 0 at the others."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _not_softmax(problem)
+
+    @override
+    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
+        loss, d_outputs = super().loss_of(outputs)
+        return loss, np.where(one_hot(self.problem, d_outputs) != 0, d_outputs, 0)
+
+
+class SquaredErrorHalved(NetworkFault):
+    """Every gradient is half as large: it is that of ½ (y − t)²: the factor 2 is left out, though the loss's
+    value has no ½.
+    """
+
+    unlikely = 0
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if problem.case.loss.kind == "squared_error" else "the loss is not squared_error"
+
+    @override
+    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
+        loss, d_outputs = super().loss_of(outputs)
+        return loss, d_outputs / 2
+
+
+class UpstreamScaled(NetworkFault):
+    """Every gradient is {scaled_by} as large: the gradient of the outputs is that of another reduction than the
+    loss's.
+    """
+
+    unlikely = 0
+    scaled_by: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        halved = problem.case.loss.kind == "squared_error"  # squared-error-halved
+        yield from ({"scaled_by": each} for each, factor in factors(problem).items() if not (halved and factor == 0.5))
+
+    @override
+    def upstream(self, d_outputs: ndarray) -> ndarray:
+        return super().upstream(d_outputs) * factors(self.problem)[self.scaled_by]
+
+
+class UncoveredStepsToo(NetworkFault):
+    """Every step's loss is carried back, though the loss covers only some steps."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if len(problem.case.steps) < problem.case.sizes.time else "the loss covers all steps"
+
+    @override
+    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
+        loss, _ = super().loss_of(outputs)
+        return loss, of_all_steps(self.problem, outputs)[1]
+
+
+class ReadoutUntransposed(NetworkFault):
+    """The output error is carried to the states through W_hy, where W_hyᵀ belongs."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        if problem.case.readout != "linear":
+            return "there is no readout"
+        return "" if problem.case.sizes.output == problem.case.sizes.hidden else "W_hy is not square"
+
+    @override
+    def through_readout(self, d_outputs: ndarray) -> ndarray:
+        return d_outputs @ self.problem.weights["readout.W_hy"]
+
+
+def one_hot(problem: Problem, d_outputs: ndarray) -> ndarray:
+    """onehot(label) wherever the loss looks, as d_outputs (T, B, O) contains it, reduction included: (T, B, O)."""
+    labels = problem.targets.T  # (T, B)
+    covered = problem.covered.T  # (T, B)
+    found = np.zeros_like(d_outputs)  # (T, B, O)
+    terms = covered.sum() if problem.case.loss.reduction == "mean" else 1
+    np.put_along_axis(found, labels[:, :, None], (covered / terms)[:, :, None].astype(found.dtype), axis=-1)
+    return found
+
+
+def of_all_steps(problem: Problem, outputs: ndarray) -> tuple[ndarray, ndarray]:
+    """The loss and d_outputs (T, B, O) of outputs (T, B, O), had the loss covered every step."""
+    from reference_impls.losses import LOSSES
+
+    loss = problem.case.loss
+    everywhere = np.ones_like(problem.covered)  # (B, T)
+    value, d_outputs = LOSSES[loss.kind](
+        np.ascontiguousarray(outputs.swapaxes(0, 1)), problem.targets, everywhere, loss.reduction
+    )
+    return value, d_outputs.swapaxes(0, 1)

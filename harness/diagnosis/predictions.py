@@ -1,0 +1,102 @@
+"""What each fault of the catalogue would make of a problem: computed once, held against any numbers in question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy import ndarray
+
+from harness.diagnosis.bptt import Network, rerun, right
+from harness.diagnosis.faults import Suspect, faults, kinds_of, suspects_of
+from harness.problem import Problem
+from harness.tolerance import bound
+
+Tensors = Mapping[str, ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What some faults together would make of a problem.
+
+    Attributes:
+        suspects: the faults.
+        changed: the tensors that would then be wrong, in float64.
+    """
+
+    suspects: tuple[Suspect, ...]
+    changed: Tensors
+
+
+class Predictions:
+    """The right tensors of a problem and what each fault would make of them.
+
+    Args:
+        problem: in the split layout.
+        noise: for each tensor, how far rounding alone moves it.
+    """
+
+    def __init__(self, problem: Problem, noise: Mapping[str, float]) -> None:
+        self.problem = problem
+        self.noise = noise
+        self.runs = 0
+        self._in_double = in_double(problem)
+
+    @cached_property
+    def network(self) -> Network:
+        """The network without a fault, both its passes done."""
+        network = right(self._in_double)
+        self._tensors = network.tensors()
+        return network
+
+    @cached_property
+    def truth(self) -> Tensors:
+        """The right tensors, in float64: loss, outputs, gradients."""
+        assert self.network
+        return self._tensors
+
+    @cached_property
+    def bounds(self) -> Mapping[str, float]:
+        """How far each tensor may be off, absolute."""
+        dtype = self.problem.case.dtype
+        with np.errstate(over="ignore"):
+            return {
+                name: bound(name, tensor.astype(dtype), noise=self.noise.get(name)).atol
+                for name, tensor in self.truth.items()
+            }
+
+    @cached_property
+    def singles(self) -> tuple[Prediction, ...]:
+        """Every suspect by itself that changes anything."""
+        suspects = [s for fault in faults().values() for s in suspects_of(fault, self._in_double)]
+        return tuple(each for s in suspects if (each := self.predict((s,))).changed)
+
+    def predict(self, suspects: tuple[Suspect, ...]) -> Prediction:
+        """Return what these faults together would make of the problem."""
+        network, layers, forward = kinds_of(suspects, self.problem.case.layers)
+        self.runs += 1
+        with np.errstate(all="ignore"):
+            tensors = rerun(self.network, network, layers, forward=forward)
+            changed = {
+                name: tensor
+                for name, tensor in tensors.items()
+                if not (np.abs(tensor - self.truth[name]) <= self.bounds[name]).all()
+            }
+        return Prediction(suspects, changed)
+
+
+def in_double(problem: Problem) -> Problem:
+    """Return a problem with the same numbers in float64."""
+
+    def double(array: ndarray) -> ndarray:
+        return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+    return replace(
+        problem,
+        weights={name: double(array) for name, array in problem.weights.items()},
+        initial_state={name: double(array) for name, array in problem.initial_state.items()},
+        inputs=double(problem.inputs),
+        targets=double(problem.targets),
+    )

@@ -1,0 +1,354 @@
+"""The search for what explains the numbers: one fault, then several, the fewest first.
+
+A fault that would change a tensor which is right cannot be among them. What remains is tried by itself. Where no single
+fault explains everything, each that explains some tensors is a base: the others are settled one by one on top of it,
+because most faults touch one tensor alone. Only then are faults that touch many tensors tried in pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy import ndarray
+
+from harness.diagnosis.decomposition import decompositions
+from harness.diagnosis.evidence import Evidence
+from harness.diagnosis.faults import Suspect
+from harness.diagnosis.predictions import Prediction, Predictions
+from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
+from harness.tensors import Structure
+
+MOST_FAULTS = 3
+MOST_BASES = 24
+MOST_SECONDS = 1.5
+"""What the runs of one search may take, as estimated, so that a search ends alike on every machine."""
+
+CHANCE_BITS = 10.0
+"""Evidence that an explanation needs beyond what singling it out takes: one in a thousand by chance."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One fault of an explanation.
+
+    Attributes:
+        fault: its name.
+        text: what it is, in words.
+        tensors: the tensors that it acts on; empty if it acts on what they are computed from.
+        fitted: how many numbers were fitted.
+        unlikely: how much rarer than others it is.
+        declare: what a case would say if this is what was meant.
+    """
+
+    fault: str
+    text: str
+    tensors: tuple[str, ...] = ()
+    fitted: int = 0
+    unlikely: int = 1
+    declare: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Faults that together agree with everything that was returned.
+
+    Attributes:
+        parts: the faults.
+        residuals: by tensor that is off.
+    """
+
+    parts: tuple[Part, ...]
+    residuals: Mapping[str, float]
+
+    @property
+    def order(self) -> tuple[float, ...]:
+        """What explanations are ranked by: the fewest faults, nothing fitted, the likeliest, the best fit."""
+        worst = max(self.residuals.values(), default=0.0)
+        return (
+            len(self.parts),
+            sum(part.fitted for part in self.parts),
+            sum(part.unlikely for part in self.parts),
+            math.floor(math.log10(max(worst, 1e-30))),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Option:
+    """A way to settle some tensors on top of a base: one more part."""
+
+    part: Part
+    residuals: Mapping[str, float]
+
+
+class Search:
+    """One search.
+
+    Args:
+        evidence: the numbers in question.
+        predictions: what each fault would make of the problem.
+    """
+
+    def __init__(self, evidence: Evidence, predictions: Predictions) -> None:
+        self.evidence = evidence
+        self.predictions = predictions
+        self.off = evidence.off
+        self.tried = 0
+        assert predictions.singles  # run before the runs of this search are counted
+        self.last_run = predictions.runs + int(MOST_SECONDS / _seconds_of_a_run(predictions.problem.structure))
+
+    def explanations(self) -> list[Explanation]:
+        """Return the explanations of everything that is off, the best first."""
+        if not self.off:
+            return []
+        candidates = [each for each in self.predictions.singles if self._possible(each)]
+        found = [Explanation((part,), residuals) for part, residuals in self._alone(candidates)]
+        found += self._on_top(None)
+        found = self._beyond_chance(found)
+        if not found:
+            for base in self._bases(candidates):
+                found += self._on_top(base)
+            found = self._beyond_chance(found)
+        if not found:
+            found = self._beyond_chance(list(self._pairs(candidates)))
+        return sorted(found, key=lambda each: each.order)
+
+    def _possible(self, prediction: Prediction) -> bool:
+        touched = [name for name in self.evidence.names if name in prediction.changed]
+        return bool(touched) and all(name in self.off for name in touched)
+
+    def _fits(self, name: str, predicted: ndarray) -> float | None:
+        """The residual, if a prediction of one tensor agrees with the numbers."""
+        self.tried += 1
+        fit = self.evidence.fit(name, predicted)
+        return fit.residual if fit.agrees else None
+
+    def _explained(self, prediction: Prediction) -> dict[str, float]:
+        found = {}
+        for name in self.off:
+            if name in prediction.changed:
+                residual = self._fits(name, prediction.changed[name])
+                if residual is not None:
+                    found[name] = residual
+        return found
+
+    def _alone(self, candidates: Iterable[Prediction]) -> Iterator[tuple[Part, dict[str, float]]]:
+        for each in candidates:
+            if all(name in each.changed for name in self.off):
+                explained = self._explained(each)
+                if len(explained) == len(self.off):
+                    yield _part(each.suspects[0]), explained
+
+    def _bases(self, candidates: Iterable[Prediction]) -> list[Prediction]:
+        """The predictions that explain some of what is off, the most first."""
+        counted = [(len(self._explained(each)), each) for each in candidates]
+        partial = [(count, each) for count, each in counted if count]
+        partial.sort(key=lambda pair: (-pair[0], sum(s.fault.unlikely for s in pair[1].suspects)))
+        return [each for _, each in partial[:MOST_BASES]]
+
+    def _on_top(self, base: Prediction | None) -> list[Explanation]:
+        """Settle what a base leaves unexplained, tensor by tensor."""
+        explained = {} if base is None else self._explained(base)
+        parts = () if base is None else tuple(_part(s) for s in base.suspects)
+        rest = [name for name in self.off if name not in explained]
+        if not rest:
+            return [Explanation(parts, explained)] if parts else []
+        changed = {} if base is None else base.changed
+        # A tensor that a base would change although it is right must be settled as well; it cannot be, so none is.
+        assumed = {**self.predictions.truth, **changed}
+        options = self._options(rest, assumed, base)
+        found = []
+        for covering in _covers(rest, options, MOST_FAULTS - len(parts)):
+            residuals = dict(explained)
+            for option in covering:
+                residuals |= option.residuals
+            whole = (*parts, *(_merged(option.part, [n for n in rest if n in option.residuals]) for option in covering))
+            found.append(Explanation(whole, {name: residuals[name] for name in self.off}))
+        return found
+
+    def _options(self, rest: list[str], assumed: Mapping[str, ndarray], base: Prediction | None) -> list[Option]:
+        grouped: dict[tuple[str, str], Option] = {}
+        for name in rest:
+            for candidate in self._of_one_tensor(name, assumed):
+                residual = self._fits(name, candidate.predicted)
+                if residual is None:
+                    continue
+                part = Part(candidate.fault, candidate.text, (name,), candidate.fitted, candidate.unlikely)
+                key = (candidate.fault, candidate.text)
+                own = grouped.get(key, Option(part, {}))
+                grouped[key] = Option(own.part, {**own.residuals, name: residual})
+        options = list(grouped.values())
+        if base is None:
+            for weighted in decompositions(self.predictions.network, self.evidence):
+                residuals = {name: self.evidence.fit(name, each).residual for name, each in weighted.predicted.items()}
+                part = Part(weighted.fault, weighted.text, tuple(residuals), weighted.fitted, unlikely=3)
+                options.append(Option(part, residuals))
+        options += self._more_suspects(rest, base)
+        return options
+
+    def _of_one_tensor(self, name: str, assumed: Mapping[str, ndarray]) -> Iterator:  # type: ignore[type-arg]
+        actual = self.evidence.actual[name]
+        if (known := self.evidence.known.get(name)) is not None:
+            actual = np.where(known, actual, np.nan)
+        subject = Subject(name, assumed, self.predictions.problem, actual)
+        with np.errstate(all="ignore"):
+            for _, maker in TENSOR_FAULTS.values():
+                yield from maker(subject)
+
+    def _more_suspects(self, rest: list[str], base: Prediction | None) -> Iterator[Option]:
+        """The faults of the catalogue that settle some of the rest on top of a base, and unsettle nothing."""
+        settled = set(self.off) - set(rest)
+        for each in self.predictions.singles:
+            touched = {name for name in self.evidence.names if name in each.changed}
+            if not touched & set(rest) or not touched <= set(self.off):
+                continue
+            together = each
+            if base is not None:
+                if each.suspects[0].fault.title() in {s.fault.title() for s in base.suspects}:
+                    continue
+                if self.predictions.runs > self.last_run:
+                    return
+                together = self.predictions.predict((*base.suspects, *each.suspects))
+            explained = self._explained(together)
+            residuals = {name: explained[name] for name in rest if name in explained}
+            if residuals and settled <= explained.keys():
+                yield Option(_part(each.suspects[0]), residuals)
+
+    def _pairs(self, candidates: list[Prediction]) -> Iterator[Explanation]:
+        """Try faults in pairs that have to be tried together, and settle on top of them what they leave."""
+        partial = []
+        for a, b in self._worth_pairing(candidates):
+            if self.predictions.runs > self.last_run:
+                break
+            for order in ((a, b), (b, a)) if _clash(a, b) else ((a, b),):
+                pair = self.predictions.predict(order)
+                if not self._possible(pair):
+                    continue
+                explained = self._explained(pair)
+                if len(explained) == len(self.off):
+                    yield Explanation(tuple(_part(s) for s in order), explained)
+                elif explained:
+                    partial.append((len(explained), pair))
+        partial.sort(key=lambda each: -each[0])
+        for _, pair in partial[:MOST_BASES]:
+            yield from self._on_top(pair)
+
+    def _worth_pairing(self, candidates: list[Prediction]) -> Iterator[tuple[Suspect, Suspect]]:
+        """Yield the pairs that can explain the pivot: the tensor that is off and that the fewest faults touch.
+
+        If one fault explains it, any other may be the second. If none does, both must touch it.
+        """
+        in_order = sorted(candidates, key=lambda c: (c.suspects[0].layer is not None, c.suspects[0].fault.unlikely))
+        touching = {name: [c for c in in_order if name in c.changed] for name in self.off}
+        pivot = min(self.off, key=lambda name: len(touching[name]))
+        alone = [c for c in touching[pivot] if self._fits(pivot, c.changed[pivot]) is not None]
+        off = set(self.off)
+        for first in alone[:MOST_BASES]:
+            for second in in_order:
+                if second is not first and off <= first.changed.keys() | second.changed.keys():
+                    yield from _if_different(first, second)
+        for i, second in enumerate(touching[pivot]):
+            for first in touching[pivot][:i]:
+                if first not in alone and second not in alone:
+                    yield from _if_different(first, second)
+
+    def _beyond_chance(self, found: list[Explanation]) -> list[Explanation]:
+        """Keep the explanations that fit better than one of so many attempts would by chance."""
+        kept = []
+        for each in found:
+            bits = self.evidence.bits(self.off, self.predictions.truth)
+            size = sum(int(self.evidence.actual[name].size) for name in self.off)
+            per_number = bits / max(size, 1)
+            needed = CHANCE_BITS + len(each.parts) * math.log2(max(self.tried, 2))
+            needed += sum(part.fitted for part in each.parts) * max(per_number, 8.0)
+            if bits >= needed:
+                kept.append(each)
+        return kept
+
+
+def _seconds_of_a_run(structure: Structure) -> float:
+    """Estimate how long a network with a fault takes: its steps are Python, its products are not."""
+    B, T, H = structure.batch, structure.time, structure.hidden
+    return 3e-4 + structure.layers * T * (3e-5 + 6 * B * H * H / 4e9)
+
+
+def _part(suspect: Suspect) -> Part:
+    unlikely = suspect.fault.unlikely + (0.5 if suspect.layer is not None else 0)
+    return Part(suspect.name, suspect.explanation, (), 0, unlikely, suspect.declaration)  # type: ignore[arg-type]
+
+
+def _if_different(first: Prediction, second: Prediction) -> Iterator[tuple[Suspect, Suspect]]:
+    a, b = first.suspects[0], second.suspects[0]
+    if a.name != b.name:
+        yield a, b
+
+
+def _merged(part: Part, tensors: list[str]) -> Part:
+    if not part.tensors:
+        return part
+    # The same fault of several tensors has more likely been made once, in what they are computed from.
+    unlikely = part.unlikely + (1 if len(tensors) > 1 else 0)
+    return Part(part.fault, part.text, tuple(tensors), part.fitted, unlikely, part.declare)
+
+
+def _clash(a: Suspect, b: Suspect) -> bool:
+    """Whether two faults override the same method, so that their order matters."""
+    names = [
+        {
+            name
+            for kind in s.fault.__mro__
+            if kind.__module__.startswith(_FAULTS)
+            for name in vars(kind)
+            if name[0] != "_"
+        }
+        for s in (a, b)
+    ]
+    return bool(names[0] & names[1] - _DATA)
+
+
+_FAULTS = "harness.diagnosis.faults"
+_DATA = {
+    *vars(object),
+    "__module__",
+    "__annotations__",
+    "__dict__",
+    "__weakref__",
+    "alters_forward",
+    "unlikely",
+    "hidden_by",
+    "declare",
+    "variants",
+    "obstacle",
+    "title",
+    "summary",
+}
+
+
+def _covers(rest: list[str], options: list[Option], most: int) -> Iterator[list[Option]]:
+    """Yield the ways to settle all of the rest with the fewest options, at most ``most`` of them."""
+    wanted = frozenset(rest)
+    useful = sorted(
+        (option for option in options if option.residuals),
+        key=lambda option: (-len(option.residuals), option.part.fitted, option.part.unlikely),
+    )
+    for count in range(1, most + 1):
+        found = list(_covers_of(wanted, useful, count))
+        if found:
+            yield from found[:16]
+            return
+
+
+def _covers_of(wanted: frozenset[str], options: list[Option], count: int) -> Iterator[list[Option]]:
+    if not wanted:
+        yield []
+        return
+    if count == 0:
+        return
+    # The first tensor must be settled by one of the options that settle it.
+    first = min(wanted)
+    for option in options:
+        if first in option.residuals:
+            for others in _covers_of(wanted - option.residuals.keys(), options, count - 1):
+                yield [option, *others]

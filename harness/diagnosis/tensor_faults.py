@@ -1,0 +1,224 @@
+"""Faults of one tensor: what algebra makes of the right gradient after it was computed.
+
+Each is a function that yields what it would make of a tensor. Some have a number to be fitted; the number is read off
+the values in question, and costs the explanation as much evidence as one of them holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy import ndarray
+
+from harness.diagnosis.faults.scale import factors
+from harness.problem import Problem
+from harness.tensors import kind_of
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A tensor under examination.
+
+    Attributes:
+        tensor: its name.
+        right: all tensors as they would be without this fault, in float64.
+        problem: the problem.
+        actual: the numbers in question, NaN where they are unknown; None where there are none to fit anything to.
+    """
+
+    tensor: str
+    right: Mapping[str, ndarray]
+    problem: Problem
+    actual: ndarray | None = None
+
+    @property
+    def own(self) -> ndarray:
+        """The right tensor."""
+        return self.right[self.tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """What a fault would make of a tensor.
+
+    Attributes:
+        fault: the fault's name.
+        text: what it is, in words that go with "is".
+        predicted: the tensor.
+        fitted: how many numbers were fitted.
+        unlikely: 0 for what everybody gets wrong once.
+    """
+
+    fault: str
+    text: str
+    predicted: ndarray
+    fitted: int = 0
+    unlikely: int = 1
+
+
+Maker = Callable[[Subject], Iterator[Candidate]]
+TENSOR_FAULTS: dict[str, tuple[str, Maker]] = {}
+"""Every fault of one tensor, by name: what it is, and the function that applies it."""
+
+
+def tensor_fault(name: str) -> Callable[[Maker], Maker]:
+    """Add a function to the catalogue; its docstring says what the fault is."""
+
+    def add(maker: Maker) -> Maker:
+        TENSOR_FAULTS[name] = (" ".join((maker.__doc__ or "").split()), maker)
+        return maker
+
+    return add
+
+
+@tensor_fault("zero")
+def _zero(subject: Subject) -> Iterator[Candidate]:
+    """A gradient is zero everywhere."""
+    yield Candidate("zero", "zero everywhere", np.zeros_like(subject.own))
+
+
+@tensor_fault("transposed")
+def _transposed(subject: Subject) -> Iterator[Candidate]:
+    """A gradient is the transpose of the right one."""
+    own = subject.own
+    if own.ndim == 2 and own.shape[0] == own.shape[1] and own.size > 1:
+        yield Candidate("transposed", "the transpose of the right one", own.T, unlikely=0)
+
+
+@tensor_fault("reshaped")
+def _reshaped(subject: Subject) -> Iterator[Candidate]:
+    """A gradient is the transpose of the right one, pressed into its shape by a reshape."""
+    own = subject.own
+    if own.ndim == 2 and 1 not in own.shape:
+        yield Candidate("reshaped", "the transpose of the right one, reshaped", own.T.reshape(own.shape))
+    if own.ndim == 3 and 1 not in own.shape[:2]:
+        turned = np.ascontiguousarray(own.swapaxes(0, 1)).reshape(own.shape)
+        yield Candidate("reshaped", "the right one with time first, reshaped where it should be transposed", turned)
+
+
+@tensor_fault("factor")
+def _factor(subject: Subject) -> Iterator[Candidate]:
+    """A gradient is the right one times a constant."""
+    own = subject.own
+    for name, factor in factors(subject.problem).items():
+        yield Candidate("factor", f"{name} as large as the right one", factor * own, unlikely=0)
+    fitted = None if subject.actual is None else _least_squares(own, subject.actual)
+    if fitted is not None and abs(fitted - 1) > 1e-3:  # what is that close to 1 is no factor but noise
+        yield Candidate("factor", f"{fitted:.6g} times as large as the right one", fitted * own, fitted=1, unlikely=2)
+
+
+@tensor_fault("reversed-time")
+def _reversed_time(subject: Subject) -> Iterator[Candidate]:
+    """A gradient has its steps in reversed order."""
+    if subject.own.ndim == 3 and subject.own.shape[1] > 1:
+        yield Candidate("reversed-time", "the right one with its steps in reversed order", subject.own[:, ::-1])
+
+
+@tensor_fault("stale-by-one-step")
+def _stale(subject: Subject) -> Iterator[Candidate]:
+    """A gradient stands one step too early or too late."""
+    own = subject.own
+    if own.ndim != 3 or own.shape[1] < 2:
+        return
+    for shift, text in ((1, "late"), (-1, "early")):
+        moved = np.roll(own, shift, axis=1)
+        yield Candidate("stale-by-one-step", f"the right one, one step too {text}, round the end", moved.copy())
+        moved[:, 0 if shift == 1 else -1] = 0
+        yield Candidate("stale-by-one-step", f"the right one, one step too {text}", moved)
+
+
+@tensor_fault("of-another-tensor")
+def _of_another_tensor(subject: Subject) -> Iterator[Candidate]:
+    """A gradient is that of another tensor of the same shape, as where two are swapped."""
+    for name, other in subject.right.items():
+        if name not in (subject.tensor, "loss", "outputs") and other.shape == subject.own.shape:
+            likely = kind_of(name) == kind_of(subject.tensor)
+            yield Candidate("of-another-tensor", f"the gradient of {name}", other, unlikely=1 if likely else 2)
+            if other.ndim == 2 and other.shape[0] == other.shape[1]:
+                yield Candidate(
+                    "of-another-tensor", f"the gradient of {name}, transposed", other.T, unlikely=2 if likely else 3
+                )
+
+
+@tensor_fault("broadcast")
+def _broadcast(subject: Subject) -> Iterator[Candidate]:
+    """A gradient has one element, one row, or a sum or mean of them, where a whole tensor belongs."""
+    own = subject.own
+    if own.size < 2:
+        return
+    spread = {"the first element": own.flat[0], "the last element": own.flat[-1], "the sum of all elements": own.sum()}
+    spread["the mean of all elements"] = own.mean()
+    for name, value in spread.items():
+        yield Candidate("broadcast", f"{name} of the right one, everywhere", np.full_like(own, value))
+    for axis in range(own.ndim if own.ndim > 1 else 0):
+        if own.shape[axis] == 1:
+            continue
+        of_axis = {
+            "the first slice": own.take([0], axis),
+            "the last slice": own.take([-1], axis),
+            "the sum": own.sum(axis, keepdims=True),
+            "the mean": own.mean(axis, keepdims=True),
+        }
+        for name, values in of_axis.items():
+            text = f"{name} of the right one along axis {axis}, repeated"
+            yield Candidate("broadcast", text, np.broadcast_to(values, own.shape))
+
+
+@tensor_fault("clipped")
+def _clipped(subject: Subject) -> Iterator[Candidate]:
+    """A gradient is clipped: no element is larger than some limit."""
+    if subject.actual is None:
+        limit = float(np.quantile(np.abs(subject.own), 0.6))
+        if limit > 0:
+            yield Candidate("clipped", f"the right one clipped into ±{limit:.6g}", np.clip(subject.own, -limit, limit))
+        return
+    limit = float(np.nanmax(np.abs(subject.actual), initial=0.0))
+    at_limit = int((np.abs(subject.actual) == limit).sum())
+    if limit > 0 and at_limit > 1 and np.isfinite(limit):
+        clipped = np.clip(subject.own, -limit, limit)
+        yield Candidate("clipped", f"the right one clipped into ±{limit:.6g}", clipped, fitted=1)
+
+
+@tensor_fault("updated-weight")
+def _updated_weight(subject: Subject) -> Iterator[Candidate]:
+    """What stands for the gradient is the weight after a step of gradient descent."""
+    weight = _weight(subject)
+    if weight is None:
+        return
+    if subject.actual is None:
+        yield Candidate("updated-weight", "the weight after a step of SGD, W − 0.01 dW", weight - 0.01 * subject.own)
+        return
+    rate = _least_squares(subject.own, weight - subject.actual)
+    if rate:
+        text = f"the weight after a step of SGD, W − {rate:.6g} dW"
+        yield Candidate("updated-weight", text, weight - rate * subject.own, fitted=1)
+
+
+@tensor_fault("weight-decay")
+def _weight_decay(subject: Subject) -> Iterator[Candidate]:
+    """A multiple of the weight is added to its gradient."""
+    weight = _weight(subject)
+    if weight is None or not weight.any():
+        return
+    if subject.actual is None:
+        yield Candidate("weight-decay", "the right one + 0.01 W", subject.own + 0.01 * weight)
+        return
+    decay = _least_squares(weight, subject.actual - subject.own)
+    if decay:
+        text = f"the right one + {decay:.6g} W: weight decay"
+        yield Candidate("weight-decay", text, subject.own + decay * weight, fitted=1)
+
+
+def _weight(subject: Subject) -> ndarray | None:
+    weight = subject.problem.weights.get(subject.tensor)
+    return None if weight is None else weight.astype(np.float64)
+
+
+def _least_squares(basis: ndarray, actual: ndarray) -> float | None:
+    """The c with the least |actual − c · basis|² over the known elements; None if there is none."""
+    known = np.isfinite(actual)
+    a, b = actual[known], basis[known]
+    square = float(np.vdot(b, b))
+    return float(np.vdot(b, a)) / square if square > 0 and np.isfinite(square) else None
