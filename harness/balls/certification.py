@@ -93,9 +93,8 @@ def is_certified(tensor: ndarray) -> bool:
 def work(problem: Problem) -> float:
     """Return how many multiplications one attempt takes, in the unit of ``MOST_WORK``."""
     s = problem.structure
-    rows, layers = s.batch * s.time, s.layers
-    parameters = s.input * s.hidden + (layers - 1) * s.hidden**2 + layers * s.hidden**2 + s.hidden * (s.output or 0)
-    return rows * (3.0 * parameters + 50 * (layers * s.hidden + s.outputs[2]))
+    functions = s.batch * s.time * (s.layers * s.hidden + s.outputs[2])
+    return s.multiplications + 50.0 * functions
 
 
 def _key(problem: Problem) -> bytes:

@@ -194,7 +194,7 @@ def _tensor(
     )
     verdict, reason = of_metrics(metrics)
     if bound.ill_conditioned:
-        reason = "; ".join(filter(None, [reason, "ill-conditioned: rounding alone takes more than half of its digits"]))
+        reason = "; ".join(filter(None, [reason, tolerances.ILL_CONDITIONED]))
     return TensorComparison(name, expected.shape, expected.dtype.name, bound, metrics, verdict, reason)
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from harness.session import Run
 
+MAX_REASONS = 3
+
 
 class Worst(NamedTuple):
     """The largest error ratio of an implementation, and where it is."""
@@ -53,6 +55,35 @@ def disagreements(run: Run) -> list[tuple[str, str, str]]:
         if each.verdict is None
     ]
     return [row[1:] for row in sorted(found, key=lambda row: row[0] != "error")]
+
+
+def floor_line(run: Run) -> str:
+    """Return a sentence on where the floors come from: how far the baseline itself is off."""
+    floors = [outcome.floors for outcome in run.outcomes]
+    counts = Counter(each.source for each in floors if each.source)
+    found = ", ".join(f"{_SOURCES[source]} in {count}" for source, count in counts.most_common())
+    missing = sum(not each.source for each in floors)
+    without = f"there is none in {missing}" if missing else ""
+    reasons = Counter(each.reason for each in floors if each.reason)
+    because = f" ({'; '.join(reason for reason, _ in reasons.most_common(MAX_REASONS))})" if reasons else ""
+    return f"Floor, how far {run.baseline} itself is off: {'; '.join(filter(None, [found, without]))} cases{because}."
+
+
+_SOURCES = {
+    "certified": "against certified answers",
+    "float64": "against the reference in float64",
+    "longdouble": "against the reference in longdouble",
+    "mpmath": "against the reference in mpmath's numbers",
+}
+
+
+def ill_conditioned(run: Run) -> list[tuple[str, str, str]]:
+    """Return (case, tensor, why) for each ill-conditioned tensor."""
+    return [
+        (outcome.case.name, tensor, reason)
+        for outcome in run.outcomes
+        for tensor, reason in outcome.floors.ill_conditioned.items()
+    ]
 
 
 def not_compared(run: Run) -> list[tuple[str, int, str]]:

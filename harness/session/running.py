@@ -13,6 +13,8 @@ from harness.comparison import Collect, Comparison, Verdict, compare
 from harness.implementations import Framework, Implementation, initialisers, install_line, missing_modules
 from harness.problem import Problem, build
 from harness.result import Result
+from harness.session.floors import Floors, remarked
+from harness.session.floors import judged as judged_floor
 from harness.session.outcomes import CaseOutcome, Judged, Run
 from harness.tolerance import Bound
 from harness.worker import NativeWeightsFailed, Outcome, Workers
@@ -91,18 +93,24 @@ def run_case(
         return CaseOutcome(case, baseline.name, (first, *(Judged(o.name, status, status, reason) for o in others)))
     noise_found = calls.submit(workers.rounding_noise, problem)
     futures = [calls.submit(workers.run, each, problem) for each in implementations]
+    of_baseline = futures[0].result()
+    expected = of_baseline.result
+    floor_found = None if expected is None else calls.submit(workers.floor, problem, expected.tensors)
     outcomes = {each.name: future.result() for each, future in zip(implementations, futures, strict=True)}
-    noise = noise_found.result()
-    of_baseline = outcomes[baseline.name]
+    noise, floors = noise_found.result(), Floors()
+    if expected is not None and floor_found is not None:
+        floors, noise = judged_floor(floor_found.result(), problem, expected, noise)
     judged = [_without_verdict(baseline.name, of_baseline)]
     oracle = next((each for each in others if each.is_oracle and outcomes[each.name].result is not None), None)
     for each in others:
         own = _judged(each, outcomes[each.name], baseline, of_baseline, problem, noise, collect)
         if oracle is not None and own.verdict == "mismatch":
             own = replace(own, oracle=_side(own, oracle.name, outcomes, baseline.name, problem, noise))
+        if own.comparison is not None:
+            own = replace(own, comparison=remarked(own.comparison, floors))
         judged.append(own)
-    bounds = {} if of_baseline.result is None else bounds_of(problem, of_baseline.result, noise)
-    return CaseOutcome(case, baseline.name, tuple(judged), bounds)
+    bounds = {} if expected is None else bounds_of(problem, expected, noise)
+    return CaseOutcome(case, baseline.name, tuple(judged), bounds, floors)
 
 
 def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) -> dict[str, Bound]:

@@ -8,6 +8,7 @@ from typing import Any
 from numpy import ndarray
 
 from harness.case.fields import Case
+from harness.floor import Floor
 from harness.problem import Problem
 from harness.result import Result
 from harness.worker.transport import Message
@@ -15,6 +16,8 @@ from harness.worker.transport import Message
 _GRADIENT = "gradient:"
 _WEIGHT = "weight:"
 _STATE = "state:"
+_BASELINE = "baseline:"
+_ERROR = "error:"
 
 
 def of_problem(problem: Problem) -> tuple[dict[str, Any], dict[str, ndarray]]:
@@ -51,6 +54,29 @@ def to_result(message: Message) -> Result:
     arrays = message.arrays
     seconds = float(message.header["seconds"])
     return Result(arrays.get("loss"), arrays.get("outputs"), _named(arrays, _GRADIENT), seconds)
+
+
+def of_floor_request(problem: Problem, baseline: Mapping[str, ndarray]) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of a problem with the baseline's tensors."""
+    header, arrays = of_problem(problem)
+    return header, {**arrays, **{_BASELINE + name: array for name, array in baseline.items()}}
+
+
+def baseline_of(message: Message) -> dict[str, ndarray]:
+    """Return the baseline's tensors that a message holds."""
+    return _named(message.arrays, _BASELINE)
+
+
+def of_floor(floor: Floor) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of a floor."""
+    header = {"source": floor.source, "rounding": dict(floor.rounding), "reason": floor.reason}
+    return header, {_ERROR + name: array for name, array in floor.errors.items()}
+
+
+def to_floor(message: Message) -> Floor:
+    """Return the floor that a message holds."""
+    header = message.header
+    return Floor(header["source"], _named(message.arrays, _ERROR), header["rounding"], header["reason"])
 
 
 def _named(arrays: Mapping[str, ndarray], prefix: str) -> dict[str, ndarray]:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.report.overview import disagreements, not_compared, status_line, worst_ratios
+from harness.report.overview import (
+    disagreements,
+    floor_line,
+    ill_conditioned,
+    not_compared,
+    status_line,
+    worst_ratios,
+)
 from harness.session import Run
 
 FILE = "summary.md"
@@ -18,7 +25,7 @@ def write(run: Run, path: Path) -> None:
 
 def lines(run: Run) -> list[str]:
     """Return the page, line by line."""
-    page = ["# Gradient comparison", "", status_line(run), ""]
+    page = ["# Gradient comparison", "", status_line(run), "", floor_line(run), ""]
     wrong = disagreements(run)
     if wrong:
         page += ["## What disagrees", "", "| case | implementation | what |", "| --- | --- | --- |"]
@@ -29,6 +36,23 @@ def lines(run: Run) -> list[str]:
     if surprises := run.surprises:
         page += ["## Cases that did not come out as their files say", ""]
         page += [f"- `{outcome.case.name}`: {outcome.surprise}" for outcome in surprises[:MAX_ROWS]]
+        page.append("")
+    if ill := ill_conditioned(run):
+        page += [
+            "## Ill-conditioned",
+            "",
+            "Rounding alone moves these tensors so far that their comparison can say little.",
+            "",
+            "| case | tensor | why | floor |",
+            "| --- | --- | --- | --- |",
+        ]
+        floors = {outcome.case.name: outcome.floors.largest for outcome in run.outcomes}
+        for case, tensor, reason in ill[:MAX_ROWS]:
+            floor = floors[case].get(tensor)
+            shown = "" if floor is None else f"{floor:.3g}"
+            page.append(f"| {_cell(case)} | {_cell(tensor)} | {_cell(reason)} | {shown} |")
+        if len(ill) > MAX_ROWS:
+            page += ["", f"{len(ill) - MAX_ROWS} more in `comparisons.csv`."]
         page.append("")
     page += [
         "## Worst error ratio",
