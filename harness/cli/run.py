@@ -88,6 +88,7 @@ def exit_status(run: Run, loaded: Loaded) -> Exit:
 def _print(run: Run, out: Path) -> None:
     from harness.cli.screen import table
     from harness.report.overview import (
+        compared_in_part,
         disagreements,
         floor_line,
         ill_conditioned,
@@ -114,6 +115,8 @@ def _print(run: Run, out: Path) -> None:
     if absent := not_compared(run):
         rows = [[name, str(count), reason] for name, count, reason in absent]
         table("Not compared", ["implementation", "cases", "reason"], rows)
+    for name, cases, elements, size in compared_in_part(run):
+        click.echo(f"{name} knew {elements} of {size} elements in {cases} cases; only those were compared")
     if ill := ill_conditioned(run):
         table("Ill-conditioned: rounding explains what differs", ["case", "tensor", "why"], ill[:MAX_SHOWN])
         if len(ill) > MAX_SHOWN:

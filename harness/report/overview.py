@@ -92,6 +92,21 @@ def not_compared(run: Run) -> list[tuple[str, int, str]]:
     return [(name, count, reason) for (name, reason), count in sorted(counts.items())]
 
 
+def compared_in_part(run: Run) -> list[tuple[str, int, int, int]]:
+    """Return (implementation, cases, elements compared, of how many) over the cases in which it knew only a part."""
+    counts: dict[str, list[int]] = {}
+    for outcome, judged in run.comparisons:
+        if judged.comparison is None:
+            continue
+        missing = sum(math.prod(outcome.tensors[name]) for name in judged.comparison.not_provided)
+        size = sum(each.size for each in judged.comparison.tensors) + missing
+        if judged.comparison.elements < size:
+            found = counts.setdefault(judged.implementation, [0, 0, 0])
+            for i, count in enumerate((1, judged.comparison.elements, size)):
+                found[i] += count
+    return [(name, cases, elements, size) for name, (cases, elements, size) in sorted(counts.items())]
+
+
 def worst_ratios(run: Run) -> dict[tuple[str, str], Worst]:
     """Return the largest error ratio by implementation and dtype, over cases that are expected to match."""
     worst: dict[tuple[str, str], Worst] = {}

@@ -26,8 +26,7 @@ CASES_AT_ONCE = 4
 
 def chosen_for(case: Case, implementations: Sequence[Implementation], baseline: Implementation) -> list[Implementation]:
     """Return the implementations that a case is for, the baseline first."""
-    named = case.implementations
-    others = [each for each in implementations if each.name != baseline.name and (named is None or each.name in named)]
+    others = [each for each in implementations if each.name != baseline.name and each.takes_part_in(case)]
     return [baseline, *others]
 
 
@@ -184,8 +183,8 @@ def _side(
         assert truth is not None
         return all(
             compare(
-                {each: result.tensors[each]} if each in result.tensors else {},
-                {each: truth.tensors[each]},
+                result.only({each}),
+                truth.only({each}),
                 tolerance=problem.case.tolerance,
                 noise=noise,
                 nonfinite=problem.case.nonfinite,

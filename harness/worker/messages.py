@@ -16,6 +16,8 @@ from harness.worker.transport import Message
 _GRADIENT = "gradient:"
 _WEIGHT = "weight:"
 _STATE = "state:"
+_KNOWN = "known:"
+_HALF_UNIT = "half_unit:"
 _BASELINE = "baseline:"
 _ERROR = "error:"
 
@@ -46,14 +48,24 @@ def of_result(result: Result) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Return the header and the arrays of a result."""
     arrays = {_GRADIENT + name: array for name, array in result.gradients.items()}
     forward = {"loss": result.loss, "outputs": result.outputs}
-    return {"seconds": result.seconds}, arrays | {name: each for name, each in forward.items() if each is not None}
+    arrays |= {name: each for name, each in forward.items() if each is not None}
+    arrays |= {_KNOWN + name: each for name, each in result.known.items()}
+    arrays |= {_HALF_UNIT + name: each for name, each in result.half_units.items()}
+    return {"seconds": result.seconds}, arrays
 
 
 def to_result(message: Message) -> Result:
     """Return the result that a message holds."""
     arrays = message.arrays
     seconds = float(message.header["seconds"])
-    return Result(arrays.get("loss"), arrays.get("outputs"), _named(arrays, _GRADIENT), seconds)
+    return Result(
+        arrays.get("loss"),
+        arrays.get("outputs"),
+        _named(arrays, _GRADIENT),
+        seconds,
+        _named(arrays, _KNOWN),
+        _named(arrays, _HALF_UNIT),
+    )
 
 
 def of_floor_request(problem: Problem, baseline: Mapping[str, ndarray]) -> tuple[dict[str, Any], dict[str, ndarray]]:

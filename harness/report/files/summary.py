@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.report.overview import (
+    compared_in_part,
     disagreements,
     floor_line,
     ill_conditioned,
@@ -69,6 +70,10 @@ def lines(run: Run) -> list[str]:
     if absent := not_compared(run):
         page += ["", "## Not compared", "", "| implementation | cases | reason |", "| --- | --- | --- |"]
         page += [f"| {name} | {count} | {_cell(reason)} |" for name, count, reason in absent]
+    if partial := compared_in_part(run):
+        page += ["", "## Compared in part", "", "| implementation | cases | elements compared | of |"]
+        page += ["| --- | --- | --- | --- |"]
+        page += [f"| {name} | {cases} | {elements} | {size} |" for name, cases, elements, size in partial]
     page += ["", "## Versions", "", "| process | modules |", "| --- | --- |"]
     for name, versions in sorted(run.versions.items()):
         page.append(f"| {name} | {', '.join(f'{module} {each}' for module, each in versions.items())} |")
