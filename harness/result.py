@@ -28,6 +28,7 @@ class Result:
         seconds: how long the implementation took.
         known: for each tensor that is known in part, which of its elements are, bool; the others mean nothing.
         half_units: for each tensor that was printed, half a unit in the last digit of each element, absolute.
+        directional: derivatives of the loss along the first of ``harness.directions``, or None.
     """
 
     loss: ndarray | None
@@ -36,11 +37,12 @@ class Result:
     seconds: float
     known: Mapping[str, ndarray] = field(default_factory=dict)
     half_units: Mapping[str, ndarray] = field(default_factory=dict)
+    directional: ndarray | None = None
 
     @property
     def tensors(self) -> dict[str, ndarray]:
-        """Everything that was provided: ``loss``, ``outputs``, then the gradients."""
-        forward = {"loss": self.loss, "outputs": self.outputs}
+        """Everything that was provided: ``loss``, ``outputs``, ``directional``, then the gradients."""
+        forward = {"loss": self.loss, "outputs": self.outputs, "directional": self.directional}
         return {**{name: each for name, each in forward.items() if each is not None}, **self.gradients}
 
     def only(self, names: Collection[str]) -> Result:
@@ -56,6 +58,7 @@ class Result:
             gradients=chosen(self.gradients),
             known=chosen(self.known),
             half_units=chosen(self.half_units),
+            directional=self.directional if "directional" in names else None,
         )
 
 
@@ -94,14 +97,14 @@ def read(returned: Returned, layout: str, structure: Structure, seconds: float) 
         _check(name, each, layout)
     known = _known(arrays, partial, layout, structure)
     half_units = {name: np.array(each.half_unit, np.float64) for name, each in partial.items() if each.half_unit.any()}
-    loss, outputs = arrays.pop("loss", None), arrays.pop("outputs", None)
+    loss, outputs, directional = (arrays.pop(name, None) for name in ("loss", "outputs", "directional"))
     expected = layouts()[layout].shapes(structure)
     weights = {name: array for name, array in arrays.items() if array.shape == expected.get(name)}
     others = {name: array for name, array in arrays.items() if name not in weights}
     gradients = {**layouts()[layout].gradients_to_canonical(weights, structure), **others}
     in_order = [name for name in structure.gradients if name in gradients]
     gradients = {name: gradients[name] for name in dict.fromkeys([*in_order, *gradients])}
-    return Result(loss, outputs, gradients, seconds, known, half_units)
+    return Result(loss, outputs, gradients, seconds, known, half_units, directional)
 
 
 def _check(name: str, partial: Partial, layout: str) -> None:

@@ -115,8 +115,9 @@ def _print(run: Run, out: Path) -> None:
     if absent := not_compared(run):
         rows = [[name, str(count), reason] for name, count, reason in absent]
         table("Not compared", ["implementation", "cases", "reason"], rows)
-    for name, cases, elements, size in compared_in_part(run):
-        click.echo(f"{name} knew {elements} of {size} elements in {cases} cases; only those were compared")
+    if partial := compared_in_part(run):
+        rows = [[each.implementation, str(each.cases), str(each)] for each in partial]
+        table("Compared in part", ["implementation", "cases", "what was compared"], rows)
     if ill := ill_conditioned(run):
         table("Ill-conditioned: rounding explains what differs", ["case", "tensor", "why"], ill[:MAX_SHOWN])
         if len(ill) > MAX_SHOWN:

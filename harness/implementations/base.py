@@ -14,7 +14,9 @@ from harness.problem import Problem
 from harness.tensors import Structure
 
 Returned = Mapping[str, Any]
-"""What an implementation's function returns: gradients, ``loss`` and ``outputs``; each an array or a ``Partial``."""
+"""What an implementation's function returns: gradients, ``loss`` and ``outputs``; each an array or a ``Partial``.
+
+``directional`` may stand beside them: derivatives of the loss along the first of ``harness.directions``."""
 
 
 @dataclass(frozen=True, eq=False)

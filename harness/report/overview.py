@@ -92,19 +92,35 @@ def not_compared(run: Run) -> list[tuple[str, int, str]]:
     return [(name, count, reason) for (name, reason), count in sorted(counts.items())]
 
 
-def compared_in_part(run: Run) -> list[tuple[str, int, int, int]]:
-    """Return (implementation, cases, elements compared, of how many) over the cases in which it knew only a part."""
+class Part(NamedTuple):
+    """How much was compared of an implementation that knew only a part, over the cases in which it did."""
+
+    implementation: str
+    cases: int
+    elements: int
+    size: int
+    directional: int
+
+    def __str__(self) -> str:
+        beside = f", and {self.directional} directional derivatives" if self.directional else ""
+        return f"{self.elements} of {self.size} elements{beside}"
+
+
+def compared_in_part(run: Run) -> list[Part]:
+    """Return how much was compared of each implementation that knew only a part."""
     counts: dict[str, list[int]] = {}
     for outcome, judged in run.comparisons:
         if judged.comparison is None:
             continue
         missing = sum(math.prod(outcome.tensors[name]) for name in judged.comparison.not_provided)
-        size = sum(each.size for each in judged.comparison.tensors) + missing
-        if judged.comparison.elements < size:
-            found = counts.setdefault(judged.implementation, [0, 0, 0])
-            for i, count in enumerate((1, judged.comparison.elements, size)):
+        directional = sum(each.size for each in judged.comparison.tensors if each.tensor not in outcome.tensors)
+        size = sum(each.size for each in judged.comparison.tensors) + missing - directional
+        elements = judged.comparison.elements - directional
+        if elements < size:
+            found = counts.setdefault(judged.implementation, [0, 0, 0, 0])
+            for i, count in enumerate((1, elements, size, directional)):
                 found[i] += count
-    return [(name, cases, elements, size) for name, (cases, elements, size) in sorted(counts.items())]
+    return [Part(name, *found) for name, found in sorted(counts.items())]
 
 
 def worst_ratios(run: Run) -> dict[tuple[str, str], Worst]:

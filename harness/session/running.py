@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from harness import tolerance as tolerances
 from harness.case import Case
@@ -13,6 +14,7 @@ from harness.comparison import Collect, Comparison, Verdict, compare
 from harness.implementations import Framework, Implementation, initialisers, install_line, missing_modules
 from harness.problem import Problem, build
 from harness.result import Result
+from harness.session import directional
 from harness.session.floors import Floors, remarked
 from harness.session.floors import judged as judged_floor
 from harness.session.outcomes import CaseOutcome, Judged, Run
@@ -131,10 +133,19 @@ def compare_for(
     collect: Collect = "failed",
 ) -> Comparison:
     """Compare two results of a problem, with the tolerances and the policy of its case."""
+    tolerance: Mapping[str, Any] | None = problem.case.tolerance
+    if actual.directional is not None:
+        with_directional = directional.with_expected(expected, problem, actual.directional.size)
+        if with_directional is None:  # nothing to hold it against
+            actual = replace(actual, directional=None)
+        else:
+            tolerance = directional.tolerance(expected, problem)
+            noise = {**noise, directional.NAME: directional.noise(expected, problem, noise)}
+            expected = with_directional
     return compare(
         actual,
         expected,
-        tolerance=problem.case.tolerance,
+        tolerance=tolerance,
         noise=noise,
         nonfinite=problem.case.nonfinite,
         complete=complete,

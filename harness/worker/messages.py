@@ -47,7 +47,7 @@ def to_problem(message: Message) -> Problem:
 def of_result(result: Result) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Return the header and the arrays of a result."""
     arrays = {_GRADIENT + name: array for name, array in result.gradients.items()}
-    forward = {"loss": result.loss, "outputs": result.outputs}
+    forward = {"loss": result.loss, "outputs": result.outputs, "directional": result.directional}
     arrays |= {name: each for name, each in forward.items() if each is not None}
     arrays |= {_KNOWN + name: each for name, each in result.known.items()}
     arrays |= {_HALF_UNIT + name: each for name, each in result.half_units.items()}
@@ -65,6 +65,7 @@ def to_result(message: Message) -> Result:
         seconds,
         _named(arrays, _KNOWN),
         _named(arrays, _HALF_UNIT),
+        arrays.get("directional"),
     )
 
 

@@ -37,8 +37,8 @@ def test_the_elements_that_were_printed_are_compared(run, workplace):
     assert printed.loc["layer0.W_xh", "reason"] == "10 of 15 elements compared"
     assert pd.isna(printed.loc["layer1.W_hh", "reason"])
     assert printed.loc["layer1.b_h", "atol"] == pytest.approx(5e-6)
-    assert "published knew 49 of" in done.stdout
-    assert "| published | 1 | 49 |" in (workplace / "reports/latest/summary.md").read_text()
+    assert "49 of 185 elements" in done.stdout
+    assert "| published | 1 | 49 of 185 elements |" in (workplace / "reports/latest/summary.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,8 @@ def lines(run: Run) -> list[str]:
         page += ["", "## Not compared", "", "| implementation | cases | reason |", "| --- | --- | --- |"]
         page += [f"| {name} | {count} | {_cell(reason)} |" for name, count, reason in absent]
     if partial := compared_in_part(run):
-        page += ["", "## Compared in part", "", "| implementation | cases | elements compared | of |"]
-        page += ["| --- | --- | --- | --- |"]
-        page += [f"| {name} | {cases} | {elements} | {size} |" for name, cases, elements, size in partial]
+        page += ["", "## Compared in part", "", "| implementation | cases | what was compared |"]
+        page += ["| --- | --- | --- |", *(f"| {each.implementation} | {each.cases} | {each} |" for each in partial)]
     page += ["", "## Versions", "", "| process | modules |", "| --- | --- |"]
     for name, versions in sorted(run.versions.items()):
         page.append(f"| {name} | {', '.join(f'{module} {each}' for module, each in versions.items())} |")
