@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.api import Case, ImplementationFailed, assert_gradients_match, load_case, load_cases, run
     from harness.casefile import MistakesFound
     from harness.comparison import Comparison, compare
-    from harness.implementations import Unsupported, implementation
+    from harness.implementations import Partial, Unsupported, implementation
     from harness.problem import Problem
     from harness.result import Result
 
@@ -22,6 +22,7 @@ _HOMES = {
     "Comparison": "harness.comparison",
     "ImplementationFailed": "harness.api",
     "MistakesFound": "harness.casefile",
+    "Partial": "harness.implementations",
     "Problem": "harness.problem",
     "Result": "harness.result",
     "Unsupported": "harness.implementations",
@@ -38,6 +39,7 @@ __all__ = [
     "Comparison",
     "ImplementationFailed",
     "MistakesFound",
+    "Partial",
     "Problem",
     "Result",
     "Unsupported",

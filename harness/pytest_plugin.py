@@ -66,7 +66,7 @@ class CaseFileCollector(pytest.File):
         for case in loaded.cases:
             combination = case.name.removeprefix(file.name)
             for each in comparing.asked:
-                if each != comparing.baseline and (case.implementations is None or each.name in case.implementations):
+                if each != comparing.baseline and each.takes_part_in(case):
                     yield CaseTest.from_parent(self, name=each.name + combination, case=case, implementation=each)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from harness.implementations import Implementation, Returned, Unsupported
+from harness.implementations import Implementation, Partial, Returned, Unsupported
 from harness.layout import layouts
 from harness.problem import Problem
 from harness.tensors import Structure
@@ -26,18 +26,40 @@ class Result:
         gradients: by canonical name. What could not be converted, because its name is unknown or its shape is wrong,
             stands here as it was returned.
         seconds: how long the implementation took.
+        known: for each tensor that is known in part, which of its elements are, bool; the others mean nothing.
+        half_units: for each tensor that was printed, half a unit in the last digit of each element, absolute.
+        directional: derivatives of the loss along the first of ``harness.directions``, or None.
     """
 
     loss: ndarray | None
     outputs: ndarray | None
     gradients: Mapping[str, ndarray]
     seconds: float
+    known: Mapping[str, ndarray] = field(default_factory=dict)
+    half_units: Mapping[str, ndarray] = field(default_factory=dict)
+    directional: ndarray | None = None
 
     @property
     def tensors(self) -> dict[str, ndarray]:
-        """Everything that was provided: ``loss``, ``outputs``, then the gradients."""
-        forward = {"loss": self.loss, "outputs": self.outputs}
+        """Everything that was provided: ``loss``, ``outputs``, ``directional``, then the gradients."""
+        forward = {"loss": self.loss, "outputs": self.outputs, "directional": self.directional}
         return {**{name: each for name, each in forward.items() if each is not None}, **self.gradients}
+
+    def only(self, names: Collection[str]) -> Result:
+        """Return the result with these tensors alone."""
+
+        def chosen(arrays: Mapping[str, ndarray]) -> dict[str, ndarray]:
+            return {name: array for name, array in arrays.items() if name in names}
+
+        return replace(
+            self,
+            loss=self.loss if "loss" in names else None,
+            outputs=self.outputs if "outputs" in names else None,
+            gradients=chosen(self.gradients),
+            known=chosen(self.known),
+            half_units=chosen(self.half_units),
+            directional=self.directional if "directional" in names else None,
+        )
 
 
 def run(implementation: Implementation, problem: Problem) -> Result:
@@ -64,19 +86,54 @@ def read(returned: Returned, layout: str, structure: Structure, seconds: float) 
     """Take apart what an implementation's function returned, and convert its gradients.
 
     Raises:
-        TypeError: if it is no mapping, or holds something that is no array of numbers.
+        TypeError: if it is no mapping, or holds something that is no array of numbers or no usable ``Partial``.
     """
     if not isinstance(returned, Mapping):
         raise TypeError(f"an implementation returns a mapping of gradients by name, not {type(returned).__name__}")
-    arrays = {str(name): _array(name, value) for name, value in returned.items()}
-    loss, outputs = arrays.pop("loss", None), arrays.pop("outputs", None)
+    partial = {str(name): value for name, value in returned.items() if isinstance(value, Partial)}
+    whole = {**returned, **{name: each.values for name, each in partial.items()}}
+    arrays = {str(name): _array(name, value) for name, value in whole.items()}
+    for name, each in partial.items():
+        _check(name, each, layout)
+    known = _known(arrays, partial, layout, structure)
+    half_units = {name: np.array(each.half_unit, np.float64) for name, each in partial.items() if each.half_unit.any()}
+    loss, outputs, directional = (arrays.pop(name, None) for name in ("loss", "outputs", "directional"))
     expected = layouts()[layout].shapes(structure)
     weights = {name: array for name, array in arrays.items() if array.shape == expected.get(name)}
     others = {name: array for name, array in arrays.items() if name not in weights}
     gradients = {**layouts()[layout].gradients_to_canonical(weights, structure), **others}
     in_order = [name for name in structure.gradients if name in gradients]
     gradients = {name: gradients[name] for name in dict.fromkeys([*in_order, *gradients])}
-    return Result(loss, outputs, gradients, seconds)
+    return Result(loss, outputs, gradients, seconds, known, half_units, directional)
+
+
+def _check(name: str, partial: Partial, layout: str) -> None:
+    shape = np.shape(partial.values)
+    for what, array in (("known", partial.known), ("half_unit", partial.half_unit)):
+        if np.shape(array) != shape:
+            raise TypeError(f"{what} of {name} has shape {np.shape(array)}, but its values have {shape}")
+    if partial.known.dtype != np.bool_:
+        raise TypeError(f"known of {name} should be an array of bool, but has dtype {partial.known.dtype}")
+    if not partial.known.any():
+        raise TypeError(f"nothing of {name} is known; leave it out")
+    if layout != "split" and partial.half_unit.any():
+        raise TypeError(f"half_unit of {name} is understood in the layout split, not in {layout}")
+
+
+def _known(
+    arrays: Mapping[str, ndarray], partial: Mapping[str, Partial], layout: str, structure: Structure
+) -> dict[str, ndarray]:
+    """Carry what is known through the layout: a canonical element is known if all that it is made of are."""
+    if not partial:
+        return {}
+    marked = {name: np.zeros(array.shape) for name, array in arrays.items()}
+    for name, each in partial.items():
+        marked[name][~each.known] = np.nan
+    expected = layouts()[layout].shapes(structure)
+    weights = {name: each for name, each in marked.items() if each.shape == expected.get(name)}
+    others = {name: each for name, each in marked.items() if name not in weights}
+    converted = {**others, **layouts()[layout].gradients_to_canonical(weights, structure)}
+    return {name: ~np.isnan(each) for name, each in converted.items() if np.isnan(each).any()}
 
 
 def _array(name: Any, value: Any) -> ndarray:

@@ -85,6 +85,12 @@ class Structure:
         return (self.batch, self.time, self.hidden if self.output is None else self.output)
 
     @property
+    def multiplications(self) -> float:
+        """How many multiplications of numbers one forward and backward pass takes in its matrix products."""
+        matrices = [shape for shape in self.weights.values() if len(shape) == 2]
+        return 3.0 * self.batch * self.time * sum(rows * columns for rows, columns in matrices)
+
+    @property
     def gradients(self) -> dict[str, Shape]:
         """The shape of every gradient that a complete implementation returns, by name."""
         return {**self.weights, **self.initial_state, "inputs": self.inputs}

@@ -56,6 +56,8 @@ UNITS: dict[str, dict[str, float]] = {
 OTHER_UNITS = 16.0
 """For tensors that are not in the table."""
 
+ILL_CONDITIONED = "ill-conditioned: rounding alone takes more than half of its digits"
+
 
 @dataclass(frozen=True)
 class Bound:

@@ -83,6 +83,39 @@ def gradients(
     Returns:
         The loss of shape (), the outputs (B, T, H) or (B, T, O), and the gradients by name.
     """
+    loss, state = perturbed(weights, inputs, initial_state, activation, row_losses, targets, covered, terms)
+    found: dict[str, ndarray] = {}
+    for n, layer in enumerate(state.layers):
+        I, H = layer.W_xh.shape
+        of_rows = _of_weight_rows(state, n)  # (I + H + 1, H)
+        found |= {f"layer{n}.W_xh": of_rows[:I], f"layer{n}.W_hh": of_rows[I:-1], f"layer{n}.b_h": of_rows[-1]}
+        found[f"layer{n}.h0"] = responses(state, n, H, start=np.eye(H))  # (B, H)
+    found["inputs"] = _of_inputs(state)  # (B, T, I)
+    return loss, state.outputs, found | of_readout(state)
+
+
+def perturbed(
+    weights: Mapping[str, ndarray],
+    inputs: ndarray,
+    initial_state: Mapping[str, ndarray],
+    activation: Activation,
+    row_losses: RowLosses,
+    targets: ndarray,
+    covered: ndarray,
+    terms: int,
+) -> tuple[ndarray, Perturbed]:
+    """Run the real forward pass; return the loss, of shape (), and what perturbations need of it.
+
+    Args:
+        weights: split weights, float64.
+        inputs: (B, T, I).
+        initial_state: ``layerN.h0`` (B, H) for each layer.
+        activation: φ.
+        row_losses: ℓ.
+        targets: (B, T, O), or labels (B, T).
+        covered: (B, T) of bool.
+        terms: what the sum over rows is divided by.
+    """
     passed = network.forward(rnn_split, weights, inputs, initial_state, activation)
     rows, wanted = passed.outputs[covered], targets[covered]  # (N, O), (N, O) or (N,)
     loss = row_losses(rows, wanted).sum() / terms  # ()
@@ -91,25 +124,24 @@ def gradients(
     )  # (N, O)
     loss_slope = np.zeros_like(passed.outputs)  # (B, T, O)
     loss_slope[covered] = slopes / terms
-    state = Perturbed(
+    return np.asarray(loss), Perturbed(
         layers=[_layer(cache) for cache in passed.caches],
         W_hy=weights.get("readout.W_hy"),
         top=passed.caches[-1].states[1:],
         outputs=passed.outputs,
         loss_slope=np.ascontiguousarray(loss_slope.swapaxes(0, 1)),
     )
-    found: dict[str, ndarray] = {}
-    for n, layer in enumerate(state.layers):
-        I, H = layer.W_xh.shape
-        of_rows = _of_weight_rows(state, n)  # (I + H + 1, H)
-        found |= {f"layer{n}.W_xh": of_rows[:I], f"layer{n}.W_hh": of_rows[I:-1], f"layer{n}.b_h": of_rows[-1]}
-        found[f"layer{n}.h0"] = _answers(state, n, H, start=np.eye(H))  # (B, H)
-    found["inputs"] = _of_inputs(state)  # (B, T, I)
-    if state.W_hy is not None:
-        # ẏ_t[o] is h_t[i] for the weight from i to o, and 1 for the bias of o.
-        found["readout.W_hy"] = np.einsum("tbi,tbo->io", state.top, state.loss_slope)  # (H, O)
-        found["readout.b_y"] = state.loss_slope.sum(axis=(0, 1))  # (O,)
-    return np.asarray(loss), passed.outputs, found
+
+
+def of_readout(state: Perturbed) -> dict[str, ndarray]:
+    """Return the gradients by the readout's weight (H, O) and bias (O,) by name; none if there is no readout."""
+    if state.W_hy is None:
+        return {}
+    # ẏ_t[o] is h_t[i] for the weight from i to o, and 1 for the bias of o.
+    return {
+        "readout.W_hy": np.einsum("tbi,tbo->io", state.top, state.loss_slope),  # (H, O)
+        "readout.b_y": state.loss_slope.sum(axis=(0, 1)),  # (O,)
+    }
 
 
 def _imaginary(function: Callable[[ndarray], ndarray], rows: ndarray, o: int) -> ndarray:
@@ -143,7 +175,7 @@ def _of_weight_rows(state: Perturbed, n: int) -> ndarray:
             diagonal = np.einsum("bijj->bij", a.reshape(B, count, H, H))
             diagonal += layer.z[t, :, chunk, None]
 
-        found[chunk] = _answers(state, n, count * H, add=add).sum(axis=0).reshape(count, H)
+        found[chunk] = responses(state, n, count * H, add=add).sum(axis=0).reshape(count, H)
     return found
 
 
@@ -161,12 +193,12 @@ def _of_inputs(state: Perturbed) -> ndarray:
             if first <= t < last:  # direction (t, i) adds row i of W_xh at step t, in every sequence
                 a.reshape(B, last - first, I, H)[:, t - first] += layer.W_xh
 
-        answers = _answers(state, 0, (last - first) * I, add=add, first_step=first)  # (B, D)
+        answers = responses(state, 0, (last - first) * I, add=add, first_step=first)  # (B, D)
         found[:, first:last] = answers.reshape(B, last - first, I)
     return found
 
 
-def _answers(
+def responses(
     state: Perturbed,
     n: int,
     directions: int,
@@ -213,4 +245,9 @@ def work(T: int, B: int, I: int, H: int, O: int, layers: int) -> Iterator[float]
     for n in range(layers):
         width = I if n == 0 else H
         directions = (width + H + 1) * H + H + (T * I / 2 if n == 0 else 0)
-        yield directions * T * B * (H * H * (1 + 2 * (layers - 1 - n)) + H * O)
+        yield directions * work_of_one(T, B, H, O, layers - 1 - n)
+
+
+def work_of_one(T: int, B: int, H: int, O: int, above: int) -> float:
+    """Return the multiplications that one direction needs which enters below ``above`` other layers."""
+    return T * B * (H * H * (1 + 2 * above) + H * O)

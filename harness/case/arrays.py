@@ -31,12 +31,12 @@ def problems(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
     if isinstance(spec, str):
         return
     if "values" in spec:
-        yield from _nested(("values",), spec["values"], tensor, shape, labels, index_below=labels)
+        yield from nested(("values",), spec["values"], tensor, shape, index_below=labels)
     elif "one_hot" in spec:
         if labels is not None:
             yield ("one_hot",), f"{tensor} holds class labels, but one_hot makes vectors", "use {values: [[...]]}"
         else:
-            yield from _nested(("one_hot",), spec["one_hot"], tensor, shape[:-1], shape[-1], index_below=shape[-1])
+            yield from nested(("one_hot",), spec["one_hot"], tensor, shape[:-1], index_below=shape[-1])
     elif "file" in spec:
         yield from _in_file(spec, tensor, shape, folder, labels)
     elif "uniform" in spec:
@@ -60,10 +60,11 @@ def _label(path: Path, value: Any, below: int) -> Iterator[Problem]:
         yield path, f"{value} should be a whole number from 0 to {below - 1}", ""
 
 
-def _nested(
-    path: Path, values: Any, tensor: str, shape: Shape, labels: int | None, *, index_below: int | None
-) -> Iterator[Problem]:
-    """Hold nested lists against a shape; stops at the first list of a wrong length on each branch."""
+def nested(path: Path, values: Any, tensor: str, shape: Shape, *, index_below: int | None = None) -> Iterator[Problem]:
+    """Hold nested lists of numbers, whole ones below ``index_below`` if that is given, against a shape.
+
+    Stops at the first list of a wrong length on each branch.
+    """
     if not shape:
         if isinstance(values, bool) or not isinstance(values, int | float):
             yield path, f"{values!r} should be a number", _number_hint(values)
@@ -77,7 +78,7 @@ def _nested(
         yield path, f"a list of {len(values)} should be a list of {shape[0]}: {tensor} needs {_written(shape)} here", ""
     else:
         for i, value in enumerate(values):
-            yield from _nested((*path, i), value, tensor, shape[1:], labels, index_below=index_below)
+            yield from nested((*path, i), value, tensor, shape[1:], index_below=index_below)
 
 
 def _number_hint(value: Any) -> str:

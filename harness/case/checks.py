@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from harness.case import arrays
+from harness.case import arrays, published
 from harness.case.arrays import Problem
 from harness.case.fields import Fields, spec_kind
 from harness.casefile import nearest
@@ -157,4 +157,11 @@ def _gigabytes(size: int) -> str:
     return f"about {size / 2**30:,.1f} GiB" if size < 2**60 else "an absurd amount"
 
 
-_CHECKS: tuple[Callable[[Fields], Iterator[Problem]], ...] = (_readout, _loss, _expectation, _tolerance, _names)
+_CHECKS: tuple[Callable[[Fields], Iterator[Problem]], ...] = (
+    _readout,
+    _loss,
+    _expectation,
+    _tolerance,
+    _names,
+    published.problems,
+)

@@ -102,6 +102,28 @@ class Bound(TypedDict, total=False):
     """Absolute."""
 
 
+class PublishedGradient(TypedDict):
+    """A gradient that was printed, or a part of it."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    tensor: str
+    """The tensor's name, such as layer0.W_xh."""
+    at: NotRequired[list[int]]
+    """The first indices of the part that was printed; the whole tensor unless given."""
+    values: Any
+    """Nested lists of numbers, of the shape of that part. Their digits count: 0.50 was printed to two places."""
+
+
+class Published(TypedDict):
+    """Gradients that somebody printed."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    source: str
+    """Where they were printed."""
+    gradients: Annotated[list[PublishedGradient], Len(1)]
+    """Each tensor, or each part of one."""
+
+
 SPEC_WORDS = ("zeros", "ones")
 _SPECS = {"fill": Fill, "uniform": Uniform, "normal": Normal, "values": Values, "file": File, "one_hot": OneHot}
 SPEC_KEYS = tuple(_SPECS)
@@ -244,6 +266,8 @@ class Fields:
     """mismatch: the case documents a known disagreement, and fails when the disagreement goes away."""
     because: str | None = None
     """With `expect: mismatch`: why they disagree."""
+    published: Published | None = None
+    """Gradients that somebody printed; they take part as the implementation `published`, to the digits printed."""
 
     @property
     def structure(self) -> Structure:
@@ -265,10 +289,12 @@ class Case(Fields):
     Attributes:
         name: the path under the cases folder without ``.yaml``; in a sweep, with the combination in brackets.
         file: the file that it came from.
+        half_units: half a unit in the last digit of each published value as the file has it, nested as they are.
     """
 
     name: str
     file: str
+    half_units: list[Any] | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """Return the case as JSON can hold it."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
-from harness.case import sweep
+from harness.case import published, sweep
 from harness.case.fields import Case
 from harness.casefile import Document, Mistake, MistakesFound, nearest, parse
 
@@ -133,6 +133,10 @@ def _case(
         return combination.locate(document, path, problem, hint, at_key=at_key)
 
     case, mistakes = validated(combination.data, file.name + combination.suffix, file.path, shown, located)
+    if case is not None and case.published is not None:
+        # A number does not know with how many digits it was written; the file does.
+        units = published.half_units(case.published, lambda path: combination.text(document, path))
+        case = replace(case, half_units=units)
     if case is not None and implementations is not None:
         for position, name in enumerate(case.implementations or ()):
             if name not in implementations:

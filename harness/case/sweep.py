@@ -26,6 +26,13 @@ class Combination(NamedTuple):
     data: dict[str, Any]
     origins: dict[Path, Path]
 
+    def text(self, document: Document, path: Path) -> str | None:
+        """Return the scalar at a path of ``data`` as it stands in the file, or None if it is no scalar."""
+        for field, origin in self.origins.items():
+            if path[: len(field)] == field:
+                return document.text((*origin, *path[len(field) :]))
+        return document.text(path)
+
     def locate(self, document: Document, path: Path, problem: str, hint: str = "", *, at_key: bool = False) -> Mistake:
         """Make a mistake at a path of ``data``, located in the sweep where the sweep wrote the value."""
         for field, origin in self.origins.items():

@@ -129,6 +129,8 @@ def _keys_beside(location: tuple[str | int, ...]) -> Iterator[str]:
         yield from _names(Sizes)
     elif where == "loss":
         yield from _names(Loss)
+    elif location[0] == "published":
+        yield from ("source", "gradients") if len(location) == 2 else ("tensor", "at", "values")
     elif where == TAG.format("native"):
         yield from ("from", "seed")
     else:

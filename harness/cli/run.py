@@ -87,7 +87,15 @@ def exit_status(run: Run, loaded: Loaded) -> Exit:
 
 def _print(run: Run, out: Path) -> None:
     from harness.cli.screen import table
-    from harness.report.overview import disagreements, not_compared, status_line, worst_ratios
+    from harness.report.overview import (
+        compared_in_part,
+        disagreements,
+        floor_line,
+        ill_conditioned,
+        not_compared,
+        status_line,
+        worst_ratios,
+    )
 
     wrong = disagreements(run)
     if wrong:
@@ -107,7 +115,15 @@ def _print(run: Run, out: Path) -> None:
     if absent := not_compared(run):
         rows = [[name, str(count), reason] for name, count, reason in absent]
         table("Not compared", ["implementation", "cases", "reason"], rows)
+    if partial := compared_in_part(run):
+        rows = [[each.implementation, str(each.cases), str(each)] for each in partial]
+        table("Compared in part", ["implementation", "cases", "what was compared"], rows)
+    if ill := ill_conditioned(run):
+        table("Ill-conditioned: rounding explains what differs", ["case", "tensor", "why"], ill[:MAX_SHOWN])
+        if len(ill) > MAX_SHOWN:
+            click.echo(f"... and {len(ill) - MAX_SHOWN} more in {out / 'summary.md'}\n")
     click.echo(status_line(run))
+    click.echo(floor_line(run))
     click.echo(f"{run.seconds:.1f} s; the report is in {out}")
     if not run.tensors_compared:
         click.echo("nothing was compared; `harness list implementations` shows what can be named with --impl", err=True)

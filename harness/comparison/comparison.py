@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,9 +40,14 @@ class TensorComparison:
     reason: str
 
     @property
-    def elements(self) -> int:
+    def size(self) -> int:
         """How many elements the tensor should have."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def elements(self) -> int:
+        """How many of them were compared; all, where names, shapes or dtypes kept them from being compared."""
+        return self.metrics.elements if self.metrics is not None else self.size
 
     @property
     def failed(self) -> int:
@@ -147,9 +152,20 @@ def compare(
         ValueError: if nothing at all can be compared.
     """
     given, wanted = _tensors(actual), _tensors(expected)
+    known, half_units = _known(actual, expected), actual.half_units if isinstance(actual, Result) else {}
     not_provided = () if complete else tuple(name for name in wanted if name not in given)
     compared = [
-        _tensor(name, given.get(name), wanted[name], tolerance, (noise or {}).get(name), nonfinite, collect)
+        _tensor(
+            name,
+            given.get(name),
+            wanted[name],
+            tolerance,
+            (noise or {}).get(name),
+            nonfinite,
+            collect,
+            known.get(name),
+            half_units.get(name),
+        )
         for name in wanted
         if name not in not_provided
     ]
@@ -173,6 +189,8 @@ def _tensor(
     noise: float | None,
     nonfinite: str,
     collect: Collect,
+    known: ndarray | None,
+    half_unit: ndarray | None,
 ) -> TensorComparison:
     bound = tolerances.bound(name, expected, tolerance, noise=noise)
     problem = ""
@@ -182,20 +200,42 @@ def _tensor(
         problem = f"has shape {actual.shape}, but should have {expected.shape}"
     elif actual.dtype != expected.dtype:
         problem = f"has dtype {actual.dtype}, but should have {expected.dtype}"
+    elif known is not None and not known.any():
+        problem = "has no element that both sides know"
     if problem or actual is None:
         return TensorComparison(name, expected.shape, expected.dtype.name, bound, None, "mismatch", problem)
+    which = slice(None) if known is None else np.flatnonzero(known)  # positions in the flattened tensor
+    atol: float | ndarray = bound.atol
+    if half_unit is not None:
+        atol = bound.atol + half_unit.reshape(-1)[which]
+        bound = replace(
+            bound, atol=float(atol.max()), origin=f"half a unit in the last printed digit, and {bound.origin}"
+        )
     metrics = measure(
-        actual,
-        expected,
+        actual.reshape(-1)[which],
+        expected.reshape(-1)[which],
         rtol=bound.rtol,
-        atol=bound.atol,
+        atol=atol,
         nonfinite_allowed=nonfinite == "allowed",
         collect=collect,
     )
     verdict, reason = of_metrics(metrics)
+    if known is not None:
+        metrics = metrics.at(np.flatnonzero(known))
+        reason = "; ".join(filter(None, [reason, f"{metrics.elements} of {expected.size} elements compared"]))
     if bound.ill_conditioned:
-        reason = "; ".join(filter(None, [reason, "ill-conditioned: rounding alone takes more than half of its digits"]))
+        reason = "; ".join(filter(None, [reason, tolerances.ILL_CONDITIONED]))
     return TensorComparison(name, expected.shape, expected.dtype.name, bound, metrics, verdict, reason)
+
+
+def _known(*results: Result | Mapping[str, ndarray]) -> dict[str, ndarray]:
+    """Which elements all results know, for each tensor that one of them knows in part."""
+    known: dict[str, ndarray] = {}
+    for result in results:
+        for name, each in result.known.items() if isinstance(result, Result) else ():
+            together = name in known and known[name].shape == each.shape
+            known[name] = each & known[name] if together else each
+    return known
 
 
 def _unexpected(given: Mapping[str, ndarray], wanted: Mapping[str, ndarray]) -> Iterator[TensorComparison]:

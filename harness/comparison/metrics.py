@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -74,13 +74,21 @@ class Metrics:
     allowed: float
     collected: tuple[Elements, ...]
 
+    def at(self, positions: ndarray) -> Metrics:
+        """Return the metrics of a selection of elements with positions in the tensor that they were selected from."""
+        return replace(
+            self,
+            worst=int(positions[self.worst]),
+            collected=tuple(replace(each, position=positions[each.position]) for each in self.collected),
+        )
+
 
 def measure(
     actual: ndarray,
     expected: ndarray,
     *,
     rtol: float,
-    atol: float,
+    atol: float | ndarray,
     nonfinite_allowed: bool = False,
     collect: Collect = "failed",
 ) -> Metrics:
@@ -90,7 +98,7 @@ def measure(
         actual: the values in question, at least one.
         expected: what they should be, of the same shape.
         rtol: the bound's part relative to each expected element.
-        atol: the bound's absolute part.
+        atol: the bound's absolute part: one for all, or an array of one for each element in C order.
         nonfinite_allowed: whether the same NaN or infinity at the same place is no error.
         collect: which elements to return one by one.
 
@@ -140,7 +148,7 @@ def measure(
 
 
 def _chunks(
-    actual: ndarray, expected: ndarray, rtol: float, atol: float, nonfinite_allowed: bool
+    actual: ndarray, expected: ndarray, rtol: float, atol: float | ndarray, nonfinite_allowed: bool
 ) -> Iterator[Elements]:
     dtype = np.promote_types(np.promote_types(actual.dtype, expected.dtype), np.float64)
     flat_actual, flat_expected = actual.reshape(-1), expected.reshape(-1)
@@ -152,7 +160,7 @@ def _chunks(
             whole = raw_a.dtype == raw_e.dtype and raw_a.dtype.kind in "biu"
             abs_error = _whole_difference(raw_a, raw_e) if whole else np.abs(a - e)
             magnitude = np.abs(e)
-            allowed = atol + rtol * magnitude
+            allowed = (atol if isinstance(atol, float) else atol[start : start + CHUNK]) + rtol * magnitude
             rel_error = np.divide(abs_error, magnitude, out=np.zeros_like(a), where=abs_error != 0)
         ulp_error = ulp_distance(raw_a, raw_e)
         ok = finite & np.isfinite(abs_error) & (abs_error <= allowed)

@@ -1,12 +1,21 @@
 """The ways to get loss, outputs and gradients for a problem. A new one is one new file here."""
 
-from harness.implementations.base import NUMPY, Framework, Implementation, Returned, Unsupported, implementation
+from harness.implementations.base import (
+    NUMPY,
+    Framework,
+    Implementation,
+    Partial,
+    Returned,
+    Unsupported,
+    implementation,
+)
 from harness.implementations.discovery import implementations, initialisers, install_line, missing_modules
 
 __all__ = [
     "NUMPY",
     "Framework",
     "Implementation",
+    "Partial",
     "Returned",
     "Unsupported",
     "implementation",

@@ -6,13 +6,33 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from numpy import ndarray
+
 from harness.case.fields import Fields
 from harness.casefile import listed
 from harness.problem import Problem
 from harness.tensors import Structure
 
 Returned = Mapping[str, Any]
-"""What an implementation's function returns: gradients by name, ``loss`` and ``outputs``."""
+"""What an implementation's function returns: gradients, ``loss`` and ``outputs``; each an array or a ``Partial``.
+
+``directional`` may stand beside them: derivatives of the loss along the first of ``harness.directions``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Partial:
+    """A tensor of which only some elements are known, or only some digits; returned in place of an array.
+
+    Attributes:
+        values: of the shape of the whole tensor; what stands where nothing is known does not matter.
+        known: which elements are known, of the same shape, bool.
+        half_unit: of the same shape, absolute: by how much each element may be off because its digits end, half a unit
+            in its last one; zero where it is as exact as its dtype. In the split layout only, if it is not all zero.
+    """
+
+    values: ndarray
+    known: ndarray
+    half_unit: ndarray
 
 
 class Unsupported(Exception):
@@ -50,6 +70,7 @@ class Implementation:
         is_oracle: whether it uses no backward pass, so that it can say which of two others is right.
         initial_weights: maps a structure, a seed and a dtype to the framework's own initial weights, in ``layout``;
             None if the implementation has no initialisation to offer.
+        only_with: a field of a case, without which it takes no part; empty for none.
         about: one line on what it is.
     """
 
@@ -61,7 +82,14 @@ class Implementation:
     complete: bool = True
     is_oracle: bool = False
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None
+    only_with: str = ""
     about: str = ""
+
+    def takes_part_in(self, case: Fields) -> bool:
+        """Whether a case is for this implementation."""
+        if self.only_with:
+            return getattr(case, self.only_with) is not None
+        return case.implementations is None or self.name in case.implementations
 
     def reason_against(self, case: Fields) -> str:
         """Return why the implementation cannot represent a case; empty if nothing is known against it."""
@@ -85,6 +113,7 @@ def implementation(
     complete: bool = False,
     is_oracle: bool = False,
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None,
+    only_with: str = "",
 ) -> Callable[[Callable[[Problem], Returned]], Implementation]:
     """Make an implementation of a function.
 
@@ -96,6 +125,7 @@ def implementation(
         complete: whether it promises every gradient; a tensor that it then does not return is a mismatch.
         is_oracle: whether it uses no backward pass.
         initial_weights: the framework's own initialisation.
+        only_with: a field of a case, without which it takes no part.
 
     Raises:
         ValueError: if there is no such layout.
@@ -110,7 +140,7 @@ def implementation(
     def make(function: Callable[[Problem], Returned]) -> Implementation:
         about = (function.__doc__ or "").strip().partition("\n")[0]
         return Implementation(
-            name, layout, function, framework, supports or {}, complete, is_oracle, initial_weights, about
+            name, layout, function, framework, supports or {}, complete, is_oracle, initial_weights, only_with, about
         )
 
     return make

@@ -1,17 +1,27 @@
-"""``complex-step``: the oracle, gradients from the forward pass alone."""
+"""``complex-step``: the oracle, gradients from the forward pass alone; a sample where all would take too long."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from harness.implementations.base import Returned, Unsupported, implementation
+import numpy as np
+from numpy import ndarray
+
+from harness.directions import directions
+from harness.implementations.base import Partial, Returned, Unsupported, implementation
 from harness.problem import Problem
+from harness.problem.arrays import generator
 from reference_impls import complex_step as reference
+from reference_impls import complex_step_sampled as sampled
 from reference_impls.activations import ACTIVATIONS
 from reference_impls.losses import ROW_LOSSES, number_of_terms
 
 MOST_WORK = 2e10
-"""Multiplications, about ten seconds on one core."""
+"""Multiplications for every element, about ten seconds on one core. Beyond it, elements are sampled."""
+
+SAMPLED_WORK = 1e10
+"""Multiplications for a sample: less than a second, since small directions fit in a cache."""
 
 
 @implementation("complex-step", layout="split", supports={"cell": ("rnn",)}, complete=True, is_oracle=True)
@@ -22,25 +32,84 @@ def complex_step(problem: Problem) -> Returned:
     """
     case, structure = problem.case, problem.structure
     B, T, O = structure.outputs
-    work = sum(reference.work(T, B, structure.input, structure.hidden, O, structure.layers))
-    if work > MOST_WORK:
-        raise Unsupported(
-            f"would take {work:.1e} multiplications, one forward pass for each number; at most {MOST_WORK:.0e}"
-        )
+    arguments = _arguments(problem)
+    if sum(reference.work(T, B, structure.input, structure.hidden, O, structure.layers)) <= MOST_WORK:
+        loss, outputs, gradients = reference.gradients(**arguments)
+        found: dict[str, Any] = {"loss": loss, "outputs": outputs, **gradients}
+        return {name: array.astype(case.dtype) for name, array in found.items()}
+    return _sampled(problem, arguments)
 
-    def double(array: np.ndarray) -> np.ndarray:
+
+def _arguments(problem: Problem) -> dict[str, Any]:
+    """Return what the reference is given, in float64."""
+    case, covered = problem.case, problem.covered
+
+    def double(array: ndarray) -> ndarray:
         return array.astype(np.float64) if array.dtype.kind == "f" else array
 
-    covered = problem.covered
-    terms = number_of_terms(case.loss.kind, int(covered.sum()), O) if case.loss.reduction == "mean" else 1
-    loss, outputs, gradients = reference.gradients(
-        {name: double(array) for name, array in problem.weights.items()},
-        double(problem.inputs),
-        {name: double(array) for name, array in problem.initial_state.items()},
-        ACTIVATIONS[case.activation],
-        ROW_LOSSES[case.loss.kind],
-        double(problem.targets),
-        covered,
-        terms,
-    )
-    return {name: array.astype(case.dtype) for name, array in {"loss": loss, "outputs": outputs, **gradients}.items()}
+    terms = number_of_terms(case.loss.kind, int(covered.sum()), problem.structure.outputs[2])
+    return {
+        "weights": {name: double(array) for name, array in problem.weights.items()},
+        "inputs": double(problem.inputs),
+        "initial_state": {name: double(array) for name, array in problem.initial_state.items()},
+        "activation": ACTIVATIONS[case.activation],
+        "row_losses": ROW_LOSSES[case.loss.kind],
+        "targets": double(problem.targets),
+        "covered": covered,
+        "terms": terms if case.loss.reduction == "mean" else 1,
+    }
+
+
+def _sampled(problem: Problem, arguments: Mapping[str, Any]) -> Returned:
+    """Return some elements of every tensor, and derivatives along directions over all tensors together.
+
+    Raises:
+        Unsupported: if even one direction for each tensor would take too long.
+    """
+    structure, dtype = problem.structure, problem.case.dtype
+    B, T, O = structure.outputs
+    of_one = reference.work_of_one(T, B, structure.hidden, O, structure.layers - 1)
+    tensors = 4 * structure.layers + 1  # the readout's are not sampled: they take no direction of their own
+    if tensors * of_one > MOST_WORK:
+        raise Unsupported(f"would take {of_one:.1e} multiplications for one number; at most {MOST_WORK:.0e} in all")
+    share = max(1, int(SAMPLED_WORK / of_one / tensors))
+    loss, state = reference.perturbed(**arguments)
+    found: dict[str, Any] = {
+        "loss": loss.astype(dtype),
+        "outputs": state.outputs.astype(dtype),
+        "directional": np.array([sampled.along(v, **arguments) for v in directions(structure)]).astype(dtype),
+    }
+    found |= {name: gradient.astype(dtype) for name, gradient in reference.of_readout(state).items()}
+    for name, at, values in _elements(state, problem, share):
+        shape = structure.gradients[name]
+        known, tensor = np.zeros(shape, np.bool_), np.full(shape, np.nan, dtype)
+        known[at], tensor[at] = True, values
+        found[name] = Partial(tensor, known, np.zeros(shape))
+    return found
+
+
+def _elements(
+    state: reference.Perturbed, problem: Problem, share: int
+) -> Iterator[tuple[str, tuple[Any, ...], ndarray]]:
+    """Yield, for each tensor below the readout, its name, where its sampled elements are, and their gradient."""
+    structure = problem.structure
+    every = slice(None)
+    for n, block in enumerate(structure.blocks):
+        I = structure.input_size(block)
+        first_rows = {"W_xh": 0, "W_hh": I, "b_h": I + structure.hidden}  # in z = [x, h, 1]
+        for weight, first in first_rows.items():
+            name = f"{block}.{weight}"
+            at = _sample(name, structure.weights[name], share)
+            rows = at[0] + first if len(at) == 2 else np.full(len(at[0]), first)
+            yield name, at, sampled.of_weights(state, n, rows, at[-1])
+        (units,) = _sample(f"{block}.h0", (structure.hidden,), share)
+        yield f"{block}.h0", (every, units), sampled.of_initial_state(state, n, units)
+    steps, columns = _sample("inputs", (structure.time, structure.input), share)
+    yield "inputs", (every, steps, columns), sampled.of_inputs(state, steps, columns)
+
+
+def _sample(name: str, shape: tuple[int, ...], count: int) -> tuple[ndarray, ...]:
+    """Draw ``count`` different indices below a shape, or all if there are fewer; seeded by the name."""
+    size = int(np.prod(shape))
+    positions = generator(0, f"sample of {name}").choice(size, min(count, size), replace=False)
+    return np.unravel_index(np.sort(positions), shape)

@@ -27,6 +27,8 @@ def headroom(report: Path) -> pd.DataFrame:
     compared = pd.read_csv(report / "comparisons.csv", keep_default_na=False, na_values={"error_ratio": ["", "nan"]})
     in_force = pd.read_csv(report / "tolerances.csv")
     default = in_force[in_force["origin"].str.contains(" units for ")][["case", "tensor"]]
+    # What was printed is held to its digits, not to the table.
+    compared = compared[compared["implementation"] != "published"]
     matching = compared[compared["verdict"] == "match"].merge(default, on=["case", "tensor"])
     matching["kind"] = matching["tensor"].map(kind_of)
     rows = []

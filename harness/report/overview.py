@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from harness.session import Run
 
+MAX_REASONS = 3
+
 
 class Worst(NamedTuple):
     """The largest error ratio of an implementation, and where it is."""
@@ -55,10 +57,70 @@ def disagreements(run: Run) -> list[tuple[str, str, str]]:
     return [row[1:] for row in sorted(found, key=lambda row: row[0] != "error")]
 
 
+def floor_line(run: Run) -> str:
+    """Return a sentence on where the floors come from: how far the baseline itself is off."""
+    floors = [outcome.floors for outcome in run.outcomes]
+    counts = Counter(each.source for each in floors if each.source)
+    found = ", ".join(f"{_SOURCES[source]} in {count}" for source, count in counts.most_common())
+    missing = sum(not each.source for each in floors)
+    without = f"there is none in {missing}" if missing else ""
+    reasons = Counter(each.reason for each in floors if each.reason)
+    because = f" ({'; '.join(reason for reason, _ in reasons.most_common(MAX_REASONS))})" if reasons else ""
+    return f"Floor, how far {run.baseline} itself is off: {'; '.join(filter(None, [found, without]))} cases{because}."
+
+
+_SOURCES = {
+    "certified": "against certified answers",
+    "float64": "against the reference in float64",
+    "longdouble": "against the reference in longdouble",
+    "mpmath": "against the reference in mpmath's numbers",
+}
+
+
+def ill_conditioned(run: Run) -> list[tuple[str, str, str]]:
+    """Return (case, tensor, why) for each ill-conditioned tensor."""
+    return [
+        (outcome.case.name, tensor, reason)
+        for outcome in run.outcomes
+        for tensor, reason in outcome.floors.ill_conditioned.items()
+    ]
+
+
 def not_compared(run: Run) -> list[tuple[str, int, str]]:
     """Return (implementation, number of cases, reason) for the cases that implementations could not represent."""
     counts = Counter((each.implementation, each.reason) for _, each in run.comparisons if each.verdict == "unsupported")
     return [(name, count, reason) for (name, reason), count in sorted(counts.items())]
+
+
+class Part(NamedTuple):
+    """How much was compared of an implementation that knew only a part, over the cases in which it did."""
+
+    implementation: str
+    cases: int
+    elements: int
+    size: int
+    directional: int
+
+    def __str__(self) -> str:
+        beside = f", and {self.directional} directional derivatives" if self.directional else ""
+        return f"{self.elements} of {self.size} elements{beside}"
+
+
+def compared_in_part(run: Run) -> list[Part]:
+    """Return how much was compared of each implementation that knew only a part."""
+    counts: dict[str, list[int]] = {}
+    for outcome, judged in run.comparisons:
+        if judged.comparison is None:
+            continue
+        missing = sum(math.prod(outcome.tensors[name]) for name in judged.comparison.not_provided)
+        directional = sum(each.size for each in judged.comparison.tensors if each.tensor not in outcome.tensors)
+        size = sum(each.size for each in judged.comparison.tensors) + missing - directional
+        elements = judged.comparison.elements - directional
+        if elements < size:
+            found = counts.setdefault(judged.implementation, [0, 0, 0, 0])
+            for i, count in enumerate((1, elements, size, directional)):
+                found[i] += count
+    return [Part(name, *found) for name, found in sorted(counts.items())]
 
 
 def worst_ratios(run: Run) -> dict[tuple[str, str], Worst]:

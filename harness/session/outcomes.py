@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.case import Case
 from harness.comparison import SEVERITY, Comparison, Verdict
+from harness.session.floors import Floors
 from harness.tensors import Shape
 from harness.tolerance import Bound
 
@@ -47,12 +48,14 @@ class CaseOutcome:
         baseline: the name of the baseline.
         judged: every implementation that was asked, the baseline included.
         bounds: the tolerance of each tensor.
+        floors: how far the baseline itself is off.
     """
 
     case: Case
     baseline: str
     judged: tuple[Judged, ...]
     bounds: Mapping[str, Bound] = field(default_factory=dict)
+    floors: Floors = field(default_factory=Floors)
 
     @property
     def tensors(self) -> dict[str, Shape]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from harness import tolerance as tolerances
 from harness.case import Case
@@ -13,6 +14,9 @@ from harness.comparison import Collect, Comparison, Verdict, compare
 from harness.implementations import Framework, Implementation, initialisers, install_line, missing_modules
 from harness.problem import Problem, build
 from harness.result import Result
+from harness.session import directional
+from harness.session.floors import Floors, remarked
+from harness.session.floors import judged as judged_floor
 from harness.session.outcomes import CaseOutcome, Judged, Run
 from harness.tolerance import Bound
 from harness.worker import NativeWeightsFailed, Outcome, Workers
@@ -24,8 +28,7 @@ CASES_AT_ONCE = 4
 
 def chosen_for(case: Case, implementations: Sequence[Implementation], baseline: Implementation) -> list[Implementation]:
     """Return the implementations that a case is for, the baseline first."""
-    named = case.implementations
-    others = [each for each in implementations if each.name != baseline.name and (named is None or each.name in named)]
+    others = [each for each in implementations if each.name != baseline.name and each.takes_part_in(case)]
     return [baseline, *others]
 
 
@@ -91,18 +94,24 @@ def run_case(
         return CaseOutcome(case, baseline.name, (first, *(Judged(o.name, status, status, reason) for o in others)))
     noise_found = calls.submit(workers.rounding_noise, problem)
     futures = [calls.submit(workers.run, each, problem) for each in implementations]
+    of_baseline = futures[0].result()
+    expected = of_baseline.result
+    floor_found = None if expected is None else calls.submit(workers.floor, problem, expected.tensors)
     outcomes = {each.name: future.result() for each, future in zip(implementations, futures, strict=True)}
-    noise = noise_found.result()
-    of_baseline = outcomes[baseline.name]
+    noise, floors = noise_found.result(), Floors()
+    if expected is not None and floor_found is not None:
+        floors, noise = judged_floor(floor_found.result(), problem, expected, noise)
     judged = [_without_verdict(baseline.name, of_baseline)]
     oracle = next((each for each in others if each.is_oracle and outcomes[each.name].result is not None), None)
     for each in others:
         own = _judged(each, outcomes[each.name], baseline, of_baseline, problem, noise, collect)
         if oracle is not None and own.verdict == "mismatch":
             own = replace(own, oracle=_side(own, oracle.name, outcomes, baseline.name, problem, noise))
+        if own.comparison is not None:
+            own = replace(own, comparison=remarked(own.comparison, floors))
         judged.append(own)
-    bounds = {} if of_baseline.result is None else bounds_of(problem, of_baseline.result, noise)
-    return CaseOutcome(case, baseline.name, tuple(judged), bounds)
+    bounds = {} if expected is None else bounds_of(problem, expected, noise)
+    return CaseOutcome(case, baseline.name, tuple(judged), bounds, floors)
 
 
 def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) -> dict[str, Bound]:
@@ -124,10 +133,19 @@ def compare_for(
     collect: Collect = "failed",
 ) -> Comparison:
     """Compare two results of a problem, with the tolerances and the policy of its case."""
+    tolerance: Mapping[str, Any] | None = problem.case.tolerance
+    if actual.directional is not None:
+        with_directional = directional.with_expected(expected, problem, actual.directional.size)
+        if with_directional is None:  # nothing to hold it against
+            actual = replace(actual, directional=None)
+        else:
+            tolerance = directional.tolerance(expected, problem)
+            noise = {**noise, directional.NAME: directional.noise(expected, problem, noise)}
+            expected = with_directional
     return compare(
         actual,
         expected,
-        tolerance=problem.case.tolerance,
+        tolerance=tolerance,
         noise=noise,
         nonfinite=problem.case.nonfinite,
         complete=complete,
@@ -176,8 +194,8 @@ def _side(
         assert truth is not None
         return all(
             compare(
-                {each: result.tensors[each]} if each in result.tensors else {},
-                {each: truth.tensors[each]},
+                result.only({each}),
+                truth.only({each}),
                 tolerance=problem.case.tolerance,
                 noise=noise,
                 nonfinite=problem.case.nonfinite,

@@ -16,12 +16,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from harness.conditioning import rounding_noise
+from harness.floor import NoFloor, from_balls, from_wider_numbers
 from harness.implementations import Implementation, Unsupported, implementations, initialisers
 from harness.layout import layouts
 from harness.result import run
 from harness.tensors import Structure
-from harness.worker.messages import of_result, to_problem
+from harness.worker.messages import baseline_of, of_floor, of_result, to_problem
 from harness.worker.transport import Channel, ChannelClosedError, Message
+
+FLOORS = {"from_balls": from_balls, "from_wider_numbers": from_wider_numbers}
 
 
 def main(framework: str) -> None:
@@ -50,10 +53,13 @@ def _answered(request: Message) -> tuple[dict[str, Any], dict[str, Any]]:
             return {"status": "ok"}, _initial_weights(request.header)
         if request.header["do"] == "rounding_noise":
             return {"status": "ok", "noise": rounding_noise(to_problem(request))}, {}
+        if request.header["do"] == "floor":
+            header, arrays = of_floor(FLOORS[request.header["way"]](to_problem(request), baseline_of(request)))
+            return {"status": "ok", **header}, arrays
         chosen: Implementation = implementations()[request.header["implementation"]]
         header, arrays = of_result(run(chosen, to_problem(request)))
         return {"status": "ok", **header}, arrays
-    except Unsupported as reason:
+    except (Unsupported, NoFloor) as reason:
         return {"status": "unsupported", "reason": str(reason)}, {}
     except Exception as error:  # whatever an implementation raises is an answer, and the next request is served
         reason_line = "".join(traceback.format_exception_only(error)).strip()

@@ -8,6 +8,7 @@ from typing import Any
 from numpy import ndarray
 
 from harness.case.fields import Case
+from harness.floor import Floor
 from harness.problem import Problem
 from harness.result import Result
 from harness.worker.transport import Message
@@ -15,6 +16,10 @@ from harness.worker.transport import Message
 _GRADIENT = "gradient:"
 _WEIGHT = "weight:"
 _STATE = "state:"
+_KNOWN = "known:"
+_HALF_UNIT = "half_unit:"
+_BASELINE = "baseline:"
+_ERROR = "error:"
 
 
 def of_problem(problem: Problem) -> tuple[dict[str, Any], dict[str, ndarray]]:
@@ -42,15 +47,49 @@ def to_problem(message: Message) -> Problem:
 def of_result(result: Result) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Return the header and the arrays of a result."""
     arrays = {_GRADIENT + name: array for name, array in result.gradients.items()}
-    forward = {"loss": result.loss, "outputs": result.outputs}
-    return {"seconds": result.seconds}, arrays | {name: each for name, each in forward.items() if each is not None}
+    forward = {"loss": result.loss, "outputs": result.outputs, "directional": result.directional}
+    arrays |= {name: each for name, each in forward.items() if each is not None}
+    arrays |= {_KNOWN + name: each for name, each in result.known.items()}
+    arrays |= {_HALF_UNIT + name: each for name, each in result.half_units.items()}
+    return {"seconds": result.seconds}, arrays
 
 
 def to_result(message: Message) -> Result:
     """Return the result that a message holds."""
     arrays = message.arrays
     seconds = float(message.header["seconds"])
-    return Result(arrays.get("loss"), arrays.get("outputs"), _named(arrays, _GRADIENT), seconds)
+    return Result(
+        arrays.get("loss"),
+        arrays.get("outputs"),
+        _named(arrays, _GRADIENT),
+        seconds,
+        _named(arrays, _KNOWN),
+        _named(arrays, _HALF_UNIT),
+        arrays.get("directional"),
+    )
+
+
+def of_floor_request(problem: Problem, baseline: Mapping[str, ndarray]) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of a problem with the baseline's tensors."""
+    header, arrays = of_problem(problem)
+    return header, {**arrays, **{_BASELINE + name: array for name, array in baseline.items()}}
+
+
+def baseline_of(message: Message) -> dict[str, ndarray]:
+    """Return the baseline's tensors that a message holds."""
+    return _named(message.arrays, _BASELINE)
+
+
+def of_floor(floor: Floor) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of a floor."""
+    header = {"source": floor.source, "rounding": dict(floor.rounding), "reason": floor.reason}
+    return header, {_ERROR + name: array for name, array in floor.errors.items()}
+
+
+def to_floor(message: Message) -> Floor:
+    """Return the floor that a message holds."""
+    header = message.header
+    return Floor(header["source"], _named(message.arrays, _ERROR), header["rounding"], header["reason"])
 
 
 def _named(arrays: Mapping[str, ndarray], prefix: str) -> dict[str, ndarray]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Self
 
 from numpy import ndarray
 
+from harness.floor import Floor
 from harness.implementations import NUMPY, Framework, Implementation, initialisers, install_line, missing_modules
+from harness.implementations.certified import FLINT
 from harness.problem import Problem
 from harness.result import Result
 from harness.tensors import Structure
-from harness.worker.messages import of_problem, to_result
+from harness.worker.messages import of_floor_request, of_problem, to_floor, to_result
 from harness.worker.process import WorkerFailed, WorkerProcess
 from harness.worker.transport import Message
 
@@ -106,6 +108,27 @@ class Workers:
         except WorkerFailed:
             return {}
         return dict(answer.header.get("noise", {}))
+
+    def floor(self, problem: Problem, baseline: Mapping[str, ndarray]) -> Floor:
+        """Measure how far the baseline's tensors are off, against the best answers that can be had.
+
+        Never raises: where there are no better answers, the floor has no source and says why.
+        """
+        header, arrays = of_floor_request(problem, baseline)
+        reasons = []
+        for framework, way in ((FLINT, "from_balls"), (NUMPY, "from_wider_numbers")):
+            if missing := missing_modules(framework):
+                reasons.append(f"{missing[0]} is not installed; {install_line(framework)}")
+                continue
+            try:
+                answer = self._ask(framework, {"do": "floor", "way": way, **header}, arrays)
+            except WorkerFailed as failure:
+                reasons.append(failure.reason)
+                continue
+            if answer.header["status"] == "ok":
+                return replace(to_floor(answer), reason="; ".join(reasons))
+            reasons.append(answer.header["reason"])
+        return Floor(reason="; ".join(reasons))
 
     def native_weights(self, framework: str, seed: int, structure: Structure, dtype: str) -> Mapping[str, ndarray]:
         """Return a framework's own initial weights, in the split layout.

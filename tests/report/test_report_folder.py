@@ -18,7 +18,15 @@ def names(path):
 
 def test_every_file_is_there(tmp_path, run):
     report.write(run, tmp_path / "deep" / "latest")
-    expected = ["comparisons.csv", "elements.csv", "environment.json", "runs.csv", "summary.md", "tolerances.csv"]
+    expected = [
+        "comparisons.csv",
+        "elements.csv",
+        "environment.json",
+        "floors.csv",
+        "runs.csv",
+        "summary.md",
+        "tolerances.csv",
+    ]
     assert names(tmp_path / "deep" / "latest") == expected
     assert names(tmp_path / "deep") == ["latest"], "nothing is left beside it"
 

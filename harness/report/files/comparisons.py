@@ -60,7 +60,7 @@ def _rows(outcome: CaseOutcome, judged: Judged) -> Iterator[dict[str, Any]]:
             }
         return
     for each in judged.comparison.tensors:
-        yield {**empty, **of_pair, **_tensor(each)}
+        yield {**empty, **of_pair, **_tensor(each), "floor": outcome.floors.largest.get(each.tensor)}
     for name in judged.comparison.not_provided:
         reason = "not provided"
         shape = outcome.tensors[name]

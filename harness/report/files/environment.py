@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def described(run: Run) -> dict[str, Any]:
         "threads": {name: os.environ.get(name, default) for name, default in ONE_THREAD.items()},
         "baseline": run.baseline,
         "implementations": list(run.implementations),
+        "floors": dict(Counter(outcome.floors.source or "none" for outcome in run.outcomes)),
         "cases": len(run.outcomes),
         "seconds": run.seconds,
         "seconds_to_import": dict(sorted(run.seconds_to_import.items())),

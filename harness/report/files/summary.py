@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.report.overview import disagreements, not_compared, status_line, worst_ratios
+from harness.report.overview import (
+    compared_in_part,
+    disagreements,
+    floor_line,
+    ill_conditioned,
+    not_compared,
+    status_line,
+    worst_ratios,
+)
 from harness.session import Run
 
 FILE = "summary.md"
@@ -18,7 +26,7 @@ def write(run: Run, path: Path) -> None:
 
 def lines(run: Run) -> list[str]:
     """Return the page, line by line."""
-    page = ["# Gradient comparison", "", status_line(run), ""]
+    page = ["# Gradient comparison", "", status_line(run), "", floor_line(run), ""]
     wrong = disagreements(run)
     if wrong:
         page += ["## What disagrees", "", "| case | implementation | what |", "| --- | --- | --- |"]
@@ -29,6 +37,23 @@ def lines(run: Run) -> list[str]:
     if surprises := run.surprises:
         page += ["## Cases that did not come out as their files say", ""]
         page += [f"- `{outcome.case.name}`: {outcome.surprise}" for outcome in surprises[:MAX_ROWS]]
+        page.append("")
+    if ill := ill_conditioned(run):
+        page += [
+            "## Ill-conditioned",
+            "",
+            "Rounding alone moves these tensors so far that their comparison can say little.",
+            "",
+            "| case | tensor | why | floor |",
+            "| --- | --- | --- | --- |",
+        ]
+        floors = {outcome.case.name: outcome.floors.largest for outcome in run.outcomes}
+        for case, tensor, reason in ill[:MAX_ROWS]:
+            floor = floors[case].get(tensor)
+            shown = "" if floor is None else f"{floor:.3g}"
+            page.append(f"| {_cell(case)} | {_cell(tensor)} | {_cell(reason)} | {shown} |")
+        if len(ill) > MAX_ROWS:
+            page += ["", f"{len(ill) - MAX_ROWS} more in `comparisons.csv`."]
         page.append("")
     page += [
         "## Worst error ratio",
@@ -45,6 +70,9 @@ def lines(run: Run) -> list[str]:
     if absent := not_compared(run):
         page += ["", "## Not compared", "", "| implementation | cases | reason |", "| --- | --- | --- |"]
         page += [f"| {name} | {count} | {_cell(reason)} |" for name, count, reason in absent]
+    if partial := compared_in_part(run):
+        page += ["", "## Compared in part", "", "| implementation | cases | what was compared |"]
+        page += ["| --- | --- | --- |", *(f"| {each.implementation} | {each.cases} | {each} |" for each in partial)]
     page += ["", "## Versions", "", "| process | modules |", "| --- | --- |"]
     for name, versions in sorted(run.versions.items()):
         page.append(f"| {name} | {', '.join(f'{module} {each}' for module, each in versions.items())} |")

@@ -1,0 +1,22 @@
+"""``certified``: the reference in ball arithmetic, with proven digits."""
+
+from __future__ import annotations
+
+from harness.implementations.base import Framework, Returned, Unsupported, implementation
+from harness.problem import Problem
+
+FLINT = Framework("flint", ("flint",), install="certified")
+
+
+@implementation("certified", layout="split", framework=FLINT, supports={"cell": ("rnn",)}, complete=True)
+def certified(problem: Problem) -> Returned:
+    """Ball arithmetic: every element proven to 80 bits, then rounded to the case's dtype."""
+    from harness.balls.certification import NotCertified
+    from harness.balls.certification import certified as certify
+    from harness.balls.tensors import rounded
+
+    try:
+        answer = certify(problem)
+    except NotCertified as reason:
+        raise Unsupported(str(reason)) from None
+    return {name: rounded(balls, problem.case.dtype) for name, balls in answer.items()}
