@@ -184,6 +184,8 @@ class TimeForwards(LayerFault):
 class LastStepSkipped(LayerFault):
     """The recursion begins at the step before the last: the last step's own gradient is left out."""
 
+    hidden_by = ("loss at the first step alone",)
+
     @override
     @classmethod
     def obstacle(cls, problem: Problem) -> str:
@@ -198,6 +200,8 @@ class CarryFromTheStart(LayerFault):
     """The gradient that is carried back starts with the last step's gradient from above, where it should start
     with zero.
     """
+
+    hidden_by = ("loss at the first step alone",)
 
     @override
     def recursion(self, g: ndarray) -> tuple[ndarray, ndarray]:

@@ -54,7 +54,10 @@ class InitialStateThroughSlope(LayerFault):
     activation made it.
     """
 
-    hidden_by = ("slope of one",)
+    hidden_by = (
+        "zero initial state",
+        "slope of one",
+    )
 
     @override
     def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
@@ -203,7 +206,10 @@ class BelowThroughSlopeTwice(NetworkFault):
     layer does so.
     """
 
-    hidden_by = ("slope of one",)
+    hidden_by = (
+        "slope of zero or one",
+        "slope of one",
+    )
 
     @override
     @classmethod

@@ -334,6 +334,8 @@ class UpperLayersLeftOut(NetworkFault):
 class TargetsOneStepLate(NetworkFault):
     """Each output is held against the target of the step before; the first, against the last."""
 
+    hidden_by = ("same target at every step",)
+
     alters_forward = True
 
     @override

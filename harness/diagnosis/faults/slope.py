@@ -124,7 +124,10 @@ class SlopeOnCarriedOnly(LayerFault):
 class SlopeTwice(LayerFault):
     """The derivative is multiplied in twice at each step."""
 
-    hidden_by = ("slope of one",)
+    hidden_by = (
+        "slope of zero or one",
+        "slope of one",
+    )
 
     @override
     def slope(self) -> ndarray:

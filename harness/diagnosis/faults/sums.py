@@ -59,6 +59,8 @@ class FirstStepLeftOut(LayerFault):
 class LastStepLeftOut(LayerFault):
     """The last step is left out of the sums for {without_last}."""
 
+    hidden_by = ("loss at the first step alone",)
+
     without_last: str
 
     @override
@@ -81,6 +83,8 @@ class AccumulatorOverwritten(LayerFault):
     """The gradient of {overwritten} is overwritten at each step where it should add up: only the first step's
     is left.
     """
+
+    hidden_by = ("loss at the first step alone",)
 
     unlikely = 0
     overwritten: str
@@ -187,7 +191,10 @@ class InitialStateLeftOut(LayerFault):
 class StateTwoStepsBefore(LayerFault):
     """The gradient of W_hh multiplies δ_t with h_{{t-2}} where h_{{t-1}} belongs."""
 
-    hidden_by = ("same state at every step",)
+    hidden_by = (
+        "loss at the first step alone",
+        "same state at every step",
+    )
 
     @override
     @classmethod

@@ -188,6 +188,8 @@ class UncoveredStepsToo(NetworkFault):
 class ReadoutUntransposed(NetworkFault):
     """The output error is carried to the states through W_hy, where W_hyᵀ belongs."""
 
+    hidden_by = ("one unit",)
+
     @override
     @classmethod
     def obstacle(cls, problem: Problem) -> str:

@@ -1,0 +1,210 @@
+"""What a case can see: its blind spots, and which faults slip through it.
+
+A wrong gradient that comes out right on a case is not found by it. A transposed matrix is seen only if the matrix is
+not symmetric, a forgotten initial state only if it is not zero. Whether a fault is seen is computed, by committing it;
+the blind spots are why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy import ndarray
+
+from harness.diagnosis.faults import Fault, faults, suspects_of
+from harness.diagnosis.predictions import Predictions, in_double
+from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
+from harness.problem import Problem
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a case sees.
+
+    Attributes:
+        seen: the faults that change a result by more than the tolerance.
+        missed: the faults that can be committed and change nothing, each with the reason.
+        impossible: the faults that cannot be committed on this case, each with the reason.
+    """
+
+    seen: tuple[str, ...]
+    missed: dict[str, str]
+    impossible: dict[str, str]
+
+
+def sight(predictions: Predictions) -> Sight:
+    """Commit every fault on a problem, and see which show."""
+    problem = predictions.problem
+    spots = {spot.name for spot in blind_spots(problem, predictions)}
+    shown = {each.suspects[0].name for each in predictions.singles}
+    seen, missed, impossible = [], {}, {}
+    for name, fault in faults().items():
+        if obstacle := _obstacle(fault, in_double(problem)):
+            impossible[name] = obstacle
+        elif name in shown:
+            seen.append(name)
+        else:
+            hiding = [spot for spot in fault.hidden_by if spot in spots]
+            missed[name] = "; ".join(hiding) or _common(spots)
+    for name in TENSOR_FAULTS:
+        effects = list(_effects(name, predictions))
+        if any(effects):
+            seen.append(name)
+        elif effects:
+            missed[name] = _common(spots)
+        else:
+            impossible[name] = "no tensor has the shape for it"
+    return Sight(tuple(seen), missed, impossible)
+
+
+def _common(spots: set[str]) -> str:
+    """Why a fault that is not known to be hidden by anything may be hidden nevertheless."""
+    return next((spot for spot in HIDE_ANYTHING if spot in spots), "the numbers come out the same here")
+
+
+HIDE_ANYTHING = ("zero gradients", "one unit", "small gradients")
+
+
+def _obstacle(fault: type[Fault], problem: Problem) -> str:
+    if obstacle := fault.obstacle(problem):
+        return obstacle
+    return "" if next(suspects_of(fault, problem), None) else "there is no way to commit it"
+
+
+def _effects(name: str, predictions: Predictions) -> Iterator[bool]:
+    """Whether a fault of one tensor shows, for each tensor and way that it can be committed."""
+    maker = TENSOR_FAULTS[name][1]
+    for tensor, right in predictions.truth.items():
+        if tensor in ("loss", "outputs"):
+            continue
+        for candidate in maker(Subject(tensor, predictions.truth, predictions.problem)):
+            yield bool((np.abs(candidate.predicted - right) > predictions.bounds[tensor]).any())
+
+
+@dataclass(frozen=True)
+class BlindSpot:
+    """Something about a case that can hide faults.
+
+    Attributes:
+        name: a few words.
+        text: a sentence for the author of the case, with what to change; empty if there is nothing to be warned of.
+    """
+
+    name: str
+    text: str = ""
+
+
+def blind_spots(problem: Problem, predictions: Predictions | None = None) -> list[BlindSpot]:
+    """Find what can hide faults in a problem.
+
+    Args:
+        problem: in the split layout.
+        predictions: of the problem; without them only what its arrays show is found.
+    """
+    found = [*_of_sizes(problem), *_of_arrays(problem)]
+    if predictions is not None:
+        found += _of_gradients(predictions)
+    return found
+
+
+def _of_sizes(problem: Problem) -> Iterator[BlindSpot]:
+    sizes = problem.case.sizes
+    B, T, H = sizes.batch, sizes.time, sizes.hidden
+    named = {"batch": B, "time": T, "input": sizes.input, "hidden": H}
+    if sizes.output is not None:
+        named["output"] = sizes.output
+    equal = [f"{a} and {b} are both {named[a]}" for a, b in combinations(named, 2) if named[a] == named[b]]
+    if equal:
+        yield BlindSpot(
+            "equal sizes", f"{', '.join(equal)}: an axis taken for another keeps its shape; let sizes differ"
+        )
+    if T == 1:
+        yield BlindSpot("one step", "with sizes.time 1 nothing is carried back through time; use 3 or more")
+    elif T < 3:
+        yield BlindSpot("few steps", f"sizes.time {T} hides what goes wrong between the first and the last step; use 3")
+    if T < 3:
+        yield BlindSpot("few steps")
+    if B == 1:
+        yield BlindSpot("one sequence", "with sizes.batch 1 a missing or wrong sum over the batch shows nowhere; use 2")
+    if H == 1:
+        yield BlindSpot("one unit", "with sizes.hidden 1 every matrix is its own transpose; use 2 or more")
+    steps = problem.case.steps
+    if steps == (0,) and T > 1:
+        yield BlindSpot("loss at the first step alone", "the loss covers the first step alone: no gradient goes back")
+    if steps == (T - 1,):
+        yield BlindSpot("loss at the last step alone")
+    if set(steps) <= {0, T - 1}:
+        yield BlindSpot("no upstream between the first and the last step")
+
+
+def _of_arrays(problem: Problem) -> Iterator[BlindSpot]:
+    weights = problem.weights
+    matrices = {name: w for name, w in weights.items() if w.ndim == 2}
+    constant = [name for name, w in matrices.items() if w.size > 1 and _constant(w)]
+    if constant:
+        text = (
+            f"all elements of {', '.join(constant)} are the same, so that a transposed matrix is the same; use normal"
+        )
+        yield BlindSpot("constant weights", text)
+    if not any(w.any() for name, w in weights.items() if name.endswith(".W_hh")):
+        yield BlindSpot("zero recurrent weights", "the recurrent weights are zero, so that there is no recurrence")
+    biases = [name for name, w in weights.items() if w.ndim == 1]
+    zero = [name for name in biases if not weights[name].any()]
+    if zero:
+        yield BlindSpot(
+            "zero biases", f"{', '.join(zero)}: zero; a bias that is not used shows nowhere in the forward pass"
+        )
+    if not all(state.any() for state in problem.initial_state.values()):
+        yield BlindSpot("zero initial state", "the initial state is zero, so that one that is not used shows nowhere")
+    if problem.inputs.shape[1] > 1 and _same_along(problem.inputs, 1):
+        yield BlindSpot(
+            "same input at every step", "every step has the same input, so that one taken for another is right"
+        )
+    if problem.case.loss.kind != "dot" and problem.targets.shape[1] > 1 and _same_along(problem.targets, 1):
+        yield BlindSpot("same target at every step")
+    if problem.case.loss.kind == "dot" and _constant(problem.upstream):
+        yield BlindSpot("constant upstream", "all elements of upstream are the same: a wrong sum can come out right")
+
+
+def _of_gradients(predictions: Predictions) -> Iterator[BlindSpot]:
+    network = predictions.network
+    layers = network.layers
+    slopes = [layer.slope() for layer in layers]  # (T, B, H) each
+    if all((slope == 1).all() for slope in slopes):
+        yield BlindSpot("slope of one")
+    if all(((slope == 1) | (slope == 0)).all() for slope in slopes):
+        yield BlindSpot("slope of zero or one")
+    if not any(layer.delta.any() for layer in layers):
+        yield BlindSpot("zero gradients", "every gradient of the recurrent weights is zero: no fault of them can show")
+    saturated = max(float(np.mean(np.abs(slope) < 0.01)) for slope in slopes)
+    if saturated > 0.5 and _can_saturate(predictions.problem):
+        text = f"{saturated:.0%} of a layer's activations are saturated, so that hardly any gradient passes them"
+        yield BlindSpot("saturation", text)
+    carried = [layer.delta[1:] @ layer.W_hh.T for layer in layers]
+    passing = max((float(np.abs(each).max(initial=0.0)) for each in carried), default=0.0)
+    smallest = min(predictions.bounds[f"{block}.b_h"] for block in network.structure.blocks)
+    if passing <= smallest:
+        yield BlindSpot("no gradient passes between steps")
+    if passing < 0.1:
+        yield BlindSpot("small gradients")
+    if all(_same_along(layer.tape.before, 0) for layer in layers):
+        yield BlindSpot("same state at every step")
+    if not any((layer.tape.pre == 0).any() for layer in layers):
+        yield BlindSpot("no pre-activation is exactly zero")
+    if np.abs(network.outputs).max() < np.log(np.finfo(predictions.problem.case.dtype).max):
+        yield BlindSpot("nothing overflows")
+
+
+def _can_saturate(problem: Problem) -> bool:
+    return problem.case.activation in ("tanh", "sigmoid")
+
+
+def _constant(array: ndarray) -> bool:
+    return bool((array == array.flat[0]).all())
+
+
+def _same_along(array: ndarray, axis: int) -> bool:
+    return bool((array == array.take([0], axis)).all())
