@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
-import numpy as np
 from numpy import ndarray
 
 from harness.implementations import Implementation, Returned, Unsupported
 from harness.layout import layouts
+from harness.layout.names import why_not
 from harness.problem import Problem
-from harness.tensors import Structure
+from harness.returned import arrays_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +25,14 @@ class Result:
         gradients: by canonical name. What could not be converted, because its name is unknown or its shape is wrong,
             stands here as it was returned.
         seconds: how long the implementation took.
+        misfits: for each of those that could not be converted, why, and what it should be.
     """
 
     loss: ndarray | None
     outputs: ndarray | None
     gradients: Mapping[str, ndarray]
     seconds: float
+    misfits: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tensors(self) -> dict[str, ndarray]:
@@ -57,18 +58,23 @@ def run(implementation: Implementation, problem: Problem) -> Result:
     start = time.perf_counter()
     returned = implementation.function(given)
     seconds = time.perf_counter() - start
-    return read(returned, implementation.layout, problem.structure, seconds)
+    return read(returned, implementation.layout, problem, seconds)
 
 
-def read(returned: Returned, layout: str, structure: Structure, seconds: float) -> Result:
+def read(returned: Returned, layout: str, problem: Problem, seconds: float) -> Result:
     """Take apart what an implementation's function returned, and convert its gradients.
 
+    Args:
+        returned: arrays, lists, numbers or tensors by name.
+        layout: the layout of the names.
+        problem: what it is the answer to.
+        seconds: how long the answer took.
+
     Raises:
-        TypeError: if it is no mapping, or holds something that is no array of numbers.
+        NotReadable: if it is no mapping, or holds something that is no array of numbers.
     """
-    if not isinstance(returned, Mapping):
-        raise TypeError(f"an implementation returns a mapping of gradients by name, not {type(returned).__name__}")
-    arrays = {str(name): _array(name, value) for name, value in returned.items()}
+    structure = problem.structure
+    arrays = arrays_of(returned, problem.case.dtype)
     loss, outputs = arrays.pop("loss", None), arrays.pop("outputs", None)
     expected = layouts()[layout].shapes(structure)
     weights = {name: array for name, array in arrays.items() if array.shape == expected.get(name)}
@@ -76,11 +82,5 @@ def read(returned: Returned, layout: str, structure: Structure, seconds: float) 
     gradients = {**layouts()[layout].gradients_to_canonical(weights, structure), **others}
     in_order = [name for name in structure.gradients if name in gradients]
     gradients = {name: gradients[name] for name in dict.fromkeys([*in_order, *gradients])}
-    return Result(loss, outputs, gradients, seconds)
-
-
-def _array(name: Any, value: Any) -> ndarray:
-    array = np.array(value, copy=True)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} should be an array of real numbers, but has dtype {array.dtype}")
-    return array
+    why = {name: why_not(name, array.shape, layout, structure, returned) for name, array in others.items()}
+    return Result(loss, outputs, gradients, seconds, {name: reason for name, reason in why.items() if reason})

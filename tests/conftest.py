@@ -43,7 +43,7 @@ def harness(workplace: Path) -> Harness:
     def run(*arguments: str, faulty: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         variables = {**os.environ, **environment}
         if faulty:
-            variables["PYTHONPATH"] = str(FAULTY)
+            variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(FAULTY), os.environ.get("PYTHONPATH")]))
         return subprocess.run(
             [sys.executable, "-m", "harness", *arguments],
             cwd=workplace,

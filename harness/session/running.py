@@ -9,12 +9,13 @@ from dataclasses import replace
 
 from harness import tolerance as tolerances
 from harness.case import Case
-from harness.comparison import Collect, Comparison, Verdict, compare
+from harness.comparison import SEVERITY, Collect, Comparison, Verdict, compare
 from harness.implementations import Framework, Implementation, initialisers, install_line, missing_modules
 from harness.problem import Problem, build
 from harness.result import Result
 from harness.session.outcomes import CaseOutcome, Judged, Run
 from harness.tolerance import Bound
+from harness.trial.clipping import clipped
 from harness.worker import NativeWeightsFailed, Outcome, Workers
 
 DEFAULT_BASELINE = "numpy-split"
@@ -131,6 +132,7 @@ def compare_for(
         noise=noise,
         nonfinite=problem.case.nonfinite,
         complete=complete,
+        own_dtype=not complete,
         collect=collect,
     )
 
@@ -153,7 +155,16 @@ def _judged(
     comparison = compare_for(
         problem, outcome.result, of_baseline.result, noise, complete=implementation.complete, collect=collect
     )
-    return replace(own, verdict=comparison.verdict, comparison=comparison)
+    if outcome.second is not None:  # an implementation is as good as the worse of its answers
+        again = compare_for(
+            problem, outcome.second, of_baseline.result, noise, complete=implementation.complete, collect=collect
+        )
+        comparison = max(comparison, again, key=lambda each: SEVERITY.index(each.verdict))
+    remarks = outcome.remarks
+    if comparison.verdict == "mismatch":
+        remarks = (*clipped(outcome.result.gradients, of_baseline.result.gradients), *remarks)
+    worst = "error" if outcome.status == "error" else comparison.verdict
+    return replace(own, verdict=worst, comparison=comparison, remarks=remarks)
 
 
 def _side(
@@ -198,7 +209,8 @@ def _without_verdict(name: str, outcome: Outcome) -> Judged:
         seconds = outcome.result.seconds
         if outcome.result.loss is not None and outcome.result.loss.shape == ():
             loss = float(outcome.result.loss)
-    return Judged(name, outcome.status, None, outcome.reason, outcome.detail, None, loss, seconds)
+    judged = Judged(name, outcome.status, None, outcome.reason, outcome.detail, None, loss, seconds)
+    return replace(judged, remarks=outcome.remarks, said=outcome.said)
 
 
 def execute(
@@ -211,6 +223,7 @@ def execute(
     """Run cases; yield the run, growing by an outcome at a time, and once more when it is complete."""
     start = time.perf_counter()
     run = Run(baseline.name, tuple(dict.fromkeys([baseline.name, *(each.name for each in implementations)])))
+    run.processes = {each.name: each.framework.name for each in (baseline, *implementations)}
     yield run
     for outcome in run_cases(cases, implementations, baseline, workers, collect):
         run.outcomes.append(outcome)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.report.overview import disagreements, not_compared, status_line, worst_ratios
+from harness.report.overview import disagreements, not_compared, remarks, status_line, worst_ratios
 from harness.session import Run
 
 FILE = "summary.md"
@@ -19,6 +19,10 @@ def write(run: Run, path: Path) -> None:
 def lines(run: Run) -> list[str]:
     """Return the page, line by line."""
     page = ["# Gradient comparison", "", status_line(run), ""]
+    if noticed := remarks(run):
+        page += ["## First of all", ""]
+        page += [f"- {each.implementation}: {_cell(each.text)} ({each.cases} cases)" for each in noticed]
+        page.append("")
     wrong = disagreements(run)
     if wrong:
         page += ["## What disagrees", "", "| case | implementation | what |", "| --- | --- | --- |"]
