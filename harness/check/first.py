@@ -20,12 +20,18 @@ def in_full(fold: Fold) -> Iterator[str]:
     if judged.reason:
         yield f"  {judged.reason}"
     if judged.detail:
-        yield from (f"  {line}" for line in judged.detail.rstrip().splitlines())
+        yield from _indented(judged.detail)
+    elif judged.comparison is None:
+        yield from _indented(outcome.judged[0].detail)  # where the baseline failed, why
     if judged.comparison is not None:
         yield from _tensors(judged.comparison)
         yield from _where_to_look(judged.comparison)
     # What the numbers say the fault is, the diagnosis of this case, is to be told here.
     yield ""
+
+
+def _indented(text: str) -> Iterator[str]:
+    return (f"  {line}" for line in text.rstrip().splitlines())
 
 
 def _tensors(comparison: Comparison) -> Iterator[str]:
@@ -55,7 +61,7 @@ def _tensor(each: TensorComparison) -> Iterator[str]:
 
 def _where_to_look(comparison: Comparison) -> Iterator[str]:
     """Say which half of the computation the tensors point to."""
-    wrong = {each.tensor for each in comparison.disagreements}
+    wrong = {each.tensor for each in comparison.disagreements if each.metrics is not None}
     compared = {each.tensor for each in comparison.tensors}
     if "outputs" in wrong:
         yield "  The outputs disagree: begin with the forward pass, for every gradient follows from it."
@@ -65,5 +71,7 @@ def _where_to_look(comparison: Comparison) -> Iterator[str]:
         yield '  The loss disagrees: begin with the forward pass or the loss; return "outputs" to tell which.'
     elif wrong and "outputs" in compared:
         yield "  The outputs match, so the forward pass is right: the fault is in the backward pass."
+    elif wrong and "loss" in compared:
+        yield "  The loss matches, so the forward pass is most likely right, and the fault in the backward pass."
     elif wrong:
         yield '  Return "loss" and "outputs", too: they tell a fault of the forward pass from one of the backward pass.'

@@ -159,12 +159,17 @@ def _judged(
         again = compare_for(
             problem, outcome.second, of_baseline.result, noise, complete=implementation.complete, collect=collect
         )
-        comparison = max(comparison, again, key=lambda each: SEVERITY.index(each.verdict))
+        if _badness(again) > _badness(comparison):
+            comparison, own = again, replace(own, reason="of its two answers, this is the second")
     remarks = outcome.remarks
     if comparison.verdict == "mismatch":
         remarks = (*clipped(outcome.result.gradients, of_baseline.result.gradients), *remarks)
     worst = "error" if outcome.status == "error" else comparison.verdict
     return replace(own, verdict=worst, comparison=comparison, remarks=remarks)
+
+
+def _badness(comparison: Comparison) -> tuple[int, int]:
+    return SEVERITY.index(comparison.verdict), len(comparison.disagreements)
 
 
 def _side(

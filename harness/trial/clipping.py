@@ -4,7 +4,8 @@ Clipping belongs between the gradient and the optimizer. What is compared here i
 is a mismatch, and that it was is the first thing to say of it. Recognised are
 
     by value    np.clip(g, −c, c): in a tensor, several elements are ±c exactly, none is larger, and the true ones
-                there have the same sign, are larger, and are not all the same
+                there have the same sign, are larger, and are not all the same; or, should the gradients be wrong
+                before they are clipped, many elements but not all are ±c, and c is a round number
     by norm     g · c / ‖g‖: all tensors that disagree are the true ones times one factor below 1, and their common
                 norm is a round number
 """
@@ -20,6 +21,9 @@ from harness.trial.remark import Remark
 
 FEWEST = 2
 """Different true values, all cut to one, that are no coincidence. (Equal ones come of equal inputs.)"""
+
+MANY = 4
+"""Elements of one tensor at a bound that is a round number."""
 
 CLOSE = 1e-4
 """How near, relative, numbers must be to count as one factor, or as round."""
@@ -49,7 +53,8 @@ def _by_value(pairs: Mapping[str, tuple[ndarray, ndarray]]) -> Iterator[Remark]:
         bound = float(np.abs(a).max())
         at_bound = np.abs(a) == bound
         larger = (np.abs(e) > bound * (1 + CLOSE)) & (np.sign(e) == np.sign(a))
-        if bound and larger[at_bound].all():
+        is_round = MANY <= at_bound.sum() < a.size and np.isclose(bound, float(f"{bound:.2g}"), rtol=1e-7, atol=0)
+        if bound and (larger[at_bound].all() or is_round):
             tensors.setdefault(bound, []).append(name)
             cut.setdefault(bound, []).extend(np.abs(e[at_bound]).tolist())
     for bound, names in tensors.items():
@@ -57,7 +62,7 @@ def _by_value(pairs: Mapping[str, tuple[ndarray, ndarray]]) -> Iterator[Remark]:
             where = f"{len(cut[bound])} elements of {', '.join(names)} are exactly ±{bound:.7g}"
             yield Remark(
                 "clipped by value",
-                f"gradients look clipped: {where}, none there is larger, and the true ones are; "
+                f"gradients look clipped: {where}, none there is larger, and the true ones differ; "
                 "return gradients as they are, and clip them where they are used",
             )
 

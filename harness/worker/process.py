@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from numpy import ndarray
 
+import harness
 from harness.implementations import Framework
 from harness.worker.dumps import innermost, is_timeout, located, split
 from harness.worker.transport import Channel, ChannelClosedError, ChannelTimeoutError, Message
@@ -30,7 +33,18 @@ _THREADS = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "TF_NUM_INTRAOP", "TF_NU
 ONE_THREAD = {f"{name}_THREADS" if "_" in name else f"{name}_NUM_THREADS": "1" for name in _THREADS}
 """Workers run side by side on small problems, and a sum that is split over threads is rounded otherwise elsewhere."""
 
+OWN_PATH = ("-P",)
+"""For Python: the folder that the harness is called in is not on the path, and a json.py there is not Python's own."""
+
 _TAIL_LINES = 15
+
+
+def this_harness() -> dict[str, str]:
+    """Return what makes a process import this very harness, wherever it lies, in the environment."""
+    root = str(Path(harness.__path__[0]).parent)
+    if root in sysconfig.get_paths().values():
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
 
 
 class WorkerFailed(Exception):
@@ -67,11 +81,11 @@ class WorkerProcess:
         self._heard = 0
         self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
-            [sys.executable, *(framework.program or ("-m", "harness.worker", framework.name))],
+            [sys.executable, *OWN_PATH, *(framework.program or ("-m", "harness.worker", framework.name))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._chatter,
-            env={**ONE_THREAD, **os.environ, **framework.environment},
+            env={**ONE_THREAD, **os.environ, **this_harness(), **framework.environment},
             start_new_session=True,  # Ctrl-C is for the harness, which ends its workers itself
         )
         assert self._process.stdin

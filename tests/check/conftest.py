@@ -43,8 +43,6 @@ def right(problem):
 
 
 """
-LINES_OF_RIGHT = RIGHT.count("\n")
-"""What follows ``RIGHT`` in a file begins on the line after this one."""
 
 
 @dataclass
@@ -84,9 +82,15 @@ def check(workplace, monkeypatch, capsys):
         return Checked(ended.value.code, captured.out, captured.err)
 
     run.command = called
+    run.lines = RIGHT.count("\n")
     return run
 
 
-def sweep(workplace, text):
+@pytest.fixture
+def sweep(workplace):
     """Make the case a sweep."""
-    (workplace / "cases" / "small.yaml").write_text(f"{CASE}sweep: {text}\n")
+
+    def make(text):
+        (workplace / "cases" / "small.yaml").write_text(f"{CASE}sweep: {text}\n")
+
+    return make
