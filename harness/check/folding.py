@@ -107,6 +107,8 @@ def _forward_first(names: Iterable[str]) -> list[str]:
 def _signature(judged: Judged) -> tuple[object, ...]:
     """What makes two outcomes alike: verdict, kinds of tensors that disagree, the reason but for its numbers."""
     kinds = frozenset(kind_of(each.tensor) for each in _disagreeing(judged))
+    if judged.verdict == "unsupported":
+        return (judged.verdict,)
     return judged.verdict, judged.status, kinds, re.sub(r"\d+", "#", judged.reason)
 
 

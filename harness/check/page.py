@@ -91,6 +91,9 @@ def _which(of_file: Fold, fold: Fold) -> str:
 
 def _summary(fold: Fold) -> str:
     _, judged = fold.first
+    if fold.verdict == "unsupported":
+        reasons = list(dict.fromkeys(each.reason for _, each in fold.pairs))
+        return _short("; ".join(reasons))
     if judged.comparison is None or (judged.verdict == "error" and judged.reason):
         return _short(judged.reason)
     if fold.verdict == "match":

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 from harness import tolerance as tolerances
 from harness.case import Case
-from harness.comparison import SEVERITY, Collect, Comparison, Verdict, compare
+from harness.comparison import Collect, Verdict, compare
 from harness.implementations import Framework, Implementation, initialisers, install_line, missing_modules
 from harness.problem import Problem, build
 from harness.result import Result
+from harness.session.answers import judge_answers
 from harness.session.outcomes import CaseOutcome, Judged, Run
 from harness.tolerance import Bound
-from harness.trial.clipping import clipped
 from harness.worker import NativeWeightsFailed, Outcome, Workers
 
 DEFAULT_BASELINE = "numpy-split"
@@ -115,28 +115,6 @@ def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) ->
     }
 
 
-def compare_for(
-    problem: Problem,
-    actual: Result,
-    expected: Result,
-    noise: Mapping[str, float],
-    *,
-    complete: bool,
-    collect: Collect = "failed",
-) -> Comparison:
-    """Compare two results of a problem, with the tolerances and the policy of its case."""
-    return compare(
-        actual,
-        expected,
-        tolerance=problem.case.tolerance,
-        noise=noise,
-        nonfinite=problem.case.nonfinite,
-        complete=complete,
-        own_dtype=not complete,
-        collect=collect,
-    )
-
-
 def _judged(
     implementation: Implementation,
     outcome: Outcome,
@@ -152,24 +130,12 @@ def _judged(
     if of_baseline.result is None:
         verdict: Verdict = "unsupported" if of_baseline.status == "unsupported" else "error"
         return replace(own, verdict=verdict, reason=f"there is no baseline: {baseline.name}: {of_baseline.reason}")
-    comparison = compare_for(
-        problem, outcome.result, of_baseline.result, noise, complete=implementation.complete, collect=collect
+    answers = judge_answers(
+        problem, outcome.result, outcome.second, of_baseline.result, noise, implementation.complete, collect
     )
-    if outcome.second is not None:  # an implementation is as good as the worse of its answers
-        again = compare_for(
-            problem, outcome.second, of_baseline.result, noise, complete=implementation.complete, collect=collect
-        )
-        if _badness(again) > _badness(comparison):
-            comparison, own = again, replace(own, reason="of its two answers, this is the second")
-    remarks = outcome.remarks
-    if comparison.verdict == "mismatch":
-        remarks = (*clipped(outcome.result.gradients, of_baseline.result.gradients), *remarks)
-    worst = "error" if outcome.status == "error" else comparison.verdict
-    return replace(own, verdict=worst, comparison=comparison, remarks=remarks)
-
-
-def _badness(comparison: Comparison) -> tuple[int, int]:
-    return SEVERITY.index(comparison.verdict), len(comparison.disagreements)
+    verdict = "error" if outcome.status == "error" else answers.comparison.verdict
+    remarks, reason = (*answers.remarks, *outcome.remarks), outcome.reason or answers.reason
+    return replace(own, verdict=verdict, comparison=answers.comparison, remarks=remarks, reason=reason)
 
 
 def _side(
