@@ -10,7 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.api import Case, ImplementationFailed, assert_gradients_match, load_case, load_cases, run
+    from harness.api import (
+        Case,
+        HarnessWarning,
+        ImplementationFailed,
+        assert_gradients_match,
+        load_case,
+        load_cases,
+        run,
+    )
     from harness.casefile import MistakesFound
     from harness.comparison import Comparison, compare
     from harness.implementations import Partial, Unsupported, implementation
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Case": "harness.api",
     "Comparison": "harness.comparison",
+    "HarnessWarning": "harness.api",
     "ImplementationFailed": "harness.api",
     "MistakesFound": "harness.casefile",
     "Partial": "harness.implementations",
@@ -37,6 +46,7 @@ _HOMES = {
 __all__ = [
     "Case",
     "Comparison",
+    "HarnessWarning",
     "ImplementationFailed",
     "MistakesFound",
     "Partial",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import warnings
 from collections.abc import Callable
 from functools import cache
 from os import PathLike, fspath
@@ -15,7 +16,8 @@ from harness.implementations import NUMPY, Implementation, Returned, Unsupported
 from harness.problem import Problem, build
 from harness.result import Result
 from harness.result import run as run_here
-from harness.session import DEFAULT_BASELINE, compare_for
+from harness.session import DEFAULT_BASELINE, judge_answers
+from harness.trial import Trial, try_out
 from harness.worker import NativeWeightsFailed, Workers
 
 Runnable = str | Implementation | Callable[[Problem], Returned]
@@ -24,6 +26,10 @@ Runnable = str | Implementation | Callable[[Problem], Returned]
 
 class ImplementationFailed(RuntimeError):
     """An implementation ended in an error; the text has its traceback or the last lines of its process."""
+
+
+class HarnessWarning(UserWarning):
+    """Something about how a function behaves that is to be known though its numbers match."""
 
 
 class Case(cases.Case):
@@ -122,7 +128,8 @@ def assert_gradients_match(
 ) -> None:
     """Assert that an implementation agrees with the baseline on a case, or on every case of a sweep or folder.
 
-    Tensors that it does not return are not compared; those that it does must all match.
+    Tensors that it does not return are not compared; those that it does must all match. A function is called twice for
+    each case, on fresh copies; both answers must match. Cases that it cannot represent are left out.
 
     Args:
         function: the implementation.
@@ -130,16 +137,42 @@ def assert_gradients_match(
         baseline: what it is compared with.
 
     Raises:
-        AssertionError: with each tensor that disagrees: the element, both values, the bound there.
+        AssertionError: with what is to be known first, and each tensor that disagrees: the element, both values, the
+            bound there.
+        Unsupported: if it can represent none of the cases.
+
+    Warns:
+        HarnessWarning: where everything matches, and yet something is to be known: it alters its inputs, say, or
+            returns another dtype.
     """
     __tracebackhide__ = True
+    reasons = []
     each_case = [Case(**vars(case))] if isinstance(case, cases.Case) else load_cases(case)
     for each in each_case:
         problem = each.problem()
-        actual, expected = run(function, problem), run(baseline, problem)
-        comparison = compare_for(problem, actual, expected, rounding_noise(problem), complete=False)
-        if not comparison.matches:
-            raise AssertionError(f"{each.name}: {_found(function).name} against {baseline}: {comparison}")
+        try:
+            trial = _tried(function, problem)
+        except Unsupported as reason:
+            reasons.append(f"{each.name}: {reason}")
+            continue
+        expected = run(baseline, problem)
+        answers = judge_answers(problem, trial.result, trial.second, expected, rounding_noise(problem), complete=False)
+        said = [remark.text for remark in (*answers.remarks, *trial.remarks)]
+        if trial.failure is not None or not answers.comparison.matches:
+            title = f"{each.name}: {_found(function).name} against {baseline}"
+            because = f" ({answers.reason})" if answers.reason else ""
+            raise AssertionError("\n".join([*said, f"{title}: {answers.comparison}{because}"])) from trial.failure
+        for text in said:
+            warnings.warn(f"{each.name}: {_found(function).name}: {text}", HarnessWarning, stacklevel=2)
+    if len(reasons) == len(each_case):
+        raise Unsupported("; ".join(reasons))
+
+
+def _tried(function: Runnable, problem: Problem) -> Trial:
+    """Try out a function; what is known by name is not watched."""
+    if isinstance(function, str):
+        return Trial(run(function, problem), None, None, ())
+    return try_out(_found(function), problem)
 
 
 def _found(wanted: Runnable) -> Implementation:
@@ -156,6 +189,7 @@ def _found(wanted: Runnable) -> Implementation:
 
 __all__: list[Any] = [
     "Case",
+    "HarnessWarning",
     "ImplementationFailed",
     "assert_gradients_match",
     "load_case",

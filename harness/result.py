@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,9 @@ from numpy import ndarray
 
 from harness.implementations import Implementation, Partial, Returned, Unsupported
 from harness.layout import layouts
+from harness.layout.names import why_not
 from harness.problem import Problem
+from harness.returned import arrays_of
 from harness.tensors import Structure
 
 
@@ -29,6 +31,7 @@ class Result:
         known: for each tensor that is known in part, which of its elements are, bool; the others mean nothing.
         half_units: for each tensor that was printed, half a unit in the last digit of each element, absolute.
         directional: derivatives of the loss along the first of ``harness.directions``, or None.
+        misfits: for each of those that could not be converted, why, and what it should be.
     """
 
     loss: ndarray | None
@@ -38,6 +41,7 @@ class Result:
     known: Mapping[str, ndarray] = field(default_factory=dict)
     half_units: Mapping[str, ndarray] = field(default_factory=dict)
     directional: ndarray | None = None
+    misfits: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tensors(self) -> dict[str, ndarray]:
@@ -79,20 +83,26 @@ def run(implementation: Implementation, problem: Problem) -> Result:
     start = time.perf_counter()
     returned = implementation.function(given)
     seconds = time.perf_counter() - start
-    return read(returned, implementation.layout, problem.structure, seconds)
+    return read(returned, implementation.layout, problem, seconds)
 
 
-def read(returned: Returned, layout: str, structure: Structure, seconds: float) -> Result:
+def read(returned: Returned, layout: str, problem: Problem, seconds: float) -> Result:
     """Take apart what an implementation's function returned, and convert its gradients.
 
+    Args:
+        returned: arrays, lists, numbers or tensors by name.
+        layout: the layout of the names.
+        problem: what it is the answer to.
+        seconds: how long the answer took.
+
     Raises:
-        TypeError: if it is no mapping, or holds something that is no array of numbers or no usable ``Partial``.
+        NotReadable: if it is no mapping, or holds something that is no array of numbers.
+        TypeError: if it holds a ``Partial`` that cannot be used.
     """
-    if not isinstance(returned, Mapping):
-        raise TypeError(f"an implementation returns a mapping of gradients by name, not {type(returned).__name__}")
-    partial = {str(name): value for name, value in returned.items() if isinstance(value, Partial)}
-    whole = {**returned, **{name: each.values for name, each in partial.items()}}
-    arrays = {str(name): _array(name, value) for name, value in whole.items()}
+    structure = problem.structure
+    partial = {str(name): value for name, value in _items(returned) if isinstance(value, Partial)}
+    whole = {**returned, **{name: each.values for name, each in partial.items()}} if partial else returned
+    arrays = arrays_of(whole, problem.case.dtype)
     for name, each in partial.items():
         _check(name, each, layout)
     known = _known(arrays, partial, layout, structure)
@@ -104,7 +114,13 @@ def read(returned: Returned, layout: str, structure: Structure, seconds: float) 
     gradients = {**layouts()[layout].gradients_to_canonical(weights, structure), **others}
     in_order = [name for name in structure.gradients if name in gradients]
     gradients = {name: gradients[name] for name in dict.fromkeys([*in_order, *gradients])}
-    return Result(loss, outputs, gradients, seconds, known, half_units, directional)
+    why = {name: why_not(name, array.shape, layout, structure, returned) for name, array in others.items()}
+    misfits = {name: reason for name, reason in why.items() if reason}
+    return Result(loss, outputs, gradients, seconds, known, half_units, directional, misfits)
+
+
+def _items(returned: Returned) -> Iterator[tuple[Any, Any]]:
+    yield from returned.items() if isinstance(returned, Mapping) else ()
 
 
 def _check(name: str, partial: Partial, layout: str) -> None:
@@ -134,10 +150,3 @@ def _known(
     others = {name: each for name, each in marked.items() if name not in weights}
     converted = {**others, **layouts()[layout].gradients_to_canonical(weights, structure)}
     return {name: ~np.isnan(each) for name, each in converted.items() if np.isnan(each).any()}
-
-
-def _array(name: Any, value: Any) -> ndarray:
-    array = np.array(value, copy=True)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} should be an array of real numbers, but has dtype {array.dtype}")
-    return array

@@ -66,7 +66,7 @@ def command(cases: tuple[str, ...], names: str | None, baseline: str, out: Path,
     report.write(run, out)
     status = exit_status(run, loaded)
     if as_json:
-        click.echo(json.dumps(_described(run, out, status), indent=2))
+        click.echo(json.dumps(described(run, out, status), indent=2))
     else:
         _print(run, out)
     raise click.exceptions.Exit(status)
@@ -129,7 +129,7 @@ def _print(run: Run, out: Path) -> None:
         click.echo("nothing was compared; `harness list implementations` shows what can be named with --impl", err=True)
 
 
-def _described(run: Run, out: Path, status: Exit) -> dict[str, Any]:
+def described(run: Run, out: Path, status: Exit) -> dict[str, Any]:
     """Return what --json prints."""
     return {
         "report": str(out),

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from harness import shapes
 from harness import tolerance as tolerances
 from harness.casefile import nearest
+from harness.comparison import dtypes
 from harness.comparison.metrics import Collect, Metrics, measure
 from harness.comparison.verdict import SEVERITY, Verdict, of_metrics
 from harness.result import Result
+from harness.returned import array_of
 from harness.tensors import Shape
 from harness.tolerance import Bound
 
@@ -68,12 +71,12 @@ class TensorComparison:
         index = ", ".join(map(str, self.worst_index or ()))
         return (
             f"{self.tensor}: {self.reason}; worst at [{index}]: "
-            f"actual {self._written(m.actual)}, expected {self._written(m.expected)}, "
+            f"actual {self.written(m.actual)}, expected {self.written(m.expected)}, "
             f"off by {abs(m.actual - m.expected):.3g}, allowed {m.allowed:.3g} ({self.bound.origin}), "
             f"{m.error_ratio:.3g} times the bound"
         )
 
-    def _written(self, value: float) -> str:
+    def written(self, value: float) -> str:
         """Write a value with the digits that tell it from its neighbours in the tensor's own dtype."""
         return str(np.dtype(self.dtype).type(value))
 
@@ -125,24 +128,27 @@ def _ratio_for_order(each: TensorComparison) -> float:
 
 
 def compare(
-    actual: Result | Mapping[str, ndarray],
-    expected: Result | Mapping[str, ndarray],
+    actual: Result | Mapping[str, Any],
+    expected: Result | Mapping[str, Any],
     *,
     tolerance: Mapping[str, Any] | None = None,
     noise: Mapping[str, float] | None = None,
     nonfinite: str = "refused",
     complete: bool = True,
+    own_dtype: bool = False,
     collect: Collect = "failed",
 ) -> Comparison:
     """Compare what an implementation returned with what it should have returned.
 
     Args:
-        actual: a result, or arrays by tensor.
+        actual: a result, or arrays, lists, numbers or tensors of any framework by tensor.
         expected: the baseline's.
         tolerance: ``{"rtol": …, "atol": …}``, or those by tensor; the table of ``harness.tolerance`` if None.
         noise: for a tensor, how far rounding alone moves it; its default tolerance grows with it.
         nonfinite: ``refused``, or ``allowed`` if the same NaN or infinity at the same place matches.
         complete: whether a tensor that is missing is a mismatch; if not, it is listed as not provided.
+        own_dtype: whether a tensor of another float dtype is judged in the narrower of the two, and that is said; if
+            not, it is a mismatch.
         collect: which elements to keep one by one: ``failed``, ``all`` or ``none``.
 
     Returns:
@@ -150,8 +156,10 @@ def compare(
 
     Raises:
         ValueError: if nothing at all can be compared.
+        NotReadable: if something is no array of real numbers.
     """
-    given, wanted = _tensors(actual), _tensors(expected)
+    wanted = _tensors(expected, {})
+    given = _tensors(actual, wanted)
     known, half_units = _known(actual, expected), actual.half_units if isinstance(actual, Result) else {}
     not_provided = () if complete else tuple(name for name in wanted if name not in given)
     compared = [
@@ -162,6 +170,7 @@ def compare(
             tolerance,
             (noise or {}).get(name),
             nonfinite,
+            own_dtype,
             collect,
             known.get(name),
             half_units.get(name),
@@ -169,16 +178,23 @@ def compare(
         for name in wanted
         if name not in not_provided
     ]
-    compared += list(_unexpected(given, wanted))
+    misfits = actual.misfits if isinstance(actual, Result) else {}
+    compared += list(_unexpected(given, wanted, misfits))
     if not compared:
         raise ValueError("nothing was compared: no tensor was provided")
     return Comparison(tuple(compared), not_provided)
 
 
-def _tensors(given: Result | Mapping[str, ndarray]) -> Mapping[str, ndarray]:
+def _tensors(given: Result | Mapping[str, Any], beside: Mapping[str, ndarray]) -> Mapping[str, ndarray]:
+    """Return arrays by tensor; Python's own numbers in the dtype of the tensor that they stand beside."""
     if isinstance(given, Result):
         return given.tensors
-    return {name: np.asarray(array) for name, array in given.items()}
+    return {
+        name: each
+        if isinstance(each, ndarray)
+        else array_of(name, each, beside[name].dtype if name in beside else None)
+        for name, each in given.items()
+    }
 
 
 def _tensor(
@@ -188,16 +204,23 @@ def _tensor(
     tolerance: Mapping[str, Any] | None,
     noise: float | None,
     nonfinite: str,
+    own_dtype: bool,
     collect: Collect,
     known: ndarray | None,
     half_unit: ndarray | None,
 ) -> TensorComparison:
+    said = ""
+    if own_dtype and actual is not None and actual.dtype.kind == expected.dtype.kind == "f":
+        said = dtypes.judged_in(actual.dtype, expected.dtype)
+        if dtypes.narrower(actual.dtype, expected.dtype) != expected.dtype:
+            tolerance, noise = None, dtypes.noise_in(actual.dtype, noise, expected.dtype)
+        actual, expected = dtypes.in_the_narrower(actual, expected)
     bound = tolerances.bound(name, expected, tolerance, noise=noise)
     problem = ""
     if actual is None:
         problem = "is missing"
     elif actual.shape != expected.shape:
-        problem = f"has shape {actual.shape}, but should have {expected.shape}"
+        problem = shapes.mistake(actual.shape, expected.shape)
     elif actual.dtype != expected.dtype:
         problem = f"has dtype {actual.dtype}, but should have {expected.dtype}"
     elif known is not None and not known.any():
@@ -223,8 +246,8 @@ def _tensor(
     if known is not None:
         metrics = metrics.at(np.flatnonzero(known))
         reason = "; ".join(filter(None, [reason, f"{metrics.elements} of {expected.size} elements compared"]))
-    if bound.ill_conditioned:
-        reason = "; ".join(filter(None, [reason, tolerances.ILL_CONDITIONED]))
+    ill = tolerances.ILL_CONDITIONED if bound.ill_conditioned else ""
+    reason = "; ".join(filter(None, [reason, said, ill]))
     return TensorComparison(name, expected.shape, expected.dtype.name, bound, metrics, verdict, reason)
 
 
@@ -238,12 +261,13 @@ def _known(*results: Result | Mapping[str, ndarray]) -> dict[str, ndarray]:
     return known
 
 
-def _unexpected(given: Mapping[str, ndarray], wanted: Mapping[str, ndarray]) -> Iterator[TensorComparison]:
+def _unexpected(
+    given: Mapping[str, ndarray], wanted: Mapping[str, ndarray], misfits: Mapping[str, str]
+) -> Iterator[TensorComparison]:
     for name, array in given.items():
         if name not in wanted:
-            missing = [each for each in wanted if each not in given]
-            hint = nearest(name, missing)
-            reason = f"of shape {array.shape} is no tensor of this case, or has the wrong shape"
-            if hint:
-                reason += f"; {hint}"
+            reason = misfits.get(name, "")
+            if not reason:
+                hint = nearest(name, [each for each in wanted if each not in given])
+                reason = f"of shape {array.shape} is no tensor of this case" + (f"; {hint}" if hint else "")
             yield TensorComparison(name, array.shape, array.dtype.name, None, None, "mismatch", reason)

@@ -48,12 +48,18 @@ class Framework:
         modules: what the process imports before it is ready, and what must be installed.
         install: the extra of this project that brings it.
         environment: variables that must be set before the modules are imported.
+        program: what Python is to run in place of the harness's own worker of this name, as its arguments.
+        limit: how many seconds one case may take.
+        restarts: how often a process that ended is started again in one run.
     """
 
     name: str
     modules: tuple[str, ...]
     install: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = ()
+    limit: float = 600.0
+    restarts: int = 3
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,10 @@ class Implementation:
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None
     only_with: str = ""
     about: str = ""
+
+    def __call__(self, problem: Problem) -> Returned:
+        """Call the function, so that what was decorated stays usable in its own file."""
+        return self.function(problem)
 
     def takes_part_in(self, case: Fields) -> bool:
         """Whether a case is for this implementation."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
+from harness import shapes
 from harness.case.fields import ArraySpec, ArraySpecs, Case, spec_kind
 from harness.layout import layouts
 from harness.problem import arrays
@@ -61,8 +62,18 @@ class Problem:
         """Return the case's loss of ``outputs``, of shape (), and its gradient d_outputs, of the shape of outputs.
 
         In NumPy, in the dtype of ``outputs``. The derivation stands in ``reference_impls.losses``.
+
+        Raises:
+            ValueError: if ``outputs`` has another shape than the case's outputs; numbers may broadcast where they
+                should not, and the loss would be of something else.
         """
         loss = self.case.loss
+        outputs = np.asarray(outputs)
+        if outputs.shape != self.structure.outputs:
+            is_state = outputs.shape == (*self.structure.inputs[:2], self.structure.hidden)
+            hint = "; the case has a readout, h W_hy + b_y" if is_state and self.structure.output is not None else ""
+            wrong = shapes.mistake(outputs.shape, self.structure.outputs)
+            raise ValueError(f"what problem.loss was given {wrong}{hint}")
         return LOSSES[loss.kind](outputs, self.targets, self.covered, loss.reduction)
 
     def copy(self) -> Problem:

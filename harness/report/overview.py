@@ -19,6 +19,26 @@ class Worst(NamedTuple):
     tensor: str
 
 
+class Noticed(NamedTuple):
+    """A remark on an implementation, as it was made first, and on how many cases."""
+
+    implementation: str
+    text: str
+    case: str
+    cases: int
+
+
+def remarks(run: Run) -> list[Noticed]:
+    """Return what was noticed when implementations were tried out; what is of one kind is told once."""
+    found: dict[tuple[str, str], Noticed] = {}
+    for outcome, judged in run.comparisons:
+        for each in judged.remarks:
+            key = (judged.implementation, each.kind)
+            first = found.get(key, Noticed(judged.implementation, each.text, outcome.case.name, 0))
+            found[key] = first._replace(cases=first.cases + 1)
+    return list(found.values())
+
+
 def status_line(run: Run) -> str:
     """Return one line that says how the run came out, with its counts."""
     counted = (
@@ -42,7 +62,7 @@ def disagreements(run: Run) -> list[tuple[str, str, str]]:
     for outcome, each in run.comparisons:
         if outcome.as_expected or each.verdict not in ("mismatch", "error"):
             continue
-        if each.comparison is None:
+        if each.comparison is None or not each.comparison.disagreements:
             found.append((each.verdict, outcome.case.name, each.implementation, each.reason))
         else:
             what = str(each.comparison.disagreements[0])

@@ -1,9 +1,9 @@
 """A run: cases through implementations, each compared with the baseline."""
 
+from harness.session.answers import compare_for, judge_answers
 from harness.session.outcomes import CaseOutcome, Judged, Run
 from harness.session.running import (
     DEFAULT_BASELINE,
-    compare_for,
     execute,
     frameworks_for,
     not_installed,
@@ -19,6 +19,7 @@ __all__ = [
     "compare_for",
     "execute",
     "frameworks_for",
+    "judge_answers",
     "not_installed",
     "run_case",
     "run_cases",

@@ -10,6 +10,7 @@ from harness.comparison import SEVERITY, Comparison, Verdict
 from harness.session.floors import Floors
 from harness.tensors import Shape
 from harness.tolerance import Bound
+from harness.trial import Remark
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,8 @@ class Judged:
         oracle: where it disagrees with the baseline, whom the oracle agrees with, in words; empty if there is none.
         loss: the loss it found.
         seconds: how long it took.
+        remarks: what was noticed when it was tried out, to be told before the numbers.
+        said: what it printed.
     """
 
     implementation: str
@@ -37,6 +40,8 @@ class Judged:
     loss: float | None = None
     seconds: float | None = None
     oracle: str = ""
+    remarks: tuple[Remark, ...] = ()
+    said: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +106,7 @@ class Run:
         versions: the versions of each framework's modules.
         seconds_to_import: how long each framework took to import.
         seconds: how long the run took.
+        processes: for each implementation the name of the process that it runs in.
     """
 
     baseline: str
@@ -109,6 +115,7 @@ class Run:
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     seconds_to_import: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    processes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def comparisons(self) -> Iterator[tuple[CaseOutcome, Judged]]:

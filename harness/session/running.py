@@ -6,15 +6,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 from harness import tolerance as tolerances
 from harness.case import Case
-from harness.comparison import Collect, Comparison, Verdict, compare
+from harness.comparison import Collect, Verdict, compare
 from harness.implementations import Framework, Implementation, initialisers, install_line, missing_modules
 from harness.problem import Problem, build
 from harness.result import Result
-from harness.session import directional
+from harness.session.answers import judge_answers
 from harness.session.floors import Floors, remarked
 from harness.session.floors import judged as judged_floor
 from harness.session.outcomes import CaseOutcome, Judged, Run
@@ -123,36 +122,6 @@ def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) ->
     }
 
 
-def compare_for(
-    problem: Problem,
-    actual: Result,
-    expected: Result,
-    noise: Mapping[str, float],
-    *,
-    complete: bool,
-    collect: Collect = "failed",
-) -> Comparison:
-    """Compare two results of a problem, with the tolerances and the policy of its case."""
-    tolerance: Mapping[str, Any] | None = problem.case.tolerance
-    if actual.directional is not None:
-        with_directional = directional.with_expected(expected, problem, actual.directional.size)
-        if with_directional is None:  # nothing to hold it against
-            actual = replace(actual, directional=None)
-        else:
-            tolerance = directional.tolerance(expected, problem)
-            noise = {**noise, directional.NAME: directional.noise(expected, problem, noise)}
-            expected = with_directional
-    return compare(
-        actual,
-        expected,
-        tolerance=tolerance,
-        noise=noise,
-        nonfinite=problem.case.nonfinite,
-        complete=complete,
-        collect=collect,
-    )
-
-
 def _judged(
     implementation: Implementation,
     outcome: Outcome,
@@ -168,10 +137,12 @@ def _judged(
     if of_baseline.result is None:
         verdict: Verdict = "unsupported" if of_baseline.status == "unsupported" else "error"
         return replace(own, verdict=verdict, reason=f"there is no baseline: {baseline.name}: {of_baseline.reason}")
-    comparison = compare_for(
-        problem, outcome.result, of_baseline.result, noise, complete=implementation.complete, collect=collect
+    answers = judge_answers(
+        problem, outcome.result, outcome.second, of_baseline.result, noise, implementation.complete, collect
     )
-    return replace(own, verdict=comparison.verdict, comparison=comparison)
+    verdict = "error" if outcome.status == "error" else answers.comparison.verdict
+    remarks, reason = (*answers.remarks, *outcome.remarks), outcome.reason or answers.reason
+    return replace(own, verdict=verdict, comparison=answers.comparison, remarks=remarks, reason=reason)
 
 
 def _side(
@@ -216,7 +187,8 @@ def _without_verdict(name: str, outcome: Outcome) -> Judged:
         seconds = outcome.result.seconds
         if outcome.result.loss is not None and outcome.result.loss.shape == ():
             loss = float(outcome.result.loss)
-    return Judged(name, outcome.status, None, outcome.reason, outcome.detail, None, loss, seconds)
+    judged = Judged(name, outcome.status, None, outcome.reason, outcome.detail, None, loss, seconds)
+    return replace(judged, remarks=outcome.remarks, said=outcome.said)
 
 
 def execute(
@@ -229,6 +201,7 @@ def execute(
     """Run cases; yield the run, growing by an outcome at a time, and once more when it is complete."""
     start = time.perf_counter()
     run = Run(baseline.name, tuple(dict.fromkeys([baseline.name, *(each.name for each in implementations)])))
+    run.processes = {each.name: each.framework.name for each in (baseline, *implementations)}
     yield run
     for outcome in run_cases(cases, implementations, baseline, workers, collect):
         run.outcomes.append(outcome)

@@ -1,18 +1,11 @@
-"""The worker process: imports one framework, then answers requests until its input ends.
-
-Standard input and output carry messages. What the framework or an implementation prints must not get between them, so
-both are moved to descriptors of their own first, and standard output becomes standard error, which is kept in a file.
-"""
+"""The worker process: imports one framework, then answers requests until its input ends."""
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 import time
 import traceback
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from harness.conditioning import rounding_noise
@@ -21,23 +14,22 @@ from harness.implementations import Implementation, Unsupported, implementations
 from harness.layout import layouts
 from harness.result import run
 from harness.tensors import Structure
+from harness.worker.child import end_with_parent, opened_channel, version_of
 from harness.worker.messages import baseline_of, of_floor, of_result, to_problem
-from harness.worker.transport import Channel, ChannelClosedError, Message
+from harness.worker.transport import ChannelClosedError, Message
 
 FLOORS = {"from_balls": from_balls, "from_wider_numbers": from_wider_numbers}
 
 
 def main(framework: str) -> None:
     """Serve one framework until the harness is gone."""
-    channel = Channel(os.dup(0), os.dup(1))
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
-    _end_with_parent()
+    channel = opened_channel()
+    end_with_parent()
     start = time.perf_counter()
     modules = next(each.framework.modules for each in implementations().values() if each.framework.name == framework)
     for module in modules:
         import_module(module)
-    channel.send({"versions": {each: _version(each) for each in modules}, "seconds": time.perf_counter() - start})
+    channel.send({"versions": {each: version_of(each) for each in modules}, "seconds": time.perf_counter() - start})
     while True:
         try:
             request = channel.receive()
@@ -72,25 +64,6 @@ def _initial_weights(header: Any) -> dict[str, Any]:
     assert chosen.initial_weights is not None
     weights = chosen.initial_weights(structure, header["seed"], header["dtype"])
     return layouts()[chosen.layout].to_canonical(weights, structure)
-
-
-def _version(module: str) -> str:
-    try:
-        return version(module)
-    except PackageNotFoundError:
-        return str(getattr(sys.modules[module], "__version__", "unknown"))
-
-
-def _end_with_parent() -> None:
-    """End this process soon after the harness is gone, even in the middle of a computation."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from harness.case.fields import Case
 from harness.floor import Floor
 from harness.problem import Problem
 from harness.result import Result
+from harness.trial import Trial
 from harness.worker.transport import Message
 
 _GRADIENT = "gradient:"
@@ -20,6 +21,7 @@ _KNOWN = "known:"
 _HALF_UNIT = "half_unit:"
 _BASELINE = "baseline:"
 _ERROR = "error:"
+_SECOND = "second:"
 
 
 def of_problem(problem: Problem) -> tuple[dict[str, Any], dict[str, ndarray]]:
@@ -51,22 +53,7 @@ def of_result(result: Result) -> tuple[dict[str, Any], dict[str, ndarray]]:
     arrays |= {name: each for name, each in forward.items() if each is not None}
     arrays |= {_KNOWN + name: each for name, each in result.known.items()}
     arrays |= {_HALF_UNIT + name: each for name, each in result.half_units.items()}
-    return {"seconds": result.seconds}, arrays
-
-
-def to_result(message: Message) -> Result:
-    """Return the result that a message holds."""
-    arrays = message.arrays
-    seconds = float(message.header["seconds"])
-    return Result(
-        arrays.get("loss"),
-        arrays.get("outputs"),
-        _named(arrays, _GRADIENT),
-        seconds,
-        _named(arrays, _KNOWN),
-        _named(arrays, _HALF_UNIT),
-        arrays.get("directional"),
-    )
+    return {"seconds": result.seconds, "misfits": dict(result.misfits)}, arrays
 
 
 def of_floor_request(problem: Problem, baseline: Mapping[str, ndarray]) -> tuple[dict[str, Any], dict[str, ndarray]]:
@@ -90,6 +77,39 @@ def to_floor(message: Message) -> Floor:
     """Return the floor that a message holds."""
     header = message.header
     return Floor(header["source"], _named(message.arrays, _ERROR), header["rounding"], header["reason"])
+
+
+def of_trial(trial: Trial) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of a trial, without what its second call may have raised."""
+    header, arrays = of_result(trial.result)
+    header["remarks"] = [[each.kind, each.text] for each in trial.remarks]
+    if trial.second is not None:
+        header["second"], again = of_result(trial.second)
+        arrays |= {_SECOND + name: array for name, array in again.items()}
+    return header, arrays
+
+
+def to_results(message: Message) -> tuple[Result | None, Result | None]:
+    """Return the result that a message holds and, if there is one, the other answer of a second call."""
+    if "seconds" not in message.header:
+        return None, None
+    first = {name: array for name, array in message.arrays.items() if not name.startswith(_SECOND)}
+    if (second := message.header.get("second")) is None:
+        return _result(message.header, first), None
+    return _result(message.header, first), _result(second, _named(message.arrays, _SECOND))
+
+
+def _result(header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Result:
+    return Result(
+        arrays.get("loss"),
+        arrays.get("outputs"),
+        _named(arrays, _GRADIENT),
+        float(header["seconds"]),
+        _named(arrays, _KNOWN),
+        _named(arrays, _HALF_UNIT),
+        arrays.get("directional"),
+        header["misfits"],
+    )
 
 
 def _named(arrays: Mapping[str, ndarray], prefix: str) -> dict[str, ndarray]:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from numpy import ndarray
 
@@ -17,13 +17,13 @@ from harness.implementations.certified import FLINT
 from harness.problem import Problem
 from harness.result import Result
 from harness.tensors import Structure
-from harness.worker.messages import of_floor_request, of_problem, to_floor, to_result
+from harness.trial import Remark
+from harness.worker.messages import of_floor_request, of_problem, to_floor, to_results
 from harness.worker.process import WorkerFailed, WorkerProcess
 from harness.worker.transport import Message
 
-MAX_RESTARTS = 3
-CALL_LIMIT = 600.0
-"""Seconds that an implementation may take for one case."""
+MAX_TIMEOUTS = 3
+"""How often a process may run out of time before it is given up for the rest of a run."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,21 @@ class Outcome:
 
     Attributes:
         status: ``ok``, ``unsupported`` or ``error``.
-        result: the result, if the status is ``ok``.
+        result: the result, if the status is ``ok``, or if only a second call ended in an error.
         reason: one line, if it is not.
         detail: the traceback, or the last lines of the process's standard error.
+        second: the answer of a second call, if that is another.
+        remarks: what is to be known before the numbers are looked at.
+        said: what it printed.
     """
 
     status: str
     result: Result | None = None
     reason: str = ""
     detail: str = ""
+    second: Result | None = None
+    remarks: tuple[Remark, ...] = ()
+    said: str = ""
 
 
 class NativeWeightsFailed(Exception):
@@ -94,11 +100,29 @@ class Workers:
         try:
             answer = self._ask(framework, {"do": "run", "implementation": implementation.name, **header}, arrays)
         except WorkerFailed as failure:
-            return Outcome("error", reason=failure.reason, detail=failure.detail)
-        status = answer.header["status"]
-        if status == "ok":
-            return Outcome("ok", to_result(answer))
-        return Outcome(status, reason=answer.header["reason"], detail=answer.header.get("detail", ""))
+            return Outcome("error", reason=failure.reason, detail=failure.detail, said=failure.said)
+        found = answer.header
+        result, second = to_results(answer)
+        return Outcome(
+            found["status"],
+            result,
+            found.get("reason", ""),
+            found.get("detail", ""),
+            second,
+            tuple(Remark(*each) for each in found.get("remarks", ())),
+            found["said"],
+        )
+
+    def introduction(self, framework: Framework) -> Mapping[str, Any]:
+        """Wait for a framework's process; return what it said when it was ready.
+
+        Raises:
+            WorkerFailed: if it does not get there.
+        """
+        with self._lock(framework):
+            process = self._process(framework)
+            process.wait_until_ready()
+            return process.introduction
 
     def rounding_noise(self, problem: Problem) -> dict[str, float]:
         """Measure how far rounding alone moves each tensor; empty if the reference cannot run the problem."""
@@ -158,14 +182,15 @@ class Workers:
         """Ask a framework's process, one request at a time; a process that failed is started again for the next."""
         failures = self._failures.setdefault(framework.name, [])
         with self._lock(framework):
-            if len(failures) > MAX_RESTARTS:
+            timeouts = sum(each.timed_out for each in failures)
+            if len(failures) > framework.restarts or timeouts >= MAX_TIMEOUTS:
                 last = failures[-1]
                 raise WorkerFailed(
                     f"{last.reason}; it failed {len(failures)} times and is not started again", last.detail
                 )
             process = self._process(framework)
             try:
-                return process.ask(header, arrays, limit=CALL_LIMIT)
+                return process.ask(header, arrays, limit=framework.limit)
             except WorkerFailed as failure:
                 failures.append(failure)
                 with self._guard:

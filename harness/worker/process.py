@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from numpy import ndarray
 
+import harness
 from harness.implementations import Framework
+from harness.worker.dumps import innermost, is_timeout, located, split
 from harness.worker.transport import Channel, ChannelClosedError, ChannelTimeoutError, Message
 
 START_LIMIT = 300.0
 """Seconds that a framework may take to import."""
 
+GRACE = 2.0
+"""Seconds more for a process that ends itself when its time is over, and says where it was."""
+
+MOST_CHATTER = 2**20
+"""Bytes of what a process printed that are read, the last ones."""
+
 _THREADS = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")
 ONE_THREAD = {f"{name}_THREADS" if "_" in name else f"{name}_NUM_THREADS": "1" for name in _THREADS}
 """Workers run side by side on small problems, and a sum that is split over threads is rounded otherwise elsewhere."""
 
+OWN_PATH = ("-P",)
+"""For Python: the folder that the harness is called in is not on the path, and a json.py there is not Python's own."""
+
 _TAIL_LINES = 15
+
+
+def this_harness() -> dict[str, str]:
+    """Return what makes a process import this very harness, wherever it lies, in the environment."""
+    root = str(Path(harness.__path__[0]).parent)
+    if root in sysconfig.get_paths().values():
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
 
 
 class WorkerFailed(Exception):
@@ -30,13 +52,17 @@ class WorkerFailed(Exception):
 
     Attributes:
         reason: one line.
-        detail: the last lines of its standard error.
+        detail: where it was, if that is known, else the last lines of its standard error.
+        said: what it printed since the last answer.
+        timed_out: whether it was ended because its time was over.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, said: str = "", *, timed_out: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.detail = detail
+        self.said = said
+        self.timed_out = timed_out
 
 
 class WorkerProcess:
@@ -49,15 +75,17 @@ class WorkerProcess:
     def __init__(self, framework: Framework) -> None:
         self.framework = framework
         self.versions: dict[str, str] = {}
+        self.introduction: Mapping[str, Any] = {}
         self.seconds_to_import: float | None = None
         self._failed: WorkerFailed | None = None
+        self._heard = 0
         self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.worker", framework.name],
+            [sys.executable, *OWN_PATH, *(framework.program or ("-m", "harness.worker", framework.name))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._chatter,
-            env={**ONE_THREAD, **os.environ, **framework.environment},
+            env={**ONE_THREAD, **os.environ, **this_harness(), **framework.environment},
             start_new_session=True,  # Ctrl-C is for the harness, which ends its workers itself
         )
         assert self._process.stdin
@@ -72,15 +100,19 @@ class WorkerProcess:
             arrays: its arrays.
             limit: how many seconds the answer may take.
 
+        Returns:
+            The answer; its header has what the process printed meanwhile as ``said``.
+
         Raises:
             WorkerFailed: if the process ends or the time is over. The process is then gone.
         """
         self.wait_until_ready()
         try:
-            self._channel.send(header, arrays, timeout=limit)
-            return self._channel.receive(timeout=limit)
+            self._channel.send(header, arrays, timeout=limit + GRACE)
+            answer = self._channel.receive(timeout=limit + GRACE)
         except (ChannelClosedError, ChannelTimeoutError) as error:
             raise self._failure(error, limit) from None
+        return Message({**answer.header, "said": self._news()}, answer.arrays)
 
     def wait_until_ready(self) -> None:
         """Wait for the framework to be imported.
@@ -92,10 +124,12 @@ class WorkerProcess:
             raise self._failed
         if self.seconds_to_import is not None:
             return
+        limit = self.framework.limit + GRACE if self.framework.program else START_LIMIT
         try:
-            ready = self._channel.receive(timeout=START_LIMIT)
+            ready = self._channel.receive(timeout=limit)
         except (ChannelClosedError, ChannelTimeoutError) as error:
-            raise self._failure(error, START_LIMIT) from None
+            raise self._failure(error, limit) from None
+        self.introduction = {**ready.header, "said": self._news()}
         self.versions = dict(ready.header["versions"])
         self.seconds_to_import = float(ready.header["seconds"])
 
@@ -113,23 +147,36 @@ class WorkerProcess:
         self._chatter.close()
 
     def _failure(self, error: Exception, limit: float) -> WorkerFailed:
-        if isinstance(error, ChannelTimeoutError):
-            reason = f"the {self.framework.name} process did not answer within {limit:g} s"
-        else:
-            try:
+        timed_out = isinstance(error, ChannelTimeoutError)
+        status = None
+        if not timed_out:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 status = self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                status = None
+        said, dump = split(self._news())
+        place = innermost(dump)
+        if timed_out or is_timeout(dump):
+            timed_out, reason = True, f"the {self.framework.name} process did not answer within {limit:g} s"
+        else:
             reason = f"the {self.framework.name} process {_ending(status)}"
-        detail = self._tail()
+        if place:
+            reason += f"; it was at {place}"
+        detail = located(dump) or "\n".join(self._everything().splitlines()[-_TAIL_LINES:])
         self.close()
-        self._failed = WorkerFailed(reason, detail)
+        self._failed = WorkerFailed(reason, detail, said, timed_out=timed_out)
         return self._failed
 
-    def _tail(self) -> str:
-        self._chatter.seek(0)
-        lines = self._chatter.read().decode(errors="replace").splitlines()
-        return "\n".join(lines[-_TAIL_LINES:])
+    def _news(self) -> str:
+        """Return what the process wrote to its standard error since this was last called."""
+        news = self._everything(since=self._heard)
+        self._heard = os.fstat(self._chatter.fileno()).st_size
+        return news
+
+    def _everything(self, since: int = 0) -> str:
+        # The process writes at the offset of this very file, so it is read without moving that.
+        descriptor = self._chatter.fileno()
+        size = os.fstat(descriptor).st_size
+        start = max(since, size - MOST_CHATTER)
+        return os.pread(descriptor, size - start, start).decode(errors="replace")
 
 
 def _ending(status: int | None) -> str:

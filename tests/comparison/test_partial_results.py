@@ -9,7 +9,7 @@ from harness.implementations import Partial, implementation
 from harness.layout import layouts
 from harness.problem import build
 from harness.result import Result, read, run
-from harness.worker.messages import of_result, to_result
+from harness.worker.messages import of_result, to_results
 from harness.worker.transport import Message
 
 KNOWN = np.array([[True, False, False], [False, True, True]])
@@ -106,7 +106,7 @@ def test_a_part_survives_every_layout(layout):
     structure = problem().structure
     random = np.random.default_rng(0)
     whole = {name: random.normal(size=shape) for name, shape in layouts()[layout].shapes(structure).items()}
-    canonical = read(whole, layout, structure, 0.0)
+    canonical = read(whole, layout, problem(), 0.0)
     assert not canonical.known
     for name, values in whole.items():
         for position in (0, values.size - 1):
@@ -114,7 +114,7 @@ def test_a_part_survives_every_layout(layout):
             known.reshape(-1)[position] = False
             spoilt = values.copy()
             spoilt.reshape(-1)[position] = 1e9
-            found = read({**whole, name: Partial(spoilt, known, np.zeros(values.shape))}, layout, structure, 0.0)
+            found = read({**whole, name: Partial(spoilt, known, np.zeros(values.shape))}, layout, problem(), 0.0)
             assert sum((~each).sum() for each in found.known.values()) == 1, name
             for tensor, array in found.gradients.items():
                 same = array == canonical.gradients[tensor]
@@ -134,12 +134,12 @@ def test_a_part_survives_every_layout(layout):
 )
 def test_a_part_that_makes_no_sense_is_refused(partial, layout, message):
     with pytest.raises(TypeError, match=message):
-        read({"x": partial}, layout, problem().structure, 0.0)
+        read({"x": partial}, layout, problem(), 0.0)
 
 
 def test_a_part_survives_the_way_from_a_worker():
     sent = result(EXPECTED, KNOWN, np.full((2, 3), 0.5))
-    received = to_result(Message(*of_result(sent)))
+    received = to_results(Message(*of_result(sent)))[0]
     np.testing.assert_array_equal(received.known["layer0.W_xh"], KNOWN)
     np.testing.assert_array_equal(received.half_units["layer0.W_xh"], np.full((2, 3), 0.5))
     assert received.gradients.keys() == {"layer0.W_xh"}

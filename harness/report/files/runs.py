@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.implementations import implementations
 from harness.report import table
 from harness.session import Run
 
@@ -15,7 +14,6 @@ COLUMNS = ("case", "implementation", "status", "loss", "seconds", "version", "re
 
 def write(run: Run, path: Path) -> None:
     """Write the file."""
-    framework_of = {name: each.framework.name for name, each in implementations().items()}
     rows = (
         {
             "case": outcome.case.name,
@@ -23,8 +21,8 @@ def write(run: Run, path: Path) -> None:
             "status": each.status,
             "loss": each.loss,
             "seconds": each.seconds,
-            "version": _version(run, framework_of.get(each.implementation, "")),
-            "reason": each.reason,
+            "version": _version(run, run.processes.get(each.implementation, "")),
+            "reason": "; ".join(filter(None, [each.reason, *(remark.text for remark in each.remarks)])),
         }
         for outcome in run.outcomes
         for each in outcome.judged

@@ -10,6 +10,7 @@ from harness.report.overview import (
     floor_line,
     ill_conditioned,
     not_compared,
+    remarks,
     status_line,
     worst_ratios,
 )
@@ -27,6 +28,10 @@ def write(run: Run, path: Path) -> None:
 def lines(run: Run) -> list[str]:
     """Return the page, line by line."""
     page = ["# Gradient comparison", "", status_line(run), "", floor_line(run), ""]
+    if noticed := remarks(run):
+        page += ["## First of all", ""]
+        page += [f"- {each.implementation}: {_cell(each.text)} ({each.cases} cases)" for each in noticed]
+        page.append("")
     wrong = disagreements(run)
     if wrong:
         page += ["## What disagrees", "", "| case | implementation | what |", "| --- | --- | --- |"]

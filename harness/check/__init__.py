@@ -1,0 +1,6 @@
+"""A user's own implementation against the baseline: the doing, and the page that says how it came out."""
+
+from harness.check.candidate import introduced
+from harness.check.order import simplest_first
+
+__all__ = ["introduced", "simplest_first"]

@@ -1,0 +1,77 @@
+"""The first case that disagrees, in full: which tensors, where, both values, the bound, and what does match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.check.folding import FORWARD, Fold
+from harness.comparison import Comparison, TensorComparison
+
+MAX_TENSORS = 6
+
+
+def in_full(fold: Fold) -> Iterator[str]:
+    """Yield the first case of a fold, line by line."""
+    outcome, judged = fold.first
+    expected_to = f" ({outcome.case.because})" if outcome.case.expect == "mismatch" and outcome.case.because else ""
+    yield f"{outcome.case.name}: {fold.verdict}{expected_to}"
+    if outcome.case.about:
+        yield f"  {outcome.case.about}"
+    if judged.reason:
+        yield f"  {judged.reason}"
+    if judged.detail:
+        yield from _indented(judged.detail)
+    elif judged.comparison is None:
+        yield from _indented(outcome.judged[0].detail)  # where the baseline failed, why
+    if judged.comparison is not None:
+        yield from _tensors(judged.comparison)
+        yield from _where_to_look(judged.comparison)
+    # What the numbers say the fault is, the diagnosis of this case, is to be told here.
+    yield ""
+
+
+def _indented(text: str) -> Iterator[str]:
+    return (f"  {line}" for line in text.rstrip().splitlines())
+
+
+def _tensors(comparison: Comparison) -> Iterator[str]:
+    wrong = sorted(comparison.disagreements, key=lambda each: each.tensor not in FORWARD)
+    for each in wrong[:MAX_TENSORS]:
+        yield from _tensor(each)
+    if len(wrong) > MAX_TENSORS:
+        yield f"  and {len(wrong) - MAX_TENSORS} more: {', '.join(each.tensor for each in wrong[MAX_TENSORS:])}"
+    matching = [each.tensor for each in comparison.tensors if each.verdict == "match"]
+    yield f"  match: {', '.join(matching) or 'none'}"
+
+
+def _tensor(each: TensorComparison) -> Iterator[str]:
+    if each.metrics is None or each.bound is None:
+        yield f"  {each.tensor}: {each.reason}"
+        return
+    m = each.metrics
+    index = ", ".join(map(str, each.worst_index or ()))
+    yield f"  {each.tensor}: {each.reason}; worst at [{index}]:" if index else f"  {each.tensor}: {each.reason}:"
+    yield f"    yours     {each.written(m.actual)}"
+    yield f"    expected  {each.written(m.expected)}"
+    yield (
+        f"    off by {abs(m.actual - m.expected):.3g}, allowed {m.allowed:.3g} ({each.bound.origin}), "
+        f"{m.error_ratio:.3g} times the bound"
+    )
+
+
+def _where_to_look(comparison: Comparison) -> Iterator[str]:
+    """Say which half of the computation the tensors point to."""
+    wrong = {each.tensor for each in comparison.disagreements if each.metrics is not None}
+    compared = {each.tensor for each in comparison.tensors}
+    if "outputs" in wrong:
+        yield "  The outputs disagree: begin with the forward pass, for every gradient follows from it."
+    elif "loss" in wrong and "outputs" in compared:
+        yield "  The outputs match and the loss does not: look at how the loss is summed, and over which steps."
+    elif "loss" in wrong:
+        yield '  The loss disagrees: begin with the forward pass or the loss; return "outputs" to tell which.'
+    elif wrong and "outputs" in compared:
+        yield "  The outputs match, so the forward pass is right: the fault is in the backward pass."
+    elif wrong and "loss" in compared:
+        yield "  The loss matches, so the forward pass is most likely right, and the fault in the backward pass."
+    elif wrong:
+        yield '  Return "loss" and "outputs", too: they tell a fault of the forward pass from one of the backward pass.'

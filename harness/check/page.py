@@ -1,0 +1,147 @@
+"""The page that ``harness check`` prints: remarks, one line a case, the first disagreement in full, what to do next.
+
+What is alike is told once. Someone who has just written a first RNN should find the one line to look at.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from harness.check import folding
+from harness.check.candidate import Candidate
+from harness.check.first import in_full
+from harness.check.folding import Fold
+from harness.report.overview import remarks
+from harness.session import Run
+
+MAX_REASON = 110
+MAX_OTHERS = 5
+WRONG = ("mismatch", "error")
+
+
+def lines(run: Run, candidate: Candidate) -> Iterator[str]:
+    """Yield the page of a run, line by line, but for the closing line."""
+    layout = candidate.implementation.layout
+    yield f"{candidate.place}, layout {layout}, against {run.baseline}"
+    yield ""
+    yield from _remarks(run)
+    yield from _cases(run)
+    wrong = [fold for fold in folding.alike(run.comparisons) if fold.verdict in WRONG]
+    if wrong:
+        yield from in_full(wrong[0])
+        yield from _others(wrong)
+        yield from _meant_for(run)
+    yield from _not_provided(run)
+
+
+def conclusion(run: Run) -> str:
+    """Return how the run came out, in one sentence."""
+    counts = Counter(str(judged.verdict) for _, judged in run.comparisons)
+    cases = len(run.outcomes)
+    if not run.tensors_compared and not run.failed_implementations:
+        return f"Nothing was compared in {cases} cases."
+    found = ", ".join(f"{counts[each]} {each}" for each in (*reversed(WRONG), "match", "unsupported") if counts[each])
+    compared = f"{run.tensors_compared} tensors, {run.elements_compared} elements compared"
+    return f"{cases} {'case' if cases == 1 else 'cases'}: {found}; {compared}."
+
+
+def next_command(run: Run, file: str, cases: Sequence[str]) -> str:
+    """Return what to type next."""
+    check = f"harness check {shlex.quote(file)}"
+    wrong = [outcome for outcome, judged in run.comparisons if judged.verdict in WRONG]
+    if wrong and len(run.outcomes) > 1:
+        return f"{check} {shlex.quote(wrong[0].case.name)}"
+    if wrong:
+        return "mend it, and the same again"
+    if not run.tensors_compared:
+        return "harness list cases"
+    if cases:
+        return f"{check}, over all cases"
+    return f'harness.assert_gradients_match(..., "{run.outcomes[0].case.file}") keeps it so in your own tests'
+
+
+def _remarks(run: Run) -> Iterator[str]:
+    noticed = remarks(run)
+    if noticed:
+        yield "First of all:"
+        for each in noticed:
+            where = f"on {each.case}" if each.cases == 1 else f"on {each.cases} cases, {each.case} for one"
+            yield f"  ! {each.text} ({where})"
+        yield ""
+
+
+def _cases(run: Run) -> Iterator[str]:
+    folds = folding.alike_by_file(run.comparisons)
+    width = max((len(folding.file_name(fold.first[0])) for _, fold in folds), default=0)
+    for of_file, fold in folds:
+        name = folding.file_name(fold.first[0])
+        yield f"  {fold.verdict:<11}  {name:<{width}}  {_which(of_file, fold)}{_summary(fold)}"
+    yield ""
+
+
+def _which(of_file: Fold, fold: Fold) -> str:
+    """Say which cases of their file these are."""
+    count, of = len(fold.pairs), len(of_file.pairs)
+    if count == of:
+        return f"{of} cases: " if of > 1 else ""
+    return f"{count} of {of} cases ({folding.described_among(fold, of_file.pairs)}): "
+
+
+def _summary(fold: Fold) -> str:
+    _, judged = fold.first
+    if fold.verdict == "unsupported":
+        reasons = list(dict.fromkeys(each.reason for _, each in fold.pairs))
+        return _short("; ".join(reasons))
+    if judged.comparison is None or (judged.verdict == "error" and judged.reason):
+        return _short(judged.reason)
+    if fold.verdict == "match":
+        return f"{len(judged.comparison.tensors)} tensors"
+    return ", ".join(fold.tensors)
+
+
+def _others(wrong: list[Fold]) -> Iterator[str]:
+    """Count what is wrong beside the first case: more cases in the same way, and in other ways."""
+    more = wrong[0].pairs[1:]
+    if more:
+        files = Counter(folding.file_name(outcome) for outcome, _ in more)
+        where = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in files.items())
+        yield f"The same in {len(more)} other {'case' if len(more) == 1 else 'cases'}: {where}"
+        yield ""
+    if others := wrong[1:]:
+        yield "Otherwise:"
+        for fold in others[:MAX_OTHERS]:
+            cases = f"{len(fold.pairs)} {'case' if len(fold.pairs) == 1 else 'cases'}, {fold.first[0].case.name} first"
+            yield f"  {fold.verdict} in {cases}: {_summary(fold)}"
+        if len(others) > MAX_OTHERS:
+            yield f"  … and {len(others) - MAX_OTHERS} more ways"
+        yield ""
+
+
+def _meant_for(run: Run) -> Iterator[str]:
+    """Say how to leave out cases, where some are computed rightly forward and others not at all."""
+    compared = [judged.comparison for _, judged in run.comparisons if judged.comparison is not None]
+    outputs = [{each.tensor: each.verdict for each in comparison.tensors}.get("outputs") for comparison in compared]
+    raised = any(judged.verdict == "error" and judged.comparison is None for _, judged in run.comparisons)
+    if "match" in outputs and ("mismatch" in outputs or raised):
+        yield 'Are there cases that it is not meant for? raise harness.Unsupported("only tanh") there, and say why.'
+        yield ""
+
+
+def _not_provided(run: Run) -> Iterator[str]:
+    absent: dict[tuple[str, ...], int] = {}
+    for _, judged in run.comparisons:
+        if judged.comparison is not None and judged.comparison.not_provided:
+            kinds = tuple(judged.comparison.not_provided)
+            absent[kinds] = absent.get(kinds, 0) + 1
+    if absent:
+        names = list(dict.fromkeys(name for each in absent for name in each))
+        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        yield f"Not provided, and not compared: {shown}"
+        yield ""
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_REASON else f"{text[: MAX_REASON - 1]}…"

@@ -1,0 +1,141 @@
+"""``harness check``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from harness.cli.exits import Exit
+from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases
+
+if TYPE_CHECKING:
+    from harness.check.candidate import Candidate
+    from harness.session import CaseOutcome, Run
+    from harness.userfile import FileRefused
+
+MAX_PRINTED = 40
+"""Lines of what the user's code printed on one case that are shown."""
+
+
+@click.command("check")
+@click.argument("file", metavar="FILE.py[:FUNCTION]")
+@cases_argument
+@click.option("--baseline", default="numpy-split", show_default=True, help="What it is compared with.")
+@click.option(
+    "--limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long one case may take, or the import.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("reports/check"),
+    show_default=True,
+    help="The report's folder.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out: Path, as_json: bool) -> None:
+    """Compare your own implementation with the baseline.
+
+    FILE.py holds a function under @harness.implementation(...); FUNCTION names it if there are several, or a plain
+    function, which then works in split weights. It runs in a process of its own, twice for each case.
+
+    CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named, simple ones first.
+    """
+    from harness import report, userfile
+    from harness.check import introduced, simplest_first
+    from harness.cli.run import described, exit_status
+    from harness.cli.screen import progress
+    from harness.session import execute
+    from harness.worker import Workers
+
+    (of_baseline,) = chosen([baseline])
+    try:
+        named = userfile.named(file)
+        report.check(out)
+    except (userfile.FileRefused, report.NotAReport) as error:
+        raise click.UsageError(str(error)) from None
+    loaded = load_cases(cases)
+    end_without_cases(loaded)
+    to_run = loaded.cases if cases else simplest_first(loaded.cases)
+    with Workers() as workers:
+        try:
+            candidate = introduced(named, limit, workers)
+        except userfile.FileRefused as refused:
+            _refuse(refused)
+        _show_printed(candidate.said, "when it was imported")
+        asked = [replace(case, implementations=None) for case in to_run]
+        shown = 0
+        with progress(len(asked), workers.starting) as show:
+            for run in execute(asked, [candidate.implementation], of_baseline, workers):
+                show(len(run.outcomes))
+                shown = _show_said(run, shown)
+    run.outcomes = [_as_documented(outcome) for outcome in run.outcomes]
+    report.write(run, out)
+    status = exit_status(run, loaded)
+    if as_json:
+        click.echo(json.dumps(_with_remarks(described(run, out, status), run), indent=2))
+    else:
+        _print(run, candidate, file, cases, out)
+    raise click.exceptions.Exit(status)
+
+
+def _refuse(refused: FileRefused) -> NoReturn:
+    """End the command with what is wrong with the file."""
+    if refused.detail:
+        click.echo(f"{refused.detail}\n", err=True)
+    click.echo(f"Error: {refused}", err=True)
+    raise click.exceptions.Exit(Exit.BAD_INPUT)
+
+
+def _show_said(run: Run, shown: int) -> int:
+    """Show what the user's code printed on the cases after the first ``shown``; return how many are shown now."""
+    for outcome in run.outcomes[shown:]:
+        for judged in outcome.judged:
+            if judged.verdict is not None and judged.said:
+                _show_printed(judged.said, f"on {outcome.case.name}")
+    return len(run.outcomes)
+
+
+def _show_printed(text: str, when: str) -> None:
+    lines = text.rstrip("\n").splitlines()
+    if not lines:
+        return
+    click.echo(f"--- printed {when}:", err=True)
+    for line in lines[:MAX_PRINTED]:
+        click.echo(line, err=True)
+    if len(lines) > MAX_PRINTED:
+        click.echo(f"... and {len(lines) - MAX_PRINTED} more lines", err=True)
+
+
+def _as_documented(outcome: CaseOutcome) -> CaseOutcome:
+    """Let a match pass on a case that documents a mismatch: it documents that of others."""
+    if outcome.case.expect == "mismatch" and outcome.verdict == "match":
+        return replace(outcome, case=replace(outcome.case, expect="match"))
+    return outcome
+
+
+def _print(run: Run, candidate: Candidate, file: str, cases: Sequence[str], out: Path) -> None:
+    from harness.check import page
+
+    for line in page.lines(run, candidate):
+        click.echo(line)
+    click.echo(f"{page.conclusion(run)} {run.seconds:.1f} s; the report is in {out}")
+    click.echo(f"next: {page.next_command(run, file, cases)}")
+
+
+def _with_remarks(described: dict[str, Any], run: Run) -> dict[str, Any]:
+    """Add to what --json prints what was noticed of the implementation, and what it did not provide."""
+    for row, (_, judged) in zip(described["results"], run.comparisons, strict=True):
+        row["remarks"] = [each.text for each in judged.remarks]
+        row["not_provided"] = list(judged.comparison.not_provided) if judged.comparison else []
+        row["detail"] = judged.detail
+    return described

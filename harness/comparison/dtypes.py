@@ -1,0 +1,36 @@
+"""Two float dtypes for one tensor: which one it is judged in, and what that means for the tolerance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+FloatDType = np.dtype[Any]
+
+
+def narrower(one: FloatDType, other: FloatDType) -> FloatDType:
+    """Return the dtype with fewer digits; the first of two that have as many."""
+    return other if np.finfo(other).nmant < np.finfo(one).nmant else one
+
+
+def in_the_narrower(actual: ndarray, expected: ndarray) -> tuple[ndarray, ndarray]:
+    """Round two tensors to the narrower of their dtypes."""
+    dtype = narrower(actual.dtype, expected.dtype)
+    with np.errstate(over="ignore"):  # what overflows is judged where it is compared
+        return actual.astype(dtype, copy=False), expected.astype(dtype, copy=False)
+
+
+def noise_in(dtype: FloatDType, noise: float | None, measured_in: FloatDType) -> float | None:
+    """Scale rounding noise that was measured in one dtype to another: to first order it grows with eps."""
+    if noise is None:
+        return None
+    return noise * float(np.finfo(dtype).eps) / float(np.finfo(measured_in).eps)
+
+
+def judged_in(actual: FloatDType, expected: FloatDType) -> str:
+    """Say in which dtype a tensor is judged, where the two differ."""
+    if actual == expected:
+        return ""
+    return f"returned as {actual}, where {expected} went in, and judged as {narrower(actual, expected)}"

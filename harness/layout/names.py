@@ -1,0 +1,63 @@
+"""Why a returned tensor is none of its layout's: a wrong name or a wrong shape, with the nearest right one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from harness import shapes
+from harness.casefile import nearest
+from harness.layout import layouts
+from harness.tensors import Shape, Structure
+
+
+def why_not(name: str, shape: Shape, layout: str, structure: Structure, returned: Collection[str]) -> str:
+    """Say why a tensor cannot be read in a layout.
+
+    Args:
+        name: as it was returned.
+        shape: as it was returned.
+        layout: the layout of the implementation.
+        structure: the network.
+        returned: the names of everything that was returned.
+
+    Returns:
+        One line; empty if name and shape are right.
+    """
+    expected = {
+        "loss": (),
+        "outputs": structure.outputs,
+        **layouts()[layout].shapes(structure),
+        **structure.initial_state,
+        "inputs": structure.inputs,
+    }
+    if name in expected:
+        return "" if shape == expected[name] else shapes.mistake(shape, expected[name])
+    missing = {each: size for each, size in expected.items() if each not in returned}
+    hint = nearest_tensor(name, missing)
+    if hint:
+        wrong = f"; its shape is {shape}, but should be {missing[hint]}" if shape != missing[hint] else ""
+        return f"returned {name!r}, which is no tensor of this case; did you mean {hint}?{wrong}"
+    for other, its in layouts().items():
+        if name in its.shapes(structure):
+            return (
+                f"returned {name!r}, a name of the layout {other!r}; this implementation has the layout {layout!r}, "
+                f"whose tensors are {', '.join(layouts()[layout].shapes(structure))}"
+            )
+    return f"returned {name!r}, which is no tensor of this case; there are {', '.join(expected)}"
+
+
+def nearest_tensor(name: str, expected: Mapping[str, Shape]) -> str:
+    """Return the tensor that a name most likely means: ``layer0.W_xh`` for layer0.W_hx, dW_xh or Wxh; empty if none."""
+    wanted = _bare(name)
+    for key in (_bare, lambda each: _bare(each.rpartition(".")[2])):
+        alike = [each for each in expected if key(each) == wanted]
+        if len(alike) == 1:
+            return alike[0]
+    hint = re.fullmatch(r"did you mean '(.*)'\?", nearest(name, expected))
+    return hint[1] if hint else ""
+
+
+def _bare(name: str) -> str:
+    """Reduce a name to what people agree on: without case, punctuation, and the d or grad in front of a gradient."""
+    return re.sub(r"[^a-z0-9]", "", re.sub(r"^(d|grad|dl_?d|d_?loss_?d)_?(?=[a-z])", "", name.lower()))

@@ -1,0 +1,85 @@
+"""What an implementation answered to a problem, once or twice, against the baseline's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy import ndarray
+
+from harness.comparison import SEVERITY, Collect, Comparison, compare
+from harness.problem import Problem
+from harness.result import Result
+from harness.session import directional
+from harness.trial import Remark
+from harness.trial.clipping import clipped
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """One or two answers, judged.
+
+    Attributes:
+        comparison: of the worse of them.
+        reason: that it is the second, if it is.
+        remarks: what the baseline's numbers say of the answers at first sight.
+    """
+
+    comparison: Comparison
+    reason: str
+    remarks: tuple[Remark, ...]
+
+
+def judge_answers(
+    problem: Problem,
+    first: Result,
+    second: Result | None,
+    expected: Result,
+    noise: Mapping[str, float],
+    complete: bool,
+    collect: Collect = "failed",
+) -> Answers:
+    """Compare an answer, and the other answer of a second call if there is one; the worse of the two counts."""
+    comparison, reason = compare_for(problem, first, expected, noise, complete=complete, collect=collect), ""
+    if second is not None:
+        again = compare_for(problem, second, expected, noise, complete=complete, collect=collect)
+        if _badness(again) > _badness(comparison):
+            comparison, reason = again, "of its two answers, this is the second"
+    cut = clipped(first.gradients, expected.gradients) if comparison.verdict == "mismatch" else ()
+    return Answers(comparison, reason, tuple(cut))
+
+
+def compare_for(
+    problem: Problem,
+    actual: Result | Mapping[str, ndarray],
+    expected: Result,
+    noise: Mapping[str, float],
+    *,
+    complete: bool,
+    collect: Collect = "failed",
+) -> Comparison:
+    """Compare two results of a problem, with the tolerances and the policy of its case."""
+    tolerance: Mapping[str, Any] | None = problem.case.tolerance
+    if isinstance(actual, Result) and actual.directional is not None:
+        with_directional = directional.with_expected(expected, problem, actual.directional.size)
+        if with_directional is None:  # nothing to hold it against
+            actual = replace(actual, directional=None)
+        else:
+            tolerance = directional.tolerance(expected, problem)
+            noise = {**noise, directional.NAME: directional.noise(expected, problem, noise)}
+            expected = with_directional
+    return compare(
+        actual,
+        expected,
+        tolerance=tolerance,
+        noise=noise,
+        nonfinite=problem.case.nonfinite,
+        complete=complete,
+        own_dtype=not complete,
+        collect=collect,
+    )
+
+
+def _badness(comparison: Comparison) -> tuple[int, int]:
+    return SEVERITY.index(comparison.verdict), len(comparison.disagreements)

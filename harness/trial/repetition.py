@@ -1,0 +1,54 @@
+"""Whether the second call gives the answer of the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy import ndarray
+
+from harness.result import Result
+from harness.trial.remark import Remark
+
+
+def differences(first: Result, second: Result) -> Iterator[Remark]:
+    """Say in which tensors two answers to the same problem differ: where first, by how much, and what it looks like."""
+    one, other = first.tensors, second.tensors
+    said = [
+        f"{name} is in only one of the two answers" for name in {**one, **other} if (name in one) != (name in other)
+    ]
+    said += [_difference(name, one[name], other[name]) for name in one if name in other]
+    said = [each for each in said if each]
+    if said:
+        more = f"; and in {len(said) - 1} more tensors" if len(said) > 1 else ""
+        kept = _kept(first, second)
+        hint = f"; {kept}" if kept else "; is state kept from the first call, or a random number drawn?"
+        yield Remark("another answer", f"called twice, it gives two answers: {said[0]}{more}{hint}")
+
+
+def _difference(name: str, one: ndarray, other: ndarray) -> str:
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return f"{name} is {one.dtype} of shape {one.shape}, then {other.dtype} of shape {other.shape}"
+    differs = ~_same(one, other)
+    if not differs.any():
+        return ""
+    index = tuple(int(i) for i in np.argwhere(differs)[0])
+    with np.errstate(all="ignore"):  # infinities that differ are told by their values
+        by = np.abs(one[differs].astype(np.float64) - other[differs].astype(np.float64)).max()
+    where = f"{name}[{', '.join(map(str, index))}]" if index else name
+    extent = f"off by up to {by:.3g} in {differs.sum()} of {one.size} elements"
+    return f"{where} is {one[index]}, then {other[index]} ({extent})"
+
+
+def _same(one: ndarray, other: ndarray) -> ndarray:
+    return (one == other) | ((one != one) & (other != other))
+
+
+def _kept(first: Result, second: Result) -> str:
+    """Recognise gradients that were added to those of the first call."""
+    pairs = [(first.gradients[name], second.gradients[name]) for name in first.gradients if name in second.gradients]
+    changed = [(one, other) for one, other in pairs if one.shape == other.shape and not _same(one, other).all()]
+    with np.errstate(all="ignore"):
+        if changed and all(np.allclose(other, 2 * one, rtol=1e-5, atol=0) for one, other in changed):
+            return "the second is twice the first: gradients are added up and not set to zero"
+    return ""

@@ -1,0 +1,96 @@
+"""The trial: an implementation runs twice, each time on a fresh copy of the problem, and is watched.
+
+What a function returns is copied at once, so that nothing it does later can change what is compared. The second run
+shows what the first cannot: state that was kept, answers that change, arrays that are written to again.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy import ndarray
+
+from harness.implementations import Implementation, Unsupported
+from harness.problem import Problem
+from harness.result import Result, read
+from harness.returned import arrays_of
+from harness.trial.dtypes import dtypes_kept
+from harness.trial.inputs import altered
+from harness.trial.memory import changed_later, shared
+from harness.trial.remark import Remark
+from harness.trial.repetition import differences
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What an implementation did.
+
+    Attributes:
+        result: its first answer.
+        second: its second answer, if that is another; None if it is the same to the bit.
+        failure: what the second call raised though the first did not.
+        remarks: what is to be known before the numbers are looked at.
+    """
+
+    result: Result
+    second: Result | None
+    failure: BaseException | None
+    remarks: tuple[Remark, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """One call: what went in as it is now, what came out, and copies of that from when it came out."""
+
+    given: Problem
+    returned: Mapping[str, Any]
+    copies: Mapping[str, ndarray]
+    result: Result
+
+
+def try_out(implementation: Implementation, problem: Problem) -> Trial:
+    """Run an implementation twice, in this process, and say what is noticed.
+
+    Args:
+        implementation: the implementation.
+        problem: the problem, in the split layout; it is not altered.
+
+    Raises:
+        Unsupported: if it cannot represent the problem.
+        NotReadable: if what it returned is no mapping of arrays of real numbers.
+        BaseException: whatever its first call raises.
+    """
+    if reason := implementation.reason_against(problem.case):
+        raise Unsupported(reason)
+    pristine = problem.in_layout(implementation.layout)
+    first = _called(implementation, pristine)
+    behaviour = [
+        *altered(pristine, first.given),
+        *shared(first.returned, first.given),
+        *dtypes_kept(first.copies, problem.case.dtype),
+    ]
+    try:
+        again = _called(implementation, pristine)
+    except (Exception, SystemExit) as error:  # whatever it is, the first call did not raise it
+        reason = traceback.format_exception_only(error)[-1].strip()
+        crashed = Remark(
+            "second call", f"the second call raised {reason}; the first did not, so state is kept from the first call"
+        )
+        return Trial(first.result, None, error, (crashed, *changed_later(first.returned, first.copies), *behaviour))
+    differs = list(differences(first.result, again.result))
+    remarks = (*differs, *changed_later(first.returned, first.copies), *behaviour)
+    return Trial(first.result, again.result if differs else None, None, remarks)
+
+
+def _called(implementation: Implementation, pristine: Problem) -> _Call:
+    given = pristine.copy()
+    start = time.perf_counter()
+    returned = implementation.function(given)
+    seconds = time.perf_counter() - start
+    copies = arrays_of(returned, pristine.case.dtype)
+    kept = {str(name): value for name, value in returned.items()}
+    return _Call(given, kept, copies, read(copies, implementation.layout, pristine, seconds))

@@ -1,0 +1,120 @@
+"""The process of a user's own file: imports it, then tries its implementation out, problem by problem.
+
+Nothing else runs a user's code for the command line. ``python -m harness.worker.user_file FILE SHOWN FUNCTION LIMIT``.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from harness.implementations import Implementation, Unsupported
+from harness.problem import Problem
+from harness.returned import NotReadable
+from harness.trial import try_out
+from harness.userfile import FileRefused, UserFile, tracebacks
+from harness.userfile.loading import forget, line_of, load
+from harness.worker.child import end_with_parent, opened_channel, version_of
+from harness.worker.messages import of_trial, to_problem
+from harness.worker.transport import ChannelClosedError
+
+FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax", "cupy", "numba")
+"""Modules whose versions are told, of those that the file has imported."""
+
+_Answer = tuple[dict[str, Any], dict[str, Any]]
+
+
+def main(path: str, shown: str, function: str, limit: float) -> None:
+    """Serve one file until the harness is gone."""
+    channel = opened_channel()
+    end_with_parent()
+    faulthandler.enable()
+    file = UserFile(shown, Path(path), function)
+    start = time.perf_counter()
+    faulthandler.dump_traceback_later(limit, exit=True)
+    try:
+        found = load(file)
+    except FileRefused as refused:
+        header = {"refused": str(refused), "detail": refused.detail, "versions": {}, "seconds": 0.0}
+        channel.send(header)
+        return
+    faulthandler.cancel_dump_traceback_later()
+    versions = {each: version_of(each) for each in FRAMEWORKS if each in sys.modules}
+    seconds = time.perf_counter() - start
+    channel.send({"versions": versions, "seconds": seconds, "offered": _described(found)})
+    server = _Server(file, found)
+    while True:
+        try:
+            request = channel.receive()
+        except ChannelClosedError:
+            return
+        faulthandler.dump_traceback_later(limit, exit=True)
+        header, arrays = server.answered(to_problem(request))
+        faulthandler.cancel_dump_traceback_later()
+        channel.send(header, arrays)
+
+
+class _Server:
+    """Answers requests with a file's implementation; imports the file anew when state may have been left behind."""
+
+    def __init__(self, file: UserFile, found: Implementation) -> None:
+        self.file = file
+        self.found: Implementation | None = found
+
+    def answered(self, problem: Problem) -> _Answer:
+        """Try the implementation out on a problem."""
+        if self.found is None:
+            forget(self.file)
+            try:
+                self.found = load(self.file)
+            except FileRefused as refused:
+                return {"status": "error", "reason": f"importing it again: {refused}", "detail": refused.detail}, {}
+        header, arrays = _tried(self.found, problem)
+        if header["status"] == "error" or "second" in header:
+            self.found = None  # what one case left behind is not to be held against the next
+        return header, arrays
+
+
+def _tried(found: Implementation, problem: Problem) -> _Answer:
+    try:
+        trial = try_out(found, problem)
+    except Unsupported as reason:
+        return {"status": "unsupported", "reason": str(reason) or "no reason is given"}, {}
+    except NotReadable as refused:
+        return {"status": "error", "reason": str(refused)}, {}
+    except BaseException as error:  # SystemExit and KeyboardInterrupt, too: it is the user's code that raised it
+        return {"status": "error", **_told(error)}, {}
+    header, arrays = of_trial(trial)
+    if trial.failure is None:
+        return {"status": "ok", **header}, arrays
+    told = _told(trial.failure)
+    return {
+        "status": "error",
+        **header,
+        "reason": f"the second call: {told['reason']}",
+        "detail": told["detail"],
+    }, arrays
+
+
+def _told(error: BaseException) -> dict[str, str]:
+    """Say what the user's code raised; a mistake of ours, without a line of the user's, in full."""
+    return {"reason": tracebacks.line_of(error), "detail": tracebacks.from_users_line_on(error)}
+
+
+def _described(found: Implementation) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "function": getattr(found.function, "__name__", type(found.function).__name__),
+        "line": line_of(found.function),
+        "layout": found.layout,
+        "supports": {name: list(values) for name, values in found.supports.items()},
+        "complete": found.complete,
+        "about": found.about,
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]))

@@ -1,0 +1,157 @@
+"""In anybody's test suite a function is tried out as ``harness check`` does it, in the same process."""
+
+import numpy as np
+import pytest
+
+import harness
+from reference_impls import network, rnn_split
+from reference_impls.activations import ACTIVATIONS
+
+
+@pytest.fixture
+def case_file(workplace):
+    return workplace / "cases" / "small.yaml"
+
+
+@pytest.fixture
+def problem(case_file):
+    return harness.load_case(case_file).problem()
+
+
+def right(problem):
+    loss, outputs, gradients = network.loss_and_gradients(
+        rnn_split,
+        problem.weights,
+        problem.inputs,
+        problem.initial_state,
+        ACTIVATIONS[problem.case.activation],
+        problem.loss,
+    )
+    return {"loss": loss, "outputs": outputs, **gradients}
+
+
+def test_lists_and_python_numbers_are_read(problem, case_file):
+    def lists(problem):
+        return {name: np.asarray(array).tolist() for name, array in right(problem).items()}
+
+    result = harness.run(lists, problem)
+    assert result.loss.dtype == np.float64
+    np.testing.assert_array_equal(result.outputs, right(problem)["outputs"])
+    harness.assert_gradients_match(lists, case_file)
+
+
+def test_python_numbers_take_the_dtype_of_the_case(case_file):
+    case_file.write_text(case_file.read_text() + "dtype: float32\n")
+
+    def lists(problem):
+        return {name: np.asarray(array).tolist() for name, array in right(problem).items()}
+
+    assert harness.run(lists, harness.load_case(case_file).problem()).loss.dtype == np.float32
+    harness.assert_gradients_match(lists, case_file)
+
+
+@pytest.mark.framework
+def test_torch_tensors_are_read(problem, case_file):
+    torch = pytest.importorskip("torch")
+
+    def tensors(problem):
+        return {name: torch.tensor(array, requires_grad=True) for name, array in right(problem).items()}
+
+    harness.assert_gradients_match(tensors, case_file)
+    assert harness.compare(tensors(problem), right(problem)).matches
+    rows = {"layer0.W_hh": [torch.tensor(row, requires_grad=True) for row in right(problem)["layer0.W_hh"]]}
+    assert harness.compare(rows, {"layer0.W_hh": right(problem)["layer0.W_hh"]}).matches
+
+
+def test_compare_takes_lists_in_the_dtype_beside_them():
+    assert harness.compare({"loss": 0.5}, {"loss": np.float32(0.5)}).matches
+    assert harness.compare({"loss": [0.5, 1]}, {"loss": np.array([0.5, 1.0])}).matches
+    assert not harness.compare({"loss": [0.5, 2]}, {"loss": [0.5, 1.0]}).matches
+
+
+def test_what_is_no_array_is_refused_by_name(problem):
+    with pytest.raises(TypeError, match=r"layer0\.b_h should be an array of real numbers, but is an object"):
+        harness.run(lambda _: {"layer0.b_h": object()}, problem)
+    with pytest.raises(TypeError, match=r"layer0\.b_h should be an array of real numbers"):
+        harness.compare({"layer0.b_h": "small"}, {"layer0.b_h": np.zeros(3)})
+    with pytest.raises(TypeError, match="did you forget `return`"):
+        harness.run(lambda _: None, problem)
+
+
+def test_a_wrong_name_has_the_right_one(case_file):
+    with pytest.raises(AssertionError, match=r"returned 'layer0\.W_hx'.*did you mean layer0\.W_xh\?"):
+        harness.assert_gradients_match(lambda problem: {"layer0.W_hx": right(problem)["layer0.W_xh"]}, case_file)
+
+
+def test_what_is_to_be_known_of_a_match_is_a_warning(case_file):
+    def careless(problem):
+        gradients = right(problem)
+        problem.weights["layer0.W_hh"][...] = 0
+        return gradients
+
+    with pytest.warns(harness.HarnessWarning, match=r"alters what it is given: problem\.weights\['layer0\.W_hh'\]"):
+        harness.assert_gradients_match(careless, case_file)
+    with pytest.warns(harness.HarnessWarning, match="float64 went in, float32 came out, and judged as float32: loss"):
+        harness.assert_gradients_match(
+            lambda problem: {name: np.float32(array) for name, array in right(problem).items()}, case_file
+        )
+
+
+def test_state_that_is_kept_fails(case_file):
+    total = {}
+
+    def accumulating(problem):
+        for name, array in right(problem).items():
+            total[name] = total.get(name, 0) + array
+        return dict(total)
+
+    with pytest.raises(AssertionError, match=r"twice the first(.|\n)*of its two answers, this is the second"):
+        harness.assert_gradients_match(accumulating, case_file)
+
+
+def test_a_second_call_that_crashes_fails_with_its_cause(case_file):
+    calls = []
+
+    def once(problem):
+        calls.append(problem)
+        if len(calls) > 1:
+            raise RuntimeError("only once")
+        return right(problem)
+
+    with pytest.raises(AssertionError, match="the second call raised RuntimeError: only once") as found:
+        harness.assert_gradients_match(once, case_file)
+    assert isinstance(found.value.__cause__, RuntimeError)
+
+
+def test_what_the_first_call_raises_is_raised(case_file):
+    with pytest.raises(ZeroDivisionError):
+        harness.assert_gradients_match(lambda _: 1 / 0, case_file)
+
+
+def test_clipping_is_said_first(case_file):
+    def clipping(problem):
+        return {name: np.clip(array, -0.5, 0.5) for name, array in right(problem).items() if name in problem.weights}
+
+    with pytest.raises(AssertionError, match=r"\Agradients look clipped: .* are exactly ±0\.5"):
+        harness.assert_gradients_match(clipping, case_file)
+
+
+def test_cases_that_are_not_for_it_are_left_out(case_file):
+    case_file.write_text(case_file.read_text() + "sweep: {activation: [tanh, relu]}\n")
+
+    def only(activation):
+        def function(problem):
+            if problem.case.activation != activation:
+                raise harness.Unsupported(f"only {activation}")
+            return right(problem)
+
+        return function
+
+    harness.assert_gradients_match(only("tanh"), case_file)
+    with pytest.raises(harness.Unsupported, match="only sigmoid"):
+        harness.assert_gradients_match(only("sigmoid"), case_file)
+
+
+def test_the_loss_refuses_outputs_of_another_shape(problem):
+    with pytest.raises(ValueError, match=r"problem\.loss was given has shape \(3, 2, 5\), but should have \(2, 3, 5\)"):
+        problem.loss(np.zeros((3, 2, 5)))

@@ -1,0 +1,82 @@
+"""``harness new`` writes files that are right as they are, and overwrites none."""
+
+import shutil
+
+import pytest
+
+
+@pytest.mark.parametrize("name", ["mine", "mine.yaml", "cases/mine.yaml"])
+def test_a_new_case_is_valid_and_matches(check, workplace, name):
+    done = check.command("new", name)
+    assert done.status == 0, done.err
+    assert "wrote cases/mine.yaml" in done.out
+    assert check.command("validate", "cases/mine.yaml").status == 0
+    assert check.command("run", "cases/mine.yaml", "--impl", "numpy-concat").status == 0
+
+
+def test_a_new_case_in_a_folder_finds_the_schema(check, workplace, pytestconfig):
+    shutil.copy(pytestconfig.rootpath / "case.schema.json", workplace)
+    assert check.command("new", "deep/er/mine").status == 0
+    first, second = (workplace / "cases/deep/er/mine.yaml").read_text().splitlines()[:2]
+    assert first == "# yaml-language-server: $schema=../../../case.schema.json"
+    assert second.startswith("about: ")
+
+
+def test_a_new_case_names_no_schema_where_there_is_none(check, workplace):
+    assert check.command("new", "mine").status == 0
+    assert (workplace / "cases/mine.yaml").read_text().startswith("about: ")
+
+
+def test_a_new_implementation_passes_where_it_can_and_says_where_it_cannot(check, workplace, pytestconfig):
+    shutil.copytree(pytestconfig.rootpath / "cases", workplace / "all" / "cases")
+    done = check.command("new", "--implementation", "first.py")
+    assert done.status == 0
+    assert "next: harness check first.py" in done.out
+    done = check.command(
+        "check",
+        "first.py",
+        "all/cases/basic/activations.yaml",
+        "all/cases/basic/layers.yaml",
+        "all/cases/tutorials/split_softmax.yaml",
+        "all/cases/edge/chaotic.yaml",
+        "--json",
+    )
+    assert done.status == 0, done.out + done.err
+    results = done.json["results"]
+    matching = [each["case"] for each in results if each["verdict"] == "match"]
+    assert len(matching) == 2 + 2 + 8 + 4
+    assert {each["reason"] for each in results if each["verdict"] == "unsupported"} == {
+        "only tanh cells",
+        "only one layer",
+    }
+    assert not any(each["remarks"] or each["not_provided"] for each in results if each["verdict"] == "match")
+
+
+def test_nothing_is_overwritten(check, workplace):
+    (workplace / "mine.py").write_text("years of work")
+    for arguments in (["new", "small"], ["new", "--implementation", "mine.py"], ["new", "--implementation", "mine"]):
+        done = check.command(*arguments)
+        assert done.status == 2
+        assert "is there already, and is left alone" in done.err
+    assert (workplace / "mine.py").read_text() == "years of work"
+    assert "One layer, nothing hidden" in (workplace / "cases/small.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a b", "a[b]", ""])
+def test_a_name_that_is_none_is_refused(check, name):
+    done = check.command("new", name)
+    assert done.status == 2
+    assert "such as mine or lstm/mine" in done.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["mine", "--implementation", "mine.py"]], ids=["neither", "both"])
+def test_one_thing_at_a_time(check, arguments):
+    done = check.command("new", *arguments)
+    assert done.status == 2
+    assert "harness new --implementation" in done.err
+
+
+def test_an_implementation_is_a_python_file(check):
+    done = check.command("new", "--implementation", "mine.txt")
+    assert done.status == 2
+    assert "such as mine.py" in done.err

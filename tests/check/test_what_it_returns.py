@@ -1,0 +1,133 @@
+"""Whatever a user's function returns, the right thing is said of it, and what is right is accepted."""
+
+import pytest
+
+ACCEPTED = {
+    "a_part": ("return {'layer0.W_hh': r['layer0.W_hh']}", "Not provided, and not compared: loss, outputs"),
+    "lists": ("return {name: array.tolist() for name, array in r.items()}", "1 match"),
+    "a_python_number": ("r['loss'] = float(r['loss']); return r", "1 match"),
+    "other_byte_order": ("return {name: np.asarray(a).astype('>f8') for name, a in r.items()}", "1 match"),
+    "a_subclass_of_dict": ("import collections; return collections.OrderedDict(r)", "1 match"),
+    "rows_in_a_list": ("r['layer0.W_hh'] = list(r['layer0.W_hh']); return r", "1 match"),
+}
+
+MISMATCHES = {
+    "misspelt": (
+        "r['layer0.W_hx'] = r.pop('layer0.W_xh'); return r",
+        "returned 'layer0.W_hx', which is no tensor of this case; did you mean layer0.W_xh?",
+    ),
+    "bare": ("r['dWxh'] = r.pop('layer0.W_xh'); return r", "did you mean layer0.W_xh?"),
+    "misspelt_and_misshapen": (
+        "r['dW_xh'] = r.pop('layer0.W_xh').T; return r",
+        "did you mean layer0.W_xh?; its shape is (5, 3), but should be (3, 5)",
+    ),
+    "of_another_layout": (
+        "r['weight_ih_l0'] = r.pop('layer0.W_xh').T; return r",
+        "a name of the layout 'torch'; this implementation has the layout 'split'",
+    ),
+    "of_another_layer": ("r['layer1.W_hh'] = r['layer0.W_hh']; return r", "'layer1.W_hh', which is no tensor of this"),
+    "transposed": ("r['layer0.W_xh'] = r['layer0.W_xh'].T; return r", "should have (3, 5); it is the transpose"),
+    "time_first": ("r['outputs'] = r['outputs'].swapaxes(0, 1); return r", "its axes are in another order"),
+    "an_axis_too_many": ("r['layer0.b_h'] = r['layer0.b_h'][None]; return r", "an axis of length 1 is too many"),
+    "not_summed": ("r['layer0.b_h'] = np.ones((2, 5)); return r", "it is not summed over its leading axes"),
+    "whole_numbers": ("r['layer0.b_h'] = np.zeros(5, int); return r", "has dtype int64, but should have float64"),
+    "wrong": ("r['layer0.b_h'] *= 1.001; return r", "layer0.b_h: 5 of 5 elements outside the tolerance"),
+}
+
+ERRORS = {
+    "nothing": ("pass", "returned None, not a dictionary {name: gradient}; did you forget `return`?"),
+    "a_tuple": ("return r['loss'], r", "returned a tuple, but should return a dictionary"),
+    "an_empty_dictionary": ("return {}", "returned an empty dictionary"),
+    "none_inside": ("r['layer0.b_h'] = None; return r", "layer0.b_h is None"),
+    "text": ("r['layer0.b_h'] = 'small'; return r", "layer0.b_h should be an array of real numbers, but has dtype <U5"),
+    "an_object": (
+        "r['layer0.b_h'] = object(); return r",
+        "layer0.b_h should be an array of real numbers, but is an object",
+    ),
+    "ragged": (
+        "r['layer0.b_h'] = [[1.0], [2.0, 3.0]]; return r",
+        "layer0.b_h should be an array of real numbers, but is",
+    ),
+    "complex": ("r['layer0.b_h'] = r['layer0.b_h'] * 1j; return r", "but has dtype complex128"),
+    "not_finite": ("r['layer0.b_h'][2] = np.nan; return r", "1 of 5 not finite where the baseline is finite"),
+    "a_generator": ("yield r", "returned a generator, but should return a dictionary"),
+}
+
+
+def source(body):
+    return f"@harness.implementation('mine')\ndef mine(problem):\n    r = right(problem)\n    {body}\n"
+
+
+@pytest.mark.parametrize(("body", "words"), ACCEPTED.values(), ids=ACCEPTED)
+def test_accepted(check, body, words):
+    done = check(source(body))
+    assert done.status == 0, done.out + done.err
+    assert words in done.out
+    assert "1 match" in done.out
+
+
+@pytest.mark.parametrize(("body", "words"), MISMATCHES.values(), ids=MISMATCHES)
+def test_mismatches(check, body, words):
+    done = check(source(body))
+    assert done.status == 1, done.out + done.err
+    assert words in done.out
+
+
+@pytest.mark.parametrize(("body", "words"), ERRORS.values(), ids=ERRORS)
+def test_errors(check, body, words):
+    done = check(source(body))
+    assert done.status == 3, done.out + done.err
+    assert words in done.out
+    assert "Traceback" not in done.out + done.err
+
+
+@pytest.mark.parametrize("layout", ["split", "concatenated", "torch", "keras", "tf1"])
+def test_every_layout(check, layout):
+    done = check(
+        f"""\
+        from harness.layout import layouts
+
+
+        @harness.implementation("mine", layout="{layout}")
+        def mine(problem):
+            layout, structure = layouts()["{layout}"], problem.structure
+            split = harness.Problem(
+                problem.case,
+                layout.to_canonical(problem.weights, structure),
+                problem.initial_state,
+                problem.inputs,
+                problem.targets,
+            )
+            r = right(split)
+            own = {{name: array for name, array in r.items() if name in split.weights}}
+            return {{"loss": r["loss"], **layout.gradients_from_canonical(own, structure)}}
+        """
+    )
+    assert done.status == 0, done.out + done.err
+    assert f"layout {layout}" in done.out
+
+
+@pytest.mark.framework
+def test_torch_tensors(check):
+    pytest.importorskip("torch")
+    done = check(
+        """\
+        import torch
+
+
+        @harness.implementation("mine")
+        def mine(problem):
+            w = {name: torch.tensor(array, requires_grad=True) for name, array in problem.weights.items()}
+            h = torch.tensor(problem.initial_state["layer0.h0"])
+            outputs = []
+            for x in torch.tensor(problem.inputs).unbind(1):
+                h = torch.tanh(x @ w["layer0.W_xh"] + h @ w["layer0.W_hh"] + w["layer0.b_h"])
+                outputs.append(h)
+            loss = (torch.stack(outputs, 1) * torch.tensor(problem.upstream)).sum()
+            loss.backward()
+            return {"loss": loss, "outputs": torch.stack(outputs, 1), **{name: each.grad for name, each in w.items()}}
+        """
+    )
+    assert done.status == 0, done.out + done.err
+    assert "1 match" in done.out
+    assert "First of all" not in done.out
