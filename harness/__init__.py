@@ -1,6 +1,6 @@
 """A gradient verification harness for recurrent networks.
 
-The data's way is straight: case file → case → problem → implementation → result → comparison → report.
+The data's way is straight: case file → case → problem → implementation → result → comparison → diagnosis → report.
 ``docs/architecture.md`` says what stands where.
 """
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
         HarnessWarning,
         ImplementationFailed,
         assert_gradients_match,
+        diagnose,
         load_case,
         load_cases,
         run,
     )
     from harness.casefile import MistakesFound
     from harness.comparison import Comparison, compare
+    from harness.diagnosis import Diagnosis
     from harness.implementations import Partial, Unsupported, implementation
     from harness.problem import Problem
     from harness.result import Result
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Case": "harness.api",
     "Comparison": "harness.comparison",
+    "Diagnosis": "harness.diagnosis",
     "HarnessWarning": "harness.api",
     "ImplementationFailed": "harness.api",
     "MistakesFound": "harness.casefile",
@@ -37,6 +40,7 @@ _HOMES = {
     "Unsupported": "harness.implementations",
     "assert_gradients_match": "harness.api",
     "compare": "harness.comparison",
+    "diagnose": "harness.api",
     "implementation": "harness.implementations",
     "load_case": "harness.api",
     "load_cases": "harness.api",
@@ -46,6 +50,7 @@ _HOMES = {
 __all__ = [
     "Case",
     "Comparison",
+    "Diagnosis",
     "HarnessWarning",
     "ImplementationFailed",
     "MistakesFound",
@@ -55,6 +60,7 @@ __all__ = [
     "Unsupported",
     "assert_gradients_match",
     "compare",
+    "diagnose",
     "implementation",
     "load_case",
     "load_cases",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from os import PathLike, fspath
 from typing import Any
@@ -12,11 +12,14 @@ from typing import Any
 from harness import case as cases
 from harness.casefile import MistakesFound, listed, nearest
 from harness.conditioning import rounding_noise
+from harness.diagnosis import Diagnosis, Predictions
 from harness.implementations import NUMPY, Implementation, Returned, Unsupported, implementation, implementations
 from harness.problem import Problem, build
 from harness.result import Result
 from harness.result import run as run_here
-from harness.session import DEFAULT_BASELINE, judge_answers
+from harness.returned import arrays_of
+from harness.session import DEFAULT_BASELINE, diagnose_result, judge_answers
+from harness.session.disputes import BASELINE_IS_OFF
 from harness.trial import Trial, try_out
 from harness.worker import NativeWeightsFailed, Workers
 
@@ -123,6 +126,29 @@ def run(name_or_function: Runnable, problem: Problem) -> Result:
     return run_here(_found(name_or_function), problem)
 
 
+def diagnose(actual: Result | Mapping[str, Any], problem: Problem) -> list[Diagnosis]:
+    """Explain what is wrong with the numbers of an implementation.
+
+    Args:
+        actual: a result; or arrays, lists or tensors of any framework by canonical name, any subset, ``loss`` and
+            ``outputs`` among them if there are any.
+        problem: what they are the answer to, in the split layout.
+
+    Returns:
+        Explanations, the best first, each with its residual; a single one named ``unexplained`` if none fits; nothing
+        if nothing is wrong.
+
+    Raises:
+        NotReadable: if something is no array of real numbers.
+    """
+    if not isinstance(actual, Result):
+        arrays = arrays_of(actual, problem.case.dtype)
+        gradients = {name: array for name, array in arrays.items() if name not in ("loss", "outputs")}
+        actual = Result(arrays.get("loss"), arrays.get("outputs"), gradients, 0.0)
+    found = diagnose_result(actual, Predictions(problem, rounding_noise(problem)))
+    return [each for each in found if each.fault != BASELINE_IS_OFF]
+
+
 def assert_gradients_match(
     function: Runnable, case: str | PathLike[str] | cases.Case, *, baseline: str = DEFAULT_BASELINE
 ) -> None:
@@ -137,8 +163,8 @@ def assert_gradients_match(
         baseline: what it is compared with.
 
     Raises:
-        AssertionError: with what is to be known first, and each tensor that disagrees: the element, both values, the
-            bound there.
+        AssertionError: with what is to be known first, each tensor that disagrees (the element, both values, the bound
+            there), and the diagnosis.
         Unsupported: if it can represent none of the cases.
 
     Warns:
@@ -161,7 +187,9 @@ def assert_gradients_match(
         if trial.failure is not None or not answers.comparison.matches:
             title = f"{each.name}: {_found(function).name} against {baseline}"
             because = f" ({answers.reason})" if answers.reason else ""
-            raise AssertionError("\n".join([*said, f"{title}: {answers.comparison}{because}"])) from trial.failure
+            told = [str(found) for found in diagnose(trial.result, problem)] if trial.failure is None else []
+            lines = [*said, f"{title}: {answers.comparison}{because}", *(f"diagnosis: {each}" for each in told[:1])]
+            raise AssertionError("\n".join(lines)) from trial.failure
         for text in said:
             warnings.warn(f"{each.name}: {_found(function).name}: {text}", HarnessWarning, stacklevel=2)
     if len(reasons) == len(each_case):
@@ -192,6 +220,7 @@ __all__: list[Any] = [
     "HarnessWarning",
     "ImplementationFailed",
     "assert_gradients_match",
+    "diagnose",
     "load_case",
     "load_cases",
     "run",

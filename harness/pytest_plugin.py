@@ -111,6 +111,7 @@ def _explained(judged: Judged, outcome: CaseOutcome) -> str:
     lines = [f"{case.name}: {name} against {outcome.baseline}: {judged.comparison or judged.reason}"]
     if judged.detail:
         lines.append(judged.detail.rstrip())
+    lines += [f"diagnosis: {each}" for each in judged.diagnoses[:1]]
     command = f"harness run '{case.name}' --impl {name} --baseline {outcome.baseline} --elements all"
     return "\n".join([*lines, "", f"to see every element: {command}"])
 
@@ -121,7 +122,7 @@ class Comparing:
     def __init__(self, config: pytest.Config) -> None:
         from harness.casefile import nearest
         from harness.implementations import implementations
-        from harness.session import not_installed
+        from harness.session import Examiner, not_installed
         from harness.worker import Workers
 
         there = implementations()
@@ -137,6 +138,7 @@ class Comparing:
         self.asked = [there[name] for name in by_name[:-1]] or list(there.values())
         self.baseline = there[baseline]
         self.workers = Workers()
+        self.examiner = Examiner()
         # Under xdist the tests of a case may go to several processes, and each runs only what it is given.
         self.is_alone = not hasattr(config, "workerinput")
         self.selected: dict[str, list[Implementation]] = {}
@@ -166,7 +168,8 @@ class Comparing:
         key = (test.case.name, test.case.file, tuple(each.name for each in beside))
         if self._last is None or self._last[0] != key:
             with ThreadPoolExecutor() as calls:
-                self._last = key, run_case(test.case, [self.baseline, *beside], self.workers, calls, "none")
+                outcome = run_case(test.case, [self.baseline, *beside], self.workers, calls, "none")
+                self._last = key, self.examiner.examined(outcome)
         outcome = self._last[1]
         return next(each for each in outcome.judged if each.implementation == test.implementation.name), outcome
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 
 from harness.check.folding import FORWARD, Fold
 from harness.comparison import Comparison, TensorComparison
+from harness.diagnosis import UNEXPLAINED, Diagnosis
 
 MAX_TENSORS = 6
 
@@ -23,11 +25,34 @@ def in_full(fold: Fold) -> Iterator[str]:
         yield from _indented(judged.detail)
     elif judged.comparison is None:
         yield from _indented(outcome.judged[0].detail)  # where the baseline failed, why
+    yield from diagnosis_lines(judged.diagnoses)
     if judged.comparison is not None:
         yield from _tensors(judged.comparison)
         yield from _where_to_look(judged.comparison)
-    # What the numbers say the fault is, the diagnosis of this case, is to be told here.
     yield ""
+
+
+def diagnosis_lines(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
+    """Yield what the numbers say the fault is: the best explanation, and what else fits them."""
+    if not diagnoses:
+        return
+    best, *others = diagnoses
+    if best.fault == UNEXPLAINED:
+        yield from _wrapped(f"The fault: no fault of the catalogue explains these numbers; {best.start}.")
+        return
+    yield f"  The fault: {best.fault}"
+    yield from _wrapped(best.explanation, "    ")
+    if others:
+        same = ", ".join(dict.fromkeys(each.fault for each in others))
+        yield from _wrapped(f"This case cannot tell it from: {same}.", "    ")
+    with_it = f"With it, the numbers agree to {best.residual:.1e} of each tensor's largest element"
+    yield from _wrapped(f"{with_it}; {best.start}." if best.start else f"{with_it}.", "    ")
+    if best.declare:
+        yield f"    If that is what you mean, say so in the case: {best.declare}"
+
+
+def _wrapped(text: str, indent: str = "  ") -> list[str]:
+    return textwrap.wrap(text, 110, initial_indent=indent, subsequent_indent=indent)
 
 
 def _indented(text: str) -> Iterator[str]:

@@ -49,6 +49,21 @@ def implementations(as_json: bool) -> None:
         _table("Implementations", list(rows[0]), [list(row.values()) for row in rows])
 
 
+@command.command("faults")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def faults(as_json: bool) -> None:
+    """List every fault that a diagnosis can name."""
+    from harness.diagnosis.sight import catalogue
+
+    if as_json:
+        described = [{"name": name, "about": about} for name, about in catalogue().items()]
+        click.echo(json.dumps(described, indent=2, ensure_ascii=False))
+    else:
+        _table(
+            "Faults", ["fault", "what the numbers are with it"], [[name, text] for name, text in catalogue().items()]
+        )
+
+
 def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     from harness.cli.screen import table
 

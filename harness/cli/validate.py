@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.exits import Exit
 from harness.cli.options import cases_argument, end_without_cases
+
+if TYPE_CHECKING:
+    from harness.case import Case
 
 
 @click.command("validate")
@@ -16,12 +21,14 @@ from harness.cli.options import cases_argument, end_without_cases
 def command(cases: tuple[str, ...], as_json: bool) -> None:
     """Check case files, and say where each mistake is.
 
-    CASE is a file, a folder, or a case's name; all of cases/ if none is named. Nothing is run.
+    Warns of blind cases, too: those on which a wrong gradient can come out right. CASE is a file, a folder, or a
+    case's name; all of cases/ if none is named. No implementation is run.
     """
     from harness.case import load
     from harness.implementations import implementations
 
     loaded = load(cases, implementations())
+    warnings = _blind(loaded.cases)
     if as_json:
         mistakes = [
             {
@@ -34,11 +41,29 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
             }
             for each in loaded.mistakes
         ]
-        click.echo(json.dumps({"valid": [case.name for case in loaded.cases], "mistakes": mistakes}, indent=2))
+        found = {"valid": [case.name for case in loaded.cases], "mistakes": mistakes, "warnings": warnings}
+        click.echo(json.dumps(found, indent=2))
     else:
         for mistake in loaded.mistakes:
             click.echo(str(mistake))
+        for warning in warnings:
+            cases_of = f" (in {warning['cases']} cases)" if warning["cases"] > 1 else ""
+            click.echo(f"{warning['file']}: blind: {warning['blind_spot']}: {warning['text']}{cases_of}", err=True)
+        if warnings:
+            click.echo("`harness sensitivity CASE` shows which faults slip through a case", err=True)
         click.echo(f"{len(loaded.cases)} valid cases, {len(loaded.mistakes)} mistakes")
     if loaded.mistakes:
         raise click.exceptions.Exit(Exit.BAD_INPUT)
     end_without_cases(loaded)
+
+
+def _blind(cases: Sequence[Case]) -> list[dict[str, Any]]:
+    """Find what can hide faults, once for each file; of weights that a framework makes, nothing is known here."""
+    from harness.diagnosis.sight import blind_spots_of_case
+
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for case in cases:
+        for spot in blind_spots_of_case(case):
+            entry = {"file": case.file, "blind_spot": spot.name, "text": spot.text, "cases": 0}
+            found.setdefault((case.file, spot.name), entry)["cases"] += 1
+    return list(found.values())

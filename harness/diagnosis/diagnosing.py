@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 from numpy import ndarray
@@ -24,6 +24,7 @@ def diagnose(
     dtype: str | None = None,
     known: Mapping[str, ndarray] | None = None,
     digits: Mapping[str, ndarray] | None = None,
+    likely: Collection[str] = (),
 ) -> list[Diagnosis]:
     """Explain what is wrong with an implementation's tensors.
 
@@ -33,6 +34,7 @@ def diagnose(
         dtype: what it computed in; the case's dtype unless given.
         known: which elements are known, where not all are.
         digits: how far an element may be off because of the digits that were printed, absolute.
+        likely: the names of faults to try first; if they explain everything, no others are tried.
 
     Returns:
         The explanations, the best first; one that says where the numbers are first off if none fits; nothing if
@@ -49,7 +51,8 @@ def diagnose(
     if not evidence.off:
         return _misshapen(evidence)
     start = first_off(evidence, predictions.problem)
-    found = Search(evidence, predictions).explanations()
+    found = Search(evidence, predictions, likely).explanations() if likely else []
+    found = found or Search(evidence, predictions).explanations()
     told = [_told(each, start) for each in found]
     unique = {(each.fault, each.explanation): each for each in reversed(told)}
     told = [each for each in told if unique.get((each.fault, each.explanation)) is each][:MOST_SHOWN]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -43,6 +43,7 @@ class Predictions:
         self.noise = noise
         self.runs = 0
         self._in_double = in_double(problem)
+        self._singles: dict[str, list[Prediction]] = {}
 
     @cached_property
     def network(self) -> Network:
@@ -67,11 +68,16 @@ class Predictions:
                 for name, tensor in self.truth.items()
             }
 
-    @cached_property
-    def singles(self) -> tuple[Prediction, ...]:
-        """Every suspect by itself that changes anything."""
-        suspects = [s for fault in faults().values() for s in suspects_of(fault, self._in_double)]
-        return tuple(each for s in suspects if (each := self.predict((s,))).changed)
+    def singles(self, among: Collection[str] | None = None) -> list[Prediction]:
+        """Every suspect by itself that changes anything; only of the faults of these names, if they are given."""
+        found: list[Prediction] = []
+        for name, fault in faults().items():
+            if among is None or name in among:
+                if name not in self._singles:
+                    alone = (self.predict((suspect,)) for suspect in suspects_of(fault, self._in_double))
+                    self._singles[name] = [each for each in alone if each.changed]
+                found += self._singles[name]
+        return found
 
     def predict(self, suspects: tuple[Suspect, ...]) -> Prediction:
         """Return what these faults together would make of the problem."""

@@ -8,7 +8,7 @@ because most faults touch one tensor alone. Only then are faults that touch many
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,21 +89,23 @@ class Search:
     Args:
         evidence: the numbers in question.
         predictions: what each fault would make of the problem.
+        among: the names of the faults to look among; all unless given.
     """
 
-    def __init__(self, evidence: Evidence, predictions: Predictions) -> None:
+    def __init__(self, evidence: Evidence, predictions: Predictions, among: Collection[str] | None = None) -> None:
         self.evidence = evidence
         self.predictions = predictions
+        self.among = among
+        self.singles = predictions.singles(among)
         self.off = evidence.off
         self.tried = 0
-        assert predictions.singles  # run before the runs of this search are counted
         self.last_run = predictions.runs + int(MOST_SECONDS / _seconds_of_a_run(predictions.problem.structure))
 
     def explanations(self) -> list[Explanation]:
         """Return the explanations of everything that is off, the best first."""
         if not self.off:
             return []
-        candidates = [each for each in self.predictions.singles if self._possible(each)]
+        candidates = [each for each in self.singles if self._possible(each)]
         found = [Explanation((part,), residuals) for part, residuals in self._alone(candidates)]
         found += self._on_top(None)
         found = self._beyond_chance(found)
@@ -182,6 +184,8 @@ class Search:
         options = list(grouped.values())
         if base is None:
             for weighted in decompositions(self.predictions.network, self.evidence):
+                if self.among is not None and weighted.fault not in self.among:
+                    continue
                 residuals = {name: self.evidence.fit(name, each).residual for name, each in weighted.predicted.items()}
                 part = Part(weighted.fault, weighted.text, tuple(residuals), weighted.fitted, unlikely=3)
                 options.append(Option(part, residuals))
@@ -194,13 +198,14 @@ class Search:
             actual = np.where(known, actual, np.nan)
         subject = Subject(name, assumed, self.predictions.problem, actual)
         with np.errstate(all="ignore"):
-            for _, maker in TENSOR_FAULTS.values():
-                yield from maker(subject)
+            for fault, (_, maker) in TENSOR_FAULTS.items():
+                if self.among is None or fault in self.among:
+                    yield from maker(subject)
 
     def _more_suspects(self, rest: list[str], base: Prediction | None) -> Iterator[Option]:
         """The faults of the catalogue that settle some of the rest on top of a base, and unsettle nothing."""
         settled = set(self.off) - set(rest)
-        for each in self.predictions.singles:
+        for each in self.singles:
             touched = {name for name in self.evidence.names if name in each.changed}
             if not touched & set(rest) or not touched <= set(self.off):
                 continue

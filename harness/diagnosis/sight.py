@@ -7,17 +7,19 @@ the blind spots are why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy import ndarray
 
+from harness.case import Case
+from harness.casefile import listed
 from harness.diagnosis.faults import Fault, faults, suspects_of
 from harness.diagnosis.predictions import Predictions, in_double
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
-from harness.problem import Problem
+from harness.problem import Problem, build
+from harness.tensors import Structure
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,17 @@ class Sight:
     impossible: dict[str, str]
 
 
+def catalogue() -> dict[str, str]:
+    """Every fault by name, with what it is: those of backpropagation, then those of one tensor."""
+    of_network = {name: fault.described() for name, fault in faults().items()}
+    return {**of_network, **{name: text for name, (text, _) in TENSOR_FAULTS.items()}}
+
+
 def sight(predictions: Predictions) -> Sight:
     """Commit every fault on a problem, and see which show."""
     problem = predictions.problem
     spots = {spot.name for spot in blind_spots(problem, predictions)}
-    shown = {each.suspects[0].name for each in predictions.singles}
+    shown = {each.suspects[0].name for each in predictions.singles()}
     seen, missed, impossible = [], {}, {}
     for name, fault in faults().items():
         if obstacle := _obstacle(fault, in_double(problem)):
@@ -110,16 +118,41 @@ def blind_spots(problem: Problem, predictions: Predictions | None = None) -> lis
     return found
 
 
+MOST_WORK = 1e9
+"""Multiplications of a network that is run for its blind spots."""
+
+
+def blind_spots_of_case(case: Case) -> list[BlindSpot]:
+    """Find what the author of a case should be warned of.
+
+    Weights that a framework makes are taken for random ones, so that none has to be started.
+    """
+    weights = {"uniform": (-0.5, 0.5)} if isinstance(case.weights, dict) and "from" in case.weights else case.weights
+    problem = build(replace(case, weights=weights), _no_framework)
+    B, T, _ = problem.structure.outputs
+    work = float(B * T * case.layers) * case.sizes.hidden**2
+    predictions = Predictions(problem, {}) if work <= MOST_WORK else None
+    found = {spot.name: spot for spot in blind_spots(problem, predictions) if spot.text}
+    return list(found.values())
+
+
+def _no_framework(framework: str, seed: int, structure: Structure, dtype: str) -> Mapping[str, ndarray]:
+    raise AssertionError(f"the weights of {framework} (seed {seed}, {structure}, {dtype}) are not asked for")
+
+
 def _of_sizes(problem: Problem) -> Iterator[BlindSpot]:
     sizes = problem.case.sizes
     B, T, H = sizes.batch, sizes.time, sizes.hidden
     named = {"batch": B, "time": T, "input": sizes.input, "hidden": H}
     if sizes.output is not None:
         named["output"] = sizes.output
-    equal = [f"{a} and {b} are both {named[a]}" for a, b in combinations(named, 2) if named[a] == named[b]]
+    by_length: dict[int, list[str]] = {}
+    for name, length in named.items():
+        by_length.setdefault(length, []).append(name)
+    equal = [f"{listed(names)} are {length}" for length, names in by_length.items() if len(names) > 1]
     if equal:
         yield BlindSpot(
-            "equal sizes", f"{', '.join(equal)}: an axis taken for another keeps its shape; let sizes differ"
+            "equal sizes", f"{'; '.join(equal)}: an axis taken for another keeps its shape; let sizes differ"
         )
     if T == 1:
         yield BlindSpot("one step", "with sizes.time 1 nothing is carried back through time; use 3 or more")

@@ -68,6 +68,7 @@ def disagreements(run: Run) -> list[tuple[str, str, str]]:
             what = str(each.comparison.disagreements[0])
             more = len(each.comparison.disagreements) - 1
             what += (f" (+{more} more)" if more else "") + (f"; {each.oracle}" if each.oracle else "")
+            what += f"; {each.diagnoses[0].fault}" if each.diagnoses else ""
             found.append((each.verdict, outcome.case.name, each.implementation, what))
     found += [
         ("error", outcome.case.name, each.implementation, each.reason)

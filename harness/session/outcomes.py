@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from harness.case import Case
 from harness.comparison import SEVERITY, Comparison, Verdict
+from harness.diagnosis import Diagnosis
+from harness.session.disputes import Dispute
 from harness.session.floors import Floors
 from harness.tensors import Shape
 from harness.tolerance import Bound
@@ -29,6 +31,7 @@ class Judged:
         seconds: how long it took.
         remarks: what was noticed when it was tried out, to be told before the numbers.
         said: what it printed.
+        diagnoses: where it disagrees with the baseline, what explains its numbers, the best explanation first.
     """
 
     implementation: str
@@ -42,6 +45,7 @@ class Judged:
     oracle: str = ""
     remarks: tuple[Remark, ...] = ()
     said: str = ""
+    diagnoses: tuple[Diagnosis, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +58,7 @@ class CaseOutcome:
         judged: every implementation that was asked, the baseline included.
         bounds: the tolerance of each tensor.
         floors: how far the baseline itself is off.
+        dispute: the numbers of those that disagree with the baseline, until they are explained.
     """
 
     case: Case
@@ -61,6 +66,7 @@ class CaseOutcome:
     judged: tuple[Judged, ...]
     bounds: Mapping[str, Bound] = field(default_factory=dict)
     floors: Floors = field(default_factory=Floors)
+    dispute: Dispute | None = None
 
     @property
     def tensors(self) -> dict[str, Shape]:

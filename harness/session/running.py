@@ -9,13 +9,15 @@ from dataclasses import replace
 
 from harness import tolerance as tolerances
 from harness.case import Case
-from harness.comparison import Collect, Verdict, compare
+from harness.comparison import Collect, Verdict
 from harness.implementations import Framework, Implementation, initialisers, install_line, missing_modules
 from harness.problem import Problem, build
 from harness.result import Result
 from harness.session.answers import judge_answers
+from harness.session.disputes import Dispute, Examiner, agreed
 from harness.session.floors import Floors, remarked
 from harness.session.floors import judged as judged_floor
+from harness.session.oracle import side
 from harness.session.outcomes import CaseOutcome, Judged, Run
 from harness.tolerance import Bound
 from harness.worker import NativeWeightsFailed, Outcome, Workers
@@ -100,17 +102,27 @@ def run_case(
     noise, floors = noise_found.result(), Floors()
     if expected is not None and floor_found is not None:
         floors, noise = judged_floor(floor_found.result(), problem, expected, noise)
+    results = {name: each.result for name, each in outcomes.items() if each.result is not None}
     judged = [_without_verdict(baseline.name, of_baseline)]
-    oracle = next((each for each in others if each.is_oracle and outcomes[each.name].result is not None), None)
+    oracle = next((each for each in others if each.is_oracle and each.name in results), None)
     for each in others:
         own = _judged(each, outcomes[each.name], baseline, of_baseline, problem, noise, collect)
         if oracle is not None and own.verdict == "mismatch":
-            own = replace(own, oracle=_side(own, oracle.name, outcomes, baseline.name, problem, noise))
+            assert own.comparison is not None
+            told = side(each.name, own.comparison, oracle.name, baseline.name, results, problem, noise)
+            own = replace(own, oracle=told)
         if own.comparison is not None:
             own = replace(own, comparison=remarked(own.comparison, floors))
         judged.append(own)
     bounds = {} if expected is None else bounds_of(problem, expected, noise)
-    return CaseOutcome(case, baseline.name, tuple(judged), bounds, floors)
+    wrong = {each.implementation: results[each.implementation] for each in judged if _can_be_explained(each)}
+    dispute = Dispute(problem, noise, wrong) if wrong else None
+    return CaseOutcome(case, baseline.name, tuple(judged), bounds, floors, dispute)
+
+
+def _can_be_explained(judged: Judged) -> bool:
+    """Whether there are numbers that are wrong: NaN where there should be none is told as an error."""
+    return judged.verdict in ("mismatch", "error") and judged.comparison is not None
 
 
 def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) -> dict[str, Bound]:
@@ -145,42 +157,6 @@ def _judged(
     return replace(own, verdict=verdict, comparison=answers.comparison, remarks=remarks, reason=reason)
 
 
-def _side(
-    judged: Judged,
-    oracle: str,
-    outcomes: Mapping[str, Outcome],
-    baseline: str,
-    problem: Problem,
-    noise: Mapping[str, float],
-) -> str:
-    """Say whom the oracle agrees with where an implementation disagrees with the baseline."""
-    assert judged.comparison is not None
-    disputed = [each.tensor for each in judged.comparison.disagreements if each.tensor in noise]
-    if judged.implementation == oracle or not disputed:
-        return f"{oracle} is the oracle: {baseline} is wrong" if disputed else ""
-
-    def agrees(name: str) -> bool:
-        result, truth = outcomes[name].result, outcomes[oracle].result
-        assert result is not None
-        assert truth is not None
-        return all(
-            compare(
-                result.only({each}),
-                truth.only({each}),
-                tolerance=problem.case.tolerance,
-                noise=noise,
-                nonfinite=problem.case.nonfinite,
-                collect="none",
-            ).matches
-            for each in disputed
-        )
-
-    right = [name for name in (baseline, judged.implementation) if agrees(name)]
-    if len(right) == 1:
-        return f"{oracle} agrees with {right[0]}"
-    return f"{oracle} agrees with both" if right else f"{oracle} agrees with neither"
-
-
 def _without_verdict(name: str, outcome: Outcome) -> Judged:
     loss = seconds = None
     if outcome.result is not None:
@@ -203,9 +179,11 @@ def execute(
     run = Run(baseline.name, tuple(dict.fromkeys([baseline.name, *(each.name for each in implementations)])))
     run.processes = {each.name: each.framework.name for each in (baseline, *implementations)}
     yield run
+    examiner = Examiner()
     for outcome in run_cases(cases, implementations, baseline, workers, collect):
-        run.outcomes.append(outcome)
+        run.outcomes.append(examiner.examined(outcome))
         yield run
+    agreed(run)
     run.versions, run.seconds_to_import = workers.versions(), workers.seconds_to_import()
     run.seconds = time.perf_counter() - start
     yield run

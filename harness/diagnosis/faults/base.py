@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from numpy import ndarray
-
 from harness.diagnosis.bptt import Layer, Network
 from harness.problem import Problem
+
+
+class _Ellipses(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "…"
 
 
 class Fault:
@@ -42,6 +45,11 @@ class Fault:
     def summary(cls) -> str:
         """The docstring's first sentence or two, parameters in braces."""
         return " ".join((cls.__doc__ or "").split())
+
+    @classmethod
+    def described(cls) -> str:
+        """What the numbers are with it, an ellipsis for each parameter."""
+        return cls.summary().format_map(_Ellipses())
 
     @classmethod
     def obstacle(cls, problem: Problem) -> str:
@@ -123,6 +131,3 @@ def kinds_of(suspects: tuple[Suspect, ...], layers: int) -> tuple[type[Network],
         of_layer = tuple(s.fault for s in suspects if issubclass(s.fault, LayerFault) and s.layer in (None, n))
         kinds.append(type("FaultyLayer", (*of_layer, Layer), {}) if of_layer else Layer)
     return network, tuple(kinds), any(s.fault.alters_forward for s in suspects)
-
-
-Arrays = Mapping[str, ndarray]

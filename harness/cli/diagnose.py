@@ -1,0 +1,80 @@
+"""``harness diagnose``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.exits import Exit
+from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases
+
+if TYPE_CHECKING:
+    from harness.session import CaseOutcome, Judged
+
+
+@click.command("diagnose")
+@cases_argument
+@click.option("--impl", "name", metavar="N", required=True, help="The implementation, or published.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
+    """Explain what is wrong with an implementation's numbers, or with gradients that a case has as published.
+
+    CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named.
+    """
+    from harness.implementations import implementations
+    from harness.session import execute
+    from harness.worker import Workers
+
+    (asked,) = chosen([name])
+    loaded = load_cases(cases)
+    end_without_cases(loaded)
+    to_run = [case for case in loaded.cases if asked.takes_part_in(case)]
+    if not to_run:
+        click.echo(f"{name} takes part in none of these {len(loaded.cases)} cases", err=True)
+        raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
+    reference = implementations()["numpy-split" if name != "numpy-split" else "numpy-concat"]
+    with Workers() as workers:
+        *_, run = execute(to_run, [asked], reference, workers, "none")
+    pairs = list(run.comparisons)
+    if as_json:
+        click.echo(json.dumps([_described(outcome, judged) for outcome, judged in pairs], indent=2))
+    else:
+        for outcome, judged in pairs:
+            _print(outcome, judged)
+    if loaded.mistakes:
+        raise click.exceptions.Exit(Exit.BAD_INPUT)
+    verdicts = {judged.verdict for _, judged in pairs}
+    failed = "error" in verdicts
+    raise click.exceptions.Exit(
+        Exit.IMPLEMENTATION_FAILED if failed else Exit.MISMATCH if "mismatch" in verdicts else Exit.AS_EXPECTED
+    )
+
+
+def _described(outcome: CaseOutcome, judged: Judged) -> dict[str, Any]:
+    return {
+        "case": outcome.case.name,
+        "implementation": judged.implementation,
+        "verdict": judged.verdict,
+        "reason": judged.reason,
+        "diagnoses": [
+            {
+                "fault": each.fault,
+                "residual": each.residual,
+                "residuals": dict(each.residuals),
+                "explanation": each.explanation,
+                "start": each.start,
+                "declare": each.declare,
+            }
+            for each in judged.diagnoses
+        ],
+    }
+
+
+def _print(outcome: CaseOutcome, judged: Judged) -> None:
+    from harness.check.first import diagnosis_lines
+
+    click.echo(f"{outcome.case.name}: {judged.verdict}{f': {judged.reason}' if judged.reason else ''}")
+    for line in diagnosis_lines(judged.diagnoses):
+        click.echo(line)

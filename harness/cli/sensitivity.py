@@ -1,0 +1,92 @@
+"""``harness sensitivity``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.exits import Exit
+from harness.cli.options import cases_argument, end_without_cases, load_cases
+
+if TYPE_CHECKING:
+    from harness.case import Case
+    from harness.diagnosis.sight import Sight
+
+
+@click.command("sensitivity")
+@cases_argument
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(cases: tuple[str, ...], as_json: bool) -> None:
+    """Show which faults of the catalogue each case can see, and which slip through it.
+
+    CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named.
+    """
+    from harness.cli.screen import progress
+    from harness.diagnosis.sight import catalogue
+    from harness.worker import NativeWeightsFailed, Workers
+
+    loaded = load_cases(cases)
+    end_without_cases(loaded)
+    found: list[tuple[Case, Sight]] = []
+    with Workers() as workers, progress(len(loaded.cases), workers.starting) as show:
+        for number, case in enumerate(loaded.cases, 1):
+            try:
+                found.append((case, _of_case(case, workers)))
+            except NativeWeightsFailed as failure:
+                click.echo(f"{case.name}: there are no weights to run with: {failure}", err=True)
+            show(number)
+    everything = list(catalogue())
+    seen = {fault for _, each in found for fault in each.seen}
+    if as_json:
+        click.echo(json.dumps([_described(case, each) for case, each in found], indent=2))
+    else:
+        _print(found)
+        unseen = [fault for fault in everything if fault not in seen]
+        together = "Together they see" if len(found) > 1 else "It sees"
+        click.echo(f"{together} {len(seen)} of the {len(everything)} faults of the catalogue.")
+        if unseen:
+            click.echo(f"Seen by none: {', '.join(unseen)}")
+            click.echo("`harness list faults` says what they are.")
+    raise click.exceptions.Exit(Exit.BAD_INPUT if loaded.mistakes else Exit.AS_EXPECTED)
+
+
+def _of_case(case: Case, workers: Any) -> Sight:
+    from harness.conditioning import rounding_noise
+    from harness.diagnosis import Predictions
+    from harness.diagnosis.sight import sight
+    from harness.problem import build
+
+    problem = build(case, workers.native_weights)
+    return sight(Predictions(problem, rounding_noise(problem)))
+
+
+def _described(case: Case, each: Sight) -> dict[str, Any]:
+    return {
+        "case": case.name,
+        "seen": list(each.seen),
+        "missed": each.missed,
+        "cannot_be_committed": each.impossible,
+    }
+
+
+def _print(found: list[tuple[Case, Sight]]) -> None:
+    from harness.cli.screen import table
+
+    folded: dict[tuple[str, str, str], list[str]] = {}
+    for case, each in found:
+        reasons: dict[str, list[str]] = {}
+        for fault, reason in each.missed.items():
+            reasons.setdefault(reason, []).append(fault)
+        slips = "; ".join(f"{', '.join(faults)} ({reason})" for reason, faults in reasons.items())
+        folded.setdefault((case.name.partition("[")[0], f"{len(each.seen)}", slips), []).append(case.name)
+    rows = [
+        [
+            names[0] if len(names) == 1 else f"{file}, {len(names)} cases such as {names[0].removeprefix(file)}",
+            seen,
+            slips,
+        ]
+        for (file, seen, slips), names in folded.items()
+    ]
+    table("What each case can see", ["case", "sees", "what slips through it, and why"], rows)

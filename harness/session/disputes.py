@@ -1,0 +1,112 @@
+"""Mismatches on their way to a diagnosis: the numbers are kept until they are explained, and then let go."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.diagnosis import Diagnosis, Predictions, diagnose
+from harness.problem import Problem
+from harness.result import Result
+
+if TYPE_CHECKING:
+    from harness.session.outcomes import CaseOutcome, Run
+
+BASELINE_IS_OFF = "baseline-is-off"
+
+
+@dataclass(frozen=True, eq=False)
+class Dispute:
+    """What is needed to explain a case's mismatches.
+
+    Attributes:
+        problem: in the split layout.
+        noise: how far rounding alone moves each tensor, absolute.
+        results: of the implementations that disagree with the baseline, by name.
+    """
+
+    problem: Problem
+    noise: Mapping[str, float]
+    results: Mapping[str, Result]
+
+
+class Examiner:
+    """Explains the mismatches of a run, case by case.
+
+    An implementation that is wrong on one case is likely wrong in the same way on the next, so what explained the
+    last is tried first.
+    """
+
+    def __init__(self) -> None:
+        self._likely: dict[str, tuple[str, ...]] = {}
+
+    def examined(self, outcome: CaseOutcome) -> CaseOutcome:
+        """Return an outcome with a diagnosis for each mismatch, and without the numbers that it was made of."""
+        dispute = outcome.dispute
+        if dispute is None:
+            return outcome
+        predictions = Predictions(dispute.problem, dispute.noise)
+        judged = tuple(
+            replace(each, diagnoses=tuple(self.explained(each.implementation, dispute.results, predictions)))
+            if each.implementation in dispute.results
+            else each
+            for each in outcome.judged
+        )
+        return replace(outcome, judged=judged, dispute=None)
+
+    def explained(self, name: str, results: Mapping[str, Result], predictions: Predictions) -> list[Diagnosis]:
+        """Explain what one implementation returned for one problem."""
+        found = diagnose_result(results[name], predictions, self._likely.get(name, ()))
+        self._likely[name] = tuple(fault for each in found for fault in each.fault.split(" + "))
+        return found
+
+
+def diagnose_result(result: Result, predictions: Predictions, likely: tuple[str, ...] = ()) -> list[Diagnosis]:
+    """Explain what an implementation returned, though it may be right and the baseline wrong.
+
+    Args:
+        result: what it returned.
+        predictions: of the problem.
+        likely: the names of faults to try first.
+    """
+    narrow = [each.dtype for each in result.tensors.values() if each.dtype.kind == "f"]
+    narrowest = min([*narrow, np.dtype(predictions.problem.case.dtype)], key=lambda dtype: dtype.itemsize)
+    found = diagnose(
+        result.tensors,
+        predictions,
+        dtype=narrowest.name,
+        known=result.known,
+        digits=result.half_units,
+        likely=likely,
+    )
+    if found:
+        return found
+    text = (
+        "These numbers agree with the reference; it is the baseline, or the case's own tolerance, that they do not fit."
+    )
+    return [Diagnosis(BASELINE_IS_OFF, text, dict.fromkeys(result.tensors, 0.0))]
+
+
+def agreed(run: Run) -> None:
+    """Put first, of the diagnoses that fit a case alike, what explains the most cases of the implementation."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for outcome in run.outcomes:
+        for judged in outcome.judged:
+            counts.update({(judged.implementation, each.fault) for each in judged.diagnoses})
+    run.outcomes = [
+        replace(
+            outcome,
+            judged=tuple(
+                replace(
+                    judged,
+                    diagnoses=tuple(sorted(judged.diagnoses, key=lambda d: -counts[judged.implementation, d.fault])),
+                )
+                for judged in outcome.judged
+            ),
+        )
+        for outcome in run.outcomes
+    ]
