@@ -14,7 +14,6 @@ import numpy as np
 from numpy import ndarray
 
 from harness.case import Case
-from harness.casefile import listed
 from harness.diagnosis.faults import Fault, faults, suspects_of
 from harness.diagnosis.predictions import Predictions, in_double
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
@@ -149,7 +148,7 @@ def _of_sizes(problem: Problem) -> Iterator[BlindSpot]:
     by_length: dict[int, list[str]] = {}
     for name, length in named.items():
         by_length.setdefault(length, []).append(name)
-    equal = [f"{listed(names)} are {length}" for length, names in by_length.items() if len(names) > 1]
+    equal = [f"{' and '.join(names)} are {length}" for length, names in by_length.items() if len(names) > 1]
     if equal:
         yield BlindSpot(
             "equal sizes", f"{'; '.join(equal)}: an axis taken for another keeps its shape; let sizes differ"
