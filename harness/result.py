@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import DTypeLike
 
 from harness.implementations import Implementation, Partial, Returned, Unsupported
 from harness.layout import layouts
 from harness.layout.names import why_not
 from harness.problem import Problem
-from harness.returned import arrays_of
+from harness.returned import NotReadable, arrays_of
 from harness.tensors import Structure
 
 
@@ -96,13 +97,12 @@ def read(returned: Returned, layout: str, problem: Problem, seconds: float) -> R
         seconds: how long the answer took.
 
     Raises:
-        NotReadable: if it is no mapping, or holds something that is no array of numbers.
-        TypeError: if it holds a ``Partial`` that cannot be used.
+        NotReadable: if it is no mapping, or holds something that is no array of numbers or no usable ``Partial``.
     """
     structure = problem.structure
-    partial = {str(name): value for name, value in _items(returned) if isinstance(value, Partial)}
-    whole = {**returned, **{name: each.values for name, each in partial.items()}} if partial else returned
-    arrays = arrays_of(whole, problem.case.dtype)
+    taken = copied(returned, problem.case.dtype)
+    arrays = {name: values_of(each) for name, each in taken.items()}
+    partial = {name: each for name, each in taken.items() if isinstance(each, Partial)}
     for name, each in partial.items():
         _check(name, each, layout)
     known = _known(arrays, partial, layout, structure)
@@ -114,26 +114,48 @@ def read(returned: Returned, layout: str, problem: Problem, seconds: float) -> R
     gradients = {**layouts()[layout].gradients_to_canonical(weights, structure), **others}
     in_order = [name for name in structure.gradients if name in gradients]
     gradients = {name: gradients[name] for name in dict.fromkeys([*in_order, *gradients])}
-    why = {name: why_not(name, array.shape, layout, structure, returned) for name, array in others.items()}
+    why = {name: why_not(name, array.shape, layout, structure, taken) for name, array in others.items()}
     misfits = {name: reason for name, reason in why.items() if reason}
     return Result(loss, outputs, gradients, seconds, known, half_units, directional, misfits)
 
 
-def _items(returned: Returned) -> Iterator[tuple[Any, Any]]:
-    yield from returned.items() if isinstance(returned, Mapping) else ()
+def copied(returned: Any, dtype: DTypeLike) -> dict[str, ndarray | Partial]:
+    """Read everything that was returned into arrays of its own.
+
+    Args:
+        returned: arrays, lists, numbers, tensors or ``Partial`` by name.
+        dtype: what Python's own numbers become.
+
+    Raises:
+        NotReadable: if it is no such mapping.
+    """
+    if not isinstance(returned, Mapping):
+        return dict(arrays_of(returned, dtype))
+    partial = {str(name): each for name, each in returned.items() if isinstance(each, Partial)}
+    arrays = arrays_of({name: values_of(each) for name, each in returned.items()}, dtype)
+    whole = {name: array for name, array in arrays.items() if name not in partial}
+    in_part = {
+        name: Partial(arrays[name], np.array(each.known), np.array(each.half_unit)) for name, each in partial.items()
+    }
+    return {name: in_part[name] if name in in_part else whole[name] for name in arrays}
+
+
+def values_of(returned: Any) -> Any:
+    """Return the values of a ``Partial``, and anything else as it is."""
+    return returned.values if isinstance(returned, Partial) else returned
 
 
 def _check(name: str, partial: Partial, layout: str) -> None:
     shape = np.shape(partial.values)
     for what, array in (("known", partial.known), ("half_unit", partial.half_unit)):
         if np.shape(array) != shape:
-            raise TypeError(f"{what} of {name} has shape {np.shape(array)}, but its values have {shape}")
+            raise NotReadable(f"{what} of {name} has shape {np.shape(array)}, but its values have {shape}")
     if partial.known.dtype != np.bool_:
-        raise TypeError(f"known of {name} should be an array of bool, but has dtype {partial.known.dtype}")
+        raise NotReadable(f"known of {name} should be an array of bool, but has dtype {partial.known.dtype}")
     if not partial.known.any():
-        raise TypeError(f"nothing of {name} is known; leave it out")
+        raise NotReadable(f"nothing of {name} is known; leave it out")
     if layout != "split" and partial.half_unit.any():
-        raise TypeError(f"half_unit of {name} is understood in the layout split, not in {layout}")
+        raise NotReadable(f"half_unit of {name} is understood in the layout split, not in {layout}")
 
 
 def _known(

@@ -46,7 +46,8 @@ def judge_answers(
         again = compare_for(problem, second, expected, noise, complete=complete, collect=collect)
         if _badness(again) > _badness(comparison):
             comparison, reason = again, "of its two answers, this is the second"
-    cut = clipped(first.gradients, expected.gradients) if comparison.verdict == "mismatch" else ()
+    whole = {name: array for name, array in first.gradients.items() if name not in first.known}
+    cut = clipped(whole, expected.gradients) if comparison.verdict == "mismatch" else ()
     return Answers(comparison, reason, tuple(cut))
 
 

@@ -13,7 +13,7 @@ from harness.trial.remark import Remark
 
 def differences(first: Result, second: Result) -> Iterator[Remark]:
     """Say in which tensors two answers to the same problem differ: where first, by how much, and what it looks like."""
-    one, other = first.tensors, second.tensors
+    one, other = _known(first), _known(second)
     said = [
         f"{name} is in only one of the two answers" for name in {**one, **other} if (name in one) != (name in other)
     ]
@@ -24,6 +24,14 @@ def differences(first: Result, second: Result) -> Iterator[Remark]:
         kept = _kept(first, second)
         hint = f"; {kept}" if kept else "; is state kept from the first call, or a random number drawn?"
         yield Remark("another answer", f"called twice, it gives two answers: {said[0]}{more}{hint}")
+
+
+def _known(result: Result) -> dict[str, ndarray]:
+    """Return the tensors of a result, with zeros where nothing is known: what stands there means nothing."""
+    return {
+        name: np.where(result.known[name], array, np.zeros_like(array)) if name in result.known else array
+        for name, array in result.tensors.items()
+    }
 
 
 def _difference(name: str, one: ndarray, other: ndarray) -> str:

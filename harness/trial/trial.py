@@ -16,8 +16,7 @@ from numpy import ndarray
 
 from harness.implementations import Implementation, Unsupported
 from harness.problem import Problem
-from harness.result import Result, read
-from harness.returned import arrays_of
+from harness.result import Result, copied, read, values_of
 from harness.trial.dtypes import dtypes_kept
 from harness.trial.inputs import altered
 from harness.trial.memory import changed_later, shared
@@ -91,6 +90,7 @@ def _called(implementation: Implementation, pristine: Problem) -> _Call:
     start = time.perf_counter()
     returned = implementation.function(given)
     seconds = time.perf_counter() - start
-    copies = arrays_of(returned, pristine.case.dtype)
-    kept = {str(name): value for name, value in returned.items()}
-    return _Call(given, kept, copies, read(copies, implementation.layout, pristine, seconds))
+    taken = copied(returned, pristine.case.dtype)
+    kept = {str(name): values_of(value) for name, value in returned.items()}
+    copies = {name: values_of(each) for name, each in taken.items()}
+    return _Call(given, kept, copies, read(taken, implementation.layout, pristine, seconds))

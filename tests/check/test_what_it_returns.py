@@ -107,6 +107,34 @@ def test_every_layout(check, layout):
     assert f"layout {layout}" in done.out
 
 
+PARTIAL = """\
+@harness.implementation("mine")
+def mine(problem):
+    r = right(problem)["layer0.W_hh"]
+    known = np.zeros(r.shape, bool)
+    known[:, 0] = True
+    values = np.where(known, r * {factor}, np.random.normal(size=r.shape))  # what is not known means nothing
+    return {{"layer0.W_hh": harness.Partial(values, {known}, np.zeros(r.shape))}}
+"""
+
+
+def test_a_tensor_that_is_known_in_part(check):
+    done = check(PARTIAL.format(factor=1, known="known"))
+    assert done.status == 0, done.out + done.err
+    assert "1 match; 1 tensors, 5 elements compared" in done.out
+    assert "First of all" not in done.out
+    done = check(PARTIAL.format(factor=1.001, known="known"))
+    assert done.status == 1, done.out + done.err
+    assert "5 of 25 elements compared" in done.out
+
+
+def test_a_partial_that_cannot_be_used_is_refused_by_name(check):
+    done = check(PARTIAL.format(factor=1, known="known[0]"))
+    assert done.status == 3
+    assert "known of layer0.W_hh has shape (5,), but its values have (5, 5)" in done.out
+    assert "Traceback" not in done.out
+
+
 @pytest.mark.framework
 def test_torch_tensors(check):
     pytest.importorskip("torch")
