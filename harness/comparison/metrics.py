@@ -160,7 +160,7 @@ def _chunks(
             whole = raw_a.dtype == raw_e.dtype and raw_a.dtype.kind in "biu"
             abs_error = _whole_difference(raw_a, raw_e) if whole else np.abs(a - e)
             magnitude = np.abs(e)
-            allowed = (atol if isinstance(atol, float) else atol[start : start + CHUNK]) + rtol * magnitude
+            allowed = (atol[start : start + CHUNK] if isinstance(atol, ndarray) else atol) + rtol * magnitude
             rel_error = np.divide(abs_error, magnitude, out=np.zeros_like(a), where=abs_error != 0)
         ulp_error = ulp_distance(raw_a, raw_e)
         ok = finite & np.isfinite(abs_error) & (abs_error <= allowed)

@@ -8,6 +8,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from numpy import ndarray
+
 from harness import tolerance as tolerances
 from harness.case import Case
 from harness.comparison import Collect, Comparison, Verdict, compare
@@ -17,6 +19,7 @@ from harness.result import Result
 from harness.session import directional
 from harness.session.floors import Floors, remarked
 from harness.session.floors import judged as judged_floor
+from harness.session.kinked import explained
 from harness.session.outcomes import CaseOutcome, Judged, Run
 from harness.tolerance import Bound
 from harness.worker import NativeWeightsFailed, Outcome, Workers
@@ -125,7 +128,7 @@ def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) ->
 
 def compare_for(
     problem: Problem,
-    actual: Result,
+    actual: Result | Mapping[str, ndarray],
     expected: Result,
     noise: Mapping[str, float],
     *,
@@ -134,7 +137,7 @@ def compare_for(
 ) -> Comparison:
     """Compare two results of a problem, with the tolerances and the policy of its case."""
     tolerance: Mapping[str, Any] | None = problem.case.tolerance
-    if actual.directional is not None:
+    if isinstance(actual, Result) and actual.directional is not None:
         with_directional = directional.with_expected(expected, problem, actual.directional.size)
         if with_directional is None:  # nothing to hold it against
             actual = replace(actual, directional=None)
@@ -142,15 +145,20 @@ def compare_for(
             tolerance = directional.tolerance(expected, problem)
             noise = {**noise, directional.NAME: directional.noise(expected, problem, noise)}
             expected = with_directional
-    return compare(
-        actual,
-        expected,
-        tolerance=tolerance,
-        noise=noise,
-        nonfinite=problem.case.nonfinite,
-        complete=complete,
-        collect=collect,
-    )
+
+    def compared(one: Result | Mapping[str, ndarray], other: Result) -> Comparison:
+        return compare(
+            one,
+            other,
+            tolerance=tolerance,
+            noise=noise,
+            nonfinite=problem.case.nonfinite,
+            complete=complete,
+            collect=collect,
+        )
+
+    comparison = compared(actual, expected)
+    return comparison if comparison.matches else explained(comparison, problem, actual, expected, compared)
 
 
 def _judged(
