@@ -12,17 +12,21 @@ section 1.6. Random roundings as a probe: Parker 1997, "Monte Carlo Arithmetic".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy import ndarray
 
+from harness.kinks import at_kink, slopes_by_sign, with_slopes
 from harness.problem import Problem
 from reference_impls import network, rnn_split
 from reference_impls.activations import ACTIVATIONS, Activation
 
 DRAWS = 4
+
+Kept = Sequence[tuple[ndarray, ndarray]]
+"""For each layer where its slopes are kept, (T, B, H) of bool, and the slopes, (T, B, H)."""
 
 Rounding = Callable[[ndarray], ndarray]
 """Maps a tensor to what one more rounding adds to it."""
@@ -38,17 +42,18 @@ def rounding_noise(problem: Problem) -> dict[str, float]:
         For each tensor, the largest absolute change of any element in any draw that is finite.
     """
     with np.errstate(all="ignore"):  # what overflows is judged where it is compared
-        reference = _tensors(problem, ACTIVATIONS[problem.case.activation], np.zeros_like)
+        kept = _kept(problem)
+        reference = _tensors(problem, ACTIVATIONS[problem.case.activation], np.zeros_like, kept)
         noise = dict.fromkeys(reference, 0.0)
         random = np.random.Generator(np.random.PCG64(0))
         for _ in range(DRAWS):
-            for name, moved in _rounded_tensors(problem, random).items():
+            for name, moved in _rounded_tensors(problem, random, kept).items():
                 change = np.abs(moved - reference[name])
                 noise[name] = max(noise[name], float(change[np.isfinite(change)].max(initial=0.0)))
     return noise
 
 
-def _rounded_tensors(problem: Problem, random: np.random.Generator) -> dict[str, ndarray]:
+def _rounded_tensors(problem: Problem, random: np.random.Generator, kept: Kept) -> dict[str, ndarray]:
     """Compute loss, outputs and gradients once, with every number rounded once more."""
 
     def rounding(tensor: ndarray) -> ndarray:
@@ -75,10 +80,10 @@ def _rounded_tensors(problem: Problem, random: np.random.Generator) -> dict[str,
         inputs=problem.inputs + rounding(problem.inputs),
         targets=problem.targets + rounding(problem.targets),
     )
-    return _tensors(rounded, Activation(value, exact.slope_at_value), rounding)
+    return _tensors(rounded, Activation(value, exact.slope_at_value), rounding, kept)
 
 
-def _tensors(problem: Problem, activation: Activation, rounding: Rounding) -> dict[str, ndarray]:
+def _tensors(problem: Problem, activation: Activation, rounding: Rounding, kept: Kept) -> dict[str, ndarray]:
     def loss_of(outputs: ndarray) -> tuple[ndarray, ndarray]:
         loss, d_outputs = problem.loss(outputs + rounding(outputs))
         if problem.case.loss.kind == "softmax_cross_entropy":
@@ -86,10 +91,25 @@ def _tensors(problem: Problem, activation: Activation, rounding: Rounding) -> di
             d_outputs = d_outputs + rounding(_one_hot(problem, d_outputs))
         return loss, d_outputs
 
-    loss, outputs, gradients = network.loss_and_gradients(
-        rnn_split, problem.weights, problem.inputs, problem.initial_state, activation, loss_of
-    )
-    return {"loss": loss, "outputs": outputs, **gradients}
+    passed = network.forward(rnn_split, problem.weights, problem.inputs, problem.initial_state, activation)
+    loss, d_outputs = loss_of(passed.outputs)
+    if kept:
+        slopes = slopes_by_sign(passed)
+        passed = with_slopes(passed, [np.where(at, s, own) for own, (at, s) in zip(slopes, kept, strict=True)])
+    gradients = network.backward(rnn_split, problem.weights, passed, d_outputs)
+    return {"loss": loss, "outputs": passed.outputs, **gradients}
+
+
+def _kept(problem: Problem) -> Kept:
+    """Return the slopes that relu keeps, whatever is rounded.
+
+    A pre-activation that is zero within rounding has either slope. That is a choice, no rounding: if it counted as
+    noise, the tolerance would let any gradient pass.
+    """
+    if problem.case.activation != "relu":
+        return []
+    passed = network.forward(rnn_split, problem.weights, problem.inputs, problem.initial_state, ACTIVATIONS["relu"])
+    return list(zip(at_kink(passed, problem.weights), slopes_by_sign(passed), strict=True))
 
 
 def _one_hot(problem: Problem, d_outputs: ndarray) -> ndarray:

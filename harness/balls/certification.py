@@ -37,7 +37,7 @@ class NotCertified(Exception):
     """No answer can be certified; the text is the reason."""
 
 
-_recent: OrderedDict[bytes, dict[str, ndarray]] = OrderedDict()
+_recent: OrderedDict[bytes, dict[str, ndarray] | NotCertified] = OrderedDict()
 
 
 def certified(problem: Problem) -> dict[str, ndarray]:
@@ -54,11 +54,17 @@ def certified(problem: Problem) -> dict[str, ndarray]:
     """
     key = _key(problem)
     if key not in _recent:
-        _recent[key] = _certified(problem)
+        try:
+            _recent[key] = _certified(problem)
+        except NotCertified as reason:  # that, too, may have taken seconds to find out
+            _recent[key] = reason
         while len(_recent) > KEPT:
             _recent.popitem(last=False)
     _recent.move_to_end(key)
-    return _recent[key]
+    answer = _recent[key]
+    if isinstance(answer, NotCertified):
+        raise NotCertified(str(answer))
+    return answer
 
 
 def _certified(problem: Problem) -> dict[str, ndarray]:

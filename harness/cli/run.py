@@ -131,6 +131,8 @@ def _print(run: Run, out: Path) -> None:
 
 def described(run: Run, out: Path, status: Exit) -> dict[str, Any]:
     """Return what --json prints."""
+    from harness.report.overview import compared_in_part, floor_line
+
     return {
         "report": str(out),
         "exit_status": int(status),
@@ -138,6 +140,8 @@ def described(run: Run, out: Path, status: Exit) -> dict[str, Any]:
         "cases": len(run.outcomes),
         "tensors_compared": run.tensors_compared,
         "elements_compared": run.elements_compared,
+        "floor": floor_line(run),
+        "compared_in_part": {each.implementation: str(each) for each in compared_in_part(run)},
         "seconds": run.seconds,
         "results": [
             {

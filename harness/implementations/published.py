@@ -14,7 +14,7 @@ def published(problem: Problem) -> Returned:
     """Gradients printed in the case file, in whole or in part."""
     case = problem.case
     if case.published is None:
-        raise Unsupported("the case has no published gradients")
+        raise Unsupported("no gradients are published in this case")
     units = half_units(case.published) if case.half_units is None else case.half_units
     found: dict[str, Partial] = {}
     for gradient, half_unit in zip(case.published["gradients"], units, strict=True):

@@ -12,6 +12,7 @@ from harness.comparison import SEVERITY, Collect, Comparison, compare
 from harness.problem import Problem
 from harness.result import Result
 from harness.session import directional
+from harness.session.kinked import explained
 from harness.trial import Remark
 from harness.trial.clipping import clipped
 
@@ -70,16 +71,21 @@ def compare_for(
             tolerance = directional.tolerance(expected, problem)
             noise = {**noise, directional.NAME: directional.noise(expected, problem, noise)}
             expected = with_directional
-    return compare(
-        actual,
-        expected,
-        tolerance=tolerance,
-        noise=noise,
-        nonfinite=problem.case.nonfinite,
-        complete=complete,
-        own_dtype=not complete,
-        collect=collect,
-    )
+
+    def compared(one: Result | Mapping[str, ndarray], other: Result) -> Comparison:
+        return compare(
+            one,
+            other,
+            tolerance=tolerance,
+            noise=noise,
+            nonfinite=problem.case.nonfinite,
+            complete=complete,
+            own_dtype=not complete,
+            collect=collect,
+        )
+
+    comparison = compared(actual, expected)
+    return comparison if comparison.matches else explained(comparison, problem, actual, expected, compared)
 
 
 def _badness(comparison: Comparison) -> tuple[int, int]:

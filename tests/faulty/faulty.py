@@ -103,6 +103,28 @@ def infinite(returned):
     returned["inputs"][0, 0, 0] = np.inf
 
 
+def _slope_one_at_zero(problem):
+    """Right, but at the kink of relu it takes the slope 1."""
+    passed = network.forward(
+        rnn_split, problem.weights, problem.inputs, problem.initial_state, ACTIVATIONS[problem.case.activation]
+    )
+    caches = [
+        cache._replace(
+            activation=cache.activation._replace(slope_at_value=lambda h, a=cache.pre: (a >= 0).astype(h.dtype))
+        )
+        for cache in passed.caches
+    ]
+    loss, d_outputs = problem.loss(passed.outputs)
+    gradients = network.backward(rnn_split, problem.weights, passed._replace(caches=caches), d_outputs)
+    return {"loss": loss, "outputs": passed.outputs, **gradients}
+
+
+def _slope_one_at_zero_and_wrong(problem):
+    returned = _slope_one_at_zero(problem)
+    off_by_a_thousandth(returned)
+    return returned
+
+
 def _raising(problem):
     raise ValueError("shapes (4,3) and (4,5) not aligned")
 
@@ -169,7 +191,12 @@ FAILING = {
 RIGHT = {"printing": _printing, "partial": _partial}
 UNABLE = {"representing_nothing": _representing_nothing}
 
-for _name, _function in {**WRONG, **FAILING, **RIGHT, **UNABLE}.items():
+AT_KINK = {
+    "slope_one_at_zero": _slope_one_at_zero,
+    "slope_one_at_zero_and_wrong": _slope_one_at_zero_and_wrong,
+}
+
+for _name, _function in {**AT_KINK, **WRONG, **FAILING, **RIGHT, **UNABLE}.items():
     globals()[f"implementation_{_name}"] = implementation(_name, framework=FAULTY, complete=_name != "partial")(
         _function
     )

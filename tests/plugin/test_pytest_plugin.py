@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-FAULTY = Path(__file__).parent.parent / "faulty"
+ROOT = Path(__file__).parent.parent.parent
+FAULTY = ROOT / "tests" / "faulty"
 
 
 @pytest.fixture
 def run_pytest(workplace):
     def run(*arguments):
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(FAULTY)}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(FAULTY), str(ROOT)])}
         return subprocess.run(
             command, cwd=workplace, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
