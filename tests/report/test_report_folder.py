@@ -20,6 +20,7 @@ def test_every_file_is_there(tmp_path, run):
     report.write(run, tmp_path / "deep" / "latest")
     expected = [
         "comparisons.csv",
+        "diagnoses.csv",
         "elements.csv",
         "environment.json",
         "floors.csv",

@@ -71,7 +71,7 @@ def taking(problem, slope, within=0.0):
     ]
     loss, d_outputs = problem.loss(passed.outputs)
     gradients = network.backward(rnn_split, problem.weights, passed._replace(caches=caches), d_outputs)
-    return read({"loss": loss, "outputs": passed.outputs, **gradients}, "split", problem.structure, 0.0)
+    return read({"loss": loss, "outputs": passed.outputs, **gradients}, "split", problem, 0.0)
 
 
 def compared(problem, actual, expected=None):
