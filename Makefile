@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help report test lint tolerances schema clean
+.PHONY: help report test lint tolerances diagnosis-benchmark schema clean
 
 help: ## Show what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
 
 report: $(INSTALLED) ## Run all cases and write the comparison report to reports/latest
 	$(BIN)/harness run
@@ -23,6 +23,9 @@ lint: $(INSTALLED) ## Check style, types and the layers of the imports
 
 tolerances: report ## Show the headroom of each tolerance over the errors of the last report
 	$(BIN)/python -m harness.report.headroom reports/latest
+
+diagnosis-benchmark: $(INSTALLED) ## Show how well faults are named, over all cases (half an hour)
+	$(BIN)/python -m benchmarks.diagnosis
 
 schema: $(INSTALLED) ## Write case.schema.json, which editors read
 	$(BIN)/harness schema > case.schema.json

@@ -22,7 +22,8 @@ class Fit:
     """How well a prediction agrees with the numbers of one tensor.
 
     Attributes:
-        residual: the largest |actual − predicted|, relative to the largest of the two tensors' elements.
+        residual: the largest |actual − predicted|, relative to the largest element of the actual, predicted or right
+            tensor.
         agrees: whether that is no more than rounding explains.
     """
 
@@ -71,7 +72,7 @@ class Evidence:
             largest = largest_magnitude(predicted)
             growth = max(1.0, largest / largest_truth) if largest_truth else 1.0
             agrees = bool((difference <= SLACK * growth * allowed).all())
-            scale = max(largest, largest_magnitude(actual)) or 1.0
+            scale = max(largest, largest_truth, largest_magnitude(actual)) or 1.0
             residual = float(difference.max(initial=0.0) / scale)
         return Fit(residual if not math.isnan(residual) else math.inf, agrees)
 

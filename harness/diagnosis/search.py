@@ -23,7 +23,7 @@ from harness.tensors import Structure
 
 MOST_FAULTS = 3
 MOST_BASES = 24
-MOST_SECONDS = 1.5
+MOST_SECONDS = 1.0
 """What the runs of one search may take, as estimated, so that a search ends alike on every machine."""
 
 CHANCE_BITS = 10.0

@@ -1,0 +1,89 @@
+"""Problems that hide little, and what an implementation with a fault would answer to them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.case import Case, Loss, Sizes
+from harness.conditioning import rounding_noise
+from harness.diagnosis import Predictions
+from harness.diagnosis.bptt import rerun, right
+from harness.diagnosis.faults import kinds_of
+from harness.problem import build
+
+SQUARED_ERROR = Case(
+    name="two layers, squared error over some steps",
+    file="none",
+    layers=2,
+    sizes=Sizes(batch=3, time=5, input=2, hidden=6, output=4),
+    weights={"uniform": (-0.9, 0.9), "seed": 1},
+    inputs={"normal": 1.0, "seed": 2},
+    initial_state={"normal": 0.7, "seed": 3},
+    readout="linear",
+    loss=Loss("squared_error", (1, 3, 4)),
+    targets={"normal": 1.0, "seed": 4},
+)
+SOFTMAX = replace(
+    SQUARED_ERROR,
+    name="one layer of sigmoids, softmax cross-entropy",
+    activation="sigmoid",
+    layers=1,
+    loss=Loss("softmax_cross_entropy", "all", "mean"),
+    targets={"uniform": (0.0, 4.0), "seed": 4},
+)
+SQUARE = replace(
+    SQUARED_ERROR,
+    name="relu, every matrix square, as many steps as units",
+    activation="relu",
+    sizes=Sizes(batch=2, time=4, input=4, hidden=4, output=4),
+    loss=Loss("squared_error", "all", "mean"),
+)
+DOT = replace(
+    SQUARED_ERROR,
+    name="one tanh layer, a random upstream gradient",
+    layers=1,
+    sizes=Sizes(batch=2, time=7, input=3, hidden=5),
+    readout="none",
+    loss=Loss("dot"),
+    targets=None,
+    upstream={"normal": 1.0, "seed": 5},
+)
+CASES = {"squared-error": SQUARED_ERROR, "softmax": SOFTMAX, "square": SQUARE, "dot": DOT}
+
+
+def no_weights(*_):
+    raise AssertionError("no framework's weights are asked for")
+
+
+def problem_of(name, dtype="float64"):
+    return build(replace(CASES[name], dtype=dtype), no_weights)
+
+
+_PREPARED = {}
+
+
+def predictions_of(name, dtype="float64"):
+    """Predictions of a problem, shared by all tests: they do not change but for what they have computed."""
+    if (name, dtype) not in _PREPARED:
+        problem = problem_of(name, dtype)
+        _PREPARED[name, dtype] = Predictions(problem, rounding_noise(problem))
+    return _PREPARED[name, dtype]
+
+
+def committed(problem, *suspects):
+    """What an implementation with these faults answers, in the dtype of the case."""
+    true = right(problem)
+    true.tensors()
+    network, layers, forward = kinds_of(suspects, problem.case.layers)
+    with np.errstate(all="ignore"):
+        answer = rerun(true, network, layers, forward=forward)
+    return {name: np.array(tensor, problem.case.dtype) for name, tensor in answer.items()}
+
+
+@pytest.fixture(autouse=True)
+def _overflow_is_a_fault_of_its_own():
+    with np.errstate(over="ignore", invalid="ignore"):
+        yield

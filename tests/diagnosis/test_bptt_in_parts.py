@@ -1,0 +1,96 @@
+"""The network in parts is the reference; a fault of the forward pass has the gradient that is right for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.diagnosis.bptt import Layer, Network, right
+from harness.diagnosis.faults import faults, kinds_of, suspects_of
+from harness.implementations import implementations
+from harness.result import run
+
+from .conftest import CASES, problem_of
+
+LEFT_OUT = {
+    "bias-left-out": ".b_h",
+    "initial-state-ignored": ".h0",
+    "readout-bias-left-out": ".b_y",
+}
+"""What these do not use forward has no derivative; the faults' gradient of it is that of someone who has forgotten it."""
+
+ABOUT_THE_BACKWARD_PASS, NOT_DIFFERENTIABLE = "forward-activation-only", "overflowing-exponential"
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("implementation", ["numpy-concat", "complex-step"])
+def test_without_a_fault_it_is_the_reference(name, implementation):
+    problem = problem_of(name)
+    expected = run(implementations()[implementation], problem).tensors
+    actual = right(problem).tensors()
+    assert actual.keys() == expected.keys()
+    for tensor in expected:
+        np.testing.assert_allclose(
+            actual[tensor], expected[tensor], rtol=0, atol=1e-13 * np.abs(expected[tensor]).max()
+        )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_it_computes_in_the_dtype_that_it_is_given(dtype):
+    for tensor in right(problem_of("squared-error", dtype)).tensors().values():
+        assert tensor.dtype == dtype
+
+
+def forward_faults():
+    for case in CASES:
+        for name, fault in faults().items():
+            if fault.alters_forward and name not in (ABOUT_THE_BACKWARD_PASS, NOT_DIFFERENTIABLE):
+                for suspect in suspects_of(fault, problem_of(case)):
+                    if suspect.layer is None:
+                        values = "-".join(str(value) for _, value in suspect.parameters)
+                        yield pytest.param(case, suspect, id=f"{case}-{name}-{values}".rstrip("-"))
+
+
+@pytest.mark.parametrize(("case", "suspect"), list(forward_faults()))
+def test_a_forward_fault_has_its_own_right_gradient(case, suspect):
+    """Central differences of the faulty forward pass, in a random direction of everything that goes in."""
+    problem = problem_of(case)
+    network, layers, _ = kinds_of((suspect,), problem.case.layers)
+    random = np.random.default_rng(7)
+    directions = {name: random.normal(size=shape) for name, shape in problem.structure.gradients.items()}
+    for name in directions:
+        if name.endswith(LEFT_OUT.get(suspect.name, "nothing")):
+            directions[name] *= 0
+    given = {**problem.weights, **problem.initial_state, "inputs": problem.inputs}
+
+    def tensors(step):
+        moved = {name: given[name] + step * directions[name] for name in given}
+        of_problem = replace(
+            problem,
+            weights={name: moved[name] for name in problem.weights},
+            initial_state={name: moved[name] for name in problem.initial_state},
+            inputs=moved["inputs"],
+        )
+        faulty = network(of_problem, layers)
+        faulty.forward()
+        return faulty.tensors()
+
+    step = 1e-6
+    difference = (tensors(step)["loss"] - tensors(-step)["loss"]) / (2 * step)
+    gradient = sum(np.vdot(tensors(0.0)[name], directions[name]) for name in directions)
+    assert gradient == pytest.approx(difference, rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_taken_over_from_the_right_network_is_what_would_be_computed(name):
+    problem = problem_of(name)
+    true = right(problem)
+    expected = true.tensors()
+    anew = Network(problem, (Layer,) * problem.case.layers)
+    for layer, model in zip(anew.layers, true.layers, strict=True):
+        layer.tape, layer.model = model.tape, model
+    anew.top, anew.outputs = true.top, true.outputs
+    for tensor, values in anew.tensors().items():
+        np.testing.assert_array_equal(values, expected[tensor])

@@ -1,0 +1,122 @@
+"""Wrong shapes, sums with other weights, and where numbers are first off."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.diagnosis import UNEXPLAINED, diagnose
+
+from .conftest import predictions_of
+
+
+def layer_of(predictions, n=0):
+    layer = predictions.network.layers[n]
+    return layer, layer.tape.x, layer.tape.before, layer.delta
+
+
+def weighted(predictions, weights, along):
+    """The gradients of the first layer's weights with a weight for each step or sequence."""
+    _, x, before, delta = layer_of(predictions)
+    scaled = delta * (weights[:, None, None] if along == "step" else weights[None, :, None])
+    return {
+        "layer0.W_xh": np.einsum("tbi,tbh->ih", x, scaled),
+        "layer0.W_hh": np.einsum("tbi,tbh->ih", before, scaled),
+        "layer0.b_h": scaled.sum(axis=(0, 1)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({3: 0.0}, "step 3 left out"),
+        ({2: 2.0}, "step 2 counted twice"),
+        ({1: 0.0, 4: 0.0}, "step 1, 4 left out"),
+        ({0: 0.37, 5: 1.61}, "step 0 counted 0.37 times; step 5 counted 1.61 times"),
+    ],
+    ids=["dropped", "twice", "two dropped", "odd weights"],
+)
+def test_the_weight_of_each_step_is_solved_for(change, words):
+    predictions = predictions_of("dot")
+    weights = np.ones(7)
+    for step, weight in change.items():
+        weights[step] = weight
+    found = diagnose({**predictions.truth, **weighted(predictions, weights, "step")}, predictions)
+    assert found[0].fault == "step-weights"
+    assert words in found[0].explanation
+    assert found[0].residual < 1e-13
+
+
+def test_the_weight_of_each_sequence_is_solved_for():
+    predictions = predictions_of("squared-error")
+    changed = weighted(predictions, np.array([1.0, 0.5, 1.0]), "sequence")
+    found = diagnose({**predictions.truth, **changed}, predictions)
+    assert found[0].fault == "sequence-weights"
+    assert "sequence 1 counted 0.5 times" in found[0].explanation
+
+
+def test_a_discounted_state_gradient_is_recognised():
+    predictions = predictions_of("dot")
+    layer, x, before, _ = layer_of(predictions)
+    slope, carried = layer.slope(), np.zeros_like(layer.h0)
+    delta = np.zeros_like(slope)
+    for t in reversed(range(7)):
+        delta[t] = (layer.g[t] + 0.9 * carried) * slope[t]
+        carried = delta[t] @ layer.W_hh.T
+    wrong = {
+        "layer0.W_xh": np.einsum("tbi,tbh->ih", x, delta),
+        "layer0.W_hh": np.einsum("tbi,tbh->ih", before, delta),
+        "layer0.b_h": delta.sum(axis=(0, 1)),
+    }
+    found = diagnose(wrong, predictions)
+    assert found[0].fault == "loss-age-weights"
+    assert "multiplied by 0.9 at each step" in found[0].explanation
+
+
+@pytest.mark.parametrize("name", ["layer0.W_xh", "readout.W_hy", "layer0.h0"])
+def test_a_transposed_shape_is_told(name):
+    predictions = predictions_of("squared-error")
+    found = diagnose({name: predictions.truth[name].T}, predictions)
+    assert found[0].fault == "wrong-shape"
+    assert "transposed" in found[0].explanation
+
+
+def test_time_first_is_told():
+    predictions = predictions_of("squared-error")
+    found = diagnose({"inputs": predictions.truth["inputs"].swapaxes(0, 1)}, predictions)
+    assert "time first" in found[0].explanation
+
+
+def test_a_missing_sum_is_told():
+    predictions = predictions_of("squared-error")
+    _, _, _, delta = layer_of(predictions)
+    found = diagnose({"layer0.b_h": delta.sum(axis=0)}, predictions)
+    assert (found[0].fault, found[0].tensors) == ("not-summed", ("layer0.b_h",))
+    assert "axis 0" in found[0].explanation
+
+
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        ("outputs", "first off at the outputs: step 2, sequence 1, output 3"),
+        ("loss", "first off at the loss; the outputs are right"),
+        ("readout.b_y", "first off on the way back at the readout: readout.b_y"),
+        ("layer1.W_hh", "first off on the way back in layer1: layer1.W_hh"),
+        ("inputs", "first off at the gradient of the inputs, at step 2; the gradient of the inputs is right after it"),
+    ],
+)
+def test_where_the_numbers_are_first_off(tensor, words):
+    predictions = predictions_of("squared-error")
+    spoilt = predictions.truth[tensor].copy()
+    noise = np.random.default_rng(3)
+    if tensor == "outputs":
+        spoilt[1, 2, 3] += 0.123
+        spoilt[:, 3:] += noise.normal(size=spoilt[:, 3:].shape)
+    elif tensor == "inputs":
+        spoilt[:, :3] += noise.normal(size=spoilt[:, :3].shape)
+    else:
+        spoilt = spoilt + noise.normal(size=spoilt.shape)
+    found = diagnose({**predictions.truth, tensor: spoilt}, predictions)
+    assert words in found[0].start, found[0].start
+    if tensor != "loss":  # any number is a multiple of another
+        assert found[0].fault == UNEXPLAINED
