@@ -81,16 +81,21 @@ class Predictions:
 
     def predict(self, suspects: tuple[Suspect, ...]) -> Prediction:
         """Return what these faults together would make of the problem."""
-        network, layers, forward = kinds_of(suspects, self.problem.case.layers)
-        self.runs += 1
+        tensors = self.tensors(suspects)
         with np.errstate(all="ignore"):
-            tensors = rerun(self.network, network, layers, forward=forward)
             changed = {
                 name: tensor
                 for name, tensor in tensors.items()
                 if not (np.abs(tensor - self.truth[name]) <= self.bounds[name]).all()
             }
         return Prediction(suspects, changed)
+
+    def tensors(self, suspects: tuple[Suspect, ...]) -> Tensors:
+        """Return all tensors of the problem with these faults, in float64."""
+        network, layers, forward = kinds_of(suspects, self.problem.case.layers)
+        self.runs += 1
+        with np.errstate(all="ignore"):
+            return rerun(self.network, network, layers, forward=forward)
 
 
 def in_double(problem: Problem) -> Problem:

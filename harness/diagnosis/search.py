@@ -17,6 +17,7 @@ from numpy import ndarray
 from harness.diagnosis.decomposition import decompositions
 from harness.diagnosis.evidence import Evidence
 from harness.diagnosis.faults import Suspect
+from harness.diagnosis.faults.scale import factors
 from harness.diagnosis.predictions import Prediction, Predictions
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
 from harness.tensors import Structure
@@ -28,6 +29,10 @@ MOST_SECONDS = 1.0
 
 CHANCE_BITS = 10.0
 """Evidence that an explanation needs beyond what singling it out takes: one in a thousand by chance."""
+
+
+SCALED = ("upstream-scaled", "loss-scaled")
+"""Faults that only scale what others make: with another, the factor is solved for and not searched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +117,7 @@ class Search:
         if not found:
             for base in self._bases(candidates):
                 found += self._on_top(base)
-            found = self._beyond_chance(found)
+            found = self._beyond_chance([*found, *self._scaled(candidates)])
         if not found:
             found = self._beyond_chance(list(self._pairs(candidates)))
         return sorted(found, key=lambda each: each.order)
@@ -221,13 +226,47 @@ class Search:
             if residuals and settled <= explained.keys():
                 yield Option(_part(each.suspects[0]), residuals)
 
+    def _scaled(self, candidates: Iterable[Prediction]) -> Iterator[Explanation]:
+        """Faults with a constant factor on everything that is off but the outputs."""
+        possible = [each for each in self.singles if each.suspects[0].name in SCALED and self._possible(each)]
+        named = [each.suspects[0] for each in possible]
+        for each in candidates:
+            if each.suspects[0].name in SCALED or not (common := self._factor(each)):
+                continue
+            scaled = {
+                name: each.changed.get(name, self.predictions.truth[name]) * (1 if name == "outputs" else common)
+                for name in self.off
+            }
+            fits = {name: self._fits(name, scaled[name]) for name in self.off}
+            residuals = {name: fit for name, fit in fits.items() if fit is not None}
+            if len(residuals) == len(self.off):
+                for suspect in named:
+                    factor = dict(suspect.parameters).values()
+                    if abs(factors(self.predictions.problem)[next(iter(factor))] - common) <= 1e-3 * abs(common):
+                        yield Explanation((_part(each.suspects[0]), _part(suspect)), residuals)
+
+    def _factor(self, prediction: Prediction) -> float | None:
+        """The factor by which the numbers are larger than predicted, from the gradient that says the most of it."""
+        gradients = [name for name in self.off if name not in ("loss", "outputs")]
+        if not gradients:
+            return None
+        name = max(gradients, key=lambda name: self.evidence.actual[name].size)
+        known = self.evidence.known.get(name, np.ones(self.evidence.actual[name].shape, bool))
+        predicted = prediction.changed.get(name, self.predictions.truth[name])[known]
+        with np.errstate(all="ignore"):
+            factor = float(np.vdot(predicted, self.evidence.actual[name][known]) / np.vdot(predicted, predicted))
+        return factor if math.isfinite(factor) else None
+
     def _pairs(self, candidates: list[Prediction]) -> Iterator[Explanation]:
         """Try faults in pairs that have to be tried together, and settle on top of them what they leave."""
         partial = []
-        for a, b in self._worth_pairing(candidates):
+        pivot = self._pivot(candidates)
+        for a, b in self._worth_pairing(candidates, pivot):
             if self.predictions.runs > self.last_run:
                 break
             for order in ((a, b), (b, a)) if _clash(a, b) else ((a, b),):
+                if self._fits(pivot, self.predictions.tensors(order)[pivot]) is None:
+                    continue
                 pair = self.predictions.predict(order)
                 if not self._possible(pair):
                     continue
@@ -240,22 +279,25 @@ class Search:
         for _, pair in partial[:MOST_BASES]:
             yield from self._on_top(pair)
 
-    def _worth_pairing(self, candidates: list[Prediction]) -> Iterator[tuple[Suspect, Suspect]]:
-        """Yield the pairs that can explain the pivot: the tensor that is off and that the fewest faults touch.
+    def _pivot(self, candidates: list[Prediction]) -> str:
+        """The tensor that is off and that the fewest faults touch."""
+        return min(self.off, key=lambda name: sum(name in each.changed for each in candidates))
+
+    def _worth_pairing(self, candidates: list[Prediction], pivot: str) -> Iterator[tuple[Suspect, Suspect]]:
+        """Yield the pairs that can explain the pivot.
 
         If one fault explains it, any other may be the second. If none does, both must touch it.
         """
         in_order = sorted(candidates, key=lambda c: (c.suspects[0].layer is not None, c.suspects[0].fault.unlikely))
-        touching = {name: [c for c in in_order if name in c.changed] for name in self.off}
-        pivot = min(self.off, key=lambda name: len(touching[name]))
-        alone = [c for c in touching[pivot] if self._fits(pivot, c.changed[pivot]) is not None]
+        touching = [c for c in in_order if pivot in c.changed and c.suspects[0].name not in SCALED]
+        alone = [c for c in in_order if pivot in c.changed and self._fits(pivot, c.changed[pivot]) is not None]
         off = set(self.off)
         for first in alone[:MOST_BASES]:
             for second in in_order:
                 if second is not first and off <= first.changed.keys() | second.changed.keys():
                     yield from _if_different(first, second)
-        for i, second in enumerate(touching[pivot]):
-            for first in touching[pivot][:i]:
+        for i, second in enumerate(touching):
+            for first in touching[:i]:
                 if first not in alone and second not in alone:
                     yield from _if_different(first, second)
 

@@ -19,7 +19,7 @@ LEFT_OUT = {
     "initial-state-ignored": ".h0",
     "readout-bias-left-out": ".b_y",
 }
-"""What these do not use forward has no derivative; the faults' gradient of it is that of someone who has forgotten it."""
+"""What these do not use forward has no derivative; their gradient of it is that of someone who has forgotten it."""
 
 ABOUT_THE_BACKWARD_PASS, NOT_DIFFERENTIABLE = "forward-activation-only", "overflowing-exponential"
 

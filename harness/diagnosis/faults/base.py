@@ -125,9 +125,17 @@ def kinds_of(suspects: tuple[Suspect, ...], layers: int) -> tuple[type[Network],
         layers: how many layers there are.
     """
     of_network = tuple(s.fault for s in suspects if issubclass(s.fault, NetworkFault))
-    network = type("FaultyNetwork", (*of_network, Network), {}) if of_network else Network
-    kinds = []
-    for n in range(layers):
-        of_layer = tuple(s.fault for s in suspects if issubclass(s.fault, LayerFault) and s.layer in (None, n))
-        kinds.append(type("FaultyLayer", (*of_layer, Layer), {}) if of_layer else Layer)
-    return network, tuple(kinds), any(s.fault.alters_forward for s in suspects)
+    of_layers = [
+        tuple(s.fault for s in suspects if issubclass(s.fault, LayerFault) and s.layer in (None, n))
+        for n in range(layers)
+    ]
+    kinds: tuple[Any, ...] = tuple(_with_faults(faults, Layer) for faults in of_layers)
+    network: Any = _with_faults(of_network, Network)
+    return network, kinds, any(s.fault.alters_forward for s in suspects)
+
+
+def _with_faults(faults: tuple[type, ...], right: type) -> type:
+    """Return the class that inherits from all these faults."""
+    if len(faults) < 2:
+        return faults[0] if faults else right
+    return type("Faulty", (*faults, right), {})
