@@ -37,8 +37,10 @@ def diagnosis_lines(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
     if not diagnoses:
         return
     best, *others = diagnoses
+    yield ""
     if best.fault == UNEXPLAINED:
         yield from _wrapped(f"The fault: no fault of the catalogue explains these numbers; {best.start}.")
+        yield ""
         return
     yield f"  The fault: {best.fault}"
     yield from _wrapped(best.explanation, "    ")
@@ -49,6 +51,7 @@ def diagnosis_lines(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
     yield from _wrapped(f"{with_it}; {best.start}." if best.start else f"{with_it}.", "    ")
     if best.declare:
         yield f"    If that is what you mean, say so in the case: {best.declare}"
+    yield ""
 
 
 def _wrapped(text: str, indent: str = "  ") -> list[str]:

@@ -13,7 +13,7 @@ from harness.check import folding
 from harness.check.candidate import Candidate
 from harness.check.first import in_full
 from harness.check.folding import Fold
-from harness.report.overview import remarks
+from harness.report.overview import explained, remarks
 from harness.session import Run
 
 MAX_REASON = 110
@@ -32,6 +32,7 @@ def lines(run: Run, candidate: Candidate) -> Iterator[str]:
     if wrong:
         yield from in_full(wrong[0])
         yield from _others(wrong)
+        yield from _faults(run)
         yield from _meant_for(run)
     yield from _not_provided(run)
 
@@ -116,6 +117,15 @@ def _others(wrong: list[Fold]) -> Iterator[str]:
             yield f"  {fold.verdict} in {cases}: {_summary(fold)}"
         if len(others) > MAX_OTHERS:
             yield f"  … and {len(others) - MAX_OTHERS} more ways"
+        yield ""
+
+
+def _faults(run: Run) -> Iterator[str]:
+    """Count what explains the cases, where there is more than the first."""
+    faults = explained(run)
+    if sum(each.cases for each in faults) > 1:
+        counted = [f"{each.fault} in {each.cases} {'case' if each.cases == 1 else 'cases'}" for each in faults]
+        yield f"Over all cases: {', '.join(counted[:MAX_OTHERS])}{', …' if len(counted) > MAX_OTHERS else ''}"
         yield ""
 
 

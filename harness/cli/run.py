@@ -90,6 +90,7 @@ def _print(run: Run, out: Path) -> None:
     from harness.report.overview import (
         compared_in_part,
         disagreements,
+        explained,
         floor_line,
         ill_conditioned,
         not_compared,
@@ -102,6 +103,13 @@ def _print(run: Run, out: Path) -> None:
         table("What disagrees", ["case", "implementation", "what"], wrong[:MAX_SHOWN])
         if len(wrong) > MAX_SHOWN:
             click.echo(f"... and {len(wrong) - MAX_SHOWN} more in {out / 'comparisons.csv'}\n")
+    if faults := explained(run):
+        columns = ["implementation", "fault", "cases", "what it is"]
+        table(
+            "What the numbers say the fault is (more in diagnoses.csv)",
+            columns,
+            [[each.implementation, each.fault, str(each.cases), each.explanation] for each in faults[:MAX_SHOWN]],
+        )
     for outcome in run.surprises:
         if outcome.case.expect == "mismatch":
             click.echo(f"{outcome.case.name}: {outcome.surprise}")

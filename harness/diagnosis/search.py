@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy import ndarray
@@ -46,14 +46,16 @@ class Part:
         fitted: how many numbers were fitted.
         unlikely: how much rarer than others it is.
         declare: what a case would say if this is what was meant.
+        breadth: how many tensors it changes, those that were not returned among them.
     """
 
     fault: str
     text: str
     tensors: tuple[str, ...] = ()
     fitted: int = 0
-    unlikely: int = 1
+    unlikely: float = 1
     declare: str = ""
+    breadth: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +72,13 @@ class Explanation:
 
     @property
     def order(self) -> tuple[float, ...]:
-        """What explanations are ranked by: the fewest faults, nothing fitted, the likeliest, the best fit."""
+        """What they are ranked by: the fewest faults, nothing fitted, the likeliest, the narrowest, the best fit."""
         worst = max(self.residuals.values(), default=0.0)
         return (
             len(self.parts),
             sum(part.fitted for part in self.parts),
             sum(part.unlikely for part in self.parts),
+            sum(part.breadth for part in self.parts),
             math.floor(math.log10(max(worst, 1e-30))),
         )
 
@@ -102,6 +105,7 @@ class Search:
         self.predictions = predictions
         self.among = among
         self.singles = predictions.singles(among)
+        self.breadths = {each.suspects[0]: len(each.changed) for each in self.singles}
         self.off = evidence.off
         self.tried = 0
         self.last_run = predictions.runs + int(MOST_SECONDS / _seconds_of_a_run(predictions.problem.structure))
@@ -126,6 +130,16 @@ class Search:
         touched = [name for name in self.evidence.names if name in prediction.changed]
         return bool(touched) and all(name in self.off for name in touched)
 
+    def _part(self, suspect: Suspect) -> Part:
+        unlikely = suspect.fault.unlikely + (0.5 if suspect.layer is not None else 0)
+        return Part(
+            suspect.name,
+            suspect.explanation,
+            unlikely=unlikely,
+            declare=suspect.declaration,
+            breadth=self.breadths.get(suspect, 1),
+        )
+
     def _fits(self, name: str, predicted: ndarray) -> float | None:
         """The residual, if a prediction of one tensor agrees with the numbers."""
         self.tried += 1
@@ -146,7 +160,7 @@ class Search:
             if all(name in each.changed for name in self.off):
                 explained = self._explained(each)
                 if len(explained) == len(self.off):
-                    yield _part(each.suspects[0]), explained
+                    yield self._part(each.suspects[0]), explained
 
     def _bases(self, candidates: Iterable[Prediction]) -> list[Prediction]:
         """The predictions that explain some of what is off, the most first."""
@@ -158,7 +172,7 @@ class Search:
     def _on_top(self, base: Prediction | None) -> list[Explanation]:
         """Settle what a base leaves unexplained, tensor by tensor."""
         explained = {} if base is None else self._explained(base)
-        parts = () if base is None else tuple(_part(s) for s in base.suspects)
+        parts = () if base is None else tuple(self._part(s) for s in base.suspects)
         rest = [name for name in self.off if name not in explained]
         if not rest:
             return [Explanation(parts, explained)] if parts else []
@@ -224,7 +238,7 @@ class Search:
             explained = self._explained(together)
             residuals = {name: explained[name] for name in rest if name in explained}
             if residuals and settled <= explained.keys():
-                yield Option(_part(each.suspects[0]), residuals)
+                yield Option(self._part(each.suspects[0]), residuals)
 
     def _scaled(self, candidates: Iterable[Prediction]) -> Iterator[Explanation]:
         """Faults with a constant factor on everything that is off but the outputs."""
@@ -243,7 +257,7 @@ class Search:
                 for suspect in named:
                     factor = dict(suspect.parameters).values()
                     if abs(factors(self.predictions.problem)[next(iter(factor))] - common) <= 1e-3 * abs(common):
-                        yield Explanation((_part(each.suspects[0]), _part(suspect)), residuals)
+                        yield Explanation((self._part(each.suspects[0]), self._part(suspect)), residuals)
 
     def _factor(self, prediction: Prediction) -> float | None:
         """The factor by which the numbers are larger than predicted, from the gradient that says the most of it."""
@@ -272,7 +286,7 @@ class Search:
                     continue
                 explained = self._explained(pair)
                 if len(explained) == len(self.off):
-                    yield Explanation(tuple(_part(s) for s in order), explained)
+                    yield Explanation(tuple(self._part(s) for s in order), explained)
                 elif explained:
                     partial.append((len(explained), pair))
         partial.sort(key=lambda each: -each[0])
@@ -321,11 +335,6 @@ def _seconds_of_a_run(structure: Structure) -> float:
     return 3e-4 + structure.layers * T * (3e-5 + 6 * B * H * H / 4e9)
 
 
-def _part(suspect: Suspect) -> Part:
-    unlikely = suspect.fault.unlikely + (0.5 if suspect.layer is not None else 0)
-    return Part(suspect.name, suspect.explanation, (), 0, unlikely, suspect.declaration)  # type: ignore[arg-type]
-
-
 def _if_different(first: Prediction, second: Prediction) -> Iterator[tuple[Suspect, Suspect]]:
     a, b = first.suspects[0], second.suspects[0]
     if a.name != b.name:
@@ -337,7 +346,7 @@ def _merged(part: Part, tensors: list[str]) -> Part:
         return part
     # The same fault of several tensors has more likely been made once, in what they are computed from.
     unlikely = part.unlikely + (1 if len(tensors) > 1 else 0)
-    return Part(part.fault, part.text, tuple(tensors), part.fitted, unlikely, part.declare)
+    return replace(part, tensors=tuple(tensors), unlikely=unlikely, breadth=len(tensors))
 
 
 def _clash(a: Suspect, b: Suspect) -> bool:

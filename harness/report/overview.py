@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from typing import NamedTuple
 
+from harness.diagnosis import UNEXPLAINED
 from harness.session import Run
 
 MAX_REASONS = 3
@@ -68,7 +69,6 @@ def disagreements(run: Run) -> list[tuple[str, str, str]]:
             what = str(each.comparison.disagreements[0])
             more = len(each.comparison.disagreements) - 1
             what += (f" (+{more} more)" if more else "") + (f"; {each.oracle}" if each.oracle else "")
-            what += f"; {each.diagnoses[0].fault}" if each.diagnoses else ""
             found.append((each.verdict, outcome.case.name, each.implementation, what))
     found += [
         ("error", outcome.case.name, each.implementation, each.reason)
@@ -105,6 +105,27 @@ def ill_conditioned(run: Run) -> list[tuple[str, str, str]]:
         for outcome in run.outcomes
         for tensor, reason in outcome.floors.ill_conditioned.items()
     ]
+
+
+class Explained(NamedTuple):
+    """A fault that explains an implementation's numbers."""
+
+    implementation: str
+    fault: str
+    cases: int
+    case: str
+    explanation: str
+
+
+def explained(run: Run) -> list[Explained]:
+    """Return what is named first for each implementation that disagrees, what explains the most cases first."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for outcome, judged in run.comparisons:
+        for best in judged.diagnoses[:1]:
+            text = best.start if best.fault == UNEXPLAINED else best.explanation
+            found.setdefault((judged.implementation, best.fault), []).append((outcome.case.name, text))
+    rows = [Explained(name, fault, len(cases), *cases[0]) for (name, fault), cases in found.items()]
+    return sorted(rows, key=lambda row: (row.implementation, -row.cases))
 
 
 def not_compared(run: Run) -> list[tuple[str, int, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.report.overview import (
     compared_in_part,
     disagreements,
+    explained,
     floor_line,
     ill_conditioned,
     not_compared,
@@ -39,6 +40,17 @@ def lines(run: Run) -> list[str]:
         if len(wrong) > MAX_ROWS:
             page += ["", f"{len(wrong) - MAX_ROWS} more in `comparisons.csv`."]
         page.append("")
+    if faults := explained(run):
+        page += [
+            "## What the numbers say the fault is",
+            "",
+            "| implementation | fault | cases | what it is | first on |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        for each in faults[:MAX_ROWS]:
+            name, text, first = (_cell(part) for part in (each.implementation, each.explanation, each.case))
+            page.append(f"| {name} | {each.fault} | {each.cases} | {text} | {first} |")
+        page += ["", "Each explanation with its residual stands in `diagnoses.csv`.", ""]
     if surprises := run.surprises:
         page += ["## Cases that did not come out as their files say", ""]
         page += [f"- `{outcome.case.name}`: {outcome.surprise}" for outcome in surprises[:MAX_ROWS]]
