@@ -9,8 +9,9 @@ from numpy import ndarray
 
 from harness.diagnosis.evidence import Evidence, gather
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
+from harness.diagnosis.parts import Explanation, Part
 from harness.diagnosis.predictions import Predictions
-from harness.diagnosis.search import Explanation, Part, Search
+from harness.diagnosis.search import Search
 from harness.problem import Problem
 from harness.tolerance import largest_magnitude
 

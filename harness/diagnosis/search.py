@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy import ndarray
@@ -18,8 +17,10 @@ from harness.diagnosis.decomposition import decompositions
 from harness.diagnosis.evidence import Evidence
 from harness.diagnosis.faults import Suspect
 from harness.diagnosis.faults.scale import factors
+from harness.diagnosis.pairing import SCALED, orders, pivot_of, worth_pairing
+from harness.diagnosis.parts import Explanation, Option, Part, coverings
 from harness.diagnosis.predictions import Prediction, Predictions
-from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
+from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Candidate, Subject
 from harness.tensors import Structure
 
 MOST_FAULTS = 3
@@ -29,66 +30,6 @@ MOST_SECONDS = 1.0
 
 CHANCE_BITS = 10.0
 """Evidence that an explanation needs beyond what singling it out takes: one in a thousand by chance."""
-
-
-SCALED = ("upstream-scaled", "loss-scaled")
-"""Faults that only scale what others make: with another, the factor is solved for and not searched."""
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """One fault of an explanation.
-
-    Attributes:
-        fault: its name.
-        text: what it is, in words.
-        tensors: the tensors that it acts on; empty if it acts on what they are computed from.
-        fitted: how many numbers were fitted.
-        unlikely: how much rarer than others it is.
-        declare: what a case would say if this is what was meant.
-        breadth: how many tensors it changes, those that were not returned among them.
-    """
-
-    fault: str
-    text: str
-    tensors: tuple[str, ...] = ()
-    fitted: int = 0
-    unlikely: float = 1
-    declare: str = ""
-    breadth: int = 1
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """Faults that together agree with everything that was returned.
-
-    Attributes:
-        parts: the faults.
-        residuals: by tensor that is off.
-    """
-
-    parts: tuple[Part, ...]
-    residuals: Mapping[str, float]
-
-    @property
-    def order(self) -> tuple[float, ...]:
-        """What they are ranked by: the fewest faults, nothing fitted, the likeliest, the narrowest, the best fit."""
-        worst = max(self.residuals.values(), default=0.0)
-        return (
-            len(self.parts),
-            sum(part.fitted for part in self.parts),
-            sum(part.unlikely for part in self.parts),
-            sum(part.breadth for part in self.parts),
-            math.floor(math.log10(max(worst, 1e-30))),
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Option:
-    """A way to settle some tensors on top of a base: one more part."""
-
-    part: Part
-    residuals: Mapping[str, float]
 
 
 class Search:
@@ -138,6 +79,7 @@ class Search:
             unlikely=unlikely,
             declare=suspect.declaration,
             breadth=self.breadths.get(suspect, 1),
+            suspect=suspect,
         )
 
     def _fits(self, name: str, predicted: ndarray) -> float | None:
@@ -181,13 +123,21 @@ class Search:
         assumed = {**self.predictions.truth, **changed}
         options = self._options(rest, assumed, base)
         found = []
-        for covering in _covers(rest, options, MOST_FAULTS - len(parts)):
+        for covering in coverings(rest, options, MOST_FAULTS - len(parts)):
             residuals = dict(explained)
             for option in covering:
                 residuals |= option.residuals
-            whole = (*parts, *(_merged(option.part, [n for n in rest if n in option.residuals]) for option in covering))
-            found.append(Explanation(whole, {name: residuals[name] for name in self.off}))
-        return found
+            more = (option.part.of(tuple(n for n in rest if n in option.residuals)) for option in covering)
+            found.append(Explanation((*parts, *more), {name: residuals[name] for name in self.off}))
+        return [each for each in found if self._holds(each)]
+
+    def _holds(self, explanation: Explanation) -> bool:
+        """Whether faults that were settled one by one agree together with what they have to explain."""
+        if len(explanation.suspects) < 2:
+            return True
+        settled = {name for part in explanation.parts for name in part.tensors}
+        together = {**self.predictions.truth, **self.predictions.predict(explanation.suspects).changed}
+        return all(self._fits(name, together[name]) is not None for name in self.off if name not in settled)
 
     def _options(self, rest: list[str], assumed: Mapping[str, ndarray], base: Prediction | None) -> list[Option]:
         grouped: dict[tuple[str, str], Option] = {}
@@ -211,7 +161,7 @@ class Search:
         options += self._more_suspects(rest, base)
         return options
 
-    def _of_one_tensor(self, name: str, assumed: Mapping[str, ndarray]) -> Iterator:  # type: ignore[type-arg]
+    def _of_one_tensor(self, name: str, assumed: Mapping[str, ndarray]) -> Iterator[Candidate]:
         actual = self.evidence.actual[name]
         if (known := self.evidence.known.get(name)) is not None:
             actual = np.where(known, actual, np.nan)
@@ -274,11 +224,11 @@ class Search:
     def _pairs(self, candidates: list[Prediction]) -> Iterator[Explanation]:
         """Try faults in pairs that have to be tried together, and settle on top of them what they leave."""
         partial = []
-        pivot = self._pivot(candidates)
-        for a, b in self._worth_pairing(candidates, pivot):
+        pivot = pivot_of(self.off, candidates)
+        for a, b in worth_pairing(self.off, candidates, pivot, self._fits):
             if self.predictions.runs > self.last_run:
                 break
-            for order in ((a, b), (b, a)) if _clash(a, b) else ((a, b),):
+            for order in orders(a, b):
                 if self._fits(pivot, self.predictions.tensors(order)[pivot]) is None:
                     continue
                 pair = self.predictions.predict(order)
@@ -292,28 +242,6 @@ class Search:
         partial.sort(key=lambda each: -each[0])
         for _, pair in partial[:MOST_BASES]:
             yield from self._on_top(pair)
-
-    def _pivot(self, candidates: list[Prediction]) -> str:
-        """The tensor that is off and that the fewest faults touch."""
-        return min(self.off, key=lambda name: sum(name in each.changed for each in candidates))
-
-    def _worth_pairing(self, candidates: list[Prediction], pivot: str) -> Iterator[tuple[Suspect, Suspect]]:
-        """Yield the pairs that can explain the pivot.
-
-        If one fault explains it, any other may be the second. If none does, both must touch it.
-        """
-        in_order = sorted(candidates, key=lambda c: (c.suspects[0].layer is not None, c.suspects[0].fault.unlikely))
-        touching = [c for c in in_order if pivot in c.changed and c.suspects[0].name not in SCALED]
-        alone = [c for c in in_order if pivot in c.changed and self._fits(pivot, c.changed[pivot]) is not None]
-        off = set(self.off)
-        for first in alone[:MOST_BASES]:
-            for second in in_order:
-                if second is not first and off <= first.changed.keys() | second.changed.keys():
-                    yield from _if_different(first, second)
-        for i, second in enumerate(touching):
-            for first in touching[:i]:
-                if first not in alone and second not in alone:
-                    yield from _if_different(first, second)
 
     def _beyond_chance(self, found: list[Explanation]) -> list[Explanation]:
         """Keep the explanations that fit better than one of so many attempts would by chance."""
@@ -333,78 +261,3 @@ def _seconds_of_a_run(structure: Structure) -> float:
     """Estimate how long a network with a fault takes: its steps are Python, its products are not."""
     B, T, H = structure.batch, structure.time, structure.hidden
     return 3e-4 + structure.layers * T * (3e-5 + 6 * B * H * H / 4e9)
-
-
-def _if_different(first: Prediction, second: Prediction) -> Iterator[tuple[Suspect, Suspect]]:
-    a, b = first.suspects[0], second.suspects[0]
-    if a.name != b.name:
-        yield a, b
-
-
-def _merged(part: Part, tensors: list[str]) -> Part:
-    if not part.tensors:
-        return part
-    # The same fault of several tensors has more likely been made once, in what they are computed from.
-    unlikely = part.unlikely + (1 if len(tensors) > 1 else 0)
-    return replace(part, tensors=tuple(tensors), unlikely=unlikely, breadth=len(tensors))
-
-
-def _clash(a: Suspect, b: Suspect) -> bool:
-    """Whether two faults override the same method, so that their order matters."""
-    names = [
-        {
-            name
-            for kind in s.fault.__mro__
-            if kind.__module__.startswith(_FAULTS)
-            for name in vars(kind)
-            if name[0] != "_"
-        }
-        for s in (a, b)
-    ]
-    return bool(names[0] & names[1] - _DATA)
-
-
-_FAULTS = "harness.diagnosis.faults"
-_DATA = {
-    *vars(object),
-    "__module__",
-    "__annotations__",
-    "__dict__",
-    "__weakref__",
-    "alters_forward",
-    "unlikely",
-    "hidden_by",
-    "declare",
-    "variants",
-    "obstacle",
-    "title",
-    "summary",
-}
-
-
-def _covers(rest: list[str], options: list[Option], most: int) -> Iterator[list[Option]]:
-    """Yield the ways to settle all of the rest with the fewest options, at most ``most`` of them."""
-    wanted = frozenset(rest)
-    useful = sorted(
-        (option for option in options if option.residuals),
-        key=lambda option: (-len(option.residuals), option.part.fitted, option.part.unlikely),
-    )
-    for count in range(1, most + 1):
-        found = list(_covers_of(wanted, useful, count))
-        if found:
-            yield from found[:16]
-            return
-
-
-def _covers_of(wanted: frozenset[str], options: list[Option], count: int) -> Iterator[list[Option]]:
-    if not wanted:
-        yield []
-        return
-    if count == 0:
-        return
-    # The first tensor must be settled by one of the options that settle it.
-    first = min(wanted)
-    for option in options:
-        if first in option.residuals:
-            for others in _covers_of(wanted - option.residuals.keys(), options, count - 1):
-                yield [option, *others]
