@@ -53,7 +53,7 @@ class Finding:
         fault: the fault, or the two.
         case, dtype: the case.
         detected, first, tie, in_three: as above.
-        seconds: how long the diagnosis took, the first on a problem with all that it prepares.
+        seconds: how long the diagnosis took with all that it prepares, if that was timed.
         named: what was named first.
     """
 
@@ -64,7 +64,7 @@ class Finding:
     first: bool
     tie: bool
     in_three: bool
-    seconds: float
+    seconds: float | None
     named: str
 
 
@@ -92,8 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _print_table("two faults at once", _grouped(pairs, lambda each: each.dtype), pairs)
     print(f"\nRight gradients of {chosen.right} random cases: {alarms} false alarms.")
     for name, findings in (("one fault", singles), ("two", pairs)):
-        times = np.sort([each.seconds for each in findings])
-        slowest = max(findings, key=lambda each: each.seconds)
+        timed = [each for each in findings if each.seconds is not None]
+        times = np.sort([each.seconds for each in timed])
+        slowest = max(timed, key=lambda each: each.seconds or 0.0)
         most = times[int(0.95 * len(times))]
         print(
             f"Seconds for a diagnosis of {name}: median {np.median(times):.2f}, 95 % under {most:.2f}, "
@@ -124,8 +125,9 @@ def _singles(problem: Problem) -> list[Finding]:
         found = []
         for name, suspects in by_fault.items():
             suspect = draw.choice([s for s in suspects if s.layer is None] or suspects)
-            fresh = Predictions(problem, predictions.noise)  # timed with all that it prepares
-            found.append(_named({name}, name, _committed(problem, (suspect,)), fresh))
+            # The first is timed with all that a diagnosis prepares for a problem.
+            prepared = predictions if found else Predictions(problem, predictions.noise)
+            found.append(_named({name}, name, _committed(problem, (suspect,)), prepared, timed=not found))
         spoilt = {name: _spoilt(problem, predictions, name, draw) for name in TENSOR_FAULTS}
         found += [_named({name}, name, each, predictions) for name, each in spoilt.items() if each is not None]
     return found
@@ -149,8 +151,9 @@ def _pairs(problem: Problem, seed: int, count: int) -> list[Finding]:
             alone = [predictions.predict((suspect,)) for suspect in two]
             if not together.changed or any(_same(together.changed, each.changed, predictions) for each in alone):
                 continue
-            fresh = Predictions(problem, predictions.noise)
-            found.append(_named(set(names), " + ".join(names), _committed(problem, two), fresh))
+            prepared = predictions if found else Predictions(problem, predictions.noise)
+            answer = _committed(problem, two)
+            found.append(_named(set(names), " + ".join(names), answer, prepared, timed=not found))
     return found
 
 
@@ -194,7 +197,7 @@ def _rounded_anew(tensors: dict[str, ndarray], problem: Problem) -> Tensors:
     return moved
 
 
-def _named(wanted: set[str], fault: str, actual: Tensors, predictions: Predictions) -> Finding:
+def _named(wanted: set[str], fault: str, actual: Tensors, predictions: Predictions, *, timed: bool = False) -> Finding:
     start = time.perf_counter()
     found = diagnose(actual, predictions)
     seconds = time.perf_counter() - start
@@ -208,7 +211,7 @@ def _named(wanted: set[str], fault: str, actual: Tensors, predictions: Predictio
         first=bool(names) and names[0] == wanted,
         tie=wanted in names[1:],
         in_three=wanted in names[:3],
-        seconds=seconds,
+        seconds=seconds if timed else None,
         named=found[0].fault if found else "nothing",
     )
 
