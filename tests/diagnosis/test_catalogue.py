@@ -68,6 +68,18 @@ def test_it_can_be_committed_and_keeps_every_shape(fault):
     assert committed_somewhere
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_any_two_can_be_committed_together(case):
+    predictions = predictions_of(case)
+    shapes = {name: tensor.shape for name, tensor in predictions.truth.items()}
+    suspects = {each.suspects[0].name: each.suspects[0] for each in predictions.singles()}
+    for first in suspects.values():
+        for second in suspects.values():
+            if first is not second:
+                answer = predictions.tensors((first, second))
+                assert {name: tensor.shape for name, tensor in answer.items()} == shapes, (first.name, second.name)
+
+
 @pytest.mark.parametrize("fault", faults().values(), ids=faults())
 def test_what_hides_it_is_a_blind_spot_that_exists(fault):
     source = Path(blind_spots.__code__.co_filename).read_text(encoding="utf-8")
