@@ -173,7 +173,7 @@ def _committed(problem: Problem, suspects: tuple[Suspect, ...]) -> Tensors:
 
 def _spoilt(problem: Problem, predictions: Predictions, name: str, draw: random.Random) -> Tensors | None:
     """What an implementation would give that has one tensor spoilt; None if none can be."""
-    tensors = [each for each in predictions.truth if each not in ("loss", "outputs")]
+    tensors = [each for each in predictions.truth if each != "loss"]
     draw.shuffle(tensors)
     for tensor in tensors:
         candidates = list(TENSOR_FAULTS[name][1](Subject(tensor, predictions.truth, problem)))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from harness.check.folding import FORWARD, Fold
 from harness.comparison import Comparison, TensorComparison
 from harness.diagnosis import UNEXPLAINED, Diagnosis
+from harness.session.disputes import BASELINE_IS_OFF
 
 MAX_TENSORS = 6
 
@@ -44,11 +45,13 @@ def diagnosis_lines(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
         return
     yield f"  The fault: {best.fault}"
     yield from _wrapped(best.explanation, "    ")
+    others = [each for each in others if set(each.fault.split(" + ")) != set(best.fault.split(" + "))]
     if others:
-        same = ", ".join(dict.fromkeys(each.fault for each in others))
+        same = ", ".join(dict.fromkeys(" + ".join(sorted(each.fault.split(" + "))) for each in others))
         yield from _wrapped(f"This case cannot tell it from: {same}.", "    ")
-    with_it = f"With it, the numbers agree to {best.residual:.1e} of each tensor's largest element"
-    yield from _wrapped(f"{with_it}; {best.start}." if best.start else f"{with_it}.", "    ")
+    if best.fault != BASELINE_IS_OFF:
+        with_it = f"With it, the numbers agree to {best.residual:.1e} of each tensor's largest element"
+        yield from _wrapped(f"{with_it}; {best.start}." if best.start else f"{with_it}.", "    ")
     if best.declare:
         yield f"    If that is what you mean, say so in the case: {best.declare}"
     yield ""
@@ -91,7 +94,9 @@ def _where_to_look(comparison: Comparison) -> Iterator[str]:
     """Say which half of the computation the tensors point to."""
     wrong = {each.tensor for each in comparison.disagreements if each.metrics is not None}
     compared = {each.tensor for each in comparison.tensors}
-    if "outputs" in wrong:
+    if wrong == {"outputs"}:
+        yield "  The outputs alone disagree: what is returned as outputs is not what loss and gradients were made of."
+    elif "outputs" in wrong:
         yield "  The outputs disagree: begin with the forward pass, for every gradient follows from it."
     elif "loss" in wrong and "outputs" in compared:
         yield "  The outputs match and the loss does not: look at how the loss is summed, and over which steps."

@@ -8,13 +8,14 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from harness.check import folding
 from harness.check.candidate import Candidate
 from harness.check.first import in_full
 from harness.check.folding import Fold
 from harness.report.overview import explained, remarks
-from harness.session import Run
+from harness.session import CaseOutcome, Run
 
 MAX_REASON = 110
 MAX_OTHERS = 5
@@ -53,14 +54,21 @@ def next_command(run: Run, file: str, cases: Sequence[str]) -> str:
     check = f"harness check {shlex.quote(file)}"
     wrong = [outcome for outcome, judged in run.comparisons if judged.verdict in WRONG]
     if wrong and len(run.outcomes) > 1:
-        return f"{check} {shlex.quote(wrong[0].case.name)}"
+        return f"{check} {shlex.quote(_to_type(wrong[0]))}"
     if wrong:
-        return "mend it, and the same again"
+        return f"{check} {' '.join(map(shlex.quote, cases))}".rstrip() + ", when it is mended"
     if not run.tensors_compared:
         return "harness list cases"
     if cases:
         return f"{check}, over all cases"
     return f'harness.assert_gradients_match(..., "{run.outcomes[0].case.file}") keeps it so in your own tests'
+
+
+def _to_type(outcome: CaseOutcome) -> str:
+    """How a case is named on the command line: by its name if it is found so from here, else by its file."""
+    name, combination = folding.file_name(outcome), folding.combination(outcome)
+    here = any(Path(folder, f"{name}.yaml").is_file() for folder in ("", "cases"))
+    return outcome.case.name if here else f"{outcome.case.file}{combination}"
 
 
 def _remarks(run: Run) -> Iterator[str]:
@@ -114,7 +122,8 @@ def _others(wrong: list[Fold]) -> Iterator[str]:
         yield "Otherwise:"
         for fold in others[:MAX_OTHERS]:
             cases = f"{len(fold.pairs)} {'case' if len(fold.pairs) == 1 else 'cases'}, {fold.first[0].case.name} first"
-            yield f"  {fold.verdict} in {cases}: {_summary(fold)}"
+            named = [each.fault for each in fold.first[1].diagnoses[:1]]
+            yield f"  {fold.verdict} in {cases}: {_summary(fold)}{f' ({named[0]})' if named else ''}"
         if len(others) > MAX_OTHERS:
             yield f"  … and {len(others) - MAX_OTHERS} more ways"
         yield ""

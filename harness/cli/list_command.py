@@ -52,16 +52,16 @@ def implementations(as_json: bool) -> None:
 @command.command("faults")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def faults(as_json: bool) -> None:
-    """List every fault that a diagnosis can name."""
+    """List everything that a diagnosis can name: the faults of the catalogue, and what else numbers can be."""
+    from harness.diagnosis.explanation import OTHER_NAMES
     from harness.diagnosis.sight import catalogue
 
+    names = {**catalogue(), **OTHER_NAMES}
     if as_json:
-        described = [{"name": name, "about": about} for name, about in catalogue().items()]
+        described = [{"name": name, "about": about} for name, about in names.items()]
         click.echo(json.dumps(described, indent=2, ensure_ascii=False))
     else:
-        _table(
-            "Faults", ["fault", "what the numbers are with it"], [[name, text] for name, text in catalogue().items()]
-        )
+        _table("Faults", ["fault", "what the numbers are with it"], [[name, text] for name, text in names.items()])
 
 
 def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:

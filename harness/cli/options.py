@@ -25,7 +25,8 @@ def chosen(names: Collection[str]) -> list[Implementation]:
     there = implementations()
     for name in names:
         if name not in there:
-            hint = nearest(name, there) or f"there are {', '.join(there)}"
+            own = f"for your own file: harness check {name}" if name.endswith(".py") else ""
+            hint = own or nearest(name, there) or f"there are {', '.join(there)}"
             raise click.UsageError(f"there is no implementation {name!r}; {hint}")
     found = [there[name] for name in names]
     if missing := not_installed(found):

@@ -51,7 +51,9 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
             click.echo(f"{warning['file']}: blind: {warning['blind_spot']}: {warning['text']}{cases_of}", err=True)
         if warnings:
             click.echo("`harness sensitivity CASE` shows which faults slip through a case", err=True)
-        click.echo(f"{len(loaded.cases)} valid cases, {len(loaded.mistakes)} mistakes")
+        cases_, mistakes_ = len(loaded.cases), len(loaded.mistakes)
+        valid = f"{cases_} valid {'case' if cases_ == 1 else 'cases'}"
+        click.echo(f"{valid}, {mistakes_} {'mistake' if mistakes_ == 1 else 'mistakes'}")
     if loaded.mistakes:
         raise click.exceptions.Exit(Exit.BAD_INPUT)
     end_without_cases(loaded)

@@ -41,6 +41,7 @@ class Layer:
         delta: the gradient of the pre-activations, (T, B, H).
         model: the same layer without a fault, whose recursion is taken over where nothing differs.
         gradients: by name without the layer's.
+        first, below: the network's first layer, and the layer below this one.
         d_x: the gradient of the layer's inputs, (T, B, I).
     """
 
@@ -51,6 +52,8 @@ class Layer:
         self.g: ndarray
         self.delta: ndarray
         self.model: Layer | None = None
+        self.first: Layer = self
+        self.below: Layer | None = None
         self.d_x: ndarray
         self.last_carry: ndarray
 
@@ -199,6 +202,8 @@ class Network:
             )
             for kind, block in zip(layers, problem.structure.blocks, strict=True)
         ]
+        for n, layer in enumerate(self.layers):
+            layer.first, layer.below = self.layers[0], self.layers[n - 1] if n else None
         self.top: ndarray  # (T, B, H)
         self.outputs: ndarray  # (T, B, O)
         self.loss: ndarray

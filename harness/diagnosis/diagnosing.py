@@ -22,20 +22,20 @@ def diagnose(
     actual: Mapping[str, ndarray],
     predictions: Predictions,
     *,
-    dtype: str | None = None,
     known: Mapping[str, ndarray] | None = None,
     digits: Mapping[str, ndarray] | None = None,
     likely: Collection[str] = (),
+    thorough: bool = True,
 ) -> list[Diagnosis]:
     """Explain what is wrong with an implementation's tensors.
 
     Args:
         actual: what it returned, in canonical tensors; any subset.
         predictions: of the problem.
-        dtype: what it computed in; the case's dtype unless given.
         known: which elements are known, where not all are.
         digits: how far an element may be off because of the digits that were printed, absolute.
         likely: the names of faults to try first; if they explain everything, no others are tried.
+        thorough: whether faults that have to be tried in pairs are; that takes the most time.
 
     Returns:
         The explanations, the best first; one that says where the numbers are first off if none fits; nothing if
@@ -45,7 +45,7 @@ def diagnose(
         actual,
         predictions.truth,
         predictions.noise,
-        dtype=dtype or predictions.problem.case.dtype,
+        dtype=predictions.problem.case.dtype,
         known=known,
         digits=digits,
     )
@@ -53,11 +53,11 @@ def diagnose(
         return _misshapen(evidence)
     start = first_off(evidence, predictions.problem)
     found = Search(evidence, predictions, likely).explanations() if likely else []
-    found = found or Search(evidence, predictions).explanations()
+    found = found or Search(evidence, predictions, thorough=thorough).explanations()
     told = [_told(each, start) for each in found]
     unique = {(each.fault, each.explanation): each for each in reversed(told)}
     told = [each for each in told if unique.get((each.fault, each.explanation)) is each][:MOST_SHOWN]
-    if not told and (rounded := _lower_precision(evidence, dtype or predictions.problem.case.dtype)):
+    if not told and (rounded := _lower_precision(evidence, predictions.problem.case.dtype)):
         told = [rounded]
     if not told:
         off_by = {name: evidence.fit(name, evidence.truth[name]).residual for name in evidence.off}
@@ -92,7 +92,8 @@ def _latest(evidence: Evidence, block: str) -> str:
         return ""
     steps: ndarray = np.any(_wrong(evidence, "inputs"), axis=(0, 2))  # (T,)
     t = int(np.nonzero(steps)[0][-1])
-    return f", at step {t}" + ("" if t == len(steps) - 1 else "; the gradient of the inputs is right after it")
+    later = "" if t == len(steps) - 1 else "; at later steps the gradient of the inputs is right"
+    return f", at step {t} (counted from 0){later}"
 
 
 def _wrong(evidence: Evidence, name: str) -> ndarray:
@@ -150,18 +151,16 @@ def _lower_precision(evidence: Evidence, dtype: str) -> Diagnosis | None:
     worst = max(residuals.values())
     elements = sum(evidence.actual[name].size for name in evidence.off)
     # A few numbers agree to three digits by chance.
-    narrower = (("float64", 2.0**-52, 1), ("float32", 2.0**-23, 1), ("float16 or TF32", 2.0**-10, 16))
-    for name, eps, least in narrower:
-        if worst <= 32 * eps and np.finfo(dtype).eps <= eps and elements >= least:
-            digits = max(0, int(-np.log10(worst)))
+    narrower = (("float64", 32 * 2.0**-52, 1), ("float32", 32 * 2.0**-23, 1), ("float16 or TF32", 2.0**-10, 16))
+    for name, most, least in narrower:
+        eps = np.finfo(name.partition(" ")[0]).eps
+        if worst <= most and np.finfo(dtype).eps <= eps and elements >= least:
             text = (
-                f"The numbers agree with the right ones to {digits} digits of each tensor's largest element, which is "
-                f"what a computation in {name} gives, and not to the precision of {dtype}."
+                f"The numbers agree with the right ones to {worst:.1e} of each tensor's largest element, as a computation "
+                f"in {name} does, and not to the precision of {dtype}."
             )
             if name == dtype:
-                text = (
-                    f"The numbers agree with the right ones to {digits} digits: a little more than rounding explains."
-                )
+                text = f"The numbers are right to {worst:.1e} of each tensor's largest element: rounding, and a little more."
             return Diagnosis("lower-precision", text, residuals)
     return None
 

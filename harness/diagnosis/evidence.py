@@ -110,7 +110,7 @@ def gather(
         actual: what it returned, in canonical tensors.
         truth: the right tensors, in float64.
         noise: for each tensor, how far rounding alone moves it, in the dtype of the case.
-        dtype: the dtype that the implementation computed in.
+        dtype: the dtype of the case.
         known: which elements are known, where not all are.
         digits: how far a printed element may be off, for tensors that were printed.
         off: which tensors disagree with the truth; found here if None.
@@ -120,10 +120,12 @@ def gather(
     in_order = [name for name in truth if name in right_shape]
     allowed: dict[str, float | ndarray] = {}
     for name in in_order:
-        # ``bound`` reads the dtype off the tensor.
+        # ``bound`` reads the dtype off the tensor. What came in a narrower one has that one's roundings.
         with np.errstate(over="ignore"):
-            expected = truth[name].astype(dtype)
-        own: float | ndarray = bound(name, expected, noise=noise.get(name)).atol
+            expected = truth[name].astype(_narrower(right_shape[name].dtype, np.dtype(dtype)))
+        own: float | ndarray = bound(
+            name, expected, noise=(noise.get(name) or 0.0) * np.finfo(expected.dtype).eps / np.finfo(dtype).eps
+        ).atol
         allowed[name] = own if digits is None or name not in digits else own + digits[name]
     evidence = Evidence(
         actual={name: right_shape[name].astype(np.float64) for name in in_order},
@@ -142,6 +144,10 @@ def gather(
         allowed,
         tuple(name for name in in_order if name in set(off)),
     )
+
+
+def _narrower(own: np.dtype[Any], of_case: np.dtype[Any]) -> np.dtype[Any]:
+    return own if own.kind == "f" and own.itemsize < of_case.itemsize else of_case
 
 
 def _agrees(evidence: Evidence, name: str) -> bool:

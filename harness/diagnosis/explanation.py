@@ -7,6 +7,18 @@ from dataclasses import dataclass
 
 UNEXPLAINED = "unexplained"
 
+OTHER_NAMES = {
+    "step-weights": "The right sum with other weights on its steps: some left out, counted twice, or discounted.",
+    "sequence-weights": "The right sum with other weights on the sequences of the batch.",
+    "loss-age-weights": "The right sum with other weights on losses so many steps later: truncated, or discounted.",
+    "wrong-shape": "The right numbers in another shape.",
+    "not-summed": "The right numbers before a sum that is left out.",
+    "lower-precision": "The right numbers as far as a narrower dtype has digits.",
+    "baseline-is-off": "The numbers are right, and the baseline is not.",
+    UNEXPLAINED: "No fault of the catalogue explains the numbers; where they are first off is told.",
+}
+"""What a diagnosis can name besides the faults of the catalogue."""
+
 
 @dataclass(frozen=True)
 class Diagnosis:

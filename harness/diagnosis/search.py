@@ -39,12 +39,21 @@ class Search:
         evidence: the numbers in question.
         predictions: what each fault would make of the problem.
         among: the names of the faults to look among; all unless given.
+        thorough: whether faults that have to be tried in pairs are.
     """
 
-    def __init__(self, evidence: Evidence, predictions: Predictions, among: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        predictions: Predictions,
+        among: Collection[str] | None = None,
+        *,
+        thorough: bool = True,
+    ) -> None:
         self.evidence = evidence
         self.predictions = predictions
         self.among = among
+        self.thorough = thorough
         self.singles = predictions.singles(among)
         self.breadths = {each.suspects[0]: len(each.changed) for each in self.singles}
         self.off = evidence.off
@@ -59,11 +68,11 @@ class Search:
         found = [Explanation((part,), residuals) for part, residuals in self._alone(candidates)]
         found += self._on_top(None)
         found = self._beyond_chance(found)
-        if not found:
+        if not any(len(each.parts) == 1 for each in found):
             for base in self._bases(candidates):
                 found += self._on_top(base)
-            found = self._beyond_chance([*found, *self._scaled(candidates)])
-        if not found:
+            found = self._beyond_chance([*found, *self._scaled(candidates), *self._clipped(candidates)])
+        if not found and self.thorough:
             found = self._beyond_chance(list(self._pairs(candidates)))
         return sorted(found, key=lambda each: each.order)
 
@@ -208,6 +217,28 @@ class Search:
                     factor = dict(suspect.parameters).values()
                     if abs(factors(self.predictions.problem)[next(iter(factor))] - common) <= 1e-3 * abs(common):
                         yield Explanation((self._part(each.suspects[0]), self._part(suspect)), residuals)
+
+    def _clipped(self, candidates: Iterable[Prediction]) -> Iterator[Explanation]:
+        """Faults whose gradients were all clipped into one limit before they were returned."""
+        gradients = [name for name in self.off if name not in ("loss", "outputs")]
+        values = [self._known_values(name) for name in gradients]
+        limit = max((float(np.abs(each).max(initial=0.0)) for each in values), default=0.0)
+        at_limit = sum(int((np.abs(each) == limit).sum()) for each in values)
+        if not 0 < limit < math.inf or at_limit < 3:
+            return
+        part = Part("clipped", f"the right one clipped into ±{limit:.6g}", tuple(gradients), fitted=1)
+        for each in candidates:
+            assumed = {name: each.changed.get(name, self.predictions.truth[name]) for name in self.off}
+            clipped = {name: np.clip(t, -limit, limit) if name in gradients else t for name, t in assumed.items()}
+            residuals = {name: fit for name in self.off if (fit := self._fits(name, clipped[name])) is not None}
+            if len(residuals) == len(self.off):
+                yield Explanation((self._part(each.suspects[0]), part.of(tuple(gradients))), residuals)
+
+    def _known_values(self, name: str) -> ndarray:
+        actual = self.evidence.actual[name]
+        known = self.evidence.known.get(name)
+        values: ndarray = actual if known is None else actual[known]
+        return values
 
     def _factor(self, prediction: Prediction) -> float | None:
         """The factor by which the numbers are larger than predicted, from the gradient that says the most of it."""

@@ -85,7 +85,7 @@ def _effects(name: str, predictions: Predictions) -> Iterator[bool]:
     """Whether a fault of one tensor shows, for each tensor and way that it can be committed."""
     maker = TENSOR_FAULTS[name][1]
     for tensor, right in predictions.truth.items():
-        if tensor in ("loss", "outputs"):
+        if tensor == "loss":
             continue
         for candidate in maker(Subject(tensor, predictions.truth, predictions.problem)):
             yield bool((np.abs(candidate.predicted - right) > predictions.bounds[tensor]).any())

@@ -106,7 +106,7 @@ def _factor(subject: Subject) -> Iterator[Candidate]:
         yield Candidate("factor", f"{name} as large as the right one", factor * own, unlikely=0)
     fitted = None if subject.actual is None else _least_squares(own, subject.actual)
     if fitted is not None and abs(fitted - 1) > 1e-3:  # what is that close to 1 is no factor but noise
-        yield Candidate("factor", f"{fitted:.6g} times as large as the right one", fitted * own, fitted=1, unlikely=2)
+        yield Candidate("factor", f"{fitted:.5g} times as large as the right one", fitted * own, fitted=1, unlikely=2)
 
 
 @tensor_fault("reversed-time")
@@ -166,6 +166,17 @@ def _broadcast(subject: Subject) -> Iterator[Candidate]:
             yield Candidate("broadcast", text, np.broadcast_to(values, own.shape))
 
 
+@tensor_fault("probabilities")
+def _probabilities(subject: Subject) -> Iterator[Candidate]:
+    """What is returned as outputs are probabilities, the softmax or sigmoid of the right ones."""
+    if subject.tensor != "outputs":
+        return
+    exponentials = np.exp(subject.own - subject.own.max(axis=-1, keepdims=True))  # (B, T, O)
+    softmax = exponentials / exponentials.sum(axis=-1, keepdims=True)  # (B, T, O)
+    yield Candidate("probabilities", "the softmax of the right ones", softmax)
+    yield Candidate("probabilities", "the sigmoid of the right ones", 1 / (1 + np.exp(-subject.own)))
+
+
 @tensor_fault("clipped")
 def _clipped(subject: Subject) -> Iterator[Candidate]:
     """A gradient is clipped: no element is larger than some limit."""
@@ -174,7 +185,7 @@ def _clipped(subject: Subject) -> Iterator[Candidate]:
         if limit > 0:
             yield Candidate("clipped", f"the right one clipped into ±{limit:.6g}", np.clip(subject.own, -limit, limit))
         return
-    limit = float(np.nanmax(np.abs(subject.actual), initial=0.0))
+    limit = float(np.abs(subject.actual[np.isfinite(subject.actual)]).max(initial=0.0))
     at_limit = int((np.abs(subject.actual) == limit).sum())
     if limit > 0 and at_limit > 1 and np.isfinite(limit):
         clipped = np.clip(subject.own, -limit, limit)

@@ -23,11 +23,13 @@ class Answers:
 
     Attributes:
         comparison: of the worse of them.
+        worse: that one.
         reason: that it is the second, if it is.
         remarks: what the baseline's numbers say of the answers at first sight.
     """
 
     comparison: Comparison
+    worse: Result
     reason: str
     remarks: tuple[Remark, ...]
 
@@ -42,14 +44,18 @@ def judge_answers(
     collect: Collect = "failed",
 ) -> Answers:
     """Compare an answer, and the other answer of a second call if there is one; the worse of the two counts."""
-    comparison, reason = compare_for(problem, first, expected, noise, complete=complete, collect=collect), ""
+    comparison, worse, reason = (
+        compare_for(problem, first, expected, noise, complete=complete, collect=collect),
+        first,
+        "",
+    )
     if second is not None:
         again = compare_for(problem, second, expected, noise, complete=complete, collect=collect)
         if _badness(again) > _badness(comparison):
-            comparison, reason = again, "of its two answers, this is the second"
+            comparison, worse, reason = again, second, "of its two answers, this is the second"
     whole = {name: array for name, array in first.gradients.items() if name not in first.known}
     cut = clipped(whole, expected.gradients) if comparison.verdict == "mismatch" else ()
-    return Answers(comparison, reason, tuple(cut))
+    return Answers(comparison, worse, reason, tuple(cut))
 
 
 def compare_for(

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from harness.diagnosis import Diagnosis, Predictions, diagnose
+from harness.diagnosis import UNEXPLAINED, Diagnosis, Predictions, diagnose
 from harness.problem import Problem
 from harness.result import Result
 
 if TYPE_CHECKING:
-    from harness.session.outcomes import CaseOutcome, Run
+    from harness.session.outcomes import CaseOutcome, Judged, Run
 
 BASELINE_IS_OFF = "baseline-is-off"
+
+MOST_UNEXPLAINED = 3
+"""What is unexplained on so many cases is not searched for in pairs on yet another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,7 @@ class Examiner:
 
     def __init__(self) -> None:
         self._likely: dict[str, tuple[str, ...]] = {}
+        self._unexplained: Counter[str] = Counter()
 
     def examined(self, outcome: CaseOutcome) -> CaseOutcome:
         """Return an outcome with a diagnosis for each mismatch, and without the numbers that it was made of."""
@@ -51,7 +53,7 @@ class Examiner:
             return outcome
         predictions = Predictions(dispute.problem, dispute.noise)
         judged = tuple(
-            replace(each, diagnoses=tuple(self.explained(each.implementation, dispute.results, predictions)))
+            _with_diagnoses(each, self.explained(each.implementation, dispute.results, predictions))
             if each.implementation in dispute.results
             else each
             for each in outcome.judged
@@ -60,28 +62,35 @@ class Examiner:
 
     def explained(self, name: str, results: Mapping[str, Result], predictions: Predictions) -> list[Diagnosis]:
         """Explain what one implementation returned for one problem."""
-        found = diagnose_result(results[name], predictions, self._likely.get(name, ()))
-        self._likely[name] = tuple(fault for each in found for fault in each.fault.split(" + "))
+        thorough = self._unexplained[name] < MOST_UNEXPLAINED
+        found = diagnose_result(results[name], predictions, self._likely.get(name, ()), thorough=thorough)
+        if found[0].fault == UNEXPLAINED:
+            self._unexplained[name] += 1
+        else:
+            self._likely[name] = tuple(fault for each in found for fault in each.fault.split(" + "))
         return found
 
 
-def diagnose_result(result: Result, predictions: Predictions, likely: tuple[str, ...] = ()) -> list[Diagnosis]:
+def _with_diagnoses(judged: Judged, found: list[Diagnosis]) -> Judged:
+    """Add what was found; a remark that gradients look clipped gives way to an explanation without clipping them."""
+    known = found[0].fault != UNEXPLAINED and "clipped" not in found[0].fault.split(" + ")
+    remarks = tuple(each for each in judged.remarks if not (known and each.kind.startswith("clipped")))
+    return replace(judged, diagnoses=tuple(found), remarks=remarks)
+
+
+def diagnose_result(
+    result: Result, predictions: Predictions, likely: tuple[str, ...] = (), *, thorough: bool = True
+) -> list[Diagnosis]:
     """Explain what an implementation returned, though it may be right and the baseline wrong.
 
     Args:
         result: what it returned.
         predictions: of the problem.
         likely: the names of faults to try first.
+        thorough: whether faults that have to be tried in pairs are.
     """
-    narrow = [each.dtype for each in result.tensors.values() if each.dtype.kind == "f"]
-    narrowest = min([*narrow, np.dtype(predictions.problem.case.dtype)], key=lambda dtype: dtype.itemsize)
     found = diagnose(
-        result.tensors,
-        predictions,
-        dtype=narrowest.name,
-        known=result.known,
-        digits=result.half_units,
-        likely=likely,
+        result.tensors, predictions, known=result.known, digits=result.half_units, likely=likely, thorough=thorough
     )
     if found:
         return found

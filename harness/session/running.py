@@ -103,10 +103,10 @@ def run_case(
     if expected is not None and floor_found is not None:
         floors, noise = judged_floor(floor_found.result(), problem, expected, noise)
     results = {name: each.result for name, each in outcomes.items() if each.result is not None}
-    judged = [_without_verdict(baseline.name, of_baseline)]
+    judged, wrong = [_without_verdict(baseline.name, of_baseline)], dict[str, Result]()
     oracle = next((each for each in others if each.is_oracle and each.name in results), None)
     for each in others:
-        own = _judged(each, outcomes[each.name], baseline, of_baseline, problem, noise, collect)
+        own, answer = _judged(each, outcomes[each.name], baseline, of_baseline, problem, noise, collect)
         if oracle is not None and own.verdict == "mismatch":
             assert own.comparison is not None
             told = side(each.name, own.comparison, oracle.name, baseline.name, results, problem, noise)
@@ -114,15 +114,18 @@ def run_case(
         if own.comparison is not None:
             own = replace(own, comparison=remarked(own.comparison, floors))
         judged.append(own)
+        if answer is not None and _can_be_explained(own):
+            wrong[own.implementation] = answer
     bounds = {} if expected is None else bounds_of(problem, expected, noise)
-    wrong = {each.implementation: results[each.implementation] for each in judged if _can_be_explained(each)}
     dispute = Dispute(problem, noise, wrong) if wrong else None
     return CaseOutcome(case, baseline.name, tuple(judged), bounds, floors, dispute)
 
 
 def _can_be_explained(judged: Judged) -> bool:
-    """Whether there are numbers that are wrong: NaN where there should be none is told as an error."""
-    return judged.verdict in ("mismatch", "error") and judged.comparison is not None
+    """Whether a tensor of the case has numbers that are wrong, or has them in a wrong shape."""
+    if judged.verdict not in ("mismatch", "error") or judged.comparison is None:
+        return False
+    return any(each.metrics is not None or each.bound is not None for each in judged.comparison.disagreements)
 
 
 def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) -> dict[str, Bound]:
@@ -142,19 +145,22 @@ def _judged(
     problem: Problem,
     noise: Mapping[str, float],
     collect: Collect,
-) -> Judged:
+) -> tuple[Judged, Result | None]:
+    """Judge an implementation; return with it the answer that counts."""
     own = _without_verdict(implementation.name, outcome)
     if outcome.result is None:
-        return replace(own, verdict="unsupported" if outcome.status == "unsupported" else "error")
+        return replace(own, verdict="unsupported" if outcome.status == "unsupported" else "error"), None
     if of_baseline.result is None:
         verdict: Verdict = "unsupported" if of_baseline.status == "unsupported" else "error"
-        return replace(own, verdict=verdict, reason=f"there is no baseline: {baseline.name}: {of_baseline.reason}")
+        return replace(
+            own, verdict=verdict, reason=f"there is no baseline: {baseline.name}: {of_baseline.reason}"
+        ), None
     answers = judge_answers(
         problem, outcome.result, outcome.second, of_baseline.result, noise, implementation.complete, collect
     )
     verdict = "error" if outcome.status == "error" else answers.comparison.verdict
     remarks, reason = (*answers.remarks, *outcome.remarks), outcome.reason or answers.reason
-    return replace(own, verdict=verdict, comparison=answers.comparison, remarks=remarks, reason=reason)
+    return replace(own, verdict=verdict, comparison=answers.comparison, remarks=remarks, reason=reason), answers.worse
 
 
 def _without_verdict(name: str, outcome: Outcome) -> Judged:

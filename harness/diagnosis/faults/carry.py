@@ -114,6 +114,86 @@ class Detached(LayerFault):
         return super().carry(delta, g, carried, t)
 
 
+class DetachedFromTheEnd(LayerFault):
+    """The state gradient is cut every {period_from_end} steps, counted from the end of the sequence."""
+
+    hidden_by = ("zero recurrent weights", "no gradient passes between steps", "few steps")
+    period_from_end: int
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "there are fewer than three steps" if problem.case.sizes.time < 3 else ""
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        T = problem.case.sizes.time
+        # Where the period divides T, the cuts are the same from either end.
+        yield from ({"period_from_end": k} for k in range(2, min(T, 24)) if T % k)
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        if t > 0 and (len(g) - t) % self.period_from_end == 0:
+            return np.zeros_like(delta)
+        return super().carry(delta, g, carried, t)
+
+
+class LastStepsOnlyConnected(LayerFault):
+    """Only the last {connected} steps hand a gradient back: before them the recursion is cut at every step."""
+
+    hidden_by = ("zero recurrent weights", "no gradient passes between steps", "few steps")
+    connected: int
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "there are fewer than three steps" if problem.case.sizes.time < 3 else ""
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"connected": k} for k in range(2, min(problem.case.sizes.time, 24)))
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        handed = super().carry(delta, g, carried, t)
+        return handed if t > len(g) - self.connected else np.zeros_like(handed)
+
+
+class CarryThroughFirstLayer(LayerFault):
+    """The state gradient of every layer is carried back through the W_hhᵀ of the first layer."""
+
+    hidden_by = ("no gradient passes between steps",)
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if problem.case.layers > 1 else "there is only one layer"
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        return delta @ self.first.W_hh.T
+
+
+class HandedOnBeforeSlope(LayerFault):
+    """What is handed on, to the step before and to the layer below, is dL/dh_t without the activation's derivative."""
+
+    hidden_by = ("slope of one",)
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        return super().carry(self.total(g, carried, t), g, carried, t)
+
+    @override
+    def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
+        totals, carried = np.zeros_like(g), np.zeros_like(g[0])  # (T, B, H), (B, H)
+        for t in self.order():
+            totals[t] = self.total(g, carried, t)
+            carried = self.carry(delta[t], g, carried, t)
+        return super().of_inputs(totals, g)
+
+
 class CarryBeforeSlope(LayerFault):
     """What is carried back is (dL/dh_t) W_hhᵀ, without the activation's derivative at step t."""
 
@@ -194,6 +274,23 @@ class LastStepSkipped(LayerFault):
     @override
     def order(self) -> Iterable[int]:
         return reversed(range(len(self.tape.x) - 1))
+
+
+class FirstStepSkipped(LayerFault):
+    """The recursion ends before the first step: that step gets no gradient, and the initial state what is meant for
+    it.
+    """
+
+    unlikely = 0
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_step(problem)
+
+    @override
+    def order(self) -> Iterable[int]:
+        return reversed(range(1, len(self.tape.x)))
 
 
 class CarryFromTheStart(LayerFault):

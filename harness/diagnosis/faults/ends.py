@@ -201,6 +201,19 @@ class BelowGetsTopToo(NetworkFault):
         return handed + d_top if n > 0 else handed
 
 
+class BelowReversed(NetworkFault):
+    """A layer hands the gradient of its inputs to the layer below in reversed order of time."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_layer(problem) or ("there is only one step" if problem.case.sizes.time == 1 else "")
+
+    @override
+    def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
+        return super().to_below(n, d_x, d_top)[::-1]
+
+
 class BelowThroughSlopeTwice(NetworkFault):
     """What a layer hands below is multiplied by the activation's derivative of the layer below before that
     layer does so.

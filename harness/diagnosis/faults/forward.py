@@ -279,10 +279,19 @@ class InputsReversed(NetworkFault):
 
 
 class ReshapedForTransposed(NetworkFault):
-    """The inputs are made time first by a reshape, where a transpose belongs: sequences and steps are mixed up."""
+    """The inputs are made time first by a reshape, where a transpose belongs: sequences and steps are mixed up. Their
+    gradient is {inputs_back}.
+    """
 
     alters_forward = True
     hidden_by = ("same input at every step",)
+
+    inputs_back: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"inputs_back": each} for each in ("reshaped back", "transposed back"))
 
     @override
     @classmethod
@@ -298,6 +307,8 @@ class ReshapedForTransposed(NetworkFault):
     @override
     def backward(self) -> dict[str, ndarray]:
         gradients = super().backward()
+        if self.inputs_back == "transposed back":
+            return gradients
         time_first = np.ascontiguousarray(gradients["inputs"].swapaxes(0, 1))  # (T, B, I)
         return gradients | {"inputs": time_first.reshape(gradients["inputs"].shape)}
 
@@ -331,12 +342,12 @@ class UpperLayersLeftOut(NetworkFault):
         return gradients | {name: np.zeros(self.structure.gradients[name]) for name in unused}
 
 
-class TargetsOneStepLate(NetworkFault):
-    """Each output is held against the target of the step before; the first, against the last."""
-
-    hidden_by = ("same target at every step",)
+class TargetsOfAnotherStep(NetworkFault):
+    """Each output is held against the target of the step {targets_of}."""
 
     alters_forward = True
+    hidden_by = ("same target at every step",)
+    targets_of: str
 
     @override
     @classmethod
@@ -346,8 +357,47 @@ class TargetsOneStepLate(NetworkFault):
         return "there is only one step" if problem.case.sizes.time == 1 else ""
 
     @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield {"targets_of": "before, the first against the last"}
+        if problem.case.sizes.time > 2:
+            yield {"targets_of": "after, the last against the first"}
+
+    @override
     def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        return _loss_with(self, np.roll(self.problem.targets, 1, axis=1), outputs)
+        shift = 1 if self.targets_of.startswith("before") else -1
+        return _loss_with(self, np.roll(self.problem.targets, shift, axis=1), outputs)
+
+
+class InitialStateOfFirstLayer(LayerFault):
+    """Every layer starts from the initial state of the first layer."""
+
+    alters_forward = True
+    hidden_by = ("zero initial state",)
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if problem.case.layers > 1 else "there is only one layer"
+
+    @override
+    def start(self) -> ndarray:
+        return self.first.h0
+
+
+class StateOfLayerBelow(LayerFault):
+    """A layer starts from the state that the layer below it ended with, where it should start from its own."""
+
+    alters_forward = True
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if problem.case.layers > 1 else "there is only one layer"
+
+    @override
+    def start(self) -> ndarray:
+        return super().start() if self.below is None else self.below.tape.after[-1]
 
 
 class LossOfAllSteps(NetworkFault):
@@ -386,7 +436,7 @@ class LossOfLastStep(NetworkFault):
 
 
 class LossScaled(NetworkFault):
-    """The loss and every gradient are {loss_scaled_by} as large: the loss has another reduction."""
+    """The loss and every gradient are {loss_scaled_by} as large as they should be, as of another reduction."""
 
     alters_forward = True
     unlikely = 0

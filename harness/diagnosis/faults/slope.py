@@ -121,6 +121,65 @@ class SlopeOnCarriedOnly(LayerFault):
         return g[t] + carried * slope[t]
 
 
+class CarriedSlopeOfNextStep(LayerFault):
+    """What is carried back is multiplied by the derivative of the step that it comes from, a second time, and not by
+    that of its own step.
+    """
+
+    hidden_by = ("no gradient passes between steps", "slope of one")
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "there is only one step" if problem.case.sizes.time == 1 else ""
+
+    @override
+    def through_activation(self, g: ndarray, carried: ndarray, slope: ndarray, t: int) -> ndarray:
+        return g[t] * slope[t] + carried * slope[min(t + 1, len(slope) - 1)]
+
+
+class ReluLeaks(LayerFault):
+    """relu's derivative is {leak} where the pre-activation is negative, as that of a leaky relu."""
+
+    unlikely = 2
+    hidden_by = ("slope of one",)
+    leak: float
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if problem.case.activation == "relu" else "the activation is not relu"
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"leak": leak} for leak in (0.01, 0.1, 0.2, 0.3))
+
+    @override
+    def slope(self) -> ndarray:
+        return np.where(self.tape.pre < 0, self.leak, super().slope()).astype(self.tape.pre.dtype)
+
+
+class CacheOverwritten(LayerFault):
+    """Every step has the last step's state: what is kept of each step is one array, which the next step writes over."""
+
+    unlikely = 0
+    hidden_by = ("same state at every step",)
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "there is only one step" if problem.case.sizes.time == 1 else ""
+
+    @override
+    def slope(self) -> ndarray:
+        return np.broadcast_to(super().slope()[-1:], self.tape.after.shape).copy()
+
+    @override
+    def state_operand(self) -> ndarray:
+        return np.broadcast_to(self.tape.after[-1:], self.tape.after.shape)
+
+
 class SlopeTwice(LayerFault):
     """The derivative is multiplied in twice at each step."""
 

@@ -207,6 +207,67 @@ class StateTwoStepsBefore(LayerFault):
         return np.concatenate([before[:1], before[:-1]])
 
 
+class StateBeforeOverwritten(LayerFault):
+    """For the gradient of W_hh every step has the last state, h_T: the array that is kept of each step is written
+    over.
+    """
+
+    unlikely = 0
+    hidden_by = ("same state at every step",)
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_step(problem)
+
+    @override
+    def state_operand(self) -> ndarray:
+        return np.broadcast_to(self.tape.after[-1:], self.tape.after.shape)
+
+
+class OwnStateForInput(LayerFault):
+    """The gradient of W_xh multiplies δ_t with the layer's own state h_t, where its input belongs."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        square = problem.case.layers > 1 or problem.case.sizes.input == problem.case.sizes.hidden
+        return "" if square else "no layer's input is as wide as its state"
+
+    @override
+    def input_operand(self) -> ndarray:
+        x = super().input_operand()
+        return self.tape.after if x.shape == self.tape.after.shape else x
+
+
+class BatchReducedBeforeProduct(LayerFault):
+    """The gradient of {reduced_products} is the product of two {reduction_before} over the batch, not the sum of
+    products.
+    """
+
+    reduced_products: str
+    reduction_before: str
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_sequence(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        for which in ("W_xh, W_hh", "W_xh", "W_hh"):
+            yield from ({"reduced_products": which, "reduction_before": how} for how in ("sums", "means"))
+
+    @override
+    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        if operand is None or weight not in self.reduced_products:
+            return super().accumulated(weight, operand, delta)
+        how = np.sum if self.reduction_before == "sums" else np.mean
+        reduced = how(operand, axis=1, keepdims=True), how(delta, axis=1, keepdims=True)  # (T, 1, K), (T, 1, H)
+        return super().accumulated(weight, *reduced)
+
+
 class InputOfAnotherStep(LayerFault):
     """The gradient of W_xh multiplies δ_t with the input of the step {input_of}."""
 
@@ -228,6 +289,7 @@ class InputOfAnotherStep(LayerFault):
                 "before (the last before the first)",
                 "after (zero after the last)",
                 "after (the first after the last)",
+                "after (its own after the last)",
             )
         )
 
@@ -235,6 +297,8 @@ class InputOfAnotherStep(LayerFault):
     def input_operand(self) -> ndarray:
         x = super().input_operand()
         moved = np.roll(x, 1 if self.input_of.startswith("before") else -1, axis=0)
+        if "its own" in self.input_of:
+            moved[-1] = x[-1]
         if "zero" in self.input_of:
             moved[0 if self.input_of.startswith("before") else -1] = 0
         return moved
@@ -317,11 +381,29 @@ class ReadoutOfPreActivation(NetworkFault):
         return self.layers[-1].tape.pre
 
 
-class ReadoutOverwritten(NetworkFault):
-    """The gradients of the readout are those of the {readout_step} step of the loss alone: overwritten where
-    they should add up.
+class ReadoutOfFirstLayer(NetworkFault):
+    """The gradient of W_hy multiplies the output error with the states of the first layer, where the last one's
+    belong.
     """
 
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        if problem.case.readout != "linear":
+            return "there is no readout"
+        return "" if problem.case.layers > 1 else "there is only one layer"
+
+    @override
+    def readout_operand(self) -> ndarray:
+        return self.layers[0].tape.after
+
+
+class ReadoutOverwritten(NetworkFault):
+    """The gradient of {readout_overwritten} is that of the {readout_step} step of the loss alone: overwritten where it
+    should add up.
+    """
+
+    readout_overwritten: str
     readout_step: str
 
     @override
@@ -334,10 +416,13 @@ class ReadoutOverwritten(NetworkFault):
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"readout_step": which} for which in ("first", "last"))
+        for weights in ("W_hy, b_y", "W_hy", "b_y"):
+            yield from ({"readout_overwritten": weights, "readout_step": which} for which in ("first", "last"))
 
     @override
     def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        if weight not in self.readout_overwritten:
+            return super().accumulated(weight, operand, delta)
         steps = self.problem.case.steps
         t = steps[0 if self.readout_step == "first" else -1]
         return summed_products(_rows(operand, slice(t, t + 1)), delta[t : t + 1])

@@ -74,7 +74,9 @@ class UpstreamStepsReversed(NetworkFault):
 
 
 class UpstreamOneStepLate(NetworkFault):
-    """The gradient of the outputs of step t is carried back from step t + 1, and that of the last step is lost."""
+    """The gradient of the outputs of step t is carried back from step t + 1; that of the last step {last_goes}."""
+
+    last_goes: str
 
     @override
     @classmethod
@@ -82,9 +84,17 @@ class UpstreamOneStepLate(NetworkFault):
         return "there is only one step" if problem.case.sizes.time == 1 else ""
 
     @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield {"last_goes": "is lost"}
+        if problem.case.sizes.time - 1 in problem.case.steps:
+            yield {"last_goes": "goes to the first"}
+
+    @override
     def upstream(self, d_outputs: ndarray) -> ndarray:
-        late = np.zeros_like(d_outputs)
-        late[1:] = super().upstream(d_outputs)[:-1]
+        late = np.roll(super().upstream(d_outputs), 1, axis=0)
+        if self.last_goes == "is lost":
+            late[0] = 0
         return late
 
 
@@ -102,6 +112,32 @@ class OneHotNotSubtracted(NetworkFault):
     def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
         loss, d_outputs = super().loss_of(outputs)
         return loss, d_outputs + one_hot(self.problem, d_outputs)
+
+
+class GradientSoftmaxOverWrongAxis(NetworkFault):
+    """In the gradient alone, the softmax is normalised over {gradient_axis}, where it belongs over the classes."""
+
+    gradient_axis: str
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _not_softmax(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"gradient_axis": each} for each in ("the steps", "the batch"))
+
+    @override
+    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
+        loss, d_outputs = super().loss_of(outputs)
+        axis = 0 if self.gradient_axis == "the steps" else 1
+        exponentials = np.exp(outputs - outputs.max())  # (T, B, O)
+        p = exponentials / exponentials.sum(axis=axis, keepdims=True)  # (T, B, O)
+        covered = self.problem.covered.T  # (T, B)
+        terms = covered.sum() if self.problem.case.loss.reduction == "mean" else 1
+        return loss, p * covered[:, :, None] / terms - one_hot(self.problem, d_outputs)
 
 
 class SoftmaxDerivativeTwice(NetworkFault):
@@ -153,8 +189,8 @@ class SquaredErrorHalved(NetworkFault):
 
 
 class UpstreamScaled(NetworkFault):
-    """Every gradient is {scaled_by} as large: the gradient of the outputs is that of another reduction than the
-    loss's.
+    """Every gradient is {scaled_by} as large as it should be: the gradient of the outputs has a factor that the loss
+    has not, as of another reduction or a sign.
     """
 
     unlikely = 0
