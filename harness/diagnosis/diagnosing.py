@@ -156,11 +156,11 @@ def _lower_precision(evidence: Evidence, dtype: str) -> Diagnosis | None:
         eps = np.finfo(name.partition(" ")[0]).eps
         if worst <= most and np.finfo(dtype).eps <= eps and elements >= least:
             text = (
-                f"The numbers agree with the right ones to {worst:.1e} of each tensor's largest element, as a computation "
-                f"in {name} does, and not to the precision of {dtype}."
+                f"The numbers agree with the right ones to {worst:.1e} of each tensor's largest element, as a "
+                f"computation in {name} does, and not to the precision of {dtype}."
             )
             if name == dtype:
-                text = f"The numbers are right to {worst:.1e} of each tensor's largest element: rounding, and a little more."
+                text = f"The numbers are right to {worst:.1e} of the largest element: rounding, and a little more."
             return Diagnosis("lower-precision", text, residuals)
     return None
 
