@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 BASELINE_IS_OFF = "baseline-is-off"
 
+CLIPPING = ("clipped", "factor")
+"""Faults that clipping shows as: into a limit, and to a norm, which scales every gradient alike."""
+
 MOST_UNEXPLAINED = 3
 """What is unexplained on so many cases is not searched for in pairs on yet another."""
 
@@ -72,9 +75,9 @@ class Examiner:
 
 
 def _with_diagnoses(judged: Judged, found: list[Diagnosis]) -> Judged:
-    """Add what was found; a remark that gradients look clipped gives way to an explanation without clipping them."""
-    known = found[0].fault != UNEXPLAINED and "clipped" not in found[0].fault.split(" + ")
-    remarks = tuple(each for each in judged.remarks if not (known and each.kind.startswith("clipped")))
+    """Add what was found; a remark that gradients look clipped gives way to an explanation that clipping is not."""
+    clipping = any(fault in (UNEXPLAINED, *CLIPPING) for fault in found[0].fault.split(" + "))
+    remarks = tuple(each for each in judged.remarks if clipping or not each.kind.startswith("clipped"))
     return replace(judged, diagnoses=tuple(found), remarks=remarks)
 
 
