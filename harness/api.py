@@ -19,7 +19,7 @@ from harness.result import Result
 from harness.result import run as run_here
 from harness.returned import arrays_of
 from harness.session import DEFAULT_BASELINE, diagnose_result, judge_answers
-from harness.session.disputes import BASELINE_IS_OFF
+from harness.session.examiner import BASELINE_IS_OFF
 from harness.trial import Trial, try_out
 from harness.worker import NativeWeightsFailed, Workers
 

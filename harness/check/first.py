@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from harness.check.folding import FORWARD, Fold
 from harness.comparison import Comparison, TensorComparison
 from harness.diagnosis import UNEXPLAINED, Diagnosis
-from harness.session.disputes import BASELINE_IS_OFF
+from harness.session.examiner import BASELINE_IS_OFF
 
 MAX_TENSORS = 6
 

@@ -1,7 +1,7 @@
 """A run: cases through implementations, each compared with the baseline."""
 
 from harness.session.answers import compare_for, judge_answers
-from harness.session.disputes import Examiner, diagnose_result
+from harness.session.examiner import Examiner, diagnose_result
 from harness.session.outcomes import CaseOutcome, Judged, Run
 from harness.session.running import (
     DEFAULT_BASELINE,

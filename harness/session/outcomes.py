@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from harness.case import Case
 from harness.comparison import SEVERITY, Comparison, Verdict
 from harness.diagnosis import Diagnosis
-from harness.session.disputes import Dispute
+from harness.problem import Problem
+from harness.result import Result
 from harness.session.floors import Floors
 from harness.tensors import Shape
 from harness.tolerance import Bound
@@ -46,6 +47,21 @@ class Judged:
     remarks: tuple[Remark, ...] = ()
     said: str = ""
     diagnoses: tuple[Diagnosis, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Dispute:
+    """What is needed to explain a case's mismatches.
+
+    Attributes:
+        problem: in the split layout.
+        noise: how far rounding alone moves each tensor, absolute.
+        results: of the implementations that disagree with the baseline, by name.
+    """
+
+    problem: Problem
+    noise: Mapping[str, float]
+    results: Mapping[str, Result]
 
 
 @dataclass(frozen=True, eq=False)

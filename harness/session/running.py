@@ -14,11 +14,11 @@ from harness.implementations import Framework, Implementation, initialisers, ins
 from harness.problem import Problem, build
 from harness.result import Result
 from harness.session.answers import judge_answers
-from harness.session.disputes import Dispute, Examiner, agreed
+from harness.session.examiner import Examiner, agreed
 from harness.session.floors import Floors, remarked
 from harness.session.floors import judged as judged_floor
 from harness.session.oracle import side
-from harness.session.outcomes import CaseOutcome, Judged, Run
+from harness.session.outcomes import CaseOutcome, Dispute, Judged, Run
 from harness.tolerance import Bound
 from harness.worker import NativeWeightsFailed, Outcome, Workers
 

@@ -1,18 +1,14 @@
-"""Mismatches on their way to a diagnosis: the numbers are kept until they are explained, and then let go."""
+"""Mismatches become diagnoses; the numbers that were kept for it are let go."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from harness.diagnosis import UNEXPLAINED, Diagnosis, Predictions, diagnose
-from harness.problem import Problem
 from harness.result import Result
-
-if TYPE_CHECKING:
-    from harness.session.outcomes import CaseOutcome, Judged, Run
+from harness.session.outcomes import CaseOutcome, Judged, Run
 
 BASELINE_IS_OFF = "baseline-is-off"
 
@@ -21,21 +17,6 @@ CLIPPING = ("clipped", "factor")
 
 MOST_UNEXPLAINED = 3
 """What is unexplained on so many cases is not searched for in pairs on yet another."""
-
-
-@dataclass(frozen=True, eq=False)
-class Dispute:
-    """What is needed to explain a case's mismatches.
-
-    Attributes:
-        problem: in the split layout.
-        noise: how far rounding alone moves each tensor, absolute.
-        results: of the implementations that disagree with the baseline, by name.
-    """
-
-    problem: Problem
-    noise: Mapping[str, float]
-    results: Mapping[str, Result]
 
 
 class Examiner:
