@@ -87,8 +87,11 @@ def _tensors(problem: Problem, activation: Activation, rounding: Rounding, kept:
     def loss_of(outputs: ndarray) -> tuple[ndarray, ndarray]:
         loss, d_outputs = problem.loss(outputs + rounding(outputs))
         if problem.case.loss.kind == "softmax_cross_entropy":
-            # softmax − onehot: where the softmax is nearly 1, its rounding is all that is left.
-            d_outputs = d_outputs + rounding(_one_hot(problem, d_outputs))
+            # softmax − onehot: where the softmax is nearly 1, its rounding is all that is left. So it is with the
+            # logarithm of a sum of exponentials, the largest of which is 1.
+            one_hot = _one_hot(problem, d_outputs)
+            d_outputs = d_outputs + rounding(one_hot)
+            loss = loss + rounding(np.sqrt((one_hot * one_hot).sum()))
         return loss, d_outputs
 
     passed = network.forward(rnn_split, problem.weights, problem.inputs, problem.initial_state, activation)

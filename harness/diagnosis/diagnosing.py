@@ -69,7 +69,7 @@ def first_off(evidence: Evidence, problem: Problem) -> str:
     """Say where the numbers are first off: in the order in which they are computed, forward and then back."""
     off = evidence.off
     if "outputs" in off:
-        wrong = _wrong(evidence, "outputs")  # (B, T, O)
+        wrong = evidence.wrong("outputs")  # (B, T, O)
         t = int(np.argmax(wrong.any(axis=(0, 2))))
         b, o = (int(i[0]) for i in np.nonzero(wrong[:, t]))
         return f"first off at the outputs: step {t}, sequence {b}, output {o} (counted from 0)"
@@ -90,18 +90,10 @@ def _latest(evidence: Evidence, block: str) -> str:
     """Up to which step the inputs' gradient is off: the way back reaches the last step first."""
     if block != "layer0" or "inputs" not in evidence.off:
         return ""
-    steps: ndarray = np.any(_wrong(evidence, "inputs"), axis=(0, 2))  # (T,)
+    steps: ndarray = np.any(evidence.wrong("inputs"), axis=(0, 2))  # (T,)
     t = int(np.nonzero(steps)[0][-1])
     later = "" if t == len(steps) - 1 else "; at later steps the gradient of the inputs is right"
     return f", at step {t} (counted from 0){later}"
-
-
-def _wrong(evidence: Evidence, name: str) -> ndarray:
-    """Which elements are off."""
-    with np.errstate(all="ignore"):
-        close = np.abs(evidence.actual[name] - evidence.truth[name]) <= evidence.allowed[name]
-    known = evidence.known.get(name, np.ones(close.shape, bool))
-    return ~close & known
 
 
 def _told(explanation: Explanation, start: str) -> Diagnosis:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from harness.tensors import Shape
-from harness.tolerance import bound, largest_magnitude
+from harness.tolerance import OTHER_UNITS, bound, largest_magnitude
 
 SLACK = 16.0
 """A faulty recursion may amplify roundings more than the right one; a wrong explanation is off by far more."""
@@ -42,6 +42,7 @@ class Evidence:
         truth: the right tensors, in float64.
         allowed: by name, how far an element of the right tensor may be off: a number, or an array where digits were
             printed.
+        dtypes: by name, the dtype whose roundings the numbers have.
         off: the tensors that disagree with the truth, in the order of the computation.
     """
 
@@ -50,6 +51,7 @@ class Evidence:
     misshapen: Mapping[str, ndarray]
     truth: Mapping[str, ndarray]
     allowed: Mapping[str, float | ndarray]
+    dtypes: Mapping[str, np.dtype[Any]]
     off: tuple[str, ...] = field(default=())
 
     @property
@@ -71,10 +73,23 @@ class Evidence:
             largest_truth = largest_magnitude(self.truth[name])
             largest = largest_magnitude(predicted)
             growth = max(1.0, largest / largest_truth) if largest_truth else 1.0
-            agrees = bool((difference <= SLACK * growth * allowed).all())
+            own = 0.0 if largest_truth else self._of_size(name, largest)
+            agrees = bool((difference <= SLACK * np.maximum(growth * allowed, own)).all())
             scale = max(largest, largest_truth, largest_magnitude(actual)) or 1.0
             residual = float(difference.max(initial=0.0) / scale)
         return Fit(residual if not math.isnan(residual) else math.inf, agrees)
+
+    def wrong(self, name: str) -> ndarray:
+        """Which elements of a tensor are known and not the right ones, of its shape."""
+        actual, expected = self.actual[name], self.truth[name]
+        with np.errstate(all="ignore"):
+            close = np.abs(actual - expected) <= self.allowed[name]
+        right: ndarray = close | (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+        return ~right if name not in self.known else ~right & self.known[name]
+
+    def _of_size(self, name: str, largest: float) -> float:
+        """How far an element may be off in a tensor of some size. The right one may be zero, and allow nothing."""
+        return OTHER_UNITS * float(np.finfo(self.dtypes[name]).eps) * largest
 
     def bits(self, names: Iterable[str], reference: Mapping[str, ndarray]) -> float:
         """Return how much the numbers of some tensors say, in bits, beyond what a reference already says.
@@ -87,6 +102,8 @@ class Evidence:
             allowed: Any = np.broadcast_to(self.allowed[name], actual.shape)
             if known is not None:
                 actual, expected, allowed = actual[known], expected[known], allowed[known]
+            if not largest_magnitude(self.truth[name]):
+                allowed = np.maximum(allowed, self._of_size(name, largest_magnitude(actual)))
             with np.errstate(all="ignore"):
                 ratio = np.abs(actual - expected) / allowed
             ratio = np.where(np.isnan(ratio), 2.0**16, np.clip(ratio, 1.0, 2.0**60))
@@ -118,14 +135,15 @@ def gather(
     shapes: dict[str, Shape] = {name: tensor.shape for name, tensor in truth.items()}
     right_shape = {name: array for name, array in actual.items() if shapes.get(name) == array.shape}
     in_order = [name for name in truth if name in right_shape]
+    dtypes = {name: _narrower(right_shape[name].dtype, np.dtype(dtype)) for name in in_order}
     allowed: dict[str, float | ndarray] = {}
     for name in in_order:
         # ``bound`` reads the dtype off the tensor. What came in a narrower one has that one's roundings.
         with np.errstate(over="ignore"):
-            expected = truth[name].astype(_narrower(right_shape[name].dtype, np.dtype(dtype)))
-        own: float | ndarray = bound(
-            name, expected, noise=(noise.get(name) or 0.0) * np.finfo(expected.dtype).eps / np.finfo(dtype).eps
-        ).atol
+            expected = truth[name].astype(dtypes[name])
+        # As Python's floats: the product with a float32 would underflow in float32.
+        coarser = float(np.finfo(expected.dtype).eps) / float(np.finfo(dtype).eps)
+        own: float | ndarray = bound(name, expected, noise=(noise.get(name) or 0.0) * coarser).atol
         allowed[name] = own if digits is None or name not in digits else own + digits[name]
     evidence = Evidence(
         actual={name: right_shape[name].astype(np.float64) for name in in_order},
@@ -133,32 +151,11 @@ def gather(
         misshapen={name: array for name, array in actual.items() if name in shapes and shapes[name] != array.shape},
         truth=truth,
         allowed=allowed,
+        dtypes=dtypes,
     )
-    if off is None:
-        off = [name for name in in_order if not _agrees(evidence, name)]
-    return Evidence(
-        evidence.actual,
-        evidence.known,
-        evidence.misshapen,
-        truth,
-        allowed,
-        tuple(name for name in in_order if name in set(off)),
-    )
+    found = {name for name in in_order if evidence.wrong(name).any()} if off is None else set(off)
+    return replace(evidence, off=tuple(name for name in in_order if name in found))
 
 
 def _narrower(own: np.dtype[Any], of_case: np.dtype[Any]) -> np.dtype[Any]:
     return own if own.kind == "f" and own.itemsize < of_case.itemsize else of_case
-
-
-def _agrees(evidence: Evidence, name: str) -> bool:
-    return (
-        Evidence(
-            evidence.actual,
-            evidence.known,
-            {},
-            evidence.truth,
-            {name: np.divide(evidence.allowed[name], SLACK)},
-        )
-        .fit(name, evidence.truth[name])
-        .agrees
-    )
