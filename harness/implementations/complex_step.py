@@ -24,7 +24,9 @@ SAMPLED_WORK = 1e10
 """Multiplications for a sample: less than a second, since small directions fit in a cache."""
 
 
-@implementation("complex-step", layout="split", supports={"cell": ("rnn",)}, complete=True, is_oracle=True)
+@implementation(
+    "complex-step", layout="split", supports={"cell": ("rnn",), "truncation": ("none",)}, complete=True, is_oracle=True
+)
 def complex_step(problem: Problem) -> Returned:
     """The oracle: complex perturbation of the NumPy forward pass, no backward pass involved.
 

@@ -64,7 +64,7 @@ def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str,
     "keras",
     layout="keras",
     framework=KERAS,
-    supports={"cell": ("rnn",)},
+    supports={"cell": ("rnn",), "truncation": ("none",)},
     complete=True,
     initial_weights=initial_weights,
 )

@@ -8,7 +8,9 @@ from reference_impls import network, rnn_concatenated
 from reference_impls.activations import ACTIVATIONS
 
 
-@implementation("numpy-concat", layout="concatenated", supports={"cell": ("rnn",)}, complete=True)
+@implementation(
+    "numpy-concat", layout="concatenated", supports={"cell": ("rnn",), "truncation": ("none",)}, complete=True
+)
 def numpy_concat(problem: Problem) -> Returned:
     """Hand-written NumPy, concatenated weights."""
     activation = ACTIVATIONS[problem.case.activation]

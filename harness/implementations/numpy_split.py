@@ -8,7 +8,7 @@ from reference_impls import network, rnn_split
 from reference_impls.activations import ACTIVATIONS
 
 
-@implementation("numpy-split", layout="split", supports={"cell": ("rnn",)}, complete=True)
+@implementation("numpy-split", layout="split", supports={"cell": ("rnn",), "truncation": ("none",)}, complete=True)
 def numpy_split(problem: Problem) -> Returned:
     """Hand-written NumPy, split weights."""
     activation = ACTIVATIONS[problem.case.activation]

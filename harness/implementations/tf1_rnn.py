@@ -69,7 +69,7 @@ def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str,
     "tf1",
     layout="tf1",
     framework=TF1,
-    supports={"cell": ("rnn",)},
+    supports={"cell": ("rnn",), "truncation": ("none",)},
     complete=True,
     initial_weights=initial_weights,
 )

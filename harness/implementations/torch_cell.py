@@ -7,7 +7,9 @@ from harness.implementations.pytorch import TORCH, leaf, loss_of
 from harness.problem import Problem
 
 
-@implementation("torch-cell", layout="split", framework=TORCH, supports={"cell": ("rnn",)}, complete=True)
+@implementation(
+    "torch-cell", layout="split", framework=TORCH, supports={"cell": ("rnn",), "truncation": ("none",)}, complete=True
+)
 def torch_cell(problem: Problem) -> Returned:
     """The recurrence unrolled in torch operations under autograd."""
     import torch

@@ -11,7 +11,7 @@ from harness.problem import Problem
     "torch",
     layout="torch",
     framework=TORCH,
-    supports={"cell": ("rnn",), "activation": ("tanh", "relu")},
+    supports={"cell": ("rnn",), "truncation": ("none",), "activation": ("tanh", "relu")},
     complete=True,
     initial_weights=initial_weights,
 )
