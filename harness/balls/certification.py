@@ -52,6 +52,8 @@ def certified(problem: Problem) -> dict[str, ndarray]:
     Raises:
         NotCertified: if that would take too long, or the highest precision does not suffice.
     """
+    if problem.truncation is not None:
+        raise NotCertified("truncated gradients have no formulas in ball arithmetic here")
     key = _key(problem)
     if key not in _recent:
         try:

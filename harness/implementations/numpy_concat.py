@@ -8,13 +8,17 @@ from reference_impls import network, rnn_concatenated
 from reference_impls.activations import ACTIVATIONS
 
 
-@implementation(
-    "numpy-concat", layout="concatenated", supports={"cell": ("rnn",), "truncation": ("none",)}, complete=True
-)
+@implementation("numpy-concat", layout="concatenated", supports={"cell": ("rnn",)}, complete=True)
 def numpy_concat(problem: Problem) -> Returned:
     """Hand-written NumPy, concatenated weights."""
     activation = ACTIVATIONS[problem.case.activation]
     loss, outputs, gradients = network.loss_and_gradients(
-        rnn_concatenated, problem.weights, problem.inputs, problem.initial_state, activation, problem.loss
+        rnn_concatenated,
+        problem.weights,
+        problem.inputs,
+        problem.initial_state,
+        activation,
+        problem.loss,
+        problem.truncation,
     )
     return {"loss": loss, "outputs": outputs, **gradients}
