@@ -27,11 +27,19 @@ of one lag are one matrix product: k + 1 products over T·B rows in place of T o
 for each loss that is walked on its own would take as many products over B rows.
 
 Whatever is linear in δ_t is read off the sum over the lags, δ_t = Σ_d δ_{t,d}, by the formulas of the full gradient.
+
+**Without lags.** The windows of the losses p, p + k + 1, p + 2 (k + 1), … do not overlap: they are chunks of k + 1
+steps that end with the step whose loss counts. A window is therefore the sum of k + 1 detached passes over the
+sequence, one for each p from 0 to k, with chunks and losses of their own (``passes``). That is a second way to the same
+gradient.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+import numpy as np
+from numpy import ndarray
 
 
 class Detach(NamedTuple):
@@ -51,3 +59,26 @@ class Window(NamedTuple):
 
 
 Truncation = Detach | Window
+
+
+class Pass(NamedTuple):
+    """A run over the sequence whose states are constants where a chunk begins."""
+
+    chunks: tuple[tuple[int, int], ...]  # each from a step up to but without another, one after the other
+    counted: ndarray  # (T,) of bool: the steps whose loss counts
+
+
+def passes(truncation: Truncation | None, T: int) -> tuple[Pass, ...]:
+    """Return the runs over a sequence of T steps that together give a truncated gradient; one for a full gradient."""
+    steps = np.arange(T)  # (T,)
+    if not isinstance(truncation, Window):
+        return (Pass(_chunks(0, T if truncation is None else truncation.every, T), steps >= 0),)
+    length = truncation.lags(T)
+    if length == T:  # every window starts with the first step
+        return passes(None, T)
+    return tuple(Pass(_chunks(p + 1 - length, length, T), steps % length == p) for p in range(length))
+
+
+def _chunks(first: int, length: int, T: int) -> tuple[tuple[int, int], ...]:
+    """Return chunks of a length, the first of which starts at a step or, if that is negative, has the rest of it."""
+    return tuple((max(0, start), min(start + length, T)) for start in range(first, T, length))
