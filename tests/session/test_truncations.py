@@ -1,10 +1,13 @@
 """A truncated case is compared with its own gradient: whoever computes another is wrong, whoever cannot says so."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import harness
-from harness.case import Case, Loss, Sizes
+from harness.case import Case, Loss, Sizes, load
 from harness.conditioning import rounding_noise
 from harness.implementations import implementations
 from harness.problem import build
@@ -82,6 +85,28 @@ def test_as_long_as_the_sequence_it_is_the_full_gradient(dtype, kind, k):
         expected = run(implementations()[name], problem_of("none", dtype=dtype))
         for tensor, values in run(implementations()[name], problem).tensors.items():
             np.testing.assert_allclose(values, expected.tensors[tensor], rtol=0, atol=10 * np.finfo(dtype).eps)
+
+
+CASES = Path(__file__).parent.parent.parent / "cases"
+LONG = [
+    *((f"truncation/detach[truncation.every={k},layers=2,dtype=float64]", True) for k in (7, 9)),
+    *((f"truncation/window[truncation.steps={k},layers=2,dtype=float64]", True) for k in (6, 9)),
+    ("truncation/detach[truncation.every=3,layers=2,dtype=float64]", False),
+    ("truncation/window[truncation.steps=4,layers=2,dtype=float64]", False),
+    ("tutorials/token_sentences_truncated[truncation.steps=4,dtype=float64]", True),
+    ("tutorials/token_sentences_truncated[truncation.steps=3,dtype=float64]", False),
+]
+
+
+@pytest.mark.parametrize(("name", "is_full"), LONG, ids=[name for name, _ in LONG])
+def test_the_cases_that_reach_as_far_as_the_sequence_have_the_full_gradient(monkeypatch, name, is_full):
+    monkeypatch.chdir(CASES.parent)
+    (case,) = load([name]).cases
+    truncated, full = (build(each, None) for each in (case, replace(case, truncation="none")))
+    expected = run(implementations()["numpy-split"], full)
+    actual = run(implementations()["numpy-split"], truncated)
+    comparison = compare_for(truncated, actual, expected, rounding_noise(truncated), complete=True)
+    assert comparison.matches == is_full
 
 
 def test_who_has_only_some_truncations_says_so():
