@@ -99,7 +99,7 @@ def _tensors(problem: Problem, activation: Activation, rounding: Rounding, kept:
     if kept:
         slopes = slopes_by_sign(passed)
         passed = with_slopes(passed, [np.where(at, s, own) for own, (at, s) in zip(slopes, kept, strict=True)])
-    gradients = network.backward(rnn_split, problem.weights, passed, d_outputs)
+    gradients = network.backward(rnn_split, problem.weights, passed, d_outputs, problem.truncation)
     return {"loss": loss, "outputs": passed.outputs, **gradients}
 
 

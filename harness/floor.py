@@ -87,7 +87,7 @@ def from_wider_numbers(problem: Problem, baseline: Tensors) -> Floor:
     source = "float64" if problem.case.dtype == "float32" else "longdouble" if longdouble_is_wider() else "mpmath"
     if source == "mpmath" and find_spec("mpmath") is None:
         raise NoFloor("longdouble is float64 on this machine, and mpmath is not installed")
-    if (work := problem.structure.multiplications) > MOST_WORK[source]:
+    if (work := problem.multiplications) > MOST_WORK[source]:
         raise NoFloor(f"{source}: would take {work:.1e} multiplications; at most {MOST_WORK[source]:.0e}")
     if source == "mpmath":
         from harness import multiprecision
@@ -111,6 +111,7 @@ def reference(problem: Problem) -> dict[str, ndarray]:
         problem.initial_state,
         ACTIVATIONS[problem.case.activation],
         problem.loss,
+        problem.truncation,
     )
     return {"loss": loss, "outputs": outputs, **gradients}
 

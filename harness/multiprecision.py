@@ -54,6 +54,7 @@ def solve(problem: Problem) -> dict[str, ndarray]:
             {name: wide(array) for name, array in problem.initial_state.items()},
             _activation(mpmath, problem.case.activation),
             loss_of,
+            problem.truncation,
         )
         return {"loss": value, "outputs": outputs, **gradients}
 

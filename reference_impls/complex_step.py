@@ -20,6 +20,10 @@ imaginary part, in units of h, written with a dot:
 φ and the loss ℓ of one row are evaluated at complex arguments; their derivatives are written down nowhere. Perturbing
 the weight from row i to column j of z_t = [x_t, h_{t-1}, 1] adds z_t[i] to ȧ_t[j]. Sequences of a batch do not touch
 each other, so an input or an initial state is perturbed in all of them at once and L̇ is kept apart by sequence.
+
+A truncated gradient is not the derivative of the forward pass, but it is one of a forward pass whose states are made
+constants here and there: where a chunk begins, ḣ_{t-1} is set to zero in every layer, and all else stays. A window is a
+sum of such passes (``truncation.passes``), and needs no lags here.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from numpy import ndarray
 from reference_impls import network, rnn_split
 from reference_impls.activations import Activation
 from reference_impls.losses import RowLosses
+from reference_impls.truncation import Pass, Truncation, passes
 
 STEP = 1e-100
 CHUNK = 2**14
@@ -56,6 +61,7 @@ class Perturbed(NamedTuple):
     top: ndarray  # (T, B, H): the hidden states of the last layer
     outputs: ndarray  # (B, T, H) or (B, T, O)
     loss_slope: ndarray  # (T, B, O): Im ℓ(y_t + ih e_o) / h
+    passes: tuple[Pass, ...]  # over which L̇ is summed
 
 
 def gradients(
@@ -67,6 +73,7 @@ def gradients(
     targets: ndarray,
     covered: ndarray,
     terms: int,
+    truncation: Truncation | None = None,
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Compute loss, outputs and every gradient from the forward pass alone.
 
@@ -79,11 +86,12 @@ def gradients(
         targets: (B, T, O), or labels (B, T).
         covered: which (sequence, step) pairs have a loss, (B, T) of bool.
         terms: what the sum over rows is divided by: 1, or the number of terms for a mean.
+        truncation: how far the gradient is carried back through time; None for all the way.
 
     Returns:
         The loss of shape (), the outputs (B, T, H) or (B, T, O), and the gradients by name.
     """
-    loss, state = perturbed(weights, inputs, initial_state, activation, row_losses, targets, covered, terms)
+    loss, state = perturbed(weights, inputs, initial_state, activation, row_losses, targets, covered, terms, truncation)
     found: dict[str, ndarray] = {}
     for n, layer in enumerate(state.layers):
         I, H = layer.W_xh.shape
@@ -103,6 +111,7 @@ def perturbed(
     targets: ndarray,
     covered: ndarray,
     terms: int,
+    truncation: Truncation | None = None,
 ) -> tuple[ndarray, Perturbed]:
     """Run the real forward pass; return the loss, of shape (), and what perturbations need of it.
 
@@ -115,6 +124,7 @@ def perturbed(
         targets: (B, T, O), or labels (B, T).
         covered: (B, T) of bool.
         terms: what the sum over rows is divided by.
+        truncation: how far the gradient is carried back through time.
     """
     passed = network.forward(rnn_split, weights, inputs, initial_state, activation)
     rows, wanted = passed.outputs[covered], targets[covered]  # (N, O), (N, O) or (N,)
@@ -130,6 +140,7 @@ def perturbed(
         top=passed.caches[-1].states[1:],
         outputs=passed.outputs,
         loss_slope=np.ascontiguousarray(loss_slope.swapaxes(0, 1)),
+        passes=passes(truncation, inputs.shape[1]),
     )
 
 
@@ -217,15 +228,18 @@ def responses(
         start: ḣ_0 of layer n, (D, H), the same in every sequence; zero unless given.
         first_step: nothing is perturbed before it.
     """
-    T, B, H = state.layers[n].slope.shape
+    _, B, H = state.layers[n].slope.shape
     layers = state.layers[n:]
     shape = (B, directions, H)
     dots, spare = [np.zeros(shape) for _ in layers], np.empty(shape)  # ḣ of each layer; room for a product
     rows = (B * directions, H)
-    if start is not None:
-        dots[0][:] = start
     answers = np.zeros((B, directions, 1))
-    for t in range(first_step, T):
+    for chunk, t, counts in _steps(state.passes, first_step):
+        if t == chunk:
+            for dot in dots:
+                dot[:] = 0  # ḣ_{t-1}
+            if start is not None and t == 0:
+                dots[0][:] = start
         for m, layer in enumerate(layers):
             np.matmul(dots[m].reshape(rows), layer.W_hh, out=spare.reshape(rows))  # ȧ_t
             if m > 0:
@@ -234,10 +248,19 @@ def responses(
                 add(t, spare)
             spare *= layer.slope[t][:, None, :]  # ḣ_t
             dots[m], spare = spare, dots[m]
-        if state.loss_slope[t].any():
+        if counts and state.loss_slope[t].any():
             y = dots[-1] if state.W_hy is None else (dots[-1].reshape(rows) @ state.W_hy).reshape(*shape[:2], -1)
             answers += y @ state.loss_slope[t][:, :, None]  # (B, D, 1)
     return answers[:, :, 0]
+
+
+def _steps(passes: tuple[Pass, ...], first_step: int) -> Iterator[tuple[int, int, bool]]:
+    """Yield every step of every pass from ``first_step`` on: where its chunk begins, the step, if its loss counts."""
+    for each in passes:
+        for first, last in each.chunks:
+            begin = max(first, first_step)  # before it there is nothing but zeros
+            for t in range(begin, last):
+                yield begin, t, bool(each.counted[t])
 
 
 def work(T: int, B: int, I: int, H: int, O: int, layers: int) -> Iterator[float]:

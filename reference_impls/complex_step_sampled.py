@@ -21,6 +21,7 @@ from reference_impls import network, rnn_split
 from reference_impls.activations import Activation
 from reference_impls.complex_step import CHUNK, STEP, Perturbed, responses
 from reference_impls.losses import RowLosses
+from reference_impls.truncation import Truncation, passes
 
 
 def of_weights(state: Perturbed, n: int, rows: ndarray, columns: ndarray) -> ndarray:
@@ -81,6 +82,7 @@ def along(
     targets: ndarray,
     covered: ndarray,
     terms: int,
+    truncation: Truncation | None = None,
 ) -> float:
     """Return the derivative of the loss along a direction in the space of everything given.
 
@@ -94,19 +96,23 @@ def along(
         targets: (B, T, O), or labels (B, T).
         covered: (B, T) of bool.
         terms: what the sum over rows is divided by.
+        truncation: how far the gradient is carried back through time; None for all the way.
     """
 
     def moved(name: str, array: ndarray) -> ndarray:
         return array + 1j * STEP * direction[name]
 
-    outputs = network.forward(
-        rnn_split,
-        {name: moved(name, array) for name, array in weights.items()},
-        moved("inputs", inputs),
-        {name: moved(name, array) for name, array in initial_state.items()},
-        activation,
-    ).outputs
-    return float(row_losses(outputs[covered], targets[covered]).sum().imag / STEP / terms)
+    moved_weights = {name: moved(name, array) for name, array in weights.items()}
+    moved_inputs = moved("inputs", inputs)  # (B, T, I)
+    along = 0.0
+    for chunks, counted in passes(truncation, inputs.shape[1]):
+        state = {name: moved(name, array) for name, array in initial_state.items()}  # (B, H) each
+        for first, last in chunks:
+            passed = network.forward(rnn_split, moved_weights, moved_inputs[:, first:last], state, activation)
+            state = {f"layer{n}.h0": each.states[-1].real + 0j for n, each in enumerate(passed.caches)}  # constants
+            rows = covered[:, first:last] & counted[first:last]  # (B, last - first)
+            along += row_losses(passed.outputs[rows], targets[:, first:last][rows]).sum().imag / STEP
+    return float(along / terms)
 
 
 def _chunks(count: int, size: int) -> list[slice]:

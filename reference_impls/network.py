@@ -7,6 +7,10 @@ of a layer's inputs is the gradient of the outputs of the layer below,
 
 and nothing else passes between layers. A layer is a module with ``WEIGHTS``, ``forward`` and ``backward``
 (``rnn_split``, ``rnn_concatenated``); its weights are named ``layerN.`` + their name in ``WEIGHTS``.
+
+Where the loss of a step reaches only so far back (``truncation``), the same goes for each lag by itself. One lag after
+the other passes through all layers, which keep no more of it than the last lag and the sum of all; for this a layer
+has ``slopes``, ``lag``, ``to_inputs`` and ``read_off``.
 """
 
 from __future__ import annotations
@@ -15,10 +19,12 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy import ndarray
 
 from reference_impls import readout
 from reference_impls.activations import Activation
+from reference_impls.truncation import Detach, Truncation, Window
 
 
 class ForwardPass(NamedTuple):
@@ -61,7 +67,11 @@ def forward(
 
 
 def backward(
-    layer: ModuleType, weights: Mapping[str, ndarray], passed: ForwardPass, d_outputs: ndarray
+    layer: ModuleType,
+    weights: Mapping[str, ndarray],
+    passed: ForwardPass,
+    d_outputs: ndarray,
+    truncation: Truncation | None = None,
 ) -> dict[str, ndarray]:
     """Carry d_outputs back through the readout and all layers.
 
@@ -70,6 +80,7 @@ def backward(
         weights: the weights that ``forward`` was given.
         passed: what ``forward`` returned.
         d_outputs: the gradient of the outputs, (B, T, H) or (B, T, O).
+        truncation: how far the gradient is carried back through time; None for all the way.
 
     Returns:
         The gradient of every weight, of ``inputs`` (B, T, I) and of each ``layerN.h0`` (B, H), by name.
@@ -79,12 +90,35 @@ def backward(
     if "readout.W_hy" in weights:
         d_x, of_readout = readout.backward(passed.caches[-1].states[1:], weights["readout.W_hy"], d_x)  # (T, B, H)
         gradients |= {f"readout.{name}": gradient for name, gradient in of_readout.items()}
+    totals = _windowed(layer, passed.caches, d_x, truncation) if isinstance(truncation, Window) else None
     for n in reversed(range(len(passed.caches))):
-        d_x, d_h0, of_layer = layer.backward(passed.caches[n], d_x)  # (T, B, I) or, below the top, (T, B, H)
+        if totals is not None:
+            d_x, d_h0, of_layer = layer.read_off(passed.caches[n], totals[n])  # d_x: (T, B, I or H)
+        elif isinstance(truncation, Detach):
+            d_x, d_h0, of_layer = layer.backward(passed.caches[n], d_x, truncation.every)  # (T, B, I or H)
+        else:
+            d_x, d_h0, of_layer = layer.backward(passed.caches[n], d_x)  # (T, B, I or H)
         gradients |= {f"layer{n}.{name}": gradient for name, gradient in of_layer.items()}
         gradients[f"layer{n}.h0"] = d_h0
     gradients["inputs"] = d_x.swapaxes(0, 1)  # (B, T, I)
     return gradients
+
+
+def _windowed(layer: ModuleType, caches: list[Any], d_top: ndarray, window: Window) -> list[ndarray]:
+    """Return Σ_d of what each layer's recursion carries, (T, B, H) a layer, from the top layer's g, (T, B, H)."""
+    T = len(d_top)
+    slopes = [layer.slopes(cache) for cache in caches]  # (T, B, H) each
+    totals = [np.zeros_like(slope) for slope in slopes]  # (T, B, H) each
+    carried: list[ndarray | None] = [None for _ in caches]  # (T - d, B, H) each
+    for d in range(window.lags(T)):
+        g = d_top if d == 0 else None  # (T - d, B, H)
+        for n in reversed(range(len(caches))):
+            newest = layer.lag(caches[n], slopes[n], g, carried[n])  # (T - d, B, H)
+            totals[n][: T - d] += newest
+            carried[n] = newest
+            if n > 0:
+                g = layer.to_inputs(caches[n], slopes[n], newest)  # (T - d, B, H)
+    return totals
 
 
 def loss_and_gradients(
@@ -94,6 +128,7 @@ def loss_and_gradients(
     initial_state: Mapping[str, ndarray],
     activation: Activation,
     loss: Callable[[ndarray], tuple[ndarray, ndarray]],
+    truncation: Truncation | None = None,
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Run the network forward, take the loss, run it backward.
 
@@ -104,10 +139,11 @@ def loss_and_gradients(
         initial_state: as for ``forward``.
         activation: φ.
         loss: maps outputs to (loss, d_outputs).
+        truncation: as for ``backward``.
 
     Returns:
         The loss of shape (), the outputs, and the gradients as ``backward`` returns them.
     """
     passed = forward(layer, weights, inputs, initial_state, activation)
     value, d_outputs = loss(passed.outputs)
-    return value, passed.outputs, backward(layer, weights, passed, d_outputs)
+    return value, passed.outputs, backward(layer, weights, passed, d_outputs, truncation)

@@ -26,6 +26,13 @@ The Lagrangian's derivatives by what is not a state are the gradients. With ψ_t
 
 The z_t of all steps stand in one array. Its input part is filled before the loop, its state part is where the loop
 writes each new state, so [x_t, h_{t-1}] is never assembled and dW is one matrix product.
+
+Truncated (``truncation``), the Lagrangian loses terms. Detached every k steps, the constraint of a chunk's first step
+takes the state before it for a number, not a variable, so λ_t has no term of a step t + 1 that k divides. In a window
+each L_τ has a Lagrangian of its own, over the constraints of the steps τ − k … τ alone, with multipliers λ_{t,d},
+d = τ − t, and the gradient is the sum of what all these give:
+
+    λ_{t,d} = g_{t,d} + (λ_{t+1,d-1} ⊙ φ'_{t+1}) W_hᵀ       (B, H),  d = 0 … k;   λ_t = Σ_d λ_{t,d}
 """
 
 from __future__ import annotations
@@ -82,26 +89,70 @@ def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Acti
     return Cache(z, W, activation)
 
 
-def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+def backward(cache: Cache, d_outputs: ndarray, every: int | None = None) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in.
 
     Args:
         cache: what ``forward`` returned.
         d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
+        every: take the state before a step for a constant wherever this many steps have passed since the first; None
+            for never.
 
     Returns:
         d_x (T, B, I), d_h0 (B, H), and the gradients of the weights by name, each of its weight's shape.
     """
     T, B, H = d_outputs.shape
-    I = cache.W.shape[0] - H
-    W_x, W_hT = cache.W[:I], cache.W[I:].T  # (I, H), (H, H)
+    W_hT = cache.W[-H:].T  # (H, H)
 
-    slope = cache.activation.slope_at_value(cache.states[1:])  # (T, B, H): φ'_1 … φ'_T
+    slope = slopes(cache)  # (T, B, H): φ'_1 … φ'_T
     adjoint = np.empty((T, B, H), d_outputs.dtype)  # (T, B, H): λ_1 … λ_T
     adjoint[T - 1] = d_outputs[T - 1]
     for t in range(T - 2, -1, -1):
-        adjoint[t] = d_outputs[t] + (adjoint[t + 1] * slope[t + 1]) @ W_hT  # (B, H)
+        if every is not None and (t + 1) % every == 0:
+            adjoint[t] = d_outputs[t]  # (B, H): the step after this one starts a chunk
+        else:
+            adjoint[t] = d_outputs[t] + (adjoint[t + 1] * slope[t + 1]) @ W_hT  # (B, H)
+    return read_off(cache, adjoint)
 
+
+def slopes(cache: Cache) -> ndarray:
+    """Return φ'_1 … φ'_T, (T, B, H), in a new array."""
+    return cache.activation.slope_at_value(cache.states[1:])
+
+
+def lag(cache: Cache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarray | None) -> ndarray:
+    """Return the multipliers of one lag d of a window, for all steps that have a loss so much later.
+
+    Args:
+        cache: what ``forward`` returned.
+        slope: φ', (T, B, H).
+        d_outputs: g of this lag, (T - d, B, H); None for zero.
+        shorter: λ of the lag before, (T - d + 1, B, H); None for the first, d = 0.
+
+    Returns:
+        λ of this lag, (T - d, B, H).
+    """
+    if shorter is None:
+        assert d_outputs is not None
+        return d_outputs  # (T, B, H)
+    H = cache.W.shape[1]
+    adjoint = (shorter[1:] * slope[1 : len(shorter)]) @ cache.W[-H:].T  # (T - d, B, H)
+    return adjoint if d_outputs is None else adjoint + d_outputs  # (T - d, B, H)
+
+
+def to_inputs(cache: Cache, slope: ndarray, adjoint: ndarray) -> ndarray:
+    """Return the gradient of the inputs, (T - d, B, I), by λ of one lag, (T - d, B, H)."""
+    I = cache.W.shape[0] - cache.W.shape[1]
+    return (adjoint * slope[: len(adjoint)]) @ cache.W[:I].T  # (T - d, B, I)
+
+
+def read_off(cache: Cache, adjoint: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+    """Return what ``backward`` returns, from λ of all steps, (T, B, H)."""
+    T, B, H = adjoint.shape
+    I = cache.W.shape[0] - H
+    W_x, W_hT = cache.W[:I], cache.W[I:].T  # (I, H), (H, H)
+
+    slope = slopes(cache)  # (T, B, H)
     psi = (adjoint * slope).reshape(T * B, H)  # (T·B, H)
     gradients = {
         "W": cache.z[:T].reshape(T * B, I + H).T @ psi,  # (I + H, H)

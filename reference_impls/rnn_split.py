@@ -23,6 +23,12 @@ Every other gradient is read off a_t's formula. The same weights act at each ste
 
 Only a_t's recurrent part and δ_t are sequential. The products with W_xh, and the three sums over t, are each one
 matrix product over all T·B rows, before or after the loop.
+
+Truncated (``truncation``), the recursion is all that differs. Detached every k steps, δ_{t+1} W_hhᵀ is left out where
+k divides t + 1: the state h_t that step t + 1 starts from counts as a constant there. In a window, δ_t is the sum of
+its lags δ_{t,d}, each computed from the one before:
+
+    δ_{t,d} = (g_{t,d} + δ_{t+1,d-1} W_hhᵀ) ⊙ φ'(a_t)      d = 0 … k
 """
 
 from __future__ import annotations
@@ -77,28 +83,69 @@ def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray,
     return Cache(x, pre, states, W_xh, W_hh, activation)
 
 
-def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+def backward(cache: Cache, d_outputs: ndarray, every: int | None = None) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in.
 
     Args:
         cache: what ``forward`` returned.
         d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
+        every: cut what is carried to the step before wherever this many steps have passed since the first; None to
+            carry it all the way.
 
     Returns:
         d_x (T, B, I), d_h0 (B, H), and the gradients of the weights by name, each of its weight's shape.
     """
     T, B, H = d_outputs.shape
-    I = cache.x.shape[2]
     W_hhT = cache.W_hh.T  # (H, H)
 
-    delta = cache.activation.slope_at_value(cache.states[1:])  # (T, B, H): φ'(a_t), to become δ_t
+    delta = slopes(cache)  # (T, B, H): φ'(a_t), to become δ_t
     d_state = np.zeros((B, H), d_outputs.dtype)  # (B, H): δ_{t+1} W_hhᵀ
     for t in reversed(range(T)):
         d_state += d_outputs[t]  # (B, H)
         delta[t] *= d_state  # (B, H)
         np.matmul(delta[t], W_hhT, out=d_state)  # (B, H)
-    d_h0 = d_state  # (B, H)
+        if every is not None and t > 0 and t % every == 0:
+            d_state[:] = 0  # (B, H): step t started from a constant
+    return read_off(cache, delta)
 
+
+def slopes(cache: Cache) -> ndarray:
+    """Return φ'(a_1) … φ'(a_T), (T, B, H), in a new array."""
+    return cache.activation.slope_at_value(cache.states[1:])
+
+
+def lag(cache: Cache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarray | None) -> ndarray:
+    """Take a window's recursion from one lag to the next, for all steps that have a loss so much later.
+
+    Args:
+        cache: what ``forward`` returned.
+        slope: φ', (T, B, H).
+        d_outputs: g of this lag d, (T - d, B, H); None for zero.
+        shorter: δ of the lag before, (T - d + 1, B, H); None for the first, d = 0.
+
+    Returns:
+        δ of this lag, (T - d, B, H).
+    """
+    if shorter is None:
+        assert d_outputs is not None
+        return d_outputs * slope  # (T, B, H)
+    d_states = shorter[1:] @ cache.W_hh.T  # (T - d, B, H)
+    if d_outputs is not None:
+        d_states += d_outputs  # (T - d, B, H)
+    d_states *= slope[: len(d_states)]
+    return d_states
+
+
+def to_inputs(cache: Cache, slope: ndarray, delta: ndarray) -> ndarray:
+    """Return the gradient of the inputs, (T - d, B, I), by δ of one lag, (T - d, B, H)."""
+    del slope
+    return delta @ cache.W_xh.T
+
+
+def read_off(cache: Cache, delta: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+    """Return what ``backward`` returns, from δ of all steps, (T, B, H)."""
+    T, B, H = delta.shape
+    I = cache.x.shape[2]
     rows = delta.reshape(T * B, H)  # (T·B, H)
     gradients = {
         "W_xh": cache.x.reshape(T * B, I).T @ rows,  # (I, H)
@@ -106,4 +153,5 @@ def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[s
         "b_h": rows.sum(axis=0),  # (H,)
     }
     d_x = (rows @ cache.W_xh.T).reshape(T, B, I)  # (T, B, I)
+    d_h0 = delta[0] @ cache.W_hh.T  # (B, H)
     return d_x, d_h0, gradients

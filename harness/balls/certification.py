@@ -20,6 +20,7 @@ from numpy import ndarray
 from harness.balls.layers import UndecidedKink
 from harness.balls.network import solve
 from harness.problem import Problem
+from reference_impls.truncation import passes
 
 BITS = 80
 FIRST_PRECISION = 128
@@ -100,13 +101,14 @@ def work(problem: Problem) -> float:
     """Return how many multiplications one attempt takes, in the unit of ``MOST_WORK``."""
     s = problem.structure
     functions = s.batch * s.time * (s.layers * s.hidden + s.outputs[2])
-    return s.multiplications + 50.0 * functions
+    # Of the three parts of the products two are of the backward pass.
+    return s.multiplications * (1 + 2 * len(passes(problem.truncation, s.time))) / 3 + 50.0 * functions
 
 
 def _key(problem: Problem) -> bytes:
     """Identify a problem by everything that its answer depends on."""
     case = problem.case
-    digest = blake2b(repr((case.activation, case.layers, case.sizes, case.loss)).encode())
+    digest = blake2b(repr((case.activation, case.layers, case.sizes, case.loss, case.truncation)).encode())
     arrays = {**problem.weights, **problem.initial_state, "inputs": problem.inputs, "targets": problem.targets}
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype} {array.shape}".encode())

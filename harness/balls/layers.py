@@ -9,7 +9,7 @@ the element (t, b, j) of a tensor (T, B, H) stands at (t·B + b)·H + j.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import NamedTuple
 
 from flint import arb, arb_mat
@@ -81,9 +81,12 @@ def forward(
 
 
 def backward(
-    passed: Passed, d_states: list[arb], W_xh: arb_mat, W_hh: arb_mat, batch: int
+    passed: Passed, d_states: list[arb], W_xh: arb_mat, W_hh: arb_mat, batch: int, starts: Container[int] = ()
 ) -> tuple[arb_mat, list[arb], dict[str, list[arb]]]:
-    """Carry g, T·B·H balls, back: d_x (T·B, I), d_h0 (B·H balls), and the gradients of the weights by name."""
+    """Carry g, T·B·H balls, back: d_x (T·B, I), d_h0 (B·H balls), and the gradients of the weights by name.
+
+    Nothing is carried from a step in ``starts`` to the one before it.
+    """
     rows, H = passed.x.nrows(), W_hh.nrows()
     size = batch * H
     W_hhT = W_hh.transpose()  # (H, H)
@@ -93,6 +96,8 @@ def backward(
         at = slice(start, start + size)
         deltas[at] = [(g + d) * s for g, d, s in zip(d_states[at], later, passed.slopes[at], strict=True)]
         later = (arb_mat(batch, H, deltas[at]) * W_hhT).entries()  # B·H
+        if start // size in starts:
+            later = [ZERO] * size  # B·H
     delta = arb_mat(rows, H, deltas)  # (T·B, H)
     gradients = {
         "W_xh": (passed.x.transpose() * delta).entries(),  # I·H

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from flint import arb, arb_mat
 from numpy import ndarray
 
@@ -9,6 +10,7 @@ from harness.balls import layers
 from harness.balls.losses import loss_and_gradient
 from harness.balls.tensors import in_shape, time_first, to_balls, to_matrix
 from harness.problem import Problem
+from reference_impls.truncation import passes
 
 
 def solve(problem: Problem) -> dict[str, ndarray]:
@@ -54,12 +56,19 @@ def solve(problem: Problem) -> dict[str, ndarray]:
         found["readout.W_hy"] = in_shape((x.transpose() * d_y).entries(), (H, O))
         found["readout.b_y"] = in_shape(layers.sum_of_rows(d_y), (O,))
         d_states = (d_y * W_hy.transpose()).entries()  # T·B·H
-    for n, block in reversed(list(enumerate(structure.blocks))):
-        d_x, d_h0, gradients = layers.backward(passed[n], d_states, *matrices[n], B)
-        found |= {
-            f"{block}.{name}": in_shape(each, structure.weights[f"{block}.{name}"]) for name, each in gradients.items()
-        }
-        found[f"{block}.h0"] = in_shape(d_h0, (B, H))
-        d_states = d_x.entries()  # T·B·H, or T·B·I below the first layer
-    found["inputs"] = in_shape(d_states, (T, B, I)).swapaxes(0, 1)  # (B, T, I)
+    for chunks, counted in passes(problem.truncation, T):
+        starts = {first for first, _ in chunks if first > 0}
+        of_steps = np.repeat(counted, B * H).tolist()  # T·B·H: whether the step's loss counts
+        d_below = [d if counts else layers.ZERO for d, counts in zip(d_states, of_steps, strict=True)]  # T·B·H
+        for n, block in reversed(list(enumerate(structure.blocks))):
+            d_x, d_h0, gradients = layers.backward(passed[n], d_below, *matrices[n], B, starts)
+            for name, each in gradients.items():
+                _add(found, f"{block}.{name}", in_shape(each, structure.weights[f"{block}.{name}"]))
+            _add(found, f"{block}.h0", in_shape(d_h0, (B, H)))
+            d_below = d_x.entries()  # T·B·H, or T·B·I below the first layer
+        _add(found, "inputs", in_shape(d_below, (T, B, I)).swapaxes(0, 1))  # (B, T, I)
     return found
+
+
+def _add(found: dict[str, ndarray], name: str, gradient: ndarray) -> None:
+    found[name] = found[name] + gradient if name in found else gradient

@@ -124,6 +124,26 @@ class Published(TypedDict):
     """Each tensor, or each part of one."""
 
 
+class Detach(TypedDict):
+    """The state is carried on from step to step; its gradient is cut every so many steps, in every layer."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    kind: Literal["detach"]
+    """A cut between chunks."""
+    every: Annotated[int, Ge(1)]
+    """k: what step t hands to the step before is cut where t > 0 is a multiple of k, t counted from 0."""
+
+
+class Window(TypedDict):
+    """The loss of each step reaches so many steps back, in every layer, and no further."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    kind: Literal["window"]
+    """A reach for each step's loss."""
+    steps: Annotated[int, Ge(0)]
+    """k: the loss of step t reaches its own step and the k before it; the initial state, if that includes step 0."""
+
+
 SPEC_WORDS = ("zeros", "ones")
 _SPECS = {"fill": Fill, "uniform": Uniform, "normal": Normal, "values": Values, "file": File, "one_hot": OneHot}
 SPEC_KEYS = tuple(_SPECS)
@@ -159,6 +179,15 @@ def _tolerance_kind(data: Any) -> str | None:
     return "by name" if any(isinstance(value, dict) for value in data.values()) else "bound"
 
 
+TRUNCATIONS = ("none", "detach", "window")
+
+
+def truncation_kind(data: Any) -> str | None:
+    """Return which kind of truncation ``data`` is meant as, one of ``TRUNCATIONS``; None if it is none of them."""
+    kind = data.get("kind") if isinstance(data, dict) else data
+    return kind if kind in TRUNCATIONS and isinstance(data, dict) == (kind != "none") else None
+
+
 def _steps_kind(data: Any) -> str | None:
     return "all" if data == "all" else "list" if isinstance(data, list) else None
 
@@ -171,6 +200,7 @@ if TYPE_CHECKING:
     Weights = ArraySpec
     Tolerance = dict[str, Any]
     Steps = Literal["all"] | tuple[int, ...]
+    Truncation = Literal["none"] | Detach | Window
 else:
     ArraySpec = Annotated[Any, ChosenBy(spec_kind, _SPEC_MEMBERS, EXPECTED_SPEC)]
     _NAMED = {"by name": dict[str, ArraySpec]}
@@ -190,6 +220,14 @@ else:
     ]
     Steps = Annotated[
         Any, ChosenBy(_steps_kind, {"all": Literal["all"], "list": Annotated[tuple[int, ...], Len(1)]}, "all or a list")
+    ]
+    Truncation = Annotated[
+        Any,
+        ChosenBy(
+            truncation_kind,
+            {"none": Literal["none"], "detach": Detach, "window": Window},
+            "none, {kind: detach, every: 5} or {kind: window, steps: 4}",
+        ),
     ]
 
 
@@ -256,6 +294,8 @@ class Fields:
     """zeros unless given. squared_error: of the shape of the outputs. softmax_cross_entropy: labels, (B, T)."""
     upstream: ArraySpec | None = None
     """dot: the gradient of the outputs, and of their shape."""
+    truncation: Truncation = "none"
+    """How far back the gradient is carried: all the way, or not. The forward pass and the loss are the same."""
     implementations: Annotated[tuple[str, ...], Len(1)] | None = None
     """The implementations to compare; all that support the case unless given."""
     tolerance: Tolerance | None = None

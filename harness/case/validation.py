@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.case import checks
 from harness.case.alternatives import TAG
-from harness.case.fields import SPEC_KEYS, SPEC_WORDS, Case, Fields, Loss, Sizes
+from harness.case.fields import SPEC_KEYS, SPEC_WORDS, TRUNCATIONS, Case, Fields, Loss, Sizes
 from harness.casefile import Mistake, Path, listed, nearest
 
 Located = Callable[..., Mistake]
@@ -95,7 +95,11 @@ def _mistake(error: Any, located: Located) -> Mistake:
     if kind == "none_of_the_alternatives":
         should_be = error["msg"]
         names = given if isinstance(given, Mapping) else [given]
-        hint = next(filter(None, (nearest(name, (*SPEC_WORDS, *SPEC_KEYS)) for name in names)), "")
+        valid: tuple[str, ...] = (*SPEC_WORDS, *SPEC_KEYS)
+        if path == ("truncation",):
+            names = [given.get("kind")] if isinstance(given, Mapping) else [given]
+            valid = TRUNCATIONS
+        hint = next(filter(None, (nearest(name, valid) for name in names)), "")
     elif kind == "literal_error":
         options = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         should_be, hint = listed(options), nearest(given, options)
@@ -111,7 +115,11 @@ def _mistake(error: Any, located: Located) -> Mistake:
     return located(path, f"{_shown(given)} should be {should_be}", hint)
 
 
-_EXAMPLES: dict[Path, str] = {("sizes",): "such as sizes: {batch: 2, time: 4, input: 3, hidden: 5}"}
+_EXAMPLES: dict[Path, str] = {
+    ("sizes",): "such as sizes: {batch: 2, time: 4, input: 3, hidden: 5}",
+    ("truncation", "every"): "such as truncation: {kind: detach, every: 5}",
+    ("truncation", "steps"): "such as truncation: {kind: window, steps: 4}",
+}
 
 
 def _is_tag(part: str | int) -> bool:
@@ -129,6 +137,8 @@ def _keys_beside(location: tuple[str | int, ...]) -> Iterator[str]:
         yield from _names(Sizes)
     elif where == "loss":
         yield from _names(Loss)
+    elif location[0] == "truncation":
+        yield from ("kind", "every" if where == TAG.format("detach") else "steps")
     elif location[0] == "published":
         yield from ("source", "gradients") if len(location) == 2 else ("tensor", "at", "values")
     elif where == TAG.format("native"):

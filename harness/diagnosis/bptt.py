@@ -5,12 +5,15 @@ each term of it is a method. A fault of a layer is a subclass of ``Layer`` that 
 stands around the layers is a subclass of ``Network``. Several at once are a class that inherits from all of them, which
 is why an override calls ``super()`` wherever it can.
 
+A truncated gradient is a sum of passes over the sequence in which what is carried back is cut where a chunk begins
+(``reference_impls.truncation.passes``), so that the layers, and their faults, know nothing of truncation but the cuts.
+
 Time first inside: T time, B batch, I input, H hidden, O output. Everything is computed in the dtype it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +22,7 @@ from numpy import ndarray
 from harness.problem import Problem
 from harness.tensors import Structure
 from reference_impls.activations import ACTIVATIONS, Activation
+from reference_impls.truncation import Pass, passes
 
 
 class Tape(NamedTuple):
@@ -30,6 +34,14 @@ class Tape(NamedTuple):
     after: ndarray  # (T, B, H): the state that each step ends with
 
 
+class Run(NamedTuple):
+    """What a layer's recursion makes of what reached its states."""
+
+    g: ndarray  # (T, B, H): what reached the states from above
+    delta: ndarray  # (T, B, H): the gradient of the pre-activations
+    carried: ndarray  # (B, H): what the first step hands on
+
+
 class Layer:
     """One vanilla recurrent layer.
 
@@ -37,10 +49,10 @@ class Layer:
         W_xh, W_hh, b_h, h0: its parameters, (I, H), (H, H), (H,), (B, H).
         name: the name of the activation.
         tape: the forward pass.
-        g: what reached its states from above, (T, B, H).
-        delta: the gradient of the pre-activations, (T, B, H).
+        starts: the steps that begin a chunk in this pass, but for the first.
+        runs: the recursion in each pass, by what starts a chunk there.
         model: the same layer without a fault, whose recursion is taken over where nothing differs.
-        gradients: by name without the layer's.
+        gradients: of this pass, by name without the layer's.
         first, below: the network's first layer, and the layer below this one.
         d_x: the gradient of the layer's inputs, (T, B, I).
     """
@@ -49,8 +61,8 @@ class Layer:
         self.W_xh, self.W_hh, self.b_h, self.h0, self.name = W_xh, W_hh, b_h, h0, name
         self.tape: Tape
         self.gradients: dict[str, ndarray] = {}
-        self.g: ndarray
-        self.delta: ndarray
+        self.starts: frozenset[int] = frozenset()
+        self.runs: dict[frozenset[int], Run] = {}
         self.model: Layer | None = None
         self.first: Layer = self
         self.below: Layer | None = None
@@ -115,13 +127,21 @@ class Layer:
         del g, carried, t
         return delta @ self.W_hh.T
 
+    def cuts(self) -> Collection[int]:
+        """The steps that hand nothing to the step before, because they start from a constant."""
+        return self.starts
+
+    def handed_on(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        """What the step before gets of δ_t (B, H): (B, H)."""
+        return np.zeros_like(delta) if t in self.cuts() else self.carry(delta, g, carried, t)
+
     def recursion(self, g: ndarray) -> tuple[ndarray, ndarray]:
         """δ of every step, (T, B, H), and what reaches the initial state, (B, H), from g (T, B, H)."""
         slope, carried = self.slope(), self.first_carry()
         delta = np.zeros_like(slope)  # (T, B, H)
         for t in self.order():
             delta[t] = self.through_activation(g, carried, slope, t)
-            carried = self.carry(delta[t], g, carried, t)
+            carried = self.handed_on(delta[t], g, carried, t)
         return delta, carried
 
     def input_operand(self) -> ndarray:
@@ -149,11 +169,13 @@ class Layer:
 
     def backward(self, g: ndarray) -> ndarray:
         """Set every gradient from g (T, B, H), what reaches the states from above; return d_x."""
-        if self.model is not None and self._recurs_alike() and np.array_equal(g, self.model.g):
-            delta, carried = self.model.delta, self.model.last_carry
+        known = self.model.runs.get(self.starts) if self.model is not None and self._recurs_alike() else None
+        if known is not None and np.array_equal(g, known.g):
+            delta, carried = known.delta, known.carried
         else:
             delta, carried = self.recursion(g)
-        self.g, self.delta, self.last_carry = g, delta, carried
+        self.runs[self.starts] = Run(g, delta, carried)
+        self.last_carry = carried
         self.gradients = {
             "W_xh": self.accumulated("W_xh", self.input_operand(), delta),
             "W_hh": self.accumulated("W_hh", self.state_operand(), delta),
@@ -162,6 +184,12 @@ class Layer:
         }
         self.d_x = self.of_inputs(delta, g)
         return self.d_x
+
+    @property
+    def delta(self) -> ndarray:
+        """The gradient of the pre-activations, the sum over all passes: (T, B, H)."""
+        first, *others = (run.delta for run in self.runs.values())
+        return sum(others, first)
 
     def _recurs_alike(self) -> bool:
         return all(getattr(type(self), name) is getattr(Layer, name) for name in _RECURSION)
@@ -175,6 +203,8 @@ _RECURSION = (
     "total",
     "through_activation",
     "carry",
+    "cuts",
+    "handed_on",
     "recursion",
 )
 
@@ -277,14 +307,33 @@ class Network:
         if self.has_readout:
             gradients["readout.W_hy"] = self.accumulated("W_hy", self.readout_operand(), d_outputs)
             gradients["readout.b_y"] = self.accumulated("b_y", None, d_outputs)
-        d_top = g = self.through_readout(d_outputs)
-        for n in reversed(range(len(self.layers))):
-            layer, block = self.layers[n], self.structure.blocks[n]
-            d_x = layer.backward(g)
-            gradients |= {f"{block}.{name}": gradient for name, gradient in layer.gradients.items()}
-            g = self.to_below(n, d_x, d_top)
-        gradients["inputs"] = self.layers[0].d_x.swapaxes(0, 1)
-        return gradients
+        return gradients | self.through_layers(self.through_readout(d_outputs))
+
+    def passes(self) -> tuple[Pass, ...]:
+        """The passes over the sequence, of which the gradient is the sum."""
+        return passes(self.problem.truncation, self.structure.time)
+
+    def through_layers(self, d_top: ndarray) -> dict[str, ndarray]:
+        """Return the gradients of the layers and the inputs, from that of the last layer's states (T, B, H)."""
+        total: dict[str, ndarray] = {}
+        for each in self.passes():
+            counted = g = masked(d_top, each)  # (T, B, H)
+            for n in reversed(range(len(self.layers))):
+                d_x = self.through_layer(n, g, each, total)  # (T, B, H), or (T, B, I) of the first
+                g = self.to_below(n, d_x, counted)
+        return total
+
+    def through_layer(self, n: int, g: ndarray, each: Pass, total: dict[str, ndarray]) -> ndarray:
+        """Carry g (T, B, H) back through layer n in one pass; add its gradients to the total, and return d_x."""
+        layer, block = self.layers[n], self.structure.blocks[n]
+        layer.starts = frozenset(first for first, _ in each.chunks if first > 0)
+        d_x = layer.backward(g)
+        found = {f"{block}.{name}": gradient for name, gradient in layer.gradients.items()}
+        if n == 0:
+            found["inputs"] = layer.d_x.swapaxes(0, 1)
+        for name, gradient in found.items():
+            total[name] = total[name] + gradient if name in total else gradient
+        return d_x
 
     @property
     def has_readout(self) -> bool:
@@ -296,6 +345,11 @@ class Network:
         gradients = self.backward()
         outputs = self.outputs.swapaxes(0, 1)
         return {"loss": np.asarray(self.loss), "outputs": outputs, **gradients}
+
+
+def masked(d_top: ndarray, each: Pass) -> ndarray:
+    """Return the gradient of the states (T, B, H) at the steps whose loss counts in a pass, and zero elsewhere."""
+    return d_top if each.counted.all() else np.where(each.counted[:, None, None], d_top, 0)
 
 
 def summed_products(operand: ndarray | None, delta: ndarray) -> ndarray:

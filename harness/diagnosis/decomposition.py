@@ -45,11 +45,13 @@ def decompositions(true: Network, evidence: Evidence) -> Iterator[Weighted]:
         true: the network without a fault, after its backward pass.
         evidence: the numbers in question.
     """
+    # A truncated gradient is none of the full recursion, by which the ages are told.
+    ways = [way for way in WAYS if way[0] != "age" or true.problem.truncation is None]
     for n, layer in enumerate(true.layers):
         block = true.structure.blocks[n]
         off = [w for w in ("W_xh", "W_hh", "b_h") if f"{block}.{w}" in evidence.off]
         groups = [off] if len(off) < 2 else [off, *([w] for w in off)]
-        for along, name, contributions_of in WAYS:
+        for along, name, contributions_of in ways:
             for group in groups:
                 if not group:
                     continue

@@ -67,7 +67,9 @@ class Explanation:
 
     @property
     def order(self) -> tuple[float, ...]:
-        """What they are ranked by: the fewest faults, nothing fitted, the likeliest, the narrowest, the best fit."""
+        """What they are ranked by: the fewest faults, nothing fitted, the likeliest, the narrowest, the best fit,
+        what a case can declare.
+        """
         worst = max(self.residuals.values(), default=0.0)
         return (
             len(self.parts),
@@ -75,6 +77,7 @@ class Explanation:
             sum(part.unlikely for part in self.parts),
             sum(part.breadth for part in self.parts),
             math.floor(math.log10(max(worst, 1e-30))),
+            not all(part.declare for part in self.parts),
         )
 
     @property

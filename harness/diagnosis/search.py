@@ -21,7 +21,8 @@ from harness.diagnosis.pairing import SCALED, orders, pivot_of, worth_pairing
 from harness.diagnosis.parts import Explanation, Option, Part, coverings
 from harness.diagnosis.predictions import Prediction, Predictions
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Candidate, Subject
-from harness.tensors import Structure
+from harness.problem import Problem
+from reference_impls.truncation import passes
 
 MOST_FAULTS = 3
 MOST_BASES = 24
@@ -58,7 +59,7 @@ class Search:
         self.breadths = {each.suspects[0]: len(each.changed) for each in self.singles}
         self.off = evidence.off
         self.tried = 0
-        self.last_run = predictions.runs + int(MOST_SECONDS / _seconds_of_a_run(predictions.problem.structure))
+        self.last_run = predictions.runs + int(MOST_SECONDS / _seconds_of_a_run(predictions.problem))
 
     def explanations(self) -> list[Explanation]:
         """Return the explanations of everything that is off, the best first."""
@@ -288,7 +289,9 @@ class Search:
         return kept
 
 
-def _seconds_of_a_run(structure: Structure) -> float:
+def _seconds_of_a_run(problem: Problem) -> float:
     """Estimate how long a network with a fault takes: its steps are Python, its products are not."""
+    structure = problem.structure
     B, T, H = structure.batch, structure.time, structure.hidden
-    return 3e-4 + structure.layers * T * (3e-5 + 6 * B * H * H / 4e9)
+    steps = structure.layers * T * len(passes(problem.truncation, T))
+    return 3e-4 + steps * (3e-5 + 6 * B * H * H / 4e9)

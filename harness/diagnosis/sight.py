@@ -14,11 +14,13 @@ import numpy as np
 from numpy import ndarray
 
 from harness.case import Case
+from harness.diagnosis.bptt import Layer
 from harness.diagnosis.faults import Fault, faults, suspects_of
 from harness.diagnosis.predictions import Predictions, in_double
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
 from harness.problem import Problem, build
 from harness.tensors import Structure
+from reference_impls.truncation import Window, passes
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,13 @@ def _of_sizes(problem: Problem) -> Iterator[BlindSpot]:
         yield BlindSpot(
             "equal sizes", f"{'; '.join(equal)}: an axis taken for another keeps its shape; let sizes differ"
         )
+    if problem.truncation is not None and len(passes(problem.truncation, max(problem.case.steps) + 1)[0].chunks) == 1:
+        yield BlindSpot(
+            "the truncation cuts nothing",
+            "no loss is late enough for the truncation to cut anything: the gradient is the full one; use more steps",
+        )
+    if isinstance(problem.truncation, Window) and problem.case.layers == 1:
+        yield BlindSpot("one recursion for each loss")
     if T == 1:
         yield BlindSpot("one step", "with sizes.time 1 nothing is carried back through time; use 3 or more")
     elif T < 3:
@@ -215,11 +224,14 @@ def _of_gradients(predictions: Predictions) -> Iterator[BlindSpot]:
     if saturated > 0.5 and _can_saturate(predictions.problem):
         text = f"{saturated:.0%} of a layer's activations are saturated, so that hardly any gradient passes them"
         yield BlindSpot("saturation", text)
-    carried = [layer.delta[1:] @ layer.W_hh.T for layer in layers]
-    passing = max((float(np.abs(each).max(initial=0.0)) for each in carried), default=0.0)
+    passing = max(_passing(layer) for layer in layers)
     smallest = min(predictions.bounds[f"{block}.b_h"] for block in network.structure.blocks)
     if passing <= smallest:
         yield BlindSpot("no gradient passes between steps")
+    if not any(run.carried.any() for layer in layers for run in layer.runs.values()):
+        yield BlindSpot("no gradient reaches the initial state")
+    if _furthest(predictions.problem) < 2:
+        yield BlindSpot("no gradient reaches further than a step")
     if passing < 0.1:
         yield BlindSpot("small gradients")
     if all(_same_along(layer.tape.before, 0) for layer in layers):
@@ -228,6 +240,29 @@ def _of_gradients(predictions: Predictions) -> Iterator[BlindSpot]:
         yield BlindSpot("no pre-activation is exactly zero")
     if np.abs(network.outputs).max() < np.log(np.finfo(predictions.problem.case.dtype).max):
         yield BlindSpot("nothing overflows")
+
+
+def _passing(layer: Layer) -> float:
+    """The largest gradient that a step hands to the step before, where that is not cut."""
+    largest = 0.0
+    for starts, run in layer.runs.items():
+        handed = run.delta[1:] @ layer.W_hh.T  # (T - 1, B, H)
+        handed[[t - 1 for t in starts]] = 0
+        largest = max(largest, float(np.abs(handed).max(initial=0.0)))
+    return largest
+
+
+def _furthest(problem: Problem) -> int:
+    """How many steps the gradient of any loss is carried back."""
+    every = passes(problem.truncation, problem.case.sizes.time)
+    starts = (
+        (step, first)
+        for each in every
+        for first, end in each.chunks
+        for step in problem.case.steps
+        if first <= step < end and each.counted[step]
+    )
+    return max(step - first for step, first in starts)
 
 
 def _can_saturate(problem: Problem) -> bool:

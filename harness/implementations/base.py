@@ -71,7 +71,8 @@ class Implementation:
         layout: the layout in which it receives weights and returns gradients.
         function: maps a problem, in that layout, to ``{tensor: gradient, ..., "loss": ..., "outputs": ...}``.
         framework: where it runs.
-        supports: for a field of a case, the values that it can represent; fields that are not named are all supported.
+        supports: for a field of a case, the values that it can represent (of ``truncation``, the kinds); fields that
+            are not named are all supported.
         complete: whether a tensor that it does not return is a mismatch.
         is_oracle: whether it uses no backward pass, so that it can say which of two others is right.
         initial_weights: maps a structure, a seed and a dtype to the framework's own initial weights, in ``layout``;
@@ -105,6 +106,7 @@ class Implementation:
         """Return why the implementation cannot represent a case; empty if nothing is known against it."""
         for name, supported in self.supports.items():
             value = getattr(case, name)
+            value = value["kind"] if isinstance(value, dict) else value  # of a truncation, the kind
             if value not in supported:
                 return f"{name} is {value}, but {self.name} has only {listed(supported)}"
         return ""

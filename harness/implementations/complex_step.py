@@ -16,6 +16,7 @@ from reference_impls import complex_step as reference
 from reference_impls import complex_step_sampled as sampled
 from reference_impls.activations import ACTIVATIONS
 from reference_impls.losses import ROW_LOSSES, number_of_terms
+from reference_impls.truncation import passes
 
 MOST_WORK = 2e10
 """Multiplications for every element, about ten seconds on one core. Beyond it, elements are sampled."""
@@ -33,7 +34,8 @@ def complex_step(problem: Problem) -> Returned:
     case, structure = problem.case, problem.structure
     B, T, O = structure.outputs
     arguments = _arguments(problem)
-    if sum(reference.work(T, B, structure.input, structure.hidden, O, structure.layers)) <= MOST_WORK:
+    runs = len(passes(problem.truncation, T))
+    if runs * sum(reference.work(T, B, structure.input, structure.hidden, O, structure.layers)) <= MOST_WORK:
         loss, outputs, gradients = reference.gradients(**arguments)
         found: dict[str, Any] = {"loss": loss, "outputs": outputs, **gradients}
         return {name: array.astype(case.dtype) for name, array in found.items()}
@@ -57,6 +59,7 @@ def _arguments(problem: Problem) -> dict[str, Any]:
         "targets": double(problem.targets),
         "covered": covered,
         "terms": terms if case.loss.reduction == "mean" else 1,
+        "truncation": problem.truncation,
     }
 
 
@@ -68,7 +71,8 @@ def _sampled(problem: Problem, arguments: Mapping[str, Any]) -> Returned:
     """
     structure, dtype = problem.structure, problem.case.dtype
     B, T, O = structure.outputs
-    of_one = reference.work_of_one(T, B, structure.hidden, O, structure.layers - 1)
+    runs = len(passes(problem.truncation, T))
+    of_one = runs * reference.work_of_one(T, B, structure.hidden, O, structure.layers - 1)
     tensors = 4 * structure.layers + 1  # the readout's are not sampled: they take no direction of their own
     if tensors * of_one > MOST_WORK:
         raise Unsupported(f"would take {of_one:.1e} multiplications for one number; at most {MOST_WORK:.0e} in all")

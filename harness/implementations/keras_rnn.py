@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.implementations.base import Framework, Returned, implementation
 from harness.implementations.tensorflow_losses import loss_of
+from harness.implementations.truncated import pieces
 from harness.problem import Problem
 from harness.tensors import Structure
 
@@ -80,15 +81,25 @@ def keras_rnn(problem: Problem) -> Returned:
     initial_state = {name: tf.constant(array) for name, array in problem.initial_state.items()}  # (B, H) each
     with tf.GradientTape() as tape:
         tape.watch([inputs, *initial_state.values()])
-        outputs = inputs
-        for name, layer in built.items():
-            if name == "readout":
-                outputs = layer(outputs)  # (B, T, O)
-            else:
-                outputs = layer(outputs, initial_state=[initial_state[f"{name}.h0"]])  # (B, T, H)
+
+        def run(first: int, last: int, state: Any) -> tuple[Any, Any]:
+            outputs, ended = inputs[:, first:last], []
+            for block, before in zip(problem.structure.blocks, state, strict=True):
+                outputs = built[block](outputs, initial_state=[before])  # (B, last - first, H)
+                ended.append(outputs[:, -1])  # (B, H)
+            return outputs, ended
+
+        def constant(state: Any) -> Any:
+            return [tf.stop_gradient(each) for each in state]
+
+        T = problem.structure.time
+        outputs = tf.concat(pieces(problem.truncation, T, list(initial_state.values()), run, constant), 1)  # (B, T, H)
+        if "readout" in built:
+            outputs = built["readout"](outputs)  # (B, T, O)
         loss = loss_of(problem, outputs)
     sources = {**{name: each.value for name, each in weights.items()}, **initial_state, "inputs": inputs}
-    gradients = tape.gradient(loss, sources)
+    # What a truncated gradient does not reach is not connected, and zero.
+    gradients = tape.gradient(loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return {
         "loss": loss.numpy(),
         "outputs": outputs.numpy(),

@@ -13,6 +13,12 @@ def numpy_concat(problem: Problem) -> Returned:
     """Hand-written NumPy, concatenated weights."""
     activation = ACTIVATIONS[problem.case.activation]
     loss, outputs, gradients = network.loss_and_gradients(
-        rnn_concatenated, problem.weights, problem.inputs, problem.initial_state, activation, problem.loss
+        rnn_concatenated,
+        problem.weights,
+        problem.inputs,
+        problem.initial_state,
+        activation,
+        problem.loss,
+        problem.truncation,
     )
     return {"loss": loss, "outputs": outputs, **gradients}

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.implementations.base import Framework, Returned, implementation
 from harness.implementations.tensorflow_losses import loss_of
+from harness.implementations.truncated import pieces
 from harness.problem import Problem
 from harness.tensors import Structure
 
@@ -87,16 +88,28 @@ def tf1_rnn(problem: Problem) -> Returned:
     stack = tf.compat.v1.nn.rnn_cell.MultiRNNCell(list(built.values()))
     with tf.GradientTape() as tape:
         tape.watch([inputs, *initial_state.values()])
-        states: Any = tuple(initial_state.values())
-        steps = []
-        for t in range(problem.structure.time):
-            step, states = stack(inputs[:, t], states)  # (B, H)
-            steps.append(step)
-        outputs = tf.stack(steps, 1)  # (B, T, H)
+
+        def run(first: int, last: int, state: Any) -> tuple[Any, Any]:
+            steps = []
+            for t in range(first, last):
+                step, state = stack(inputs[:, t], state)  # (B, H)
+                steps.append(step)
+            return tf.stack(steps, 1), state  # (B, last - first, H)
+
+        def constant(state: Any) -> Any:
+            return tuple(tf.stop_gradient(each) for each in state)
+
+        T = problem.structure.time
+        outputs = tf.concat(pieces(problem.truncation, T, tuple(initial_state.values()), run, constant), 1)  # (B, T, H)
         if readout:
             outputs = outputs @ readout["readout.kernel"] + readout["readout.bias"]  # (B, T, O)
         loss = loss_of(problem, outputs)
-    gradients = tape.gradient(loss, {**weights, **readout, **initial_state, "inputs": inputs})
+    # What a truncated gradient does not reach is not connected, and zero.
+    gradients = tape.gradient(
+        loss,
+        {**weights, **readout, **initial_state, "inputs": inputs},
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
     return {
         "loss": loss.numpy(),
         "outputs": outputs.numpy(),

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from harness.implementations.base import Returned, implementation
 from harness.implementations.pytorch import TORCH, initial_weights, leaf, loss_of
+from harness.implementations.truncated import pieces
 from harness.problem import Problem
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @implementation(
@@ -33,7 +39,14 @@ def torch_rnn(problem: Problem) -> Returned:
     module.load_state_dict({n: torch.tensor(array) for n, array in problem.weights.items() if n not in readout})
     inputs = leaf(problem.inputs)  # (B, T, I)
     initial_state = {name: leaf(array) for name, array in problem.initial_state.items()}  # (B, H) each
-    outputs, _ = module(inputs, torch.stack(list(initial_state.values())))  # (B, T, H)
+
+    def run(first: int, last: int, state: Tensor) -> tuple[Tensor, Tensor]:
+        outputs, ended = module(inputs[:, first:last], state)  # (B, last - first, H), (L, B, H)
+        return outputs, ended
+
+    initial = torch.stack(list(initial_state.values()))  # (L, B, H)
+    graphs = pieces(problem.truncation, structure.time, initial, run, torch.Tensor.detach)
+    outputs = torch.cat(graphs, 1)  # (B, T, H)
     weights = dict(module.named_parameters())
     if readout:
         linear = torch.nn.Linear(structure.hidden, structure.outputs[-1], dtype=dtype)
@@ -42,7 +55,8 @@ def torch_rnn(problem: Problem) -> Returned:
         weights |= {f"readout.{name}": parameter for name, parameter in linear.named_parameters()}
 
     loss = loss_of(problem, outputs)
-    loss.backward()
     leaves = {**weights, **initial_state, "inputs": inputs}
-    gradients = {name: tensor.grad.numpy() for name, tensor in leaves.items() if tensor.grad is not None}
+    # What a truncated gradient does not reach is not in the graph, and zero.
+    found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    gradients = {name: gradient.numpy() for name, gradient in zip(leaves, found, strict=True)}
     return {"loss": loss.detach().numpy(), "outputs": outputs.detach().numpy(), **gradients}

@@ -15,6 +15,7 @@ from harness.layout import layouts
 from harness.problem import arrays
 from harness.tensors import Shape, Structure
 from reference_impls.losses import LOSSES
+from reference_impls.truncation import Detach, Truncation, Window
 
 NativeWeights = Callable[[str, int, Structure, str], Mapping[str, ndarray]]
 """Maps a framework, a seed, a structure and a dtype to that framework's own initial weights, in the split layout."""
@@ -57,6 +58,23 @@ class Problem:
         covered = np.zeros(self.structure.inputs[:2], np.bool_)  # (B, T)
         covered[:, list(self.case.steps)] = True
         return covered
+
+    @property
+    def truncation(self) -> Truncation | None:
+        """How far the gradient is carried back through time; None for all the way."""
+        given = self.case.truncation
+        if given == "none":
+            return None
+        return Detach(given["every"]) if given["kind"] == "detach" else Window(given["steps"])
+
+    @property
+    def multiplications(self) -> float:
+        """How many multiplications of numbers the reference's two passes take in their matrix products."""
+        once = self.structure.multiplications
+        truncation = self.truncation
+        if not isinstance(truncation, Window):
+            return once
+        return once * (2 + truncation.lags(self.structure.time)) / 3  # of three parts, one is done for each lag
 
     def loss(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
         """Return the case's loss of ``outputs``, of shape (), and its gradient d_outputs, of the shape of outputs.

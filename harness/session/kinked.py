@@ -80,7 +80,9 @@ class _Choice:
         self.slopes = slopes
         self.pre = [cache.pre for cache in passed.caches]
         loss, d_outputs = problem.loss(passed.outputs)
-        gradients = network.backward(rnn_split, problem.weights, with_slopes(passed, slopes), d_outputs)
+        gradients = network.backward(
+            rnn_split, problem.weights, with_slopes(passed, slopes), d_outputs, problem.truncation
+        )
         self.result = Result(loss, passed.outputs, gradients, 0.0)
 
     def reason_beside(self, other: _Choice) -> str:
@@ -114,7 +116,7 @@ def _choices(problem: Problem) -> Iterator[_Choice]:
     if count <= MOST_PLACES:
         every += [_each(by_sign, near, slopes) for slopes in itertools.product((0.0, 1.0), repeat=count)]
     distinct = {b"".join(each.tobytes() for each in slopes): slopes for slopes in every}
-    if problem.structure.multiplications * len(distinct) > MOST_WORK:
+    if problem.multiplications * len(distinct) > MOST_WORK:
         return
     for slopes in distinct.values():
         yield _Choice(problem, passed, slopes)

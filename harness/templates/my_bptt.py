@@ -66,3 +66,5 @@ def refuse_what_this_is_not_for(problem: harness.Problem) -> None:
         raise harness.Unsupported("only tanh cells")
     if case.layers != 1:
         raise harness.Unsupported("only one layer")
+    if case.truncation != "none":
+        raise harness.Unsupported("only full gradients")

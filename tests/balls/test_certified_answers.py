@@ -26,6 +26,7 @@ def in_longdouble(problem):
         wide(problem.initial_state),
         ACTIVATIONS[problem.case.activation],
         lambda outputs: LOSSES[loss.kind](outputs, targets, problem.covered, loss.reduction),
+        problem.truncation,
     )
     return {"loss": value, "outputs": outputs, **gradients}
 
@@ -54,6 +55,20 @@ def test_it_is_the_reference_with_more_digits(
     assert answer.keys() == expected.keys()
     for name, tensor in expected.items():
         assert off_by(answer[name], tensor) < 50 * EPS, name
+
+
+@pytest.mark.parametrize("kind", [("detach", "every"), ("window", "steps")], ids=lambda kind: kind[0])
+@pytest.mark.parametrize("k", [1, 2, 4, 9])
+@pytest.mark.parametrize("number", [1, 3])
+def test_truncated_it_is_the_reference_with_more_digits(problem_of, off_by, kind, k, number):
+    fields = {"readout": True, "layers": number, "reduction": "mean", "steps": (0, 1, 3, 4), "sizes": (2, 5, 3, 4)}
+    problem = problem_of(truncation={"kind": kind[0], kind[1]: k}, **fields)
+    answer, expected = certified(problem), in_longdouble(problem)
+    assert answer.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert off_by(answer[name], tensor) < 50 * EPS, name
+    in_full = certified(problem_of(**fields))  # the same arrays: what is remembered must not be taken for it
+    assert (off_by(in_full["layer0.W_xh"], expected["layer0.W_xh"]) > 1e-6) == (k < (5 if kind[0] == "detach" else 4))
 
 
 @pytest.mark.parametrize("name", ["layer0.W_xh", "layer1.W_hh", "layer1.b_h", "layer0.h0", "inputs", "readout.b_y"])

@@ -57,6 +57,17 @@ def test_a_sweep_reaches_one_tensor(folder):
     assert [case.weights["layer0.W_hh"] for case in load([]).cases] == ["zeros", {"fill": 2.0}]
 
 
+def test_a_sweep_over_truncations_and_into_one(folder):
+    write(folder, "s.yaml", SIZES + "sweep: {truncation: [none, {kind: detach, every: 2}, {kind: window, steps: 0}]}\n")
+    assert names() == [f"s[truncation={each}]" for each in ("none", "{kind:detach,every:2}", "{kind:window,steps:0}")]
+    assert [case.truncation for case in load([]).cases][1:] == [
+        {"kind": "detach", "every": 2},
+        {"kind": "window", "steps": 0},
+    ]
+    write(folder, "s.yaml", SIZES + "truncation: {kind: window, steps: 1}\nsweep: {truncation.steps: [0, 4]}\n")
+    assert names() == ["s[truncation.steps=0]", "s[truncation.steps=4]"]
+
+
 def test_too_many_cases_are_refused_before_they_are_made(folder):
     numbers = list(range(1, 401))
     write(folder, "s.yaml", SIZES + f"sweep: {{sizes.time: {numbers}, layers: {numbers}}}\n")

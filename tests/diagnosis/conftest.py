@@ -51,7 +51,31 @@ DOT = replace(
     targets=None,
     upstream={"normal": 1.0, "seed": 5},
 )
-CASES = {"squared-error": SQUARED_ERROR, "softmax": SOFTMAX, "square": SQUARE, "dot": DOT}
+DETACHED = replace(
+    SQUARED_ERROR,
+    name="two layers, detached every three of eight steps",
+    sizes=Sizes(batch=3, time=8, input=2, hidden=4, output=3),
+    loss=Loss("squared_error"),
+    truncation={"kind": "detach", "every": 3},
+)
+WINDOWED = replace(
+    DETACHED,
+    name="two layers, a window of two steps, a random upstream gradient at each step",
+    sizes=Sizes(batch=3, time=6, input=2, hidden=4),
+    readout="none",
+    loss=Loss("dot"),
+    targets=None,
+    upstream={"normal": 1.0, "seed": 5},
+    truncation={"kind": "window", "steps": 2},
+)
+CASES = {
+    "squared-error": SQUARED_ERROR,
+    "softmax": SOFTMAX,
+    "square": SQUARE,
+    "dot": DOT,
+    "detached": DETACHED,
+    "windowed": WINDOWED,
+}
 
 
 def no_weights(*_):

@@ -61,7 +61,7 @@ def test_a_discounted_state_gradient_is_recognised():
     slope, carried = layer.slope(), np.zeros_like(layer.h0)
     delta = np.zeros_like(slope)
     for t in reversed(range(7)):
-        delta[t] = (layer.g[t] + 0.9 * carried) * slope[t]
+        delta[t] = (layer.runs[frozenset()].g[t] + 0.9 * carried) * slope[t]
         carried = delta[t] @ layer.W_hh.T
     wrong = {
         "layer0.W_xh": np.einsum("tbi,tbh->ih", x, delta),

@@ -54,6 +54,19 @@ def names(case):
         (replace(DOT, activation="identity"), "slope of one"),
         (replace(DOT, weights="zeros"), "no gradient passes between steps"),
         (replace(DOT, loss=Loss("dot", (-1,))), "loss at the last step alone"),
+        (replace(DOT, truncation={"kind": "detach", "every": 7}), "the truncation cuts nothing"),
+        (
+            replace(DOT, truncation={"kind": "detach", "every": 4}, loss=Loss("dot", (1, 3))),
+            "the truncation cuts nothing",
+        ),
+        (replace(DOT, truncation={"kind": "window", "steps": 6}), "the truncation cuts nothing"),
+        (
+            replace(DOT, truncation={"kind": "detach", "every": 3}, loss=Loss("dot", (-1,))),
+            "no gradient reaches the initial state",
+        ),
+        (replace(DOT, truncation={"kind": "window", "steps": 1}), "no gradient reaches further than a step"),
+        (replace(DOT, truncation={"kind": "window", "steps": 1}), "one recursion for each loss"),
+        (replace(DOT, truncation={"kind": "detach", "every": 1}), "no gradient passes between steps"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

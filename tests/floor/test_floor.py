@@ -137,3 +137,23 @@ def test_workers_take_the_best_source_that_there_is(monkeypatch):
     assert second.source == "float64"
     assert second.reason == f"flint is not installed; {install_line(FLINT)}"
     assert "bptt-harness[certified]" in second.reason
+
+
+@pytest.mark.parametrize(
+    "truncation", [{"kind": "detach", "every": 2}, {"kind": "window", "steps": 1}], ids=["detach", "window"]
+)
+@pytest.mark.parametrize(
+    ("dtype", "source"),
+    [("float32", "float64"), pytest.param("float64", "longdouble", marks=wide_longdouble), ("float64", "mpmath")],
+)
+def test_of_a_truncated_gradient_the_wider_numbers_are_truncated_too(monkeypatch, truncation, dtype, source):
+    if source == "mpmath":
+        monkeypatch.setattr(floors, "longdouble_is_wider", lambda: False)
+    problem = problem_of(dtype, truncation=truncation)
+    baseline = tensors_of(problem)
+    found = from_wider_numbers(problem, baseline)
+    assert found.source == source
+    for name, errors in found.errors.items():
+        assert errors.max() <= 30 * np.finfo(dtype).eps * np.abs(baseline[name]).max(), name
+    full = tensors_of(problem_of(dtype))
+    assert from_wider_numbers(problem, full).errors["layer0.W_xh"].max() > 1e-3

@@ -81,9 +81,9 @@ class Net:
     def forward_loss(self, layer: ModuleType) -> np.ndarray:
         return self.loss_of(network.forward(*self.arguments(layer)).outputs)[0]
 
-    def solve(self, layer: ModuleType) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    def solve(self, layer: ModuleType, truncation: Any = None) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Loss, outputs and the gradients of split weights."""
-        loss, outputs, gradients = network.loss_and_gradients(*self.arguments(layer), self.loss_of)
+        loss, outputs, gradients = network.loss_and_gradients(*self.arguments(layer), self.loss_of, truncation)
         for n in range(len(self.initial_state)):
             if layer.WEIGHTS == ("W", "b"):
                 I = self.weights[f"layer{n}.W_xh"].shape[0]

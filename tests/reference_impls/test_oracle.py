@@ -6,9 +6,10 @@ import pytest
 from reference_impls import complex_step, network, rnn_split
 from reference_impls.activations import ACTIVATIONS
 from reference_impls.losses import ROW_LOSSES, number_of_terms
+from reference_impls.truncation import Detach, Window, passes
 
 
-def oracle(problem):
+def oracle(problem, truncation=None):
     width = problem.targets.shape[-1] if problem.targets.ndim == 3 else problem.solve(rnn_split)[1].shape[-1]
     terms = number_of_terms(problem.loss, int(problem.covered.sum()), width) if problem.reduction == "mean" else 1
     return complex_step.gradients(
@@ -20,6 +21,7 @@ def oracle(problem):
         problem.targets,
         problem.covered,
         terms,
+        truncation,
     )
 
 
@@ -88,3 +90,35 @@ def test_saturation_keeps_the_digits_that_one_minus_h_squared_loses():
         1,
     )
     np.testing.assert_allclose(gradients["layer0.b_h"], 1 / np.cosh(15.0) ** 2, rtol=1e-14)
+
+
+TRUNCATIONS = [*(Detach(k) for k in (1, 2, 3, 4, 5, 8)), *(Window(k) for k in (0, 1, 2, 3, 4, 9))]
+
+
+@pytest.mark.parametrize("truncation", TRUNCATIONS, ids=lambda each: f"{type(each).__name__.lower()}={each[0]}")
+@pytest.mark.parametrize("chunk", [1, 10**9])
+def test_truncated_it_is_the_gradient_by_lags(
+    sized_net, assert_close, monkeypatch, derivations, layers, readout, chunk, truncation
+):
+    monkeypatch.setattr(complex_step, "CHUNK", chunk)
+    problem = sized_net({"T": 5, "H": 2}, reduction="mean", layers=layers, readout=readout, steps=[0, 1, 3, 4])
+    _, outputs, gradients = oracle(problem, truncation)
+    for derivation in derivations:
+        assert_close(gradients, problem.solve(derivation, truncation)[2], 1e-13)
+    np.testing.assert_array_equal(outputs, oracle(problem)[1])
+
+
+@pytest.mark.parametrize("truncation", TRUNCATIONS, ids=lambda each: f"{type(each).__name__.lower()}={each[0]}")
+@pytest.mark.parametrize("T", [1, 2, 5, 7])
+def test_the_loss_of_each_step_counts_once_and_reaches_as_far_as_it_should(truncation, T):
+    reached = {}
+    for chunks, counted in passes(truncation, T):
+        assert [step for chunk in chunks for step in range(*chunk)] == list(range(T))
+        for first, last in chunks:
+            for t in range(first, last):
+                if counted[t]:
+                    assert t not in reached
+                    reached[t] = first
+    k = truncation[0]
+    expected = {t: t // k * k if isinstance(truncation, Detach) else max(0, t - k) for t in range(T)}
+    assert reached == expected

@@ -6,6 +6,7 @@ import pytest
 from reference_impls import complex_step, complex_step_sampled, network, rnn_split
 from reference_impls.activations import ACTIVATIONS
 from reference_impls.losses import ROW_LOSSES, number_of_terms
+from reference_impls.truncation import Detach, Window
 
 
 def arguments(problem):
@@ -61,6 +62,28 @@ def test_a_directional_derivative_is_the_inner_product_with_the_gradient(
     found = complex_step_sampled.along(direction, *arguments(problem))
     products = [(gradients[name] * direction[name]).sum() for name in gradients]
     assert found == pytest.approx(sum(products), rel=0, abs=1e-13 * sum(map(abs, products)))
+
+
+@pytest.mark.parametrize("truncation", [Detach(2), Detach(5), Window(0), Window(1), Window(3), Window(4)], ids=str)
+def test_of_a_truncated_gradient_they_are_those_of_the_whole(sized_net, chunk, layers, readout, truncation):
+    problem = sized_net({"T": 5}, reduction="mean", layers=layers, readout=readout)
+    _, _, gradients = complex_step.gradients(*arguments(problem), truncation)
+    _, state = complex_step.perturbed(*arguments(problem), truncation)
+    t, i = np.array([4, 0, 3]), np.array([1, 3, 3])
+    found = complex_step_sampled.of_inputs(state, t, i)
+    np.testing.assert_allclose(found, gradients["inputs"][:, t, i], rtol=1e-12, atol=1e-14)
+    for n in range(layers):
+        rows, units = np.array([0, 2, 3]), np.array([0, 2, 1])
+        found = complex_step_sampled.of_weights(state, n, rows, units)
+        parts = [gradients[f"layer{n}.{name}"] for name in ("W_xh", "W_hh")]
+        np.testing.assert_allclose(found, np.concatenate(parts)[rows, units], rtol=1e-12, atol=1e-14)
+        found = complex_step_sampled.of_initial_state(state, n, units)
+        np.testing.assert_allclose(found, gradients[f"layer{n}.h0"][:, units], rtol=1e-12, atol=1e-14)
+    random = np.random.default_rng(3)
+    direction = {name: random.normal(size=array.shape) for name, array in problem.given.items()}
+    products = [(gradients[name] * direction[name]).sum() for name in gradients]
+    along = complex_step_sampled.along(direction, *arguments(problem), truncation)
+    assert along == pytest.approx(sum(products), rel=0, abs=1e-13 * sum(map(abs, products)))
 
 
 def test_an_error_anywhere_changes_it(net):

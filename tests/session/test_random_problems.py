@@ -44,6 +44,11 @@ def random_case(random, number):
         loss=Loss(kind, choose("all", (int(random.integers(time)),)), choose("sum", "mean")),
         targets={"uniform": (0, width), "seed": seed} if kind == "softmax_cross_entropy" else None,
         upstream=numbers if kind == "dot" else None,
+        truncation=choose(
+            "none",
+            {"kind": "detach", "every": int(random.integers(1, time + 2))},
+            {"kind": "window", "steps": int(random.integers(time + 1))},
+        ),
     )
 
 

@@ -99,8 +99,8 @@ class Suspect:
 
     @property
     def declaration(self) -> str:
-        """How a case says that this is what is meant; empty if it is never meant."""
-        return self.fault.declare.format_map(dict(self.parameters))
+        """How a case says that this is what is meant; empty if it is never meant, or cannot be said of one layer."""
+        return "" if self.layer is not None else self.fault.declare.format_map(dict(self.parameters))
 
 
 def suspects_of(fault: type[Fault], problem: Problem) -> Iterator[Suspect]:

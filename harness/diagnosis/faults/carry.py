@@ -57,110 +57,6 @@ class CarryMissing(LayerFault):
         return np.zeros_like(delta)
 
 
-class Truncated(LayerFault):
-    """Backpropagation is truncated: the loss of a step reaches only {window} steps, its own among them."""
-
-    unlikely = 0
-    hidden_by = ("zero recurrent weights", "no gradient passes between steps", "few steps")
-    window: int
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there are fewer than three steps" if problem.case.sizes.time < 3 else ""
-
-    @override
-    @classmethod
-    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"window": k} for k in range(2, min(problem.case.sizes.time, 24)))
-
-    @override
-    def recursion(self, g: ndarray) -> tuple[ndarray, ndarray]:
-        slope = self.slope()  # (T, B, H)
-        # δ by how many steps ago its loss is: what is one step older stands one step earlier.
-        aged = g * slope  # (T, B, H)
-        delta, carried = aged.copy(), np.zeros_like(g[0])
-        for age in range(1, self.window):
-            handed = aged @ self.W_hh.T  # (T, B, H): what each step hands to the step before
-            carried = carried + handed[0]
-            if age >= len(g):
-                return delta, carried
-            aged = np.zeros_like(delta)
-            aged[:-1] = handed[1:] * slope[:-1]
-            delta += aged
-        return delta, carried
-
-
-class Detached(LayerFault):
-    """The state gradient is cut every {period} steps, where a new chunk of the sequence begins."""
-
-    hidden_by = ("zero recurrent weights", "no gradient passes between steps", "few steps")
-    period: int
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there are fewer than three steps" if problem.case.sizes.time < 3 else ""
-
-    @override
-    @classmethod
-    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"period": k} for k in range(2, min(problem.case.sizes.time, 24)))
-
-    @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        if t > 0 and t % self.period == 0:
-            return np.zeros_like(delta)
-        return super().carry(delta, g, carried, t)
-
-
-class DetachedFromTheEnd(LayerFault):
-    """The state gradient is cut every {period_from_end} steps, counted from the end of the sequence."""
-
-    hidden_by = ("zero recurrent weights", "no gradient passes between steps", "few steps")
-    period_from_end: int
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there are fewer than three steps" if problem.case.sizes.time < 3 else ""
-
-    @override
-    @classmethod
-    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        T = problem.case.sizes.time
-        # Where the period divides T, the cuts are the same from either end.
-        yield from ({"period_from_end": k} for k in range(2, min(T, 24)) if T % k)
-
-    @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        if t > 0 and (len(g) - t) % self.period_from_end == 0:
-            return np.zeros_like(delta)
-        return super().carry(delta, g, carried, t)
-
-
-class LastStepsOnlyConnected(LayerFault):
-    """Only the last {connected} steps hand a gradient back: before them the recursion is cut at every step."""
-
-    hidden_by = ("zero recurrent weights", "no gradient passes between steps", "few steps")
-    connected: int
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there are fewer than three steps" if problem.case.sizes.time < 3 else ""
-
-    @override
-    @classmethod
-    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"connected": k} for k in range(2, min(problem.case.sizes.time, 24)))
-
-    @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        handed = super().carry(delta, g, carried, t)
-        return handed if t > len(g) - self.connected else np.zeros_like(handed)
-
-
 class CarryThroughFirstLayer(LayerFault):
     """The state gradient of every layer is carried back through the W_hhᵀ of the first layer."""
 
@@ -190,7 +86,7 @@ class HandedOnBeforeSlope(LayerFault):
         totals, carried = np.zeros_like(g), np.zeros_like(g[0])  # (T, B, H), (B, H)
         for t in self.order():
             totals[t] = self.total(g, carried, t)
-            carried = self.carry(delta[t], g, carried, t)
+            carried = self.handed_on(delta[t], g, carried, t)
         return super().of_inputs(totals, g)
 
 
@@ -207,7 +103,7 @@ class CarryBeforeSlope(LayerFault):
 class CarryNeverReset(LayerFault):
     """What is carried back adds up from step to step where it should be replaced."""
 
-    hidden_by = ("no gradient passes between steps", "few steps")
+    hidden_by = ("no gradient passes between steps", "few steps", "no gradient reaches further than a step")
 
     @override
     def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
@@ -239,7 +135,7 @@ class UpstreamTwice(LayerFault):
 class CarryNotAdded(LayerFault):
     """At a step that has a gradient from above, that gradient replaces what is carried back, where the two add up."""
 
-    hidden_by = ("no gradient passes between steps", "loss at the last step alone")
+    hidden_by = ("no gradient passes between steps", "loss at the last step alone", "one recursion for each loss")
 
     @override
     def total(self, g: ndarray, carried: ndarray, t: int) -> ndarray:
@@ -282,6 +178,7 @@ class FirstStepSkipped(LayerFault):
     """
 
     unlikely = 0
+    hidden_by = ("no gradient reaches the initial state",)
 
     @override
     @classmethod
@@ -331,6 +228,8 @@ class CarryLeaksBetweenLayers(NetworkFault):
     """What is carried back is not reset between layers: a layer's recursion starts with what the layer above
     ended with.
     """
+
+    hidden_by = ("no gradient reaches the initial state",)
 
     @override
     @classmethod

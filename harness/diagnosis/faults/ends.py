@@ -23,6 +23,7 @@ class InitialStateWithoutWeights(LayerFault):
     """The gradient of the initial state is δ_1 itself, without the last product with W_hhᵀ."""
 
     unlikely = 0
+    hidden_by = ("no gradient reaches the initial state",)
 
     @override
     def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
@@ -32,7 +33,7 @@ class InitialStateWithoutWeights(LayerFault):
 class InitialStateUntransposed(LayerFault):
     """The gradient of the initial state is δ_1 W_hh, where W_hhᵀ belongs."""
 
-    hidden_by = ("one unit",)
+    hidden_by = ("one unit", "no gradient reaches the initial state")
 
     @override
     def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
@@ -42,11 +43,13 @@ class InitialStateUntransposed(LayerFault):
 class InitialStateIsFirstState(LayerFault):
     """The gradient of the initial state is that of the first step's state, dL/dh_1: one step is missing."""
 
+    hidden_by = ("no gradient reaches the initial state",)
+
     @override
     def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
         if len(g) == 1:
             return g[0]
-        return g[0] + self.carry(delta[1], g, np.zeros_like(carried), 1)
+        return g[0] + self.handed_on(delta[1], g, np.zeros_like(carried), 1)
 
 
 class InitialStateThroughSlope(LayerFault):
@@ -55,6 +58,7 @@ class InitialStateThroughSlope(LayerFault):
     """
 
     hidden_by = (
+        "no gradient reaches the initial state",
         "zero initial state",
         "slope of one",
     )
@@ -79,6 +83,8 @@ class InitialStateFromLastStep(LayerFault):
 
 class InitialStateSummedOverBatch(LayerFault):
     """The gradient of the initial state is summed over the batch, and the same for every sequence."""
+
+    hidden_by = ("no gradient reaches the initial state",)
 
     @override
     @classmethod
@@ -130,7 +136,7 @@ class InputsWithoutSlope(LayerFault):
     def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
         carried = np.zeros_like(g)  # (T, B, H)
         for t in range(len(g) - 1):
-            carried[t] = self.carry(delta[t + 1], g, np.zeros_like(g[0]), t + 1)
+            carried[t] = self.handed_on(delta[t + 1], g, np.zeros_like(g[0]), t + 1)
         return super().of_inputs(g + carried, g)
 
 

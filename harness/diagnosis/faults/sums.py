@@ -37,6 +37,7 @@ class FirstStepLeftOut(LayerFault):
     """The first step is left out of the sums for {without_first}: the loop ends one step early."""
 
     unlikely = 0
+    hidden_by = ("no gradient reaches the initial state",)
     without_first: str
 
     @override
@@ -168,7 +169,7 @@ class StateBeforeFirstFromEnd(LayerFault):
     """For the gradient of W_hh the state before the first step is taken from the end of the array: h_T for h_0."""
 
     unlikely = 0
-    hidden_by = ("same state at every step",)
+    hidden_by = ("same state at every step", "no gradient reaches the initial state")
 
     @override
     def state_operand(self) -> ndarray:
@@ -179,7 +180,7 @@ class InitialStateLeftOut(LayerFault):
     """For the gradient of W_hh the state before the first step is taken as zero: the sum leaves the first step out."""
 
     unlikely = 0
-    hidden_by = ("zero initial state",)
+    hidden_by = ("zero initial state", "no gradient reaches the initial state")
 
     @override
     def state_operand(self) -> ndarray:

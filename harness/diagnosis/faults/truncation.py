@@ -1,0 +1,269 @@
+"""Faults of how far a gradient is carried back through time: cut where it should not be, or not where it should."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from typing_extensions import override
+
+from harness.diagnosis.bptt import Layer, Network, Tape
+from harness.diagnosis.faults.base import LayerFault, NetworkFault
+from harness.problem import Problem
+from reference_impls import network, rnn_split
+from reference_impls.truncation import Detach, Pass, Window, passes
+
+EACH_TRIED = 24
+"""Shorter lengths are all tried; from this one on, those that people choose."""
+
+CHOSEN = (25, 30, 32, 35, 40, 48, 50, 60, 64, 70, 75, 80, 90, 96, 100, 120, 128, 150, 200, 250, 256, 300, 400, 500)
+
+HIDING = ("zero recurrent weights", "no gradient passes between steps", "few steps")
+
+
+def _few_steps(problem: Problem) -> str:
+    return "there are fewer than three steps" if problem.case.sizes.time < 3 else ""
+
+
+def _lengths(problem: Problem) -> list[int]:
+    """Lengths of chunks that are worth trying: shorter than the sequence."""
+    return [k for k in (*range(1, EACH_TRIED), *CHOSEN) if k < problem.case.sizes.time]
+
+
+def _reaches(problem: Problem) -> list[int]:
+    """How many steps back a window may reach: further than its own step, less far than all; some count the own step."""
+    T = problem.case.sizes.time
+    return sorted({reach for k in _lengths(problem) for reach in (k - 1, k) if 0 < reach < T - 1})
+
+
+def _nothing_cut(problem: Problem) -> str:
+    if problem.truncation is None:
+        return "nothing is truncated here"
+    first, *_ = passes(problem.truncation, problem.case.sizes.time)
+    return "the truncation is no shorter than the sequence" if len(first.chunks) == 1 else ""
+
+
+def _no_chunks(problem: Problem) -> str:
+    return _nothing_cut(problem) if isinstance(problem.truncation, Detach) else "there are no chunks here"
+
+
+class Truncated(NetworkFault):
+    """Backpropagation is truncated: the loss of a step reaches its own step and {reach} before it, and no further."""
+
+    unlikely = 0
+    hidden_by = HIDING
+    declare = "truncation: {{kind: window, steps: {reach}}}"
+    reach: int
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _few_steps(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"reach": reach} for reach in _reaches(problem))
+
+    @override
+    def passes(self) -> tuple[Pass, ...]:
+        return passes(Window(self.reach), self.structure.time)
+
+    @override
+    def through_layers(self, d_top: ndarray) -> dict[str, ndarray]:
+        if type(self).to_below is not Network.to_below or any(type(layer) is not Layer for layer in self.layers):
+            return super().through_layers(d_top)
+        # Without another fault by the reference's lags: so many passes would take as long as all other faults together.
+        caches = [
+            rnn_split.Cache(
+                layer.tape.x,
+                layer.tape.pre,
+                np.concatenate([layer.tape.before[:1], layer.tape.after]),  # (T + 1, B, H)
+                layer.W_xh,
+                layer.W_hh,
+                layer.activation(),
+            )
+            for layer in self.layers
+        ]
+        passed = network.ForwardPass(self.top.swapaxes(0, 1), caches)
+        return network.backward(rnn_split, {}, passed, d_top.swapaxes(0, 1), Window(self.reach))
+
+
+class LayersTruncated(LayerFault):
+    """Backpropagation is truncated in each layer anew: what reaches a layer at a step reaches that step and
+    {layer_reach} before it, so that a loss reaches further in lower layers.
+    """
+
+    hidden_by = HIDING
+    layer_reach: int
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _few_steps(problem) if problem.case.layers > 1 else "there is only one layer"
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"layer_reach": reach} for reach in _reaches(problem))
+
+    @override
+    def recursion(self, g: ndarray) -> tuple[ndarray, ndarray]:
+        slope = self.slope()  # (T, B, H)
+        # δ by how many steps ago it came from above: what is one step older stands one step earlier.
+        aged = g * slope  # (T, B, H)
+        delta, carried = aged.copy(), aged[0] @ self.W_hh.T  # (T, B, H), (B, H)
+        for _ in range(min(self.layer_reach, len(g) - 1)):
+            older = np.zeros_like(aged)  # (T, B, H)
+            older[:-1] = (aged[1:] @ self.W_hh.T) * slope[:-1]
+            aged = older
+            delta += aged
+            carried = carried + aged[0] @ self.W_hh.T
+        return delta, carried
+
+
+class Detached(LayerFault):
+    """The gradient of the state is cut every {period} step(s), where a new chunk of the sequence begins."""
+
+    unlikely = 0
+    hidden_by = HIDING
+    declare = "truncation: {{kind: detach, every: {period}}}"
+    period: int
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _few_steps(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"period": k} for k in _lengths(problem))
+
+    @override
+    def cuts(self) -> Collection[int]:
+        return range(self.period, len(self.tape.x), self.period)
+
+
+class DetachedFromTheEnd(LayerFault):
+    """The gradient of the state is cut every {period_from_end} steps, counted from the end of the sequence."""
+
+    hidden_by = HIDING
+    period_from_end: int
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _few_steps(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        T = problem.case.sizes.time
+        # Where the period divides T, the cuts are the same from either end.
+        yield from ({"period_from_end": k} for k in _lengths(problem) if T % k)
+
+    @override
+    def cuts(self) -> Collection[int]:
+        T = len(self.tape.x)
+        return range(T % self.period_from_end, T, self.period_from_end)
+
+
+class LastStepsOnlyConnected(LayerFault):
+    """Only the last {connected} steps hand a gradient back: before them the recursion is cut at every step."""
+
+    hidden_by = HIDING
+    connected: int
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _few_steps(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"connected": k} for k in _lengths(problem) if k > 1)
+
+    @override
+    def cuts(self) -> Collection[int]:
+        return range(len(self.tape.x) - self.connected + 1)
+
+
+class TruncationLeftOut(LayerFault):
+    """The gradient is carried all the way back through time, where the case truncates it."""
+
+    unlikely = 0
+    hidden_by = (*HIDING, "the truncation cuts nothing")
+    declare = "truncation: none"
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _nothing_cut(problem)
+
+    @override
+    def cuts(self) -> Collection[int]:
+        return ()
+
+
+class ChunksShifted(LayerFault):
+    """The first chunk has {first_chunk} step(s), where it should be as long as the others: the gradient of the state is
+    cut at other steps.
+    """
+
+    hidden_by = (*HIDING, "the truncation cuts nothing")
+    first_chunk: int
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _no_chunks(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        assert isinstance(problem.truncation, Detach)
+        every = problem.truncation.every
+        lengths = {1, every - 1, every + 1} - {0, every}
+        yield from ({"first_chunk": k} for k in sorted(lengths) if k < problem.case.sizes.time)
+
+    @override
+    def cuts(self) -> Collection[int]:
+        T = len(self.tape.x)
+        return range(self.first_chunk, T, min(self.starts, default=T))
+
+
+class ChunksFromZero(LayerFault):
+    """Each chunk of {chunk_length} step(s) but the first starts from a state of zero, where it should start from the
+    state that the chunk before it ended with.
+    """
+
+    alters_forward = True
+    unlikely = 0
+    hidden_by = ("zero recurrent weights",)
+    chunk_length: int
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _no_chunks(problem)
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        assert isinstance(problem.truncation, Detach)
+        yield {"chunk_length": problem.truncation.every}
+
+    @override
+    def forward(self, x: ndarray) -> ndarray:
+        h0, tapes = self.h0, []
+        for first in range(0, len(x), self.chunk_length):
+            super().forward(x[first : first + self.chunk_length])
+            tapes.append(self.tape)
+            self.h0 = np.zeros_like(h0)  # (B, H)
+        self.h0 = h0  # (B, H)
+        self.tape = Tape(*(np.concatenate(parts) for parts in zip(*tapes, strict=True)))
+        return self.tape.after

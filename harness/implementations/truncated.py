@@ -1,0 +1,44 @@
+"""Truncation for implementations whose framework does the differentiation: which pieces of graph are run.
+
+All that a framework gives is a way to run some steps from a given state, and a way to make a constant of a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from reference_impls.truncation import Detach, Truncation, Window
+
+State = TypeVar("State")
+
+
+def pieces(
+    truncation: Truncation | None,
+    T: int,
+    initial: State,
+    run: Callable[[int, int, State], tuple[Any, State]],
+    constant: Callable[[State], State],
+) -> list[Any]:
+    """Return the outputs in pieces (B, steps, H), to be joined; each has the graph behind it that its losses may reach.
+
+    Args:
+        truncation: None for one piece.
+        T: steps.
+        initial: the initial state of all layers.
+        run: ``run(first, last, state)`` runs the steps from ``first`` on, up to but without ``last``, and returns the
+            outputs of the last layer, (B, last - first, H), and the state of all layers that the last step ends with.
+        constant: returns a state with the same numbers that no gradient passes through.
+    """
+    if isinstance(truncation, Window):
+        before = [initial]  # the state that each step starts from, known to the last step's
+        for t in range(T - 1 - truncation.steps):
+            before.append(constant(run(t, t + 1, constant(before[t]))[1]))
+        reached = ((max(0, t - truncation.steps), t) for t in range(T))
+        return [run(first, t + 1, before[first])[0][:, -1:] for first, t in reached]
+    every = truncation.every if isinstance(truncation, Detach) else T
+    found, state = [], initial
+    for first in range(0, T, every):
+        outputs, state = run(first, min(first + every, T), state if first == 0 else constant(state))
+        found.append(outputs)
+    return found
