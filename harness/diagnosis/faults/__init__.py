@@ -19,6 +19,9 @@ def faults() -> dict[str, type[Fault]]:
         each
         for module in modules
         for each in vars(module).values()
-        if isinstance(each, type) and issubclass(each, Fault) and each.__module__ == module.__name__
+        if isinstance(each, type)
+        and issubclass(each, Fault)
+        and each.__module__ == module.__name__
+        and each.__name__[0] != "_"
     ]
     return {fault.title(): fault for fault in found}

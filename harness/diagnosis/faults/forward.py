@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,6 @@ from typing_extensions import override
 
 from harness.diagnosis.bptt import Layer
 from harness.diagnosis.faults.base import LayerFault, NetworkFault
-from harness.diagnosis.faults.scale import factors
-from harness.diagnosis.faults.upstream import of_all_steps
 from harness.problem import Problem
 from reference_impls.activations import ACTIVATIONS, Activation
 
@@ -342,33 +339,6 @@ class UpperLayersLeftOut(NetworkFault):
         return gradients | {name: np.zeros(self.structure.gradients[name]) for name in unused}
 
 
-class TargetsOfAnotherStep(NetworkFault):
-    """Each output is held against the target of the step {targets_of}."""
-
-    alters_forward = True
-    hidden_by = ("same target at every step",)
-    targets_of: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        if problem.case.loss.kind == "dot":
-            return "the loss dot has no targets"
-        return "there is only one step" if problem.case.sizes.time == 1 else ""
-
-    @override
-    @classmethod
-    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield {"targets_of": "before, the first against the last"}
-        if problem.case.sizes.time > 2:
-            yield {"targets_of": "after, the last against the first"}
-
-    @override
-    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        shift = 1 if self.targets_of.startswith("before") else -1
-        return _loss_with(self, np.roll(self.problem.targets, shift, axis=1), outputs)
-
-
 class InitialStateOfFirstLayer(LayerFault):
     """Every layer starts from the initial state of the first layer."""
 
@@ -398,147 +368,3 @@ class StateOfLayerBelow(LayerFault):
     @override
     def start(self) -> ndarray:
         return super().start() if self.below is None else self.below.tape.after[-1]
-
-
-class LossOfAllSteps(NetworkFault):
-    """The loss covers every step, though the case's covers only some."""
-
-    alters_forward = True
-    declare = "loss: {{steps: all}}"
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if len(problem.case.steps) < problem.case.sizes.time else "the loss covers all steps"
-
-    @override
-    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        return of_all_steps(self.problem, outputs)
-
-
-class LossOfLastStep(NetworkFault):
-    """The loss covers the last step alone, though the case's covers more."""
-
-    alters_forward = True
-    declare = "loss: {{steps: [-1]}}"
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if len(problem.case.steps) > 1 else "the loss covers only one step"
-
-    @override
-    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        case = self.problem.case
-        last = replace(case, loss=replace(case.loss, steps=(-1,)))
-        loss, d_outputs = replace(self.problem, case=last).loss(np.ascontiguousarray(outputs.swapaxes(0, 1)))
-        return loss, d_outputs.swapaxes(0, 1)
-
-
-class LossScaled(NetworkFault):
-    """The loss and every gradient are {loss_scaled_by} as large as they should be, as of another reduction."""
-
-    alters_forward = True
-    unlikely = 0
-    loss_scaled_by: str
-
-    @override
-    @classmethod
-    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"loss_scaled_by": each} for each in factors(problem))
-
-    @override
-    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        loss, d_outputs = super().loss_of(outputs)
-        factor = factors(self.problem)[self.loss_scaled_by]
-        return loss * factor, d_outputs * factor
-
-
-class SoftmaxOverWrongAxis(NetworkFault):
-    """The softmax is taken over {softmax_axis}, where it belongs over the classes."""
-
-    alters_forward = True
-    softmax_axis: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.loss.kind == "softmax_cross_entropy" else "the loss is not softmax_cross_entropy"
-
-    @override
-    @classmethod
-    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"softmax_axis": each} for each in ("the steps", "the batch"))
-
-    @override
-    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        axis = 0 if self.softmax_axis == "the steps" else 1
-        shifted = outputs - outputs.max(axis=axis, keepdims=True)  # (T, B, O)
-        exponentials = np.exp(shifted)  # (T, B, O)
-        sums = exponentials.sum(axis=axis, keepdims=True)
-        covered = self.problem.covered.T  # (T, B)
-        terms = covered.sum() if self.problem.case.loss.reduction == "mean" else 1
-        picked = np.zeros_like(outputs)  # (T, B, O): onehot(label) where the loss looks
-        np.put_along_axis(
-            picked, self.problem.targets.T[:, :, None], covered[:, :, None].astype(outputs.dtype), axis=-1
-        )
-        loss = -(picked * (shifted - np.log(sums))).sum() / terms
-        # d/dy of −log softmax along the axis, summed over what was picked: p Σ picked − picked.
-        p = exponentials / sums
-        return np.asarray(loss), (p * picked.sum(axis=axis, keepdims=True) - picked) / terms
-
-
-class SigmoidForSoftmax(NetworkFault):
-    """The loss takes the sigmoid of each output, where the softmax over the classes belongs."""
-
-    alters_forward = True
-    unlikely = 2
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.loss.kind == "softmax_cross_entropy" else "the loss is not softmax_cross_entropy"
-
-    @override
-    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        covered = self.problem.covered.T  # (T, B)
-        terms = covered.sum() if self.problem.case.loss.reduction == "mean" else 1
-        picked = np.zeros_like(outputs)  # (T, B, O)
-        np.put_along_axis(
-            picked, self.problem.targets.T[:, :, None], covered[:, :, None].astype(outputs.dtype), axis=-1
-        )
-        # −Σ picked log σ(y) − Σ (1 − picked) log(1 − σ(y)), of the steps that are covered.
-        losses = np.logaddexp(0, outputs) - picked * outputs  # (T, B, O)
-        p = ACTIVATIONS["sigmoid"].value(np.array(outputs), np.empty_like(outputs))  # (T, B, O)
-        where = covered[:, :, None]
-        return np.asarray((losses * where).sum() / terms), (p - picked) * where / terms
-
-
-class OverflowingExponential(NetworkFault):
-    """The softmax is taken without a shift, and its exponential overflows."""
-
-    alters_forward = True
-    hidden_by = ("nothing overflows",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.loss.kind == "softmax_cross_entropy" else "the loss is not softmax_cross_entropy"
-
-    @override
-    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        loss, d_outputs = super().loss_of(outputs)
-        with np.errstate(all="ignore"):
-            # In the dtype of the case, where it overflows sooner.
-            exponentials = np.exp(outputs.astype(self.problem.case.dtype))  # (T, B, O)
-            p = exponentials / exponentials.sum(axis=-1, keepdims=True)  # (T, B, O): NaN where it overflowed
-            log = np.log(np.take_along_axis(p, self.problem.targets.T[:, :, None], axis=-1))[:, :, 0]  # (T, B)
-        covered = self.problem.covered.T  # (T, B)
-        overflowed = np.isnan(p) & covered[:, :, None]
-        d_outputs = np.where(overflowed, np.nan, d_outputs)
-        return (loss if np.isfinite(log[covered]).all() else np.asarray(np.nan, loss.dtype)), d_outputs
-
-
-def _loss_with(network: NetworkFault, targets: ndarray, outputs: ndarray) -> tuple[ndarray, ndarray]:
-    loss, d_outputs = replace(network.problem, targets=targets).loss(np.ascontiguousarray(outputs.swapaxes(0, 1)))
-    return loss, d_outputs.swapaxes(0, 1)

@@ -14,10 +14,6 @@ from harness.diagnosis.faults.scale import factors
 from harness.problem import Problem
 
 
-def _not_softmax(problem: Problem) -> str:
-    return "" if problem.case.loss.kind == "softmax_cross_entropy" else "the loss is not softmax_cross_entropy"
-
-
 class UpstreamOfLastStepOnly(NetworkFault):
     """Only the last step's loss is carried back."""
 
@@ -98,78 +94,6 @@ class UpstreamOneStepLate(NetworkFault):
         return late
 
 
-class OneHotNotSubtracted(NetworkFault):
-    """The gradient of the softmax cross-entropy is the softmax itself: the one-hot label is not subtracted."""
-
-    unlikely = 0
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _not_softmax(problem)
-
-    @override
-    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        loss, d_outputs = super().loss_of(outputs)
-        return loss, d_outputs + one_hot(self.problem, d_outputs)
-
-
-class GradientSoftmaxOverWrongAxis(NetworkFault):
-    """In the gradient alone, the softmax is normalised over {gradient_axis}, where it belongs over the classes."""
-
-    gradient_axis: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _not_softmax(problem)
-
-    @override
-    @classmethod
-    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"gradient_axis": each} for each in ("the steps", "the batch"))
-
-    @override
-    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        loss, d_outputs = super().loss_of(outputs)
-        axis = 0 if self.gradient_axis == "the steps" else 1
-        exponentials = np.exp(outputs - outputs.max())  # (T, B, O)
-        p = exponentials / exponentials.sum(axis=axis, keepdims=True)  # (T, B, O)
-        covered = self.problem.covered.T  # (T, B)
-        terms = covered.sum() if self.problem.case.loss.reduction == "mean" else 1
-        return loss, p * covered[:, :, None] / terms - one_hot(self.problem, d_outputs)
-
-
-class SoftmaxDerivativeTwice(NetworkFault):
-    """The gradient of the softmax cross-entropy is multiplied by p (1 − p), the derivative of a sigmoid, once more."""
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _not_softmax(problem)
-
-    @override
-    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        loss, d_outputs = super().loss_of(outputs)
-        exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))  # (T, B, O)
-        p = exponentials / exponentials.sum(axis=-1, keepdims=True)  # (T, B, O)
-        return loss, d_outputs * p * (1 - p)
-
-
-class LabelOnly(NetworkFault):
-    """The gradient of the softmax cross-entropy reaches the labelled output alone: p − 1 there and 0 at the others."""
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _not_softmax(problem)
-
-    @override
-    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        loss, d_outputs = super().loss_of(outputs)
-        return loss, np.where(one_hot(self.problem, d_outputs) != 0, d_outputs, 0)
-
-
 class SquaredErrorHalved(NetworkFault):
     """Every gradient is half as large: it is that of ½ (y − t)²: the factor 2 is left out, though the loss's
     value has no ½.
@@ -236,16 +160,6 @@ class ReadoutUntransposed(NetworkFault):
     @override
     def through_readout(self, d_outputs: ndarray) -> ndarray:
         return d_outputs @ self.problem.weights["readout.W_hy"]
-
-
-def one_hot(problem: Problem, d_outputs: ndarray) -> ndarray:
-    """onehot(label) wherever the loss looks, as d_outputs (T, B, O) contains it, reduction included: (T, B, O)."""
-    labels = problem.targets.T  # (T, B)
-    covered = problem.covered.T  # (T, B)
-    found = np.zeros_like(d_outputs)  # (T, B, O)
-    terms = covered.sum() if problem.case.loss.reduction == "mean" else 1
-    np.put_along_axis(found, labels[:, :, None], (covered / terms)[:, :, None].astype(found.dtype), axis=-1)
-    return found
 
 
 def of_all_steps(problem: Problem, outputs: ndarray) -> tuple[ndarray, ndarray]:
