@@ -20,6 +20,9 @@ EACH_TRIED = 24
 
 CHOSEN = (25, 30, 32, 35, 40, 48, 50, 60, 64, 70, 75, 80, 90, 96, 100, 120, 128, 150, 200, 250, 256, 300, 400, 500)
 
+LONGEST_WINDOW = 64
+"""Windows take a product over all steps for each step that they reach, so that longer ones are not tried."""
+
 HIDING = ("zero recurrent weights", "no gradient passes between steps", "few steps")
 
 
@@ -35,7 +38,8 @@ def _lengths(problem: Problem) -> list[int]:
 def _reaches(problem: Problem) -> list[int]:
     """How many steps back a window may reach: further than its own step, less far than all; some count the own step."""
     T = problem.case.sizes.time
-    return sorted({reach for k in _lengths(problem) for reach in (k - 1, k) if 0 < reach < T - 1})
+    lengths = [k for k in _lengths(problem) if k <= LONGEST_WINDOW]
+    return sorted({reach for k in lengths for reach in (k - 1, k) if 0 < reach < T - 1})
 
 
 def _nothing_cut(problem: Problem) -> str:
