@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Each of the processes that run the tests starts every framework for itself.
+TESTERS ?= 2
+
 .PHONY: help report test lint tolerances diagnosis-benchmark schema clean
 
 help: ## Show what can be made
@@ -13,7 +16,7 @@ report: $(INSTALLED) ## Run all cases and write the comparison report to reports
 	$(BIN)/harness run
 
 test: $(INSTALLED) ## Run all tests, the cases among them
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(TESTERS)
 
 lint: $(INSTALLED) ## Check style, types and the layers of the imports
 	$(BIN)/ruff check .

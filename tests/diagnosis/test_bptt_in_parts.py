@@ -22,7 +22,7 @@ LEFT_OUT = {
 """What these do not use forward has no derivative; their gradient of it is that of someone who has forgotten it."""
 
 NOT_ITS_OWN = {
-    "softmax-twice-back-once",
+    "softmax-twice-back-once",  # does not carry the gradient back through the first softmax
     "forward-activation-only",  # its backward pass is another's
     "initial-state-of-first-layer",  # has a gradient of the states that it does not use
     "state-of-layer-below",  # does not carry a gradient back from one layer's start to another's end
