@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.diagnosis.bptt import Network, rerun, right
-from harness.diagnosis.faults import Suspect, faults, kinds_of, suspects_of
+from harness.diagnosis.faults import Fault, Suspect, faults, kinds_of, suspects_of
 from harness.problem import Problem
 from harness.tolerance import bound
 
@@ -43,7 +43,7 @@ class Predictions:
         self.noise = noise
         self.runs = 0
         self._in_double = in_double(problem)
-        self._singles: dict[str, list[Prediction]] = {}
+        self._singles: dict[tuple[str, bool], list[Prediction]] = {}
 
     @cached_property
     def network(self) -> Network:
@@ -68,16 +68,27 @@ class Predictions:
                 for name, tensor in self.truth.items()
             }
 
-    def singles(self, among: Collection[str] | None = None) -> list[Prediction]:
-        """Every suspect by itself that changes anything; only of the faults of these names, if they are given."""
+    def singles(self, among: Collection[str] | None = None, *, in_one_layer: bool = True) -> list[Prediction]:
+        """Every suspect by itself that changes anything.
+
+        Args:
+            among: the names of the faults; all unless given.
+            in_one_layer: whether those count, too, that only one of several layers has.
+        """
         found: list[Prediction] = []
         for name, fault in faults().items():
             if among is None or name in among:
-                if name not in self._singles:
-                    alone = (self.predict((suspect,)) for suspect in suspects_of(fault, self._in_double))
-                    self._singles[name] = [each for each in alone if each.changed]
-                found += self._singles[name]
+                found += self._alone(name, fault, everywhere=True)
+                if in_one_layer:
+                    found += self._alone(name, fault, everywhere=False)
         return found
+
+    def _alone(self, name: str, fault: type[Fault], *, everywhere: bool) -> list[Prediction]:
+        if (name, everywhere) not in self._singles:
+            suspects = (each for each in suspects_of(fault, self._in_double) if (each.layer is None) is everywhere)
+            alone = (self.predict((suspect,)) for suspect in suspects)
+            self._singles[name, everywhere] = [each for each in alone if each.changed]
+        return self._singles[name, everywhere]
 
     def predict(self, suspects: tuple[Suspect, ...]) -> Prediction:
         """Return what these faults together would make of the problem."""

@@ -55,8 +55,8 @@ class Search:
         self.predictions = predictions
         self.among = among
         self.thorough = thorough
-        self.singles = predictions.singles(among)
-        self.breadths = {each.suspects[0]: len(each.changed) for each in self.singles}
+        self.singles: list[Prediction] = []
+        self.breadths: dict[Suspect, int] = {}
         self.off = evidence.off
         self.tried = 0
         self.last_run = predictions.runs + int(MOST_SECONDS / _seconds_of_a_run(predictions.problem))
@@ -65,10 +65,11 @@ class Search:
         """Return the explanations of everything that is off, the best first."""
         if not self.off:
             return []
-        candidates = [each for each in self.singles if self._possible(each)]
-        found = [Explanation((part,), residuals) for part, residuals in self._alone(candidates)]
-        found += self._on_top(None)
-        found = self._beyond_chance(found)
+        # What all layers have explains most, and what one of them has takes most of the time.
+        candidates, found = self._singly(in_one_layer=False)
+        if not found and self.predictions.problem.case.layers > 1:
+            candidates, found = self._singly(in_one_layer=True)
+        found = self._beyond_chance([*found, *self._on_top(None)])
         if not any(len(each.parts) == 1 for each in found):
             for base in self._bases(candidates):
                 found += self._on_top(base)
@@ -76,6 +77,14 @@ class Search:
         if not found and self.thorough:
             found = self._beyond_chance(list(self._pairs(candidates)))
         return sorted(found, key=lambda each: each.order)
+
+    def _singly(self, *, in_one_layer: bool) -> tuple[list[Prediction], list[Explanation]]:
+        """The faults that are possible, and those of them that explain everything by themselves."""
+        self.singles = self.predictions.singles(self.among, in_one_layer=in_one_layer)
+        self.breadths = {each.suspects[0]: len(each.changed) for each in self.singles}
+        candidates = [each for each in self.singles if self._possible(each)]
+        found = [Explanation((part,), residuals) for part, residuals in self._alone(candidates)]
+        return candidates, self._beyond_chance(found)
 
     def _possible(self, prediction: Prediction) -> bool:
         touched = [name for name in self.evidence.names if name in prediction.changed]
