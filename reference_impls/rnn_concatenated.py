@@ -45,6 +45,7 @@ from numpy import ndarray
 from reference_impls.activations import Activation
 
 WEIGHTS = ("W", "b")
+STATES = ("h0",)
 
 
 class Cache(NamedTuple):
@@ -59,6 +60,11 @@ class Cache(NamedTuple):
         """h_0, h_1, …, h_T: (T + 1, B, H)."""
         return self.z[:, :, -self.W.shape[1] :]
 
+    @property
+    def outputs(self) -> ndarray:
+        """h_1, …, h_T: (T, B, H)."""
+        return self.states[1:]
+
 
 def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Activation) -> Cache:
     """Run the layer over a whole sequence.
@@ -71,7 +77,7 @@ def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Acti
         activation: φ, one of ``ACTIVATIONS``.
 
     Returns:
-        The cache; its ``states[1:]``, (T, B, H), are the layer's outputs.
+        The cache; its ``outputs`` are h_1 … h_T, (T, B, H).
     """
     T, B, I = x.shape
     H = W.shape[1]

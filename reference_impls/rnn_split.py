@@ -41,6 +41,7 @@ from numpy import ndarray
 from reference_impls.activations import Activation
 
 WEIGHTS = ("W_xh", "W_hh", "b_h")
+STATES = ("h0",)
 
 
 class Cache(NamedTuple):
@@ -52,6 +53,11 @@ class Cache(NamedTuple):
     W_xh: ndarray  # (I, H)
     W_hh: ndarray  # (H, H)
     activation: Activation
+
+    @property
+    def outputs(self) -> ndarray:
+        """h_1, …, h_T: (T, B, H)."""
+        return self.states[1:]
 
 
 def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray, *, activation: Activation) -> Cache:
@@ -66,7 +72,7 @@ def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray,
         activation: φ, one of ``ACTIVATIONS``.
 
     Returns:
-        The cache; its ``states[1:]``, (T, B, H), are the layer's outputs.
+        The cache; its ``outputs`` are h_1 … h_T, (T, B, H).
     """
     T, B, I = x.shape
     H = W_hh.shape[0]
