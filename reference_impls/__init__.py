@@ -15,6 +15,6 @@ Conventions:
     * ``d_x`` is dLoss/dx and has the shape of x.
     * Every function computes in the dtype it is given, longdouble and complex included, and returns that dtype.
 
-Read in this order: ``activations``, ``rnn_split``, ``rnn_concatenated``, ``readout``, ``losses``, ``layer``,
-``network``; then ``truncation``, and ``complex_step``.
+Read in this order: ``activations``, ``rnn_split``, ``rnn_concatenated``, ``lstm_split``, ``lstm_concatenated``,
+``readout``, ``losses``, ``layer``, ``network``; then ``truncation``, and ``complex_step``.
 """

@@ -1,26 +1,30 @@
-"""Small random networks for the two derivations, and the gradient that the forward pass alone tells."""
+"""Small random networks for the two derivations of each cell, and the gradient that the forward pass alone tells."""
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-import reference_impls
-from reference_impls import network
+from reference_impls import (
+    lstm_concatenated,
+    lstm_split,
+    network,
+    rnn_concatenated,
+    rnn_split,
+)
 from reference_impls.activations import ACTIVATIONS
+from reference_impls.layer import AnyLayer
 from reference_impls.losses import LOSSES
 
-_MODULES = [
-    import_module(f"reference_impls.{module.name}") for module in pkgutil.iter_modules(reference_impls.__path__)
-]
-LAYERS = {module.__name__.rpartition(".")[2]: module for module in _MODULES if hasattr(module, "WEIGHTS")}
+LAYERS = {"rnn_split": rnn_split, "rnn_concatenated": rnn_concatenated}
+GATED = {
+    "lstm": {"split": lstm_split, "concatenated": lstm_concatenated},
+}
+GATES = {"rnn": 1, "lstm": 4}
 STEP = 1e-20
 
 
@@ -47,6 +51,10 @@ class Net:
     covered: np.ndarray
 
     @property
+    def layers(self) -> int:
+        return len({name.partition(".")[0] for name in self.initial_state})
+
+    @property
     def given(self) -> dict[str, np.ndarray]:
         """Everything that there is a gradient of."""
         return {**self.weights, **self.initial_state, "inputs": self.inputs}
@@ -66,33 +74,32 @@ class Net:
             self.with_given({name: array.astype(dtype) for name, array in self.given.items()}), targets=targets
         )
 
-    def arguments(self, layer: ModuleType) -> tuple[Any, ...]:
-        weights = self.weights
-        if layer.WEIGHTS == ("W", "b"):
-            weights = {name: array for name, array in weights.items() if name.startswith("readout.")}
-            for n in range(len(self.initial_state)):
-                parts = [self.weights[f"layer{n}.{name}"] for name in ("W_xh", "W_hh")]
-                weights |= {f"layer{n}.W": np.concatenate(parts), f"layer{n}.b": self.weights[f"layer{n}.b_h"]}
+    def arguments(self, layer: AnyLayer) -> tuple[Any, ...]:
+        weights = dict(self.weights)
+        if "W" in layer.WEIGHTS:
+            for n in range(self.layers):
+                parts = [weights.pop(f"layer{n}.{name}") for name in ("W_xh", "W_hh")]
+                weights |= {f"layer{n}.W": np.concatenate(parts), f"layer{n}.b": weights.pop(f"layer{n}.b_h")}
         return layer, weights, self.inputs, self.initial_state, ACTIVATIONS[self.activation]
 
     def loss_of(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return LOSSES[self.loss](outputs, self.targets, self.covered, self.reduction)
 
-    def forward_loss(self, layer: ModuleType) -> np.ndarray:
+    def forward_loss(self, layer: AnyLayer) -> np.ndarray:
         return self.loss_of(network.forward(*self.arguments(layer)).outputs)[0]
 
-    def solve(self, layer: ModuleType, truncation: Any = None) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    def solve(self, layer: AnyLayer, truncation: Any = None) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Loss, outputs and the gradients of split weights."""
         loss, outputs, gradients = network.loss_and_gradients(*self.arguments(layer), self.loss_of, truncation)
-        for n in range(len(self.initial_state)):
-            if layer.WEIGHTS == ("W", "b"):
+        for n in range(self.layers):
+            if "W" in layer.WEIGHTS:
                 I = self.weights[f"layer{n}.W_xh"].shape[0]
                 of_W = gradients.pop(f"layer{n}.W")
                 gradients |= {f"layer{n}.W_xh": of_W[:I], f"layer{n}.W_hh": of_W[I:]}
                 gradients[f"layer{n}.b_h"] = gradients.pop(f"layer{n}.b")
         return loss, outputs, gradients
 
-    def complex_step(self, layer: ModuleType) -> dict[str, np.ndarray]:
+    def complex_step(self, layer: AnyLayer) -> dict[str, np.ndarray]:
         """The gradient by every element of everything given, from the forward pass alone."""
         given = {name: array.astype(np.complex128) for name, array in self.given.items()}
         gradients = {}
@@ -114,15 +121,16 @@ def make_net(
     sizes: Sizes | None = None,
     steps: Any = slice(None),
     seed: int = 0,
+    cell: str = "rnn",
 ) -> Net:
     sizes = sizes or Sizes()
     B, T, I, H, O = sizes.B, sizes.T, sizes.I, sizes.H, sizes.O
     random = np.random.default_rng(seed)
     weights = {}
     for n in range(layers):
-        weights[f"layer{n}.W_xh"] = random.uniform(-0.9, 0.9, (I if n == 0 else H, H))
-        weights[f"layer{n}.W_hh"] = random.uniform(-0.9, 0.9, (H, H))
-        weights[f"layer{n}.b_h"] = random.uniform(-0.2, 0.9, H)
+        weights[f"layer{n}.W_xh"] = random.uniform(-0.9, 0.9, (I if n == 0 else H, GATES[cell] * H))
+        weights[f"layer{n}.W_hh"] = random.uniform(-0.9, 0.9, (H, GATES[cell] * H))
+        weights[f"layer{n}.b_h"] = random.uniform(-0.2, 0.9, GATES[cell] * H)
     if readout:
         weights["readout.W_hy"] = random.uniform(-0.9, 0.9, (H, O))
         weights["readout.b_y"] = random.uniform(-0.9, 0.9, O)
@@ -136,7 +144,11 @@ def make_net(
         reduction,
         weights,
         inputs=random.normal(size=(B, T, I)),
-        initial_state={f"layer{n}.h0": random.normal(size=(B, H)) for n in range(layers)},
+        initial_state={
+            f"layer{n}.{name}": random.normal(size=(B, H))
+            for n in range(layers)
+            for name in (("h0", "c0") if cell == "lstm" else ("h0",))
+        },
         targets=labels if loss == "softmax_cross_entropy" else random.normal(size=(B, T, width)),
         covered=covered,
     )
@@ -149,13 +161,36 @@ def far_apart(actual: np.ndarray, expected: np.ndarray, units: float) -> bool:
 
 
 @pytest.fixture(params=LAYERS)
-def derivation(request) -> ModuleType:
+def derivation(request) -> AnyLayer:
     return LAYERS[request.param]
 
 
 @pytest.fixture
-def derivations() -> list[ModuleType]:
+def derivations() -> list[AnyLayer]:
     return list(LAYERS.values())
+
+
+@pytest.fixture(params=GATED)
+def cell(request) -> str:
+    """The name of a gated cell."""
+    return request.param
+
+
+@pytest.fixture(params=["split", "concatenated"])
+def gated(request, cell) -> AnyLayer:
+    """A layer of that cell, in one of its two derivations."""
+    return GATED[cell][request.param]
+
+
+@pytest.fixture
+def gated_forms() -> dict[str, dict[str, AnyLayer]]:
+    """Every gated layer, by cell and derivation."""
+    return GATED
+
+
+@pytest.fixture
+def gated_derivations(cell) -> list[AnyLayer]:
+    return list(GATED[cell].values())
 
 
 @pytest.fixture(params=ACTIVATIONS)
