@@ -6,7 +6,7 @@
     backward    backward(cache, d_outputs) → d_x, one gradient for each state, and the gradients of the weights by name
 
 A module with these four names at its top is a layer (``rnn_split``, ``lstm_split``). A layer that exists in variants,
-or is made out of another one, is a ``Layer``.
+or is made out of another one, is a ``Layer`` (``gru_split.RESETS``).
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from reference_impls import (
+    gru_concatenated,
+    gru_split,
     lstm_concatenated,
     lstm_split,
     network,
@@ -23,8 +25,10 @@ from reference_impls.losses import LOSSES
 LAYERS = {"rnn_split": rnn_split, "rnn_concatenated": rnn_concatenated}
 GATED = {
     "lstm": {"split": lstm_split, "concatenated": lstm_concatenated},
+    "gru, reset after": {"split": gru_split.RESETS["after"], "concatenated": gru_concatenated.RESETS["after"]},
+    "gru, reset before": {"split": gru_split.RESETS["before"], "concatenated": gru_concatenated.RESETS["before"]},
 }
-GATES = {"rnn": 1, "lstm": 4}
+GATES = {"rnn": 1, "lstm": 4, "gru, reset after": 3, "gru, reset before": 3}
 STEP = 1e-20
 
 
@@ -131,6 +135,8 @@ def make_net(
         weights[f"layer{n}.W_xh"] = random.uniform(-0.9, 0.9, (I if n == 0 else H, GATES[cell] * H))
         weights[f"layer{n}.W_hh"] = random.uniform(-0.9, 0.9, (H, GATES[cell] * H))
         weights[f"layer{n}.b_h"] = random.uniform(-0.2, 0.9, GATES[cell] * H)
+        if cell == "gru, reset after":
+            weights[f"layer{n}.b_hn"] = random.uniform(-0.2, 0.9, H)
     if readout:
         weights["readout.W_hy"] = random.uniform(-0.9, 0.9, (H, O))
         weights["readout.b_y"] = random.uniform(-0.9, 0.9, O)
