@@ -96,6 +96,11 @@ class Cache(NamedTuple):
         """h_1, …, h_T: (T, B, H)."""
         return self.states[1:]
 
+    @property
+    def last(self) -> tuple[ndarray]:
+        """h_T: (B, H)."""
+        return (self.states[-1],)
+
 
 def forward_before(
     x: ndarray,

@@ -82,6 +82,11 @@ class Cache(NamedTuple):
         """h_1, …, h_T: (T, B, H)."""
         return self.states[1:]
 
+    @property
+    def last(self) -> tuple[ndarray]:
+        """h_T: (B, H)."""
+        return (self.states[-1],)
+
 
 def forward(
     x: ndarray,

@@ -71,6 +71,11 @@ class Cache(NamedTuple):
         """h_1, …, h_T: (T, B, H)."""
         return self.states[1:]
 
+    @property
+    def last(self) -> tuple[ndarray, ndarray]:
+        """h_T and c_T: (B, H) each."""
+        return self.states[-1], self.cells[-1]
+
 
 def forward(
     x: ndarray,

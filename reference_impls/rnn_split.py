@@ -59,6 +59,11 @@ class Cache(NamedTuple):
         """h_1, …, h_T: (T, B, H)."""
         return self.states[1:]
 
+    @property
+    def last(self) -> tuple[ndarray]:
+        """h_T: (B, H)."""
+        return (self.states[-1],)
+
 
 def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray, *, activation: Activation) -> Cache:
     """Run the layer over a whole sequence.

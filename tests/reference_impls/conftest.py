@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -55,8 +57,9 @@ class Net:
     covered: np.ndarray
 
     @property
-    def layers(self) -> int:
-        return len({name.partition(".")[0] for name in self.initial_state})
+    def places(self) -> list[str]:
+        """``layer0.``, ``layer0.reverse.``, …: what stands before the names of each direction of each layer."""
+        return [name.removesuffix("W_xh") for name in self.weights if name.endswith("W_xh")]
 
     @property
     def given(self) -> dict[str, np.ndarray]:
@@ -81,9 +84,9 @@ class Net:
     def arguments(self, layer: AnyLayer) -> tuple[Any, ...]:
         weights = dict(self.weights)
         if "W" in layer.WEIGHTS:
-            for n in range(self.layers):
-                parts = [weights.pop(f"layer{n}.{name}") for name in ("W_xh", "W_hh")]
-                weights |= {f"layer{n}.W": np.concatenate(parts), f"layer{n}.b": weights.pop(f"layer{n}.b_h")}
+            for place in self.places:
+                parts = [weights.pop(f"{place}{name}") for name in ("W_xh", "W_hh")]
+                weights |= {f"{place}W": np.concatenate(parts), f"{place}b": weights.pop(f"{place}b_h")}
         return layer, weights, self.inputs, self.initial_state, ACTIVATIONS[self.activation]
 
     def loss_of(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,12 +98,12 @@ class Net:
     def solve(self, layer: AnyLayer, truncation: Any = None) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Loss, outputs and the gradients of split weights."""
         loss, outputs, gradients = network.loss_and_gradients(*self.arguments(layer), self.loss_of, truncation)
-        for n in range(self.layers):
+        for place in self.places:
             if "W" in layer.WEIGHTS:
-                I = self.weights[f"layer{n}.W_xh"].shape[0]
-                of_W = gradients.pop(f"layer{n}.W")
-                gradients |= {f"layer{n}.W_xh": of_W[:I], f"layer{n}.W_hh": of_W[I:]}
-                gradients[f"layer{n}.b_h"] = gradients.pop(f"layer{n}.b")
+                I = self.weights[f"{place}W_xh"].shape[0]
+                of_W = gradients.pop(f"{place}W")
+                gradients |= {f"{place}W_xh": of_W[:I], f"{place}W_hh": of_W[I:]}
+                gradients[f"{place}b_h"] = gradients.pop(f"{place}b")
         return loss, outputs, gradients
 
     def complex_step(self, layer: AnyLayer) -> dict[str, np.ndarray]:
@@ -126,24 +129,30 @@ def make_net(
     steps: Any = slice(None),
     seed: int = 0,
     cell: str = "rnn",
+    directions: int = 1,
+    lengths: Any = None,
 ) -> Net:
     sizes = sizes or Sizes()
     B, T, I, H, O = sizes.B, sizes.T, sizes.I, sizes.H, sizes.O
     random = np.random.default_rng(seed)
     weights = {}
-    for n in range(layers):
-        weights[f"layer{n}.W_xh"] = random.uniform(-0.9, 0.9, (I if n == 0 else H, GATES[cell] * H))
-        weights[f"layer{n}.W_hh"] = random.uniform(-0.9, 0.9, (H, GATES[cell] * H))
-        weights[f"layer{n}.b_h"] = random.uniform(-0.2, 0.9, GATES[cell] * H)
+    places = [f"layer{n}.{way}" for n in range(layers) for way in ("", "reverse.")[:directions]]
+    for place in places:
+        width = I if place.startswith("layer0.") else directions * H
+        weights[f"{place}W_xh"] = random.uniform(-0.9, 0.9, (width, GATES[cell] * H))
+        weights[f"{place}W_hh"] = random.uniform(-0.9, 0.9, (H, GATES[cell] * H))
+        weights[f"{place}b_h"] = random.uniform(-0.2, 0.9, GATES[cell] * H)
         if cell == "gru, reset after":
-            weights[f"layer{n}.b_hn"] = random.uniform(-0.2, 0.9, H)
+            weights[f"{place}b_hn"] = random.uniform(-0.2, 0.9, H)
     if readout:
-        weights["readout.W_hy"] = random.uniform(-0.9, 0.9, (H, O))
+        weights["readout.W_hy"] = random.uniform(-0.9, 0.9, (directions * H, O))
         weights["readout.b_y"] = random.uniform(-0.9, 0.9, O)
-    width = O if readout else H
+    width = O if readout else directions * H
     labels = random.integers(0, width, (B, T))
     covered = np.zeros((B, T), np.bool_)
     covered[:, steps] = True
+    if lengths is not None:
+        covered &= np.arange(T) < np.reshape(lengths, (B, 1))
     return Net(
         activation,
         loss,
@@ -151,8 +160,8 @@ def make_net(
         weights,
         inputs=random.normal(size=(B, T, I)),
         initial_state={
-            f"layer{n}.{name}": random.normal(size=(B, H))
-            for n in range(layers)
+            f"{place}{name}": random.normal(size=(B, H))
+            for place in places
             for name in (("h0", "c0") if cell == "lstm" else ("h0",))
         },
         targets=labels if loss == "softmax_cross_entropy" else random.normal(size=(B, T, width)),
@@ -222,6 +231,20 @@ def layers(request) -> int:
 @pytest.fixture(params=[False, True], ids=["states", "readout"])
 def readout(request) -> bool:
     return request.param
+
+
+@pytest.fixture
+def changed() -> Callable[[ModuleType, str, str], ModuleType]:
+    """Make a module with one piece of its code replaced."""
+
+    def with_change(module: ModuleType, right: str, wrong: str) -> ModuleType:
+        source = Path(module.__file__).read_text(encoding="utf-8")
+        assert source.count(right) == 1, f"{module.__name__} has {right!r} {source.count(right)} times"
+        other = ModuleType(module.__name__)
+        exec(compile(source.replace(right, wrong), module.__file__, "exec"), other.__dict__)
+        return other
+
+    return with_change
 
 
 @pytest.fixture
