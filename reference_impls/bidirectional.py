@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from reference_impls.layer import AnyLayer, Layer
+from reference_impls.layer import AnyLayer, Layer, states_of
 
 
 class Cache(NamedTuple):
@@ -45,7 +45,7 @@ class Cache(NamedTuple):
 
 def both_ways(layer: AnyLayer) -> Layer:
     """Make a bidirectional layer of what runs in each direction: its weights and states, then those of the reverse."""
-    states, weights = tuple(layer.STATES), tuple(layer.WEIGHTS)
+    states, weights = states_of(layer), tuple(layer.WEIGHTS)
     S, W = len(states), len(weights)
 
     def forward(x: ndarray, *given: ndarray, **more: Any) -> Cache:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from reference_impls.layer import AnyLayer, Layer
+from reference_impls.layer import AnyLayer, Layer, states_of
 
 
 class Cache(NamedTuple):
@@ -46,13 +46,13 @@ def of_lengths(layer: AnyLayer, lengths: ndarray) -> Layer:
     Returns:
         A layer whose ``forward`` raises a ValueError if the lengths do not fit the inputs.
     """
-    lengths = np.asarray(lengths)
+    lengths, names = np.asarray(lengths), states_of(layer)
 
     def forward(x: ndarray, *given: ndarray, **more: Any) -> Cache:
         T, B, _ = x.shape
         if lengths.shape != (B,) or lengths.dtype.kind not in "iu" or lengths.min() < 1 or lengths.max() > T:
             raise ValueError(f"lengths must be {B} integers from 1 to {T}, one a sequence; they are {lengths.tolist()}")
-        states, weights = given[: len(layer.STATES)], given[len(layer.STATES) :]
+        states, weights = given[: len(names)], given[len(names) :]
         groups = []
         for L in np.unique(lengths):
             which = np.flatnonzero(lengths == L)  # (those of length L,)
@@ -68,7 +68,7 @@ def of_lengths(layer: AnyLayer, lengths: ndarray) -> Layer:
         B = d_outputs.shape[1]
         H = cache.groups[0][1].last[0].shape[1]  # not that of d_outputs: a bidirectional layer's are 2H wide
         d_x = np.zeros(cache.inputs_shape, d_outputs.dtype)  # (T, B, I)
-        d_states = [np.zeros((B, H), d_outputs.dtype) for _ in layer.STATES]  # (B, H) each
+        d_states = [np.zeros((B, H), d_outputs.dtype) for _ in names]  # (B, H) each
         gradients: dict[str, ndarray] = {}
         for which, of_group in cache.groups:
             L = len(of_group.outputs)
@@ -79,4 +79,4 @@ def of_lengths(layer: AnyLayer, lengths: ndarray) -> Layer:
                 gradients[name] = gradients[name] + gradient if name in gradients else gradient
         return (d_x, *d_states, gradients)
 
-    return Layer(tuple(layer.WEIGHTS), tuple(layer.STATES), forward, backward)
+    return Layer(tuple(layer.WEIGHTS), names, forward, backward)

@@ -1,5 +1,7 @@
 """Sequences of unequal length, and both directions of time, around every cell."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -124,6 +126,17 @@ def test_the_state_is_kept_from_each_end_on(padded, any_cell):
             *(problem.weights[f"layer0.{name}"] for name in lstm_split.WEIGHTS),
         )
         np.testing.assert_allclose(more[0], whole.cells[LENGTHS, np.arange(4)], rtol=1e-13)
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+def test_a_layer_that_does_not_name_its_states_is_wrapped_all_the_same(padded, directions):
+    problem = padded("rnn", layers=2, directions=directions)
+    silent = SimpleNamespace(WEIGHTS=rnn_split.WEIGHTS, forward=rnn_split.forward, backward=rnn_split.backward)
+    expected = problem.solve(wrapped(rnn_split, directions, LENGTHS))[2]
+    gradients = problem.solve(wrapped(silent, directions, LENGTHS))[2]
+    assert gradients.keys() == expected.keys()
+    for name, gradient in expected.items():
+        np.testing.assert_array_equal(gradients[name], gradient)
 
 
 def test_lengths_that_are_all_t_are_no_lengths(sized_net, any_cell):
