@@ -22,6 +22,7 @@ sequence's own end, and not in the padding behind it.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +56,11 @@ def both_ways(layer: AnyLayer) -> Layer:
         outputs = np.concatenate([forth.outputs, back.outputs[::-1]], axis=-1)  # (T, B, 2H)
         return Cache(forth, back, outputs)
 
-    def backward(cache: Cache, d_outputs: ndarray) -> tuple[Any, ...]:
+    def backward(cache: Cache, d_outputs: ndarray, starts: Container[int] = ()) -> tuple[Any, ...]:
+        if starts != ():
+            raise ValueError(
+                "a bidirectional layer has no truncated gradient: one direction's past is the other's future"
+            )
         d_forth, d_back = np.split(d_outputs, 2, axis=-1)  # (T, B, H), (T, B, H)
         d_x, *d_states, gradients = layer.backward(cache.forth, d_forth)
         d_x_back, *d_states_back, of_back = layer.backward(cache.back, d_back[::-1])

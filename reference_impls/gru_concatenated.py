@@ -61,10 +61,14 @@ After: p_t has ψ^n_t, and q_t has it times r_t; stationary in h_t:
 
 In both, λ_{T+1} = ψ_{T+1} = κ_{T+1} = 0, db = Σ_t Σ_B [ψ^r_t, ψ^z_t, ψ^n_t], (3H,), dx_t = [ψ^r_t, ψ^z_t, ψ^n_t] W_xᵀ,
 (B, I), with W_x the first I rows of W, and dh_0 = λ_0 with g_0 = 0.
+
+Truncated (``truncation``), the constraints of a chunk's first step t take h_{t-1} for a number, not a variable, so that
+λ_{t-1} = g_{t-1}.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
@@ -142,12 +146,16 @@ def forward_before(
     return Cache(v, r, z, n, v[:T, :, I:], W, activation, gate_activation)
 
 
-def backward_before(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+def backward_before(
+    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in, reset before the product.
 
     Args:
         cache: what ``forward_before`` returned.
         d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
+        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+            (``truncation``); none for the full gradient.
 
     Returns:
         d_x (T, B, I), d_h0 (B, H), and the gradients of the weights by name, each of its weight's shape.
@@ -166,6 +174,8 @@ def backward_before(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray,
         psi_rz = np.concatenate([of_reset_state * r_jacobian[t], adjoint * z_jacobian[t]], axis=-1)  # (B, 2H)
         psi[t, :, : 2 * H], psi[t, :, 2 * H :] = psi_rz, psi_n
         adjoint = adjoint * cache.z[t] + of_reset_state * cache.r[t] + psi_rz @ W_h_rzT  # (B, H)
+        if t in starts:
+            adjoint = np.zeros_like(adjoint)  # (B, H): step t took the state before it for a number
 
     w = cache.v[:T].copy()  # (T, B, I + H): w_1 … w_T
     w[:, :, I:] *= cache.r
@@ -221,12 +231,16 @@ def forward_after(
     return Cache(v, r, z, n, q, W, activation, gate_activation)
 
 
-def backward_after(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+def backward_after(
+    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in, reset after the product.
 
     Args:
         cache: what ``forward_after`` returned.
         d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
+        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+            (``truncation``); none for the full gradient.
 
     Returns:
         d_x (T, B, I), d_h0 (B, H), and the gradients of the weights by name, each of its weight's shape.
@@ -245,6 +259,8 @@ def backward_after(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, 
             [psi_n * r_jacobian[t], adjoint * z_jacobian[t], psi_n, psi_n * cache.r[t]], axis=-1, out=psi[t]
         )  # (B, 4H): ψ_t
         adjoint = adjoint * cache.z[t] + psi[t] @ V_hT  # (B, H)
+        if t in starts:
+            adjoint = np.zeros_like(adjoint)  # (B, H): step t took the state before it for a number
 
     rows = psi.reshape(T * B, 4 * H)  # (T·B, 4H)
     d_V = cache.v[:T].reshape(T * B, I + H).T @ rows  # (I + H, 4H)

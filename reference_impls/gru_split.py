@@ -51,10 +51,14 @@ the one product ε_t W_hhᵀ. The weights' gradients:
              dW_hn = Σ_t (r_t ⊙ h_{t-1})ᵀ δ^n_t             (H, H)
     after:   dW_hh = Σ_t h_{t-1}ᵀ ε_t                       (H, 3H)
              db_hn = Σ_t Σ_B δ^n_t ⊙ r_t                    (H,)
+
+Truncated (``truncation``), the state that a chunk's first step t starts from is a constant: dh_{t-1} = g_{t-1} there.
+A window is a sum of passes with such chunks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
@@ -142,12 +146,16 @@ def forward(
     return Cache(x, gates, states, under_reset, W_xh, W_hh, b_hn is not None, activation, gate_activation)
 
 
-def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+def backward(
+    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in.
 
     Args:
         cache: what ``forward`` returned.
         d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
+        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+            (``truncation``); none for the full gradient.
 
     Returns:
         d_x (T, B, I), d_h0 (B, H), and the gradients of the weights by name, each of its weight's shape; ``b_hn`` is
@@ -183,6 +191,8 @@ def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, dict[s
             d_product = of_n[t] @ W_hnT  # (B, H): ρ_t
             of_r[t] *= d_product
             d_state += delta[t, :, : 2 * H] @ W_hrzT + d_product * r[t]  # (B, H)
+        if t in starts:
+            d_state[:] = 0  # (B, H): step t started from a constant
     d_h0 = d_state  # (B, H)
 
     rows = delta.reshape(T * B, 3 * H)  # (T·B, 3H)

@@ -8,11 +8,13 @@ reads backward in time starts at each sequence's own end.
     y_t = the layer's outputs for t ≤ L, 0 for t > L        (B, D·H)
 
 Backward is as plain: the gradient of a constant is zero, so d_outputs past an end is dropped and dx is zero there; the
-gradients of the weights, which all groups share, add up.
+gradients of the weights, which all groups share, add up. Where a truncated gradient is cut (``truncation``) is counted
+from the first step, in every sequence.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,7 +66,7 @@ def of_lengths(layer: AnyLayer, lengths: ndarray) -> Layer:
             outputs[: len(cache.outputs), which] = cache.outputs
         return Cache(groups, outputs, x.shape)
 
-    def backward(cache: Cache, d_outputs: ndarray) -> tuple[Any, ...]:
+    def backward(cache: Cache, d_outputs: ndarray, *starts: Container[int]) -> tuple[Any, ...]:
         B = d_outputs.shape[1]
         H = cache.groups[0][1].last[0].shape[1]  # not that of d_outputs: a bidirectional layer's are 2H wide
         d_x = np.zeros(cache.inputs_shape, d_outputs.dtype)  # (T, B, I)
@@ -72,7 +74,7 @@ def of_lengths(layer: AnyLayer, lengths: ndarray) -> Layer:
         gradients: dict[str, ndarray] = {}
         for which, of_group in cache.groups:
             L = len(of_group.outputs)
-            d_x[:L, which], *d_group, weights = layer.backward(of_group, d_outputs[:L, which])
+            d_x[:L, which], *d_group, weights = layer.backward(of_group, d_outputs[:L, which], *starts)
             for d_state, part in zip(d_states, d_group, strict=True):
                 d_state[which] = part
             for name, gradient in weights.items():

@@ -39,10 +39,14 @@ The Lagrangian's derivatives by what is not a state of a step from 1 to T are th
 
 As in ``rnn_concatenated`` the z_t of all steps stand in one array, and each new state is written to where z_{t+1} needs
 it. The adjoint states of all steps are kept, as the states are.
+
+Truncated (``truncation``), the constraints of a chunk's first step t + 1 take h_t and c_t for numbers, not variables:
+μ_{t+1} and ψ_{t+1} do not stand in the equations of μ_t and λ_t.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
@@ -131,12 +135,16 @@ def forward(
     return Cache(z, cells, i, f, g, o, W, activation, gate_activation)
 
 
-def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, ndarray, dict[str, ndarray]]:
+def backward(
+    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+) -> tuple[ndarray, ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in.
 
     Args:
         cache: what ``forward`` returned.
         d_outputs: g^out, the gradient of every hidden state h_1 … h_T from outside the layer, (T, B, H).
+        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+            (``truncation``); none for the full gradient.
 
     Returns:
         d_x (T, B, I), d_h0 (B, H), d_c0 (B, H), and the gradients of the weights by name, each of its weight's shape.
@@ -158,6 +166,10 @@ def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, ndarra
     of_state[T - 1] = d_outputs[T - 1]
     of_cell[T - 1] = of_state[T - 1] * output_by_cell[T - 1]
     for t in range(T - 2, -1, -1):
+        if t + 1 in starts:
+            of_state[t] = d_outputs[t]  # (B, H): the step after this one starts a chunk
+            of_cell[t] = of_state[t] * output_by_cell[t]  # (B, H)
+            continue
         mu, lam = of_cell[t + 1], of_state[t + 1]  # (B, H), (B, H)
         psi = np.concatenate([mu, mu, mu, lam], axis=-1) * jacobian[t + 1]  # (B, 4H)
         of_state[t] = d_outputs[t] + psi @ W_hT  # (B, H)

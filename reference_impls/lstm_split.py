@@ -38,10 +38,14 @@ From δ_t on everything is as in ``rnn_split``, with 4H columns in place of H:
 Sequential are the product with W_hh forward, the one with W_hhᵀ backward, and what is pointwise between them. What each
 quarter of δ_t is multiplied with beside dc_t or dh_t comes from the forward pass alone: it is computed for all steps
 at once, before the loop.
+
+Truncated (``truncation``), both states that a chunk's first step t + 1 starts from are constants: δ_{t+1} W_hhᵀ and
+dc_{t+1} ⊙ f_{t+1} are left out there. A window is a sum of passes with such chunks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
@@ -125,12 +129,16 @@ def forward(
     return Cache(x, gates, states, cells, squashed, W_xh, W_hh, activation, gate_activation)
 
 
-def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, ndarray, dict[str, ndarray]]:
+def backward(
+    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+) -> tuple[ndarray, ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in.
 
     Args:
         cache: what ``forward`` returned.
         d_outputs: g^out, the gradient of every hidden state h_1 … h_T from outside the layer, (T, B, H).
+        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+            (``truncation``); none for the full gradient.
 
     Returns:
         d_x (T, B, I), d_h0 (B, H), d_c0 (B, H), and the gradients of the weights by name, each of its weight's shape.
@@ -157,6 +165,8 @@ def backward(cache: Cache, d_outputs: ndarray) -> tuple[ndarray, ndarray, ndarra
         delta[t, :, 3] *= d_state  # (B, H): δ^o
         np.matmul(delta[t].reshape(B, 4 * H), W_hhT, out=d_state)  # (B, H)
         d_cell *= f[t]  # (B, H)
+        if t in starts:
+            d_state[:] = d_cell[:] = 0  # (B, H), (B, H): step t started from constants
     d_h0, d_c0 = d_state, d_cell  # (B, H), (B, H)
 
     rows = delta.reshape(T * B, 4 * H)  # (T·B, 4H)

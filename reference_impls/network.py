@@ -8,9 +8,9 @@ of a layer's inputs is the gradient of the outputs of the layer below,
 and nothing else passes between layers, however many states a layer has (an lstm keeps its c to itself). What a layer is
 stands in ``layer``; its weights and initial states are named ``layerN.`` + their name in ``WEIGHTS`` and ``STATES``.
 
-Where the loss of a step reaches only so far back (``truncation``), the same goes for each lag by itself. One lag after
-the other passes through all layers, which keep no more of it than the last lag and the sum of all; for this a layer
-has ``slopes``, ``lag``, ``to_inputs`` and ``read_off``.
+Where the loss of a step reaches only so far back (``truncation``), the same goes for each pass by itself, or for each
+lag if the layer has ``slopes``, ``lag``, ``to_inputs`` and ``read_off``: one lag after the other passes through all
+layers, which keep no more of it than the last lag and the sum of all.
 
 D is the number of directions: 2 if the layers are bidirectional, else 1.
 """
@@ -26,7 +26,7 @@ from numpy import ndarray
 from reference_impls import readout
 from reference_impls.activations import Activation
 from reference_impls.layer import AnyLayer, states_of
-from reference_impls.truncation import Detach, Truncation, Window
+from reference_impls.truncation import Truncation, Window, passes
 
 
 class ForwardPass(NamedTuple):
@@ -92,21 +92,31 @@ def backward(
 
     Returns:
         The gradient of every weight, of ``inputs`` (B, T, I) and of each ``layerN.<state>`` (B, H), by name.
+
+    Raises:
+        ValueError: if the gradient is truncated and the layer is one that cannot be.
     """
     gradients: dict[str, ndarray] = {}
     d_x = d_outputs.swapaxes(0, 1)  # (T, B, D·H) or (T, B, O)
     if "readout.W_hy" in weights:
         d_x, of_readout = readout.backward(passed.caches[-1].outputs, weights["readout.W_hy"], d_x)  # (T, B, D·H)
         gradients |= {f"readout.{name}": gradient for name, gradient in of_readout.items()}
-    windowed = _by_lags(layer, passed.caches, d_x, truncation) if isinstance(truncation, Window) else None
-    every = (truncation.every,) if isinstance(truncation, Detach) else ()
-    for n in reversed(range(len(passed.caches))):
-        of_all = windowed[n] if windowed else layer.backward(passed.caches[n], d_x, *every)
-        d_x, *d_states, of_layer = of_all  # (T, B, I) or, above layer 0, (T, B, D·H)
-        gradients |= {f"layer{n}.{name}": gradient for name, gradient in of_layer.items()}
-        gradients |= {f"layer{n}.{name}": d_state for name, d_state in zip(states_of(layer), d_states, strict=True)}
-    gradients["inputs"] = d_x.swapaxes(0, 1)  # (B, T, I)
+    if isinstance(truncation, Window) and hasattr(layer, "lag"):
+        return gradients | _named(layer, _by_lags(layer, passed.caches, d_x, truncation))
+    for each in passes(truncation, len(d_x)):
+        of_counted = d_x if each.counted.all() else np.where(each.counted[:, None, None], d_x, 0)  # (T, B, D·H)
+        of_pass = _named(layer, _in_one_pass(layer, passed.caches, of_counted, each.starts))
+        gradients |= {name: gradients[name] + part if name in gradients else part for name, part in of_pass.items()}
     return gradients
+
+
+def _in_one_pass(layer: AnyLayer, caches: list[Any], d_top: ndarray, starts: frozenset[int]) -> list[tuple[Any, ...]]:
+    """Return what ``backward`` of each layer returns, from the top layer's g, (T, B, D·H)."""
+    of_layers, d_x = [], d_top  # d_x: (T, B, D·H)
+    for cache in reversed(caches):
+        of_layers.append(layer.backward(cache, d_x, starts) if starts else layer.backward(cache, d_x))
+        d_x = of_layers[-1][0]  # (T, B, I) or, above layer 0, (T, B, D·H)
+    return of_layers[::-1]
 
 
 def _by_lags(layer: Any, caches: list[Any], d_top: ndarray, window: Window) -> list[tuple[Any, ...]]:
@@ -124,6 +134,15 @@ def _by_lags(layer: Any, caches: list[Any], d_top: ndarray, window: Window) -> l
             if n > 0:
                 g = layer.to_inputs(caches[n], slopes[n], newest)  # (T - d, B, H)
     return [layer.read_off(cache, total) for cache, total in zip(caches, totals, strict=True)]
+
+
+def _named(layer: AnyLayer, of_layers: list[tuple[Any, ...]]) -> dict[str, ndarray]:
+    """Return by name what ``backward`` of each layer returned."""
+    found = {"inputs": of_layers[0][0].swapaxes(0, 1)}  # (B, T, I)
+    for n, (_, *d_states, of_weights) in enumerate(of_layers):
+        found |= {f"layer{n}.{name}": gradient for name, gradient in of_weights.items()}
+        found |= {f"layer{n}.{name}": d_state for name, d_state in zip(states_of(layer), d_states, strict=True)}
+    return found
 
 
 def loss_and_gradients(
