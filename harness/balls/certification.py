@@ -69,6 +69,8 @@ def certified(problem: Problem) -> dict[str, ndarray]:
 
 
 def _certified(problem: Problem) -> dict[str, ndarray]:
+    if problem.structure.cell != "rnn":
+        raise NotCertified(f"cell is {problem.structure.cell}, but there are balls for rnn only")
     precision, reason = FIRST_PRECISION, ""
     while precision <= LAST_PRECISION:
         if (needed := work(problem) * precision / FIRST_PRECISION) > MOST_WORK:
@@ -108,7 +110,9 @@ def work(problem: Problem) -> float:
 def _key(problem: Problem) -> bytes:
     """Identify a problem by everything that its answer depends on."""
     case = problem.case
-    digest = blake2b(repr((case.activation, case.layers, case.sizes, case.loss, case.truncation)).encode())
+    digest = blake2b(
+        repr((case.cell, case.reset, case.activation, case.layers, case.sizes, case.loss, case.truncation)).encode()
+    )
     arrays = {**problem.weights, **problem.initial_state, "inputs": problem.inputs, "targets": problem.targets}
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
