@@ -14,13 +14,14 @@ from harness.implementations import implementations
 from harness.problem import build
 from harness.result import run
 from harness.session import compare_for
+from harness.tensors import GATES
 from harness.worker import Workers
 
 CELLS = {"lstm": {"cell": "lstm"}, "gru, after": {"cell": "gru"}, "gru, before": {"cell": "gru", "reset": "before"}}
 TRUNCATIONS = ["none", {"kind": "detach", "every": 2}, {"kind": "window", "steps": 2}]
 
 
-def problem_of(**fields):
+def case_of(**fields):
     numbers = {"normal": 1.0, "seed": 3}
     given = {
         "layers": 2,
@@ -31,7 +32,11 @@ def problem_of(**fields):
         "loss": Loss("dot"),
         "upstream": numbers,
     }
-    return build(Case(name="gated", file="none", **{**given, **fields}), None)
+    return Case(name="gated", file="none", **{**given, **fields})
+
+
+def problem_of(**fields):
+    return build(case_of(**fields), None)
 
 
 def solved(problem, name="numpy-split"):
@@ -71,12 +76,24 @@ def test_whoever_has_a_cell_agrees_and_the_others_say_so(workers, name, cell, tr
         assert {each.tensor for each in comparison.tensors} >= problem.structure.gradients.keys()
 
 
-def test_torch_cannot_reset_before():
-    torch = implementations()["torch"]
-    assert "reset is before" in torch.reason_against(problem_of(cell="gru", reset="before").case)
-    assert not torch.reason_against(problem_of(cell="gru").case)
-    assert not torch.reason_against(problem_of(cell="lstm").case)
-    assert not torch.reason_against(problem_of().case)
+@pytest.mark.framework
+def test_native_weights_come_with_their_forget_bias_and_order_of_gates(workers):
+    def biases(cell, framework, **fields):
+        problem = build(case_of(cell=cell, weights={"from": framework, "seed": 0}, **fields), workers.native_weights)
+        return [np.unique(block).tolist() for block in np.split(problem.weights["layer1.b_h"], GATES[cell])]
+
+    assert biases("lstm", "tf1") == biases("lstm", "keras") == [[0], [1], [0], [0]]
+    assert biases("gru", "tf1", reset="before") == [[1], [1], [0]]
+    assert biases("gru", "keras") == biases("gru", "keras", reset="before") == [[0], [0], [0]]
+    assert all(len(block) > 1 for cell in ("lstm", "gru") for block in biases(cell, "torch"))
+
+
+@pytest.mark.parametrize(("name", "has", "lacks"), [("torch", "after", "before"), ("tf1", "before", "after")])
+def test_each_framework_has_one_variant_of_the_gru(name, has, lacks):
+    chosen = implementations()[name]
+    assert f"reset is {lacks}, but {name} has only {has}" in chosen.reason_against(case_of(cell="gru", reset=lacks))
+    for fields in ({"cell": "gru", "reset": has}, {"cell": "lstm"}, {}):
+        assert not chosen.reason_against(case_of(**fields))
 
 
 @pytest.mark.parametrize("factor", [1.01, 0.5, -1.0, 0.0], ids=str)
