@@ -16,6 +16,6 @@ Conventions:
     * Every function computes in the dtype it is given, longdouble and complex included, and returns that dtype.
 
 Read in this order: ``activations``, ``rnn_split``, ``rnn_concatenated``, ``lstm_split``, ``lstm_concatenated``,
-``gru_split``, ``gru_concatenated``, ``readout``, ``losses``, ``layer``, ``network``,
-``lengths``, ``bidirectional``; then ``truncation``, and ``complex_step``.
+``gru_split``, ``gru_concatenated``, ``readout``, ``losses``, ``layer``, ``network``, ``lengths``, ``bidirectional``;
+then ``truncation``, and ``complex_step``, ``complex_step_gated``.
 """

@@ -9,13 +9,17 @@ from harness.case import Case, Loss, Sizes
 from harness.conditioning import rounding_noise
 from harness.diagnosis import UNEXPLAINED, Predictions, diagnose
 from harness.diagnosis.sight import blind_spots_of_case, catalogue, sight
+from harness.directions import COUNT
 from harness.floor import NoFloor, from_balls, from_wider_numbers
+from harness.implementations import complex_step as oracle
 from harness.implementations import implementations
 from harness.problem import build
 from harness.result import run
 from harness.session import compare_for
 from harness.tensors import GATES
 from harness.worker import Workers
+from reference_impls import complex_step_gated as gated
+from reference_impls.truncation import passes
 
 CELLS = {"lstm": {"cell": "lstm"}, "gru, after": {"cell": "gru"}, "gru, before": {"cell": "gru", "reset": "before"}}
 TRUNCATIONS = ["none", {"kind": "detach", "every": 2}, {"kind": "window", "steps": 2}]
@@ -216,3 +220,46 @@ def test_a_users_own_lstm(tmp_path):
     assert compared(problem, harness.run(mine, problem)).matches
     with pytest.raises(harness.Unsupported, match="cell is gru, but mine has only lstm"):
         harness.run(mine, problem_of(cell="gru", layers=1))
+
+
+@pytest.fixture
+def sampled(monkeypatch):
+    """Let the oracle take a few elements of each tensor of any gated problem."""
+
+    def of(problem, share=3):
+        s = problem.structure
+        one = gated.work_of_one(s.time, s.batch, s.input, s.hidden, GATES[s.cell], s.outputs[2], s.layers)
+        one *= len(passes(problem.truncation, s.time))
+        monkeypatch.setattr(oracle, "MOST_WORK", one * len(s.gradients))
+        monkeypatch.setattr(oracle, "SAMPLED_WORK", share * one * len(s.gradients))
+        return run(implementations()["complex-step"], problem)
+
+    return of
+
+
+@pytest.mark.parametrize("truncation", TRUNCATIONS, ids=lambda each: each if each == "none" else each["kind"])
+def test_a_sample_of_a_large_gated_problem(sampled, cell, truncation):
+    problem = problem_of(**cell, readout="linear", sizes=Sizes(2, 4, 3, 5, 6), truncation=truncation)
+    comparison = compared(problem, sampled(problem))
+    assert comparison.matches, str(comparison)
+    elements = {each.tensor: each.elements for each in comparison.tensors}
+    per_sequence = {"inputs", *problem.structure.initial_state}
+    expected = {name: 3 * (2 if name in per_sequence else 1) for name in problem.structure.gradients}
+    assert elements == expected | {"directional": COUNT, "loss": 1, "outputs": 2 * 4 * 6}
+
+
+def test_an_error_that_the_sample_misses_is_seen_by_the_directions(sampled, cell):
+    problem = problem_of(**cell)
+    for name in problem.structure.gradients:
+        found, expected = sampled(problem), solved(problem)
+        for where, seen in ((~found.known[name], {"directional"}), (found.known[name], {"directional", name})):
+            at = tuple(int(axis[0]) for axis in np.nonzero(where))
+            expected.gradients[name][at] += 1e-6 * np.abs(expected.gradients[name]).max()
+            comparison = compare_for(problem, found, expected, rounding_noise(problem), complete=True)
+            assert {each.tensor for each in comparison.disagreements} == seen
+
+
+def test_beyond_a_sample_the_oracle_says_why_not(monkeypatch, cell):
+    monkeypatch.setattr(oracle, "MOST_WORK", 1.0)
+    with pytest.raises(harness.Unsupported, match="multiplications for one number; at most 1e"):
+        run(implementations()["complex-step"], problem_of(**cell))
