@@ -157,10 +157,20 @@ def test_the_floor_of_a_gated_cell(monkeypatch, cell, source):
     assert wrong.errors["layer0.W_hh"].max() > 1e-5
 
 
-def test_what_has_no_balls_says_so(cell):
-    problem = problem_of(**cell)
-    with pytest.raises(NoFloor, match=f"cell is {cell['cell']}, but there are balls for rnn only"):
-        from_balls(problem, solved(problem).tensors)
+def test_the_certified_floor_is_the_one_of_wider_numbers(cell):
+    problem = problem_of(**cell, dtype="float32")
+    baseline = solved(problem).tensors
+    proven, found = from_balls(problem, baseline), from_wider_numbers(problem, baseline)
+    assert (proven.source, found.source) == ("certified", "float64")
+    for name, errors in proven.errors.items():
+        blur = 0.02 * np.finfo("float32").eps * np.abs(baseline[name]).max()
+        np.testing.assert_allclose(found.errors[name], errors, rtol=0, atol=blur, err_msg=name)
+
+
+def test_what_would_take_too_long_in_balls_says_so(cell):
+    problem = problem_of(**cell, sizes=Sizes(8, 50, 32, 64))
+    with pytest.raises(NoFloor, match="certified: would take"):
+        from_balls(problem, {})
 
 
 def test_a_diagnosis_tells_where_a_gated_cell_is_first_off_and_why_no_more(cell):
