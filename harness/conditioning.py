@@ -20,7 +20,7 @@ from numpy import ndarray
 
 from harness.kinks import at_kink, slopes_by_sign, with_slopes
 from harness.problem import Problem
-from reference_impls import network, rnn_split
+from harness.reference import activations_of, backward, forward
 from reference_impls.activations import ACTIVATIONS, Activation
 
 DRAWS = 4
@@ -43,7 +43,7 @@ def rounding_noise(problem: Problem) -> dict[str, float]:
     """
     with np.errstate(all="ignore"):  # what overflows is judged where it is compared
         kept = _kept(problem)
-        reference = _tensors(problem, ACTIVATIONS[problem.case.activation], np.zeros_like, kept)
+        reference = _tensors(problem, activations_of(problem), np.zeros_like, kept)
         noise = dict.fromkeys(reference, 0.0)
         random = np.random.Generator(np.random.PCG64(0))
         for _ in range(DRAWS):
@@ -66,12 +66,15 @@ def _rounded_tensors(problem: Problem, random: np.random.Generator, kept: Kept) 
     def each(tensors: Mapping[str, ndarray]) -> dict[str, ndarray]:
         return {name: tensor + rounding(tensor) for name, tensor in tensors.items()}
 
-    exact = ACTIVATIONS[problem.case.activation]
+    def rounded_once_more(name: str) -> Activation:
+        exact = ACTIVATIONS[name]
 
-    def value(a: ndarray, out: ndarray) -> ndarray:
-        exact.value(a, out)
-        out += rounding(out)
-        return out
+        def value(a: ndarray, out: ndarray) -> ndarray:
+            exact.value(a, out)
+            out += rounding(out)
+            return out
+
+        return Activation(value, exact.slope_at_value)
 
     rounded = replace(
         problem,
@@ -80,10 +83,12 @@ def _rounded_tensors(problem: Problem, random: np.random.Generator, kept: Kept) 
         inputs=problem.inputs + rounding(problem.inputs),
         targets=problem.targets + rounding(problem.targets),
     )
-    return _tensors(rounded, Activation(value, exact.slope_at_value), rounding, kept)
+    return _tensors(rounded, activations_of(problem, rounded_once_more), rounding, kept)
 
 
-def _tensors(problem: Problem, activation: Activation, rounding: Rounding, kept: Kept) -> dict[str, ndarray]:
+def _tensors(
+    problem: Problem, activations: Mapping[str, Activation], rounding: Rounding, kept: Kept
+) -> dict[str, ndarray]:
     def loss_of(outputs: ndarray) -> tuple[ndarray, ndarray]:
         loss, d_outputs = problem.loss(outputs + rounding(outputs))
         if problem.case.loss.kind == "softmax_cross_entropy":
@@ -94,12 +99,12 @@ def _tensors(problem: Problem, activation: Activation, rounding: Rounding, kept:
             loss = loss + rounding(np.sqrt((one_hot * one_hot).sum()))
         return loss, d_outputs
 
-    passed = network.forward(rnn_split, problem.weights, problem.inputs, problem.initial_state, activation)
+    passed = forward(problem, **activations)
     loss, d_outputs = loss_of(passed.outputs)
     if kept:
         slopes = slopes_by_sign(passed)
         passed = with_slopes(passed, [np.where(at, s, own) for own, (at, s) in zip(slopes, kept, strict=True)])
-    gradients = network.backward(rnn_split, problem.weights, passed, d_outputs, problem.truncation)
+    gradients = backward(problem, passed, d_outputs)
     return {"loss": loss, "outputs": passed.outputs, **gradients}
 
 
@@ -111,7 +116,7 @@ def _kept(problem: Problem) -> Kept:
     """
     if problem.case.activation != "relu":
         return []
-    passed = network.forward(rnn_split, problem.weights, problem.inputs, problem.initial_state, ACTIVATIONS["relu"])
+    passed = forward(problem)
     return list(zip(at_kink(passed, problem.weights), slopes_by_sign(passed), strict=True))
 
 

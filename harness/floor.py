@@ -24,8 +24,7 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from harness.problem import Problem
-from reference_impls import network, rnn_split
-from reference_impls.activations import ACTIVATIONS
+from harness.reference import solve
 
 Tensors = Mapping[str, ndarray]
 
@@ -94,26 +93,12 @@ def from_wider_numbers(problem: Problem, baseline: Tensors) -> Floor:
 
         return _measured(source, problem, baseline, multiprecision.solve(problem), multiprecision.distance)
     with np.errstate(all="ignore"):  # what overflows is judged where it is compared
-        return _measured(source, problem, baseline, reference(as_dtype(problem, getattr(np, source))), _distance)
+        return _measured(source, problem, baseline, solve(as_dtype(problem, getattr(np, source))), _distance)
 
 
 def longdouble_is_wider() -> bool:
     """Whether longdouble has more digits than float64 on this machine."""
     return bool(np.finfo(np.longdouble).eps < np.finfo(np.float64).eps)
-
-
-def reference(problem: Problem) -> dict[str, ndarray]:
-    """Run the NumPy reference on a problem, in the dtype of its arrays."""
-    loss, outputs, gradients = network.loss_and_gradients(
-        rnn_split,
-        problem.weights,
-        problem.inputs,
-        problem.initial_state,
-        ACTIVATIONS[problem.case.activation],
-        problem.loss,
-        problem.truncation,
-    )
-    return {"loss": loss, "outputs": outputs, **gradients}
 
 
 def as_dtype(problem: Problem, dtype: DTypeLike) -> Problem:
@@ -135,7 +120,7 @@ def _measured(
     source: str, problem: Problem, baseline: Tensors, answer: Tensors, distance: Callable[[ndarray, ndarray], ndarray]
 ) -> Floor:
     with np.errstate(all="ignore"):  # what overflows is judged where it is compared
-        in_dtype = reference(problem)
+        in_dtype = solve(problem)
     errors = {
         name: distance(baseline[name], answer[name])
         for name in answer

@@ -12,7 +12,8 @@ import numpy as np
 from numpy import ndarray
 
 from harness.problem import Problem
-from reference_impls import network, rnn_split
+from harness.reference import activations_of, layer_of
+from reference_impls import network
 from reference_impls.activations import ACTIVATIONS, Activation
 from reference_impls.losses import LOSSES
 
@@ -48,13 +49,13 @@ def solve(problem: Problem) -> dict[str, ndarray]:
             return LOSSES[loss.kind](outputs, targets, problem.covered, loss.reduction)
 
         value, outputs, gradients = network.loss_and_gradients(
-            rnn_split,
+            layer_of(problem.structure),
             {name: wide(array) for name, array in problem.weights.items()},
             wide(problem.inputs),
             {name: wide(array) for name, array in problem.initial_state.items()},
-            _activation(mpmath, problem.case.activation),
-            loss_of,
-            problem.truncation,
+            loss=loss_of,
+            truncation=problem.truncation,
+            **activations_of(problem, lambda name: _activation(mpmath, name)),
         )
         return {"loss": value, "outputs": outputs, **gradients}
 

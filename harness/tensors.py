@@ -7,8 +7,12 @@ Everything else speaks of tensors by these names. Batch first; B batch, T time, 
     layerN.W_xh                  (I, G·H), or (H, G·H) above the first layer; the input stands left: x W
     layerN.W_hh                  (H, G·H)
     layerN.b_h                   (G·H,)
+    layerN.b_hn                  (H,), the candidate's recurrent bias: of a gru whose reset is after the product
     layerN.h0                    (B, H)
+    layerN.c0                    (B, H), of an lstm
     readout.W_hy, readout.b_y    (H, O), (O,)
+
+The blocks of the gates stand side by side in the columns, in the order i, f, g, o (lstm) and r, z, n (gru).
 
 A gradient has the name and the shape of what it is the gradient of.
 """
@@ -19,10 +23,10 @@ from dataclasses import dataclass
 
 Shape = tuple[int, ...]
 
-GATES = {"rnn": 1}
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 """The cells, each with the number of gates whose blocks stand side by side in its weights."""
 
-STATES = {"rnn": ("h0",)}
+STATES = {"rnn": ("h0",), "lstm": ("h0", "c0"), "gru": ("h0",)}
 """The cells, each with the states that it carries from step to step."""
 
 
@@ -35,6 +39,7 @@ class Structure:
         layers: how many recurrent layers are stacked.
         batch, time, input, hidden: the sizes B, T, I, H.
         output: O, or None where there is no readout.
+        reset: of a gru, whether its reset gate multiplies the state ``before`` or ``after`` the recurrent product.
     """
 
     cell: str
@@ -44,6 +49,12 @@ class Structure:
     input: int
     hidden: int
     output: int | None
+    reset: str = "after"
+
+    @property
+    def has_recurrent_bias(self) -> bool:
+        """Whether the candidate has a recurrent bias of its own, ``b_hn``, that cannot be folded into ``b_h``."""
+        return self.cell == "gru" and self.reset == "after"
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -63,6 +74,8 @@ class Structure:
             shapes[f"{block}.W_xh"] = (self.input_size(block), G * H)
             shapes[f"{block}.W_hh"] = (H, G * H)
             shapes[f"{block}.b_h"] = (G * H,)
+            if self.has_recurrent_bias:
+                shapes[f"{block}.b_hn"] = (H,)
         if self.output is not None:
             shapes["readout.W_hy"] = (H, self.output)
             shapes["readout.b_y"] = (self.output,)

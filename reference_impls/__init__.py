@@ -15,6 +15,7 @@ Conventions:
     * ``d_x`` is dLoss/dx and has the shape of x.
     * Every function computes in the dtype it is given, longdouble and complex included, and returns that dtype.
 
-Read in this order: ``activations``, ``rnn_split``, ``rnn_concatenated``, ``readout``, ``losses``, ``network``; then
-``truncation``, and ``complex_step``.
+Read in this order: ``activations``, ``rnn_split``, ``rnn_concatenated``, ``lstm_split``, ``lstm_concatenated``,
+``gru_split``, ``gru_concatenated``, ``readout``, ``losses``, ``layer``, ``network``, ``lengths``, ``bidirectional``;
+then ``truncation``, and ``complex_step``, ``complex_step_gated``.
 """

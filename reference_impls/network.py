@@ -5,18 +5,19 @@ of a layer's inputs is the gradient of the outputs of the layer below,
 
     g^(n-1)_t = dx^(n)_t                        (B, H)
 
-and nothing else passes between layers. A layer is a module with ``WEIGHTS``, ``forward`` and ``backward``
-(``rnn_split``, ``rnn_concatenated``); its weights are named ``layerN.`` + their name in ``WEIGHTS``.
+and nothing else passes between layers, however many states a layer has (an lstm keeps its c to itself). What a layer is
+stands in ``layer``; its weights and initial states are named ``layerN.`` + their name in ``WEIGHTS`` and ``STATES``.
 
-Where the loss of a step reaches only so far back (``truncation``), the same goes for each lag by itself. One lag after
-the other passes through all layers, which keep no more of it than the last lag and the sum of all; for this a layer
-has ``slopes``, ``lag``, ``to_inputs`` and ``read_off``.
+Where the loss of a step reaches only so far back (``truncation``), the same goes for each pass by itself, or for each
+lag if the layer has ``slopes``, ``lag``, ``to_inputs`` and ``read_off``: one lag after the other passes through all
+layers, which keep no more of it than the last lag and the sum of all.
+
+D is the number of directions: 2 if the layers are bidirectional, else 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,50 +25,57 @@ from numpy import ndarray
 
 from reference_impls import readout
 from reference_impls.activations import Activation
-from reference_impls.truncation import Detach, Truncation, Window
+from reference_impls.layer import AnyLayer, states_of
+from reference_impls.truncation import Truncation, Window, passes
 
 
 class ForwardPass(NamedTuple):
     """The outputs of a network and what its backward pass needs."""
 
-    outputs: ndarray  # (B, T, H), or (B, T, O) with a readout
+    outputs: ndarray  # (B, T, D·H), or (B, T, O) with a readout
     caches: list[Any]  # one a layer
 
 
 def forward(
-    layer: ModuleType,
+    layer: AnyLayer,
     weights: Mapping[str, ndarray],
     inputs: ndarray,
     initial_state: Mapping[str, ndarray],
     activation: Activation,
+    **more: Any,
 ) -> ForwardPass:
     """Run the network.
 
     Args:
-        layer: the module of the layers, ``rnn_split`` for one.
-        weights: ``layerN.<weight>`` for each layer and weight, and for a readout ``readout.W_hy`` (H, O) and
+        layer: what each layer is, ``rnn_split`` for one.
+        weights: ``layerN.<weight>`` for each layer and weight, and for a readout ``readout.W_hy`` (D·H, O) and
             ``readout.b_y`` (O,).
         inputs: (B, T, I).
-        initial_state: ``layerN.h0`` (B, H) for each layer.
+        initial_state: ``layerN.<state>`` (B, H) for each layer and state, ``layer0.h0`` for one.
         activation: φ, one of ``ACTIVATIONS``.
+        more: whatever else the layers' ``forward`` takes by name, ``gate_activation`` for one.
 
     Returns:
-        The outputs, (B, T, H) or (B, T, O), with the caches.
+        The outputs, (B, T, D·H) or (B, T, O), with the caches.
+
+    Raises:
+        KeyError: if a layer's weight or state is missing.
     """
     x = inputs.swapaxes(0, 1).copy()  # (T, B, I)
-    caches = []
-    for n in range(len(initial_state)):
+    caches, names = [], states_of(layer)
+    for n in range(-(-len(initial_state) // len(names))):  # rounded up, so that a missing state is missed
+        states = [initial_state[f"layer{n}.{name}"] for name in names]  # (B, H) each
         layer_weights = [weights[f"layer{n}.{name}"] for name in layer.WEIGHTS]
-        cache = layer.forward(x, initial_state[f"layer{n}.h0"], *layer_weights, activation=activation)
+        cache = layer.forward(x, *states, *layer_weights, activation=activation, **more)
         caches.append(cache)
-        x = cache.states[1:]  # (T, B, H)
+        x = cache.outputs  # (T, B, D·H)
     if "readout.W_hy" in weights:
         x = readout.forward(x, weights["readout.W_hy"], weights["readout.b_y"])  # (T, B, O)
     return ForwardPass(x.swapaxes(0, 1), caches)
 
 
 def backward(
-    layer: ModuleType,
+    layer: AnyLayer,
     weights: Mapping[str, ndarray],
     passed: ForwardPass,
     d_outputs: ndarray,
@@ -76,39 +84,46 @@ def backward(
     """Carry d_outputs back through the readout and all layers.
 
     Args:
-        layer: the module that ``forward`` was given.
+        layer: the layer that ``forward`` was given.
         weights: the weights that ``forward`` was given.
         passed: what ``forward`` returned.
-        d_outputs: the gradient of the outputs, (B, T, H) or (B, T, O).
+        d_outputs: the gradient of the outputs, (B, T, D·H) or (B, T, O).
         truncation: how far the gradient is carried back through time; None for all the way.
 
     Returns:
-        The gradient of every weight, of ``inputs`` (B, T, I) and of each ``layerN.h0`` (B, H), by name.
+        The gradient of every weight, of ``inputs`` (B, T, I) and of each ``layerN.<state>`` (B, H), by name.
+
+    Raises:
+        ValueError: if the gradient is truncated and the layer is one that cannot be.
     """
     gradients: dict[str, ndarray] = {}
-    d_x = d_outputs.swapaxes(0, 1)  # (T, B, H) or (T, B, O)
+    d_x = d_outputs.swapaxes(0, 1)  # (T, B, D·H) or (T, B, O)
     if "readout.W_hy" in weights:
-        d_x, of_readout = readout.backward(passed.caches[-1].states[1:], weights["readout.W_hy"], d_x)  # (T, B, H)
+        d_x, of_readout = readout.backward(passed.caches[-1].outputs, weights["readout.W_hy"], d_x)  # (T, B, D·H)
         gradients |= {f"readout.{name}": gradient for name, gradient in of_readout.items()}
-    totals = _windowed(layer, passed.caches, d_x, truncation) if isinstance(truncation, Window) else None
-    for n in reversed(range(len(passed.caches))):
-        if totals is not None:
-            d_x, d_h0, of_layer = layer.read_off(passed.caches[n], totals[n])  # d_x: (T, B, I or H)
-        elif isinstance(truncation, Detach):
-            d_x, d_h0, of_layer = layer.backward(passed.caches[n], d_x, truncation.every)  # (T, B, I or H)
-        else:
-            d_x, d_h0, of_layer = layer.backward(passed.caches[n], d_x)  # (T, B, I or H)
-        gradients |= {f"layer{n}.{name}": gradient for name, gradient in of_layer.items()}
-        gradients[f"layer{n}.h0"] = d_h0
-    gradients["inputs"] = d_x.swapaxes(0, 1)  # (B, T, I)
+    if isinstance(truncation, Window) and hasattr(layer, "lag"):
+        return gradients | _named(layer, _by_lags(layer, passed.caches, d_x, truncation))
+    for each in passes(truncation, len(d_x)):
+        of_counted = d_x if each.counted.all() else np.where(each.counted[:, None, None], d_x, 0)  # (T, B, D·H)
+        of_pass = _named(layer, _in_one_pass(layer, passed.caches, of_counted, each.starts))
+        gradients |= {name: gradients[name] + part if name in gradients else part for name, part in of_pass.items()}
     return gradients
 
 
-def _windowed(layer: ModuleType, caches: list[Any], d_top: ndarray, window: Window) -> list[ndarray]:
-    """Return Σ_d of what each layer's recursion carries, (T, B, H) a layer, from the top layer's g, (T, B, H)."""
+def _in_one_pass(layer: AnyLayer, caches: list[Any], d_top: ndarray, starts: frozenset[int]) -> list[tuple[Any, ...]]:
+    """Return what ``backward`` of each layer returns, from the top layer's g, (T, B, D·H)."""
+    of_layers, d_x = [], d_top  # d_x: (T, B, D·H)
+    for cache in reversed(caches):
+        of_layers.append(layer.backward(cache, d_x, starts) if starts else layer.backward(cache, d_x))
+        d_x = of_layers[-1][0]  # (T, B, I) or, above layer 0, (T, B, D·H)
+    return of_layers[::-1]
+
+
+def _by_lags(layer: Any, caches: list[Any], d_top: ndarray, window: Window) -> list[tuple[Any, ...]]:
+    """Return what ``backward`` of each layer returns, for a window, from the top layer's g, (T, B, H)."""
     T = len(d_top)
     slopes = [layer.slopes(cache) for cache in caches]  # (T, B, H) each
-    totals = [np.zeros_like(slope) for slope in slopes]  # (T, B, H) each
+    totals = [np.zeros_like(slope) for slope in slopes]  # (T, B, H) each: Σ_d of what the recursion carries
     carried: list[ndarray | None] = [None for _ in caches]  # (T - d, B, H) each
     for d in range(window.lags(T)):
         g = d_top if d == 0 else None  # (T - d, B, H)
@@ -118,32 +133,46 @@ def _windowed(layer: ModuleType, caches: list[Any], d_top: ndarray, window: Wind
             carried[n] = newest
             if n > 0:
                 g = layer.to_inputs(caches[n], slopes[n], newest)  # (T - d, B, H)
-    return totals
+    return [layer.read_off(cache, total) for cache, total in zip(caches, totals, strict=True)]
+
+
+def _named(layer: AnyLayer, of_layers: list[tuple[Any, ...]]) -> dict[str, ndarray]:
+    """Return by name what ``backward`` of each layer returned."""
+    found = {"inputs": of_layers[0][0].swapaxes(0, 1)}  # (B, T, I)
+    for n, (_, *d_states, of_weights) in enumerate(of_layers):
+        found |= {f"layer{n}.{name}": gradient for name, gradient in of_weights.items()}
+        found |= {f"layer{n}.{name}": d_state for name, d_state in zip(states_of(layer), d_states, strict=True)}
+    return found
 
 
 def loss_and_gradients(
-    layer: ModuleType,
+    layer: AnyLayer,
     weights: Mapping[str, ndarray],
     inputs: ndarray,
     initial_state: Mapping[str, ndarray],
     activation: Activation,
     loss: Callable[[ndarray], tuple[ndarray, ndarray]],
     truncation: Truncation | None = None,
+    **more: Any,
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Run the network forward, take the loss, run it backward.
 
     Args:
-        layer: the module of the layers.
+        layer: what each layer is.
         weights: as for ``forward``.
         inputs: (B, T, I).
         initial_state: as for ``forward``.
         activation: φ.
         loss: maps outputs to (loss, d_outputs).
         truncation: as for ``backward``.
+        more: as for ``forward``.
 
     Returns:
         The loss of shape (), the outputs, and the gradients as ``backward`` returns them.
+
+    Raises:
+        KeyError: if a layer's weight or state is missing.
     """
-    passed = forward(layer, weights, inputs, initial_state, activation)
+    passed = forward(layer, weights, inputs, initial_state, activation, **more)
     value, d_outputs = loss(passed.outputs)
     return value, passed.outputs, backward(layer, weights, passed, d_outputs, truncation)

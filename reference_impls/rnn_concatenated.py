@@ -37,6 +37,7 @@ d = τ − t, and the gradient is the sum of what all these give:
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,7 @@ from numpy import ndarray
 from reference_impls.activations import Activation
 
 WEIGHTS = ("W", "b")
+STATES = ("h0",)
 
 
 class Cache(NamedTuple):
@@ -59,6 +61,16 @@ class Cache(NamedTuple):
         """h_0, h_1, …, h_T: (T + 1, B, H)."""
         return self.z[:, :, -self.W.shape[1] :]
 
+    @property
+    def outputs(self) -> ndarray:
+        """h_1, …, h_T: (T, B, H)."""
+        return self.states[1:]
+
+    @property
+    def last(self) -> tuple[ndarray]:
+        """h_T: (B, H)."""
+        return (self.states[-1],)
+
 
 def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Activation) -> Cache:
     """Run the layer over a whole sequence.
@@ -71,7 +83,7 @@ def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Acti
         activation: φ, one of ``ACTIVATIONS``.
 
     Returns:
-        The cache; its ``states[1:]``, (T, B, H), are the layer's outputs.
+        The cache; its ``outputs`` are h_1 … h_T, (T, B, H).
     """
     T, B, I = x.shape
     H = W.shape[1]
@@ -89,14 +101,16 @@ def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Acti
     return Cache(z, W, activation)
 
 
-def backward(cache: Cache, d_outputs: ndarray, every: int | None = None) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+def backward(
+    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in.
 
     Args:
         cache: what ``forward`` returned.
         d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
-        every: take the state before a step for a constant wherever this many steps have passed since the first; None
-            for never.
+        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+            (``truncation``); none for the full gradient.
 
     Returns:
         d_x (T, B, I), d_h0 (B, H), and the gradients of the weights by name, each of its weight's shape.
@@ -108,7 +122,7 @@ def backward(cache: Cache, d_outputs: ndarray, every: int | None = None) -> tupl
     adjoint = np.empty((T, B, H), d_outputs.dtype)  # (T, B, H): λ_1 … λ_T
     adjoint[T - 1] = d_outputs[T - 1]
     for t in range(T - 2, -1, -1):
-        if every is not None and (t + 1) % every == 0:
+        if t + 1 in starts:
             adjoint[t] = d_outputs[t]  # (B, H): the step after this one starts a chunk
         else:
             adjoint[t] = d_outputs[t] + (adjoint[t + 1] * slope[t + 1]) @ W_hT  # (B, H)

@@ -33,6 +33,7 @@ its lags δ_{t,d}, each computed from the one before:
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,7 @@ from numpy import ndarray
 from reference_impls.activations import Activation
 
 WEIGHTS = ("W_xh", "W_hh", "b_h")
+STATES = ("h0",)
 
 
 class Cache(NamedTuple):
@@ -52,6 +54,16 @@ class Cache(NamedTuple):
     W_xh: ndarray  # (I, H)
     W_hh: ndarray  # (H, H)
     activation: Activation
+
+    @property
+    def outputs(self) -> ndarray:
+        """h_1, …, h_T: (T, B, H)."""
+        return self.states[1:]
+
+    @property
+    def last(self) -> tuple[ndarray]:
+        """h_T: (B, H)."""
+        return (self.states[-1],)
 
 
 def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray, *, activation: Activation) -> Cache:
@@ -66,7 +78,7 @@ def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray,
         activation: φ, one of ``ACTIVATIONS``.
 
     Returns:
-        The cache; its ``states[1:]``, (T, B, H), are the layer's outputs.
+        The cache; its ``outputs`` are h_1 … h_T, (T, B, H).
     """
     T, B, I = x.shape
     H = W_hh.shape[0]
@@ -83,14 +95,16 @@ def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray,
     return Cache(x, pre, states, W_xh, W_hh, activation)
 
 
-def backward(cache: Cache, d_outputs: ndarray, every: int | None = None) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+def backward(
+    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in.
 
     Args:
         cache: what ``forward`` returned.
         d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
-        every: cut what is carried to the step before wherever this many steps have passed since the first; None to
-            carry it all the way.
+        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+            (``truncation``); none for the full gradient.
 
     Returns:
         d_x (T, B, I), d_h0 (B, H), and the gradients of the weights by name, each of its weight's shape.
@@ -104,7 +118,7 @@ def backward(cache: Cache, d_outputs: ndarray, every: int | None = None) -> tupl
         d_state += d_outputs[t]  # (B, H)
         delta[t] *= d_state  # (B, H)
         np.matmul(delta[t], W_hhT, out=d_state)  # (B, H)
-        if every is not None and t > 0 and t % every == 0:
+        if t in starts:
             d_state[:] = 0  # (B, H): step t started from a constant
     return read_off(cache, delta)
 

@@ -31,7 +31,8 @@ Whatever is linear in δ_t is read off the sum over the lags, δ_t = Σ_d δ_{t,
 **Without lags.** The windows of the losses p, p + k + 1, p + 2 (k + 1), … do not overlap: they are chunks of k + 1
 steps that end with the step whose loss counts. A window is therefore the sum of k + 1 detached passes over the
 sequence, one for each p from 0 to k, with chunks and losses of their own (``passes``). That is a second way to the same
-gradient.
+gradient, and asks nothing of a cell but that it can be cut: lstm and gru, where what is carried is more than one δ,
+take this one.
 """
 
 from __future__ import annotations
@@ -66,6 +67,11 @@ class Pass(NamedTuple):
 
     chunks: tuple[tuple[int, int], ...]  # each from a step up to but without another, one after the other
     counted: ndarray  # (T,) of bool: the steps whose loss counts
+
+    @property
+    def starts(self) -> frozenset[int]:
+        """The steps at which a chunk begins, but for the first step of all, whose state is given."""
+        return frozenset(first for first, _ in self.chunks if first > 0)
 
 
 def passes(truncation: Truncation | None, T: int) -> tuple[Pass, ...]:

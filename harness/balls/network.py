@@ -1,4 +1,7 @@
-"""The whole network in ball arithmetic: layers, readout and loss, forward and backward, at the precision in force."""
+"""The whole network in ball arithmetic: layers, readout and loss, forward and backward, at the precision in force.
+
+An rnn is computed here and in ``layers``, another cell in ``gated``.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import numpy as np
 from flint import arb, arb_mat
 from numpy import ndarray
 
-from harness.balls import layers
+from harness.balls import gated, layers
 from harness.balls.losses import loss_and_gradient
 from harness.balls.tensors import in_shape, time_first, to_balls, to_matrix
 from harness.problem import Problem
@@ -26,6 +29,8 @@ def solve(problem: Problem) -> dict[str, ndarray]:
         UndecidedKink: if the precision is too low to tell on which side of relu's kink a pre-activation is.
     """
     case, structure = problem.case, problem.structure
+    if structure.cell != "rnn":
+        return gated.solve(problem)
     B, T, I, H = structure.batch, structure.time, structure.input, structure.hidden
     weights = problem.weights
     activation = layers.ACTIVATIONS[case.activation]

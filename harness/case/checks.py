@@ -15,7 +15,7 @@ from harness.case import arrays, published
 from harness.case.arrays import Problem
 from harness.case.fields import Fields, spec_kind
 from harness.casefile import nearest
-from harness.tensors import Shape
+from harness.tensors import GATES, Shape
 
 
 def problems(case: Fields, folder: FilePath) -> Iterator[Problem]:
@@ -31,6 +31,25 @@ def problems(case: Fields, folder: FilePath) -> Iterator[Problem]:
         for check in _CHECKS:
             yield from check(case)
         yield from _arrays(case, folder)
+
+
+def _cell(case: Fields) -> Iterator[Problem]:
+    if case.cell != "rnn" and case.activation != "tanh":
+        yield ("activation",), f"the activation of {_a(case.cell)} is tanh", "remove it, or use cell: rnn"
+    if case.cell != "gru" and case.reset is not None:
+        yield ("reset",), f"only a gru has a reset gate, and this is {_a(case.cell)}", "remove it, or use cell: gru"
+    native = case.weights.get("from") if isinstance(case.weights, dict) else None
+    for framework, reset in (("torch", "after"), ("tf1", "before")):
+        if case.cell == "gru" and native == framework and case.reset != reset:
+            yield (
+                ("weights", "from"),
+                f"a gru of {framework} has its reset {reset} the product, and this one {case.reset} it",
+                f"use reset: {reset}, or weights from keras, which has both",
+            )
+
+
+def _a(cell: str) -> str:
+    return f"a {cell}" if cell == "gru" else f"an {cell}"
 
 
 def _readout(case: Fields) -> Iterator[Problem]:
@@ -133,7 +152,7 @@ def _specs(case: Fields) -> Iterator[tuple[tuple[str, ...], Any, str, Shape, int
 def memory_needed(case: Fields) -> int:
     """Estimate how many bytes a case needs at its peak: the parent's copies and those of one implementation."""
     s = case.sizes
-    G = 1
+    G = GATES[case.cell]
     inputs_to_layers = [s.input] + [s.hidden] * (min(case.layers, 2) - 1)
     per_layer = [(width + s.hidden + 1) * G * s.hidden for width in inputs_to_layers]
     parameters = per_layer[0] + per_layer[-1] * (case.layers - 1) + (s.hidden + 1) * (s.output or 0)
@@ -158,6 +177,7 @@ def _gigabytes(size: int) -> str:
 
 
 _CHECKS: tuple[Callable[[Fields], Iterator[Problem]], ...] = (
+    _cell,
     _readout,
     _loss,
     _expectation,

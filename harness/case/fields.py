@@ -269,10 +269,13 @@ class Fields:
     __pydantic_config__ = STRICT
     about: str = ""
     """The one reason why this case is here."""
-    cell: Literal["rnn"] = "rnn"
+    cell: Literal["rnn", "lstm", "gru"] = "rnn"
     """The recurrent cell."""
+    reset: Literal["after", "before"] | None = None
+    """Whether a gru's reset gate multiplies the state after the recurrent product (as in torch; the default) or before
+    it (as in the paper). They are two functions."""
     activation: Literal["tanh", "relu", "sigmoid", "identity"] = "tanh"
-    """The nonlinearity of an rnn cell."""
+    """The nonlinearity of an rnn cell; lstm and gru have tanh, and sigmoid gates."""
     layers: Annotated[int, Ge(1)] = 1
     """How many recurrent layers are stacked."""
     sizes: Sizes
@@ -285,7 +288,8 @@ class Fields:
     inputs: ArraySpec = "zeros"
     """(B, T, I)"""
     initial_state: ArraySpecs = "zeros"
-    """(B, H) for each layer; one array spec for all, or by name (layer0.h0) with `default` for the rest."""
+    """(B, H) for each state of each layer; one array spec for all, or by name (layer0.h0, an lstm's layer0.c0) with
+    `default` for the rest."""
     readout: Literal["none", "linear"] = "none"
     """linear: outputs are h W_hy + b_y, of width sizes.output, at every step."""
     loss: Loss = Loss()
@@ -309,11 +313,16 @@ class Fields:
     published: Published | None = None
     """Gradients that somebody printed; they take part as the implementation `published`, to the digits printed."""
 
+    def __post_init__(self) -> None:
+        """Settle the variant of a gru that does not say which it is."""
+        if self.cell == "gru" and self.reset is None:
+            object.__setattr__(self, "reset", "after")
+
     @property
     def structure(self) -> Structure:
         """Which tensors there are, and their shapes."""
         s = self.sizes
-        return Structure(self.cell, self.layers, s.batch, s.time, s.input, s.hidden, s.output)
+        return Structure(self.cell, self.layers, s.batch, s.time, s.input, s.hidden, s.output, self.reset or "after")
 
     @property
     def steps(self) -> tuple[int, ...]:

@@ -52,8 +52,10 @@ def diagnose(
     if not evidence.off:
         return _misshapen(evidence)
     start = first_off(evidence, predictions.problem)
-    found = Search(evidence, predictions, likely).explanations() if likely else []
-    found = found or Search(evidence, predictions, thorough=thorough).explanations()
+    found: list[Explanation] = []
+    if not predictions.out_of_reach:
+        found = Search(evidence, predictions, likely).explanations() if likely else []
+        found = found or Search(evidence, predictions, thorough=thorough).explanations()
     told = [_told(each, start) for each in found]
     unique = {(each.fault, each.explanation): each for each in reversed(told)}
     told = [each for each in told if unique.get((each.fault, each.explanation)) is each][:MOST_SHOWN]
@@ -61,7 +63,8 @@ def diagnose(
         told = [rounded]
     if not told:
         off_by = {name: evidence.fit(name, evidence.truth[name]).residual for name in evidence.off}
-        told = [Diagnosis(UNEXPLAINED, f"unexplained; {start}", off_by, start)]
+        why = f": {predictions.out_of_reach}" if predictions.out_of_reach else ""
+        told = [Diagnosis(UNEXPLAINED, f"unexplained{why}; {start}", off_by, start)]
     return [*_misshapen(evidence), *told]
 
 

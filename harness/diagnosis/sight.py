@@ -47,6 +47,8 @@ def catalogue() -> dict[str, str]:
 def sight(predictions: Predictions) -> Sight:
     """Commit every fault on a problem, and see which show."""
     problem = predictions.problem
+    if predictions.out_of_reach:
+        return Sight((), {}, dict.fromkeys(catalogue(), predictions.out_of_reach))
     spots = {spot.name for spot in blind_spots(problem, predictions)}
     shown = {each.suspects[0].name for each in predictions.singles()}
     seen, missed, impossible = [], {}, {}
@@ -114,7 +116,7 @@ def blind_spots(problem: Problem, predictions: Predictions | None = None) -> lis
         predictions: of the problem; without them only what its arrays show is found.
     """
     found = [*_of_sizes(problem), *_of_arrays(problem)]
-    if predictions is not None:
+    if predictions is not None and not predictions.out_of_reach:
         found += _of_gradients(predictions)
     return found
 

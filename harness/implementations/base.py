@@ -72,7 +72,7 @@ class Implementation:
         function: maps a problem, in that layout, to ``{tensor: gradient, ..., "loss": ..., "outputs": ...}``.
         framework: where it runs.
         supports: for a field of a case, the values that it can represent (of ``truncation``, the kinds); fields that
-            are not named are all supported.
+            are not named are all supported, and so is a field that says nothing of the case, as ``reset`` of an rnn.
         complete: whether a tensor that it does not return is a mismatch.
         is_oracle: whether it uses no backward pass, so that it can say which of two others is right.
         initial_weights: maps a structure, a seed and a dtype to the framework's own initial weights, in ``layout``;
@@ -107,7 +107,7 @@ class Implementation:
         for name, supported in self.supports.items():
             value = getattr(case, name)
             value = value["kind"] if isinstance(value, dict) else value  # of a truncation, the kind
-            if value not in supported:
+            if value is not None and value not in supported:
                 return f"{name} is {value}, but {self.name} has only {listed(supported)}"
         return ""
 

@@ -8,7 +8,7 @@ from harness.problem import Problem
 FLINT = Framework("flint", ("flint",), install="certified")
 
 
-@implementation("certified", layout="split", framework=FLINT, supports={"cell": ("rnn",)}, complete=True)
+@implementation("certified", layout="split", framework=FLINT, complete=True)
 def certified(problem: Problem) -> Returned:
     """Ball arithmetic: every element proven to 80 bits, then rounded to the case's dtype."""
     from harness.balls.certification import NotCertified

@@ -12,7 +12,10 @@ from harness.directions import directions
 from harness.implementations.base import Partial, Returned, Unsupported, implementation
 from harness.problem import Problem
 from harness.problem.arrays import generator
+from harness.reference import layer_of
+from harness.tensors import GATES, STATES, Shape
 from reference_impls import complex_step as reference
+from reference_impls import complex_step_gated as gated
 from reference_impls import complex_step_sampled as sampled
 from reference_impls.activations import ACTIVATIONS
 from reference_impls.losses import ROW_LOSSES, number_of_terms
@@ -25,7 +28,10 @@ SAMPLED_WORK = 1e10
 """Multiplications for a sample: less than a second, since small directions fit in a cache."""
 
 
-@implementation("complex-step", layout="split", supports={"cell": ("rnn",)}, complete=True, is_oracle=True)
+STATE_ENDS = tuple(f".{state}" for state in sorted({state for states in STATES.values() for state in states}))
+
+
+@implementation("complex-step", layout="split", supports={"cell": ("rnn", *gated.CELLS)}, complete=True, is_oracle=True)
 def complex_step(problem: Problem) -> Returned:
     """The oracle: complex perturbation of the NumPy forward pass, no backward pass involved.
 
@@ -35,6 +41,8 @@ def complex_step(problem: Problem) -> Returned:
     B, T, O = structure.outputs
     arguments = _arguments(problem)
     runs = len(passes(problem.truncation, T))
+    if structure.cell != "rnn":
+        return _gated(problem, arguments, runs)
     if runs * sum(reference.work(T, B, structure.input, structure.hidden, O, structure.layers)) <= MOST_WORK:
         loss, outputs, gradients = reference.gradients(**arguments)
         found: dict[str, Any] = {"loss": loss, "outputs": outputs, **gradients}
@@ -63,6 +71,58 @@ def _arguments(problem: Problem) -> dict[str, Any]:
     }
 
 
+def _gated(problem: Problem, arguments: Mapping[str, Any], runs: int) -> Returned:
+    """Return the gradient of a gated cell: of every element, or a sample where that would take too long.
+
+    Raises:
+        Unsupported: if even one element of each tensor would take too long.
+    """
+    s, dtype = problem.structure, problem.case.dtype
+    O, gates = s.outputs[2], GATES[s.cell]
+    of_one = runs * gated.work_of_one(s.time, s.batch, s.input, s.hidden, gates, O, s.layers)
+    elements = {name: _elements_of(name, shape) for name, shape in s.gradients.items()}
+    if of_one * len(elements) > MOST_WORK:
+        raise Unsupported(f"would take {of_one:.1e} multiplications for one number; at most {MOST_WORK:.0e} in all")
+    whole = of_one * sum(elements.values()) <= MOST_WORK
+    share = max(1, int(SAMPLED_WORK / of_one / len(elements)))
+    loss, outputs, state = gated.forward(s.cell, **arguments)
+    found: dict[str, Any] = {"loss": loss.astype(dtype), "outputs": outputs.astype(dtype)}
+    if whole:
+        return found | {name: gradient.astype(dtype) for name, gradient in gated.gradients(state).items()}
+    layer = layer_of(s)
+    along = [sampled.along(v, **arguments, layer=layer) for v in directions(s)]
+    found["directional"] = np.array(along).astype(dtype)
+    for name, shape in s.gradients.items():
+        at, values = _some_of(state, name, shape, share)
+        found[name] = _partial(shape, at, values, dtype)
+    return found
+
+
+def _elements_of(name: str, shape: Shape) -> int:
+    """How many perturbed passes a tensor takes; sequences of a batch share theirs."""
+    return int(np.prod(shape[1:] if name == "inputs" or name.endswith(STATE_ENDS) else shape))
+
+
+def _some_of(state: gated.Problem, name: str, shape: Shape, share: int) -> tuple[tuple[Any, ...], ndarray]:
+    """Return where a tensor's sampled elements are, and their gradient."""
+    every = slice(None)
+    if name == "inputs":
+        steps, columns = _sample(name, shape[1:], share)
+        return (every, steps, columns), gated.of_inputs(state, steps, columns)
+    if name.endswith(STATE_ENDS):
+        (units,) = _sample(name, shape[1:], share)
+        return (every, units), gated.of_initial_state(state, name, units)
+    at = _sample(name, shape, share)
+    rows = at[0] if len(at) == 2 else np.zeros_like(at[0])
+    return at, gated.of_weight(state, name, rows, at[-1])
+
+
+def _partial(shape: Shape, at: tuple[Any, ...], values: ndarray, dtype: str) -> Partial:
+    known, tensor = np.zeros(shape, np.bool_), np.full(shape, np.nan, dtype)
+    known[at], tensor[at] = True, values
+    return Partial(tensor, known, np.zeros(shape))
+
+
 def _sampled(problem: Problem, arguments: Mapping[str, Any]) -> Returned:
     """Return some elements of every tensor, and derivatives along directions over all tensors together.
 
@@ -85,10 +145,7 @@ def _sampled(problem: Problem, arguments: Mapping[str, Any]) -> Returned:
     }
     found |= {name: gradient.astype(dtype) for name, gradient in reference.of_readout(state).items()}
     for name, at, values in _elements(state, problem, share):
-        shape = structure.gradients[name]
-        known, tensor = np.zeros(shape, np.bool_), np.full(shape, np.nan, dtype)
-        known[at], tensor[at] = True, values
-        found[name] = Partial(tensor, known, np.zeros(shape))
+        found[name] = _partial(structure.gradients[name], at, values, dtype)
     return found
 
 

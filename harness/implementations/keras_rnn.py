@@ -1,4 +1,4 @@
-"""``keras``: Keras 3's SimpleRNNCell in keras.layers.RNN, one on another, under TensorFlow's GradientTape."""
+"""``keras``: Keras 3's SimpleRNNCell, LSTMCell or GRUCell in keras.layers.RNN, one on another, under GradientTape."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.implementations.base import Framework, Returned, implementation
 from harness.implementations.tensorflow_losses import loss_of
 from harness.implementations.truncated import pieces
 from harness.problem import Problem
-from harness.tensors import Structure
+from harness.tensors import STATES, Structure
 
 KERAS = Framework(
     "keras",
@@ -38,13 +38,25 @@ def _built(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
 
     built = {}
     for block in structure.blocks:
-        cell = keras.layers.SimpleRNNCell(structure.hidden, activation=ACTIVATIONS[activation], dtype=dtype)
-        built[block] = keras.layers.RNN(cell, return_sequences=True, dtype=dtype)
+        cell = _cell(structure, activation=ACTIVATIONS[activation], dtype=dtype)
+        built[block] = keras.layers.RNN(cell, return_sequences=True, return_state=True, dtype=dtype)
         built[block].build((None, None, structure.input_size(block)))
     if structure.output is not None:
         built["readout"] = keras.layers.Dense(structure.output, dtype=dtype)
         built["readout"].build((None, None, structure.hidden))
     return built
+
+
+def _cell(structure: Structure, **options: Any) -> Any:
+    import keras
+
+    match structure.cell:
+        case "lstm":
+            return keras.layers.LSTMCell(structure.hidden, **options)
+        case "gru":
+            return keras.layers.GRUCell(structure.hidden, reset_after=structure.reset == "after", **options)
+        case _:
+            return keras.layers.SimpleRNNCell(structure.hidden, **options)
 
 
 def variables(built: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,7 +65,7 @@ def variables(built: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str, Any]:
-    """Return the weights that SimpleRNN and Dense give themselves, under Keras' names."""
+    """Return the weights that the recurrent layers and Dense give themselves, under Keras' names."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -65,12 +77,12 @@ def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str,
     "keras",
     layout="keras",
     framework=KERAS,
-    supports={"cell": ("rnn",)},
+    supports={"cell": ("rnn", "lstm", "gru")},
     complete=True,
     initial_weights=initial_weights,
 )
 def keras_rnn(problem: Problem) -> Returned:
-    """keras.layers.RNN of SimpleRNNCell, and Dense, under GradientTape."""
+    """keras.layers.RNN of SimpleRNNCell, LSTMCell or GRUCell, and Dense, under GradientTape."""
     import tensorflow as tf
 
     built = layers(problem.structure, problem.case.activation, problem.case.dtype)
@@ -85,15 +97,16 @@ def keras_rnn(problem: Problem) -> Returned:
         def run(first: int, last: int, state: Any) -> tuple[Any, Any]:
             outputs, ended = inputs[:, first:last], []
             for block, before in zip(problem.structure.blocks, state, strict=True):
-                outputs = built[block](outputs, initial_state=[before])  # (B, last - first, H)
-                ended.append(outputs[:, -1])  # (B, H)
+                outputs, *after = built[block](outputs, initial_state=before)  # (B, last - first, H), (B, H) each
+                ended.append(after)
             return outputs, ended
 
         def constant(state: Any) -> Any:
-            return [tf.stop_gradient(each) for each in state]
+            return [[tf.stop_gradient(each) for each in of_layer] for of_layer in state]
 
-        T = problem.structure.time
-        outputs = tf.concat(pieces(problem.truncation, T, list(initial_state.values()), run, constant), 1)  # (B, T, H)
+        T, names = problem.structure.time, STATES[problem.structure.cell]
+        initial = [[initial_state[f"{block}.{name}"] for name in names] for block in problem.structure.blocks]
+        outputs = tf.concat(pieces(problem.truncation, T, initial, run, constant), 1)  # (B, T, H)
         if "readout" in built:
             outputs = built["readout"](outputs)  # (B, T, O)
         loss = loss_of(problem, outputs)

@@ -10,6 +10,7 @@ from harness.problem import Problem
 from harness.tensors import Structure
 
 if TYPE_CHECKING:
+    import torch
     from numpy import ndarray
     from torch import Tensor
 
@@ -41,15 +42,22 @@ def loss_of(problem: Problem, outputs: Tensor) -> Tensor:
             return products.sum() if reduction == "sum" else products.mean()
 
 
+def module_of(structure: Structure, dtype: str, **options: Any) -> torch.nn.RNNBase:
+    """Return torch's recurrent module of a structure, nn.RNN, nn.LSTM or nn.GRU, batch first."""
+    import torch
+
+    module = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[structure.cell]
+    sizes = (structure.input, structure.hidden, structure.layers)
+    return module(*sizes, batch_first=True, dtype=getattr(torch, dtype), **options)
+
+
 def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str, Any]:
-    """Return the weights that nn.RNN and nn.Linear give themselves, under torch's names."""
+    """Return the weights that nn.RNN, nn.LSTM or nn.GRU, and nn.Linear give themselves, under torch's names."""
     import torch
 
     torch.manual_seed(seed)
-    of_dtype = getattr(torch, dtype)
-    network = torch.nn.RNN(structure.input, structure.hidden, structure.layers, dtype=of_dtype)
-    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    weights = {name: tensor.numpy() for name, tensor in module_of(structure, dtype).state_dict().items()}
     if structure.output is not None:
-        readout = torch.nn.Linear(structure.hidden, structure.output, dtype=of_dtype)
+        readout = torch.nn.Linear(structure.hidden, structure.output, dtype=getattr(torch, dtype))
         weights |= {f"readout.{name}": tensor.numpy() for name, tensor in readout.state_dict().items()}
     return weights

@@ -1,4 +1,4 @@
-"""``tf1``: TensorFlow 1's BasicRNNCell in a MultiRNNCell, run eagerly under GradientTape.
+"""``tf1``: TensorFlow 1's BasicRNNCell, BasicLSTMCell or GRUCell in a MultiRNNCell, run eagerly under GradientTape.
 
 These cells exist only beside Keras 2 (the package tf_keras), which must be chosen before TensorFlow is imported; hence
 a process of their own.
@@ -6,14 +6,18 @@ a process of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+from numpy import ndarray
+
 from harness.implementations.base import Framework, Returned, implementation
 from harness.implementations.tensorflow_losses import loss_of
 from harness.implementations.truncated import pieces
+from harness.layout.tf1 import FORGET_BIAS
 from harness.problem import Problem
 from harness.tensors import Structure
 
@@ -37,28 +41,50 @@ def _built(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
     functions = {"tanh": tf.tanh, "relu": tf.nn.relu, "sigmoid": tf.sigmoid, "identity": tf.identity}
     built = {}
     for block in structure.blocks:
-        cell = tf.compat.v1.nn.rnn_cell.BasicRNNCell(structure.hidden, functions[activation], dtype=dtype)
+        cell = _cell(structure, activation=functions[activation], dtype=dtype)
         cell.build(tf.TensorShape([None, structure.input_size(block)]))
         built[block] = cell
     return built
 
 
-def variables(built: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every variable of the cells, by its name in the tf1 layout."""
-    names = ("kernel", "bias")
-    return {
-        f"{block}.{name}": each
-        for block, cell in built.items()
-        for name, each in zip(names, cell.trainable_variables, strict=True)
-    }
+def _cell(structure: Structure, **options: Any) -> Any:
+    import tensorflow as tf
+
+    cells = tf.compat.v1.nn.rnn_cell
+    match structure.cell:
+        case "lstm":
+            return cells.BasicLSTMCell(structure.hidden, forget_bias=float(FORGET_BIAS), **options)
+        case "gru":
+            return cells.GRUCell(structure.hidden, **options)
+        case _:
+            return cells.BasicRNNCell(structure.hidden, **options)
+
+
+VARIABLES = {"rnn": ("kernel", "bias"), "lstm": ("kernel", "bias"), "gru": ("kernel", "bias", "kernel", "bias")}
+"""The cells' variables in their order. A gru has two pairs, of the gates (2H columns) and of the candidate (H)."""
+
+
+def variables(built: Mapping[str, Any], cell: str) -> dict[str, list[Any]]:
+    """Return every variable of the cells, by its name in the tf1 layout, where a gru's two are the parts of one."""
+    found: dict[str, list[Any]] = {}
+    for block, of_block in built.items():
+        for name, each in zip(VARIABLES[cell], of_block.trainable_variables, strict=True):
+            found.setdefault(f"{block}.{name}", []).append(each)
+    return found
+
+
+def whole(parts: Sequence[Any]) -> ndarray:
+    """Join the parts of a tensor (…, G·H), side by side."""
+    return np.concatenate([part.numpy() for part in parts], axis=-1)
 
 
 def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str, Any]:
-    """Return the weights that BasicRNNCell gives itself, and Glorot's for the readout, under TF1's names."""
+    """Return the weights that the cells give themselves, and Glorot's for the readout, under TF1's names."""
     import tensorflow as tf
 
     tf.random.set_seed(seed)
-    weights = {name: each.numpy() for name, each in variables(_built.__wrapped__(structure, "tanh", dtype)).items()}
+    fresh = variables(_built.__wrapped__(structure, "tanh", dtype), structure.cell)
+    weights = {name: whole(parts) for name, parts in fresh.items()}
     if structure.output is not None:
         glorot = tf.compat.v1.glorot_uniform_initializer(seed=seed)
         weights["readout.kernel"] = glorot((structure.hidden, structure.output), dtype=dtype).numpy()
@@ -70,18 +96,20 @@ def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str,
     "tf1",
     layout="tf1",
     framework=TF1,
-    supports={"cell": ("rnn",)},
+    supports={"cell": ("rnn", "lstm", "gru"), "reset": ("before",)},
     complete=True,
     initial_weights=initial_weights,
 )
 def tf1_rnn(problem: Problem) -> Returned:
-    """tf.compat.v1 BasicRNNCell in MultiRNNCell, under GradientTape."""
+    """tf.compat.v1 BasicRNNCell, BasicLSTMCell or GRUCell in MultiRNNCell, under GradientTape."""
     import tensorflow as tf
 
     built = cells(problem.structure, problem.case.activation, problem.case.dtype)
-    weights = variables(built)
-    for name, variable in weights.items():
-        variable.assign(problem.weights[name])
+    weights = variables(built, problem.structure.cell)
+    for name, parts in weights.items():
+        ends = np.cumsum([part.shape[-1] for part in parts])[:-1]
+        for part, array in zip(parts, np.split(problem.weights[name], ends, axis=-1), strict=True):
+            part.assign(array)
     readout = {name: tf.Variable(array) for name, array in problem.weights.items() if name.startswith("readout.")}
     inputs = tf.constant(problem.inputs)  # (B, T, I)
     initial_state = {name: tf.constant(array) for name, array in problem.initial_state.items()}  # (B, H) each
@@ -97,10 +125,16 @@ def tf1_rnn(problem: Problem) -> Returned:
             return tf.stack(steps, 1), state  # (B, last - first, H)
 
         def constant(state: Any) -> Any:
-            return tuple(tf.stop_gradient(each) for each in state)
+            return tf.nest.map_structure(tf.stop_gradient, state)
 
-        T = problem.structure.time
-        outputs = tf.concat(pieces(problem.truncation, T, tuple(initial_state.values()), run, constant), 1)  # (B, T, H)
+        pair = tf.compat.v1.nn.rnn_cell.LSTMStateTuple
+        initial = tuple(
+            pair(initial_state[f"{block}.c0"], initial_state[f"{block}.h0"])
+            if problem.structure.cell == "lstm"
+            else initial_state[f"{block}.h0"]
+            for block in problem.structure.blocks
+        )
+        outputs = tf.concat(pieces(problem.truncation, problem.structure.time, initial, run, constant), 1)  # (B, T, H)
         if readout:
             outputs = outputs @ readout["readout.kernel"] + readout["readout.bias"]  # (B, T, O)
         loss = loss_of(problem, outputs)
@@ -110,8 +144,10 @@ def tf1_rnn(problem: Problem) -> Returned:
         {**weights, **readout, **initial_state, "inputs": inputs},
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
+    of_weights = {name: whole(gradients.pop(name)) for name in weights}
     return {
         "loss": loss.numpy(),
         "outputs": outputs.numpy(),
-        **{name: gradient.numpy() for name, gradient in gradients.items() if gradient is not None},
+        **of_weights,
+        **{name: gradient.numpy() for name, gradient in gradients.items()},
     }

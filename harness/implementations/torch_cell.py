@@ -1,19 +1,59 @@
-"""``torch-cell``: the recurrence unrolled by hand in torch operations under autograd, with any activation."""
+"""``torch-cell``: the recurrence unrolled by hand in torch operations under autograd, with any activation.
+
+The formulas are those of ``reference_impls``, written anew step by step; nothing of torch's own cells is used, so that
+both variants of the gru are here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from harness.implementations.base import Returned, implementation
 from harness.implementations.pytorch import TORCH, leaf, loss_of
 from harness.implementations.truncated import pieces
 from harness.problem import Problem
+from harness.tensors import STATES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-@implementation("torch-cell", layout="split", framework=TORCH, supports={"cell": ("rnn",)}, complete=True)
+States = tuple["Tensor", ...]
+"""A layer's states, (B, H) each."""
+
+Step = Callable[["Tensor", States, Mapping[str, "Tensor"], Callable[["Tensor"], "Tensor"]], States]
+"""Maps x_t (B, I), the states before it, the layer's weights and φ to the states after it, of which h is the first."""
+
+
+def _rnn(x: Tensor, states: States, w: Mapping[str, Tensor], phi: Callable[[Tensor], Tensor]) -> States:
+    (h,) = states
+    return (phi(x @ w["W_xh"] + h @ w["W_hh"] + w["b_h"]),)
+
+
+def _lstm(x: Tensor, states: States, w: Mapping[str, Tensor], phi: Callable[[Tensor], Tensor]) -> States:
+    h, c = states
+    i, f, g, o = (x @ w["W_xh"] + h @ w["W_hh"] + w["b_h"]).chunk(4, dim=-1)  # (B, H) each
+    c = f.sigmoid() * c + i.sigmoid() * phi(g)  # (B, H)
+    return o.sigmoid() * phi(c), c
+
+
+def _gru(x: Tensor, states: States, w: Mapping[str, Tensor], phi: Callable[[Tensor], Tensor]) -> States:
+    (h,) = states
+    H = h.shape[1]
+    from_inputs, W_hh = x @ w["W_xh"] + w["b_h"], w["W_hh"]  # (B, 3H), (H, 3H)
+    r, z = (from_inputs[:, : 2 * H] + h @ W_hh[:, : 2 * H]).sigmoid().chunk(2, dim=-1)  # (B, H) each
+    W_hn = W_hh[:, 2 * H :]  # (H, H)
+    recurrent = r * (h @ W_hn + w["b_hn"]) if "b_hn" in w else (r * h) @ W_hn  # (B, H): reset after, or before
+    n = phi(from_inputs[:, 2 * H :] + recurrent)  # (B, H)
+    return ((1 - z) * n + z * h,)
+
+
+STEPS: Mapping[str, Step] = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
+"""One step of each cell."""
+
+
+@implementation("torch-cell", layout="split", framework=TORCH, supports={"cell": tuple(STEPS)}, complete=True)
 def torch_cell(problem: Problem) -> Returned:
     """The recurrence unrolled in torch operations under autograd."""
     import torch
@@ -25,21 +65,26 @@ def torch_cell(problem: Problem) -> Returned:
     initial_state = {name: leaf(array) for name, array in problem.initial_state.items()}
     inputs = leaf(problem.inputs)  # (B, T, I)
 
-    def run(first: int, last: int, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    step, names = STEPS[problem.case.cell], STATES[problem.case.cell]
+
+    def run(first: int, last: int, states: list[States]) -> tuple[Tensor, list[States]]:
         steps, ended = list(inputs[:, first:last].unbind(1)), []  # last - first of (B, I)
-        for block, state in zip(problem.structure.blocks, states, strict=True):
-            W_xh, W_hh, b_h = (weights[f"{block}.{name}"] for name in ("W_xh", "W_hh", "b_h"))
+        for block, of_layer in zip(problem.structure.blocks, states, strict=True):
+            own = {
+                name.removeprefix(f"{block}."): each for name, each in weights.items() if name.startswith(f"{block}.")
+            }
             for t, x in enumerate(steps):
-                state = activation(x @ W_xh + state @ W_hh + b_h)  # (B, H)
-                steps[t] = state
-            ended.append(state)
+                of_layer = step(x, of_layer, own, activation)  # (B, H) each
+                steps[t] = of_layer[0]
+            ended.append(of_layer)
         return torch.stack(steps, 1), ended  # (B, last - first, H)
 
-    def constant(states: list[Tensor]) -> list[Tensor]:
-        return [state.detach() for state in states]
+    def constant(states: list[States]) -> list[States]:
+        return [tuple(state.detach() for state in of_layer) for of_layer in states]
 
     T = problem.structure.time
-    outputs = torch.cat(pieces(problem.truncation, T, list(initial_state.values()), run, constant), 1)  # (B, T, H)
+    initial = [tuple(initial_state[f"{block}.{name}"] for name in names) for block in problem.structure.blocks]
+    outputs = torch.cat(pieces(problem.truncation, T, initial, run, constant), 1)  # (B, T, H)
     if "readout.W_hy" in weights:
         outputs = outputs @ weights["readout.W_hy"] + weights["readout.b_y"]  # (B, T, O)
 

@@ -1,13 +1,14 @@
-"""``torch``: nn.RNN with its own stacking of layers, and autograd."""
+"""``torch``: nn.RNN, nn.LSTM or nn.GRU with its own stacking of layers, and autograd."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from harness.implementations.base import Returned, implementation
-from harness.implementations.pytorch import TORCH, initial_weights, leaf, loss_of
+from harness.implementations.pytorch import TORCH, initial_weights, leaf, loss_of, module_of
 from harness.implementations.truncated import pieces
 from harness.problem import Problem
+from harness.tensors import STATES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,35 +18,35 @@ if TYPE_CHECKING:
     "torch",
     layout="torch",
     framework=TORCH,
-    supports={"cell": ("rnn",), "activation": ("tanh", "relu")},
+    supports={"cell": ("rnn", "lstm", "gru"), "activation": ("tanh", "relu"), "reset": ("after",)},
     complete=True,
     initial_weights=initial_weights,
 )
 def torch_rnn(problem: Problem) -> Returned:
-    """torch.nn.RNN and nn.Linear under autograd."""
+    """torch.nn.RNN, nn.LSTM, nn.GRU and nn.Linear under autograd."""
     import torch
 
     case, structure = problem.case, problem.structure
     dtype = getattr(torch, case.dtype)
-    module = torch.nn.RNN(
-        structure.input,
-        structure.hidden,
-        structure.layers,
-        nonlinearity=case.activation,
-        batch_first=True,
-        dtype=dtype,
-    )
+    module = module_of(structure, case.dtype, **({"nonlinearity": case.activation} if case.cell == "rnn" else {}))
     readout = {name: array for name, array in problem.weights.items() if name.startswith("readout.")}
     module.load_state_dict({n: torch.tensor(array) for n, array in problem.weights.items() if n not in readout})
     inputs = leaf(problem.inputs)  # (B, T, I)
     initial_state = {name: leaf(array) for name, array in problem.initial_state.items()}  # (B, H) each
 
-    def run(first: int, last: int, state: Tensor) -> tuple[Tensor, Tensor]:
-        outputs, ended = module(inputs[:, first:last], state)  # (B, last - first, H), (L, B, H)
-        return outputs, ended
+    def run(first: int, last: int, states: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        given = states if len(states) > 1 else states[0]  # an lstm takes a pair
+        outputs, ended = module(inputs[:, first:last], given)  # (B, last - first, H), (L, B, H) or two of them
+        return outputs, ended if len(states) > 1 else (ended,)
 
-    initial = torch.stack(list(initial_state.values()))  # (L, B, H)
-    graphs = pieces(problem.truncation, structure.time, initial, run, torch.Tensor.detach)
+    def constant(states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(state.detach() for state in states)
+
+    initial = tuple(
+        torch.stack([initial_state[f"{block}.{state}"] for block in structure.blocks])  # (L, B, H)
+        for state in STATES[structure.cell]
+    )
+    graphs = pieces(problem.truncation, structure.time, initial, run, constant)
     outputs = torch.cat(graphs, 1)  # (B, T, H)
     weights = dict(module.named_parameters())
     if readout:

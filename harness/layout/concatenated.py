@@ -6,7 +6,9 @@ from harness.layout.stacked import Stacked
 
 
 class Concatenated(Stacked):
-    """``layerN.W`` (I + H, G·H), ``layerN.b`` (G·H,); ``readout.W_hy`` (H, O), ``readout.b_y`` (O,)."""
+    """``layerN.W`` (I + H, G·H), ``layerN.b`` (G·H,), ``layerN.b_hn`` (H,) of a gru whose reset is after the
+    product; ``readout.W_hy`` (H, O), ``readout.b_y`` (O,).
+    """
 
     name = "concatenated"
     matrix, bias = "W", "b"

@@ -1,28 +1,72 @@
-"""The layout of Keras' recurrent layers."""
+"""The layout of Keras' recurrent layers.
+
+Keras' lstm has the canonical order of gates, i, f, c, o with c for g. Its gru has z, r, h: z stands first. A gru whose
+reset is after the product has both biases in one tensor, input on top; in r and z they are only ever added (``pairs``).
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
 from harness.layout.base import Layout, Tensors, inverse, renamed
+from harness.layout.gates import back, reordered
+from harness.layout.pairs import one_bias, one_gradient, two_biases, two_gradients
 from harness.tensors import Structure
+
+ORDERS = {"gru": (1, 0, 2)}
+"""Where the gates have another order than the canonical one."""
 
 
 class Keras(Layout):
-    """``layerN.kernel`` (I, G·H), ``layerN.recurrent_kernel`` (H, G·H), ``layerN.bias`` (G·H,); the readout is a Dense
-    layer, ``readout.kernel`` (H, O), ``readout.bias`` (O,).
+    """``layerN.kernel`` (I, G·H), ``layerN.recurrent_kernel`` (H, G·H), ``layerN.bias`` (G·H,), or (2, G·H) of a gru
+    whose reset is after the product; the readout is a Dense layer, ``readout.kernel`` (H, O), ``readout.bias`` (O,).
     """
 
     name = "keras"
 
     @override
     def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        return renamed(weights, _names(structure))
+        return self._from_canonical(weights, structure, two_biases)
+
+    @override
+    def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return self._from_canonical(gradients, structure, two_gradients)
 
     @override
     def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        return renamed(weights, inverse(_names(structure)))
+        return self._to_canonical(weights, structure, one_bias)
+
+    @override
+    def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return self._to_canonical(gradients, structure, one_gradient)
+
+    @staticmethod
+    def _from_canonical(tensors: Tensors, structure: Structure, two: Any) -> dict[str, ndarray]:
+        tensors = dict(tensors)
+        if structure.has_recurrent_bias:
+            for block in structure.blocks:
+                pair = two(tensors[f"{block}.b_h"], tensors.pop(f"{block}.b_hn"))  # (3H,), (3H,)
+                tensors[f"{block}.b_h"] = np.stack(pair)  # (2, 3H)
+        order = ORDERS.get(structure.cell)
+        recurrent = {name: reordered(tensor, order) for name, tensor in tensors.items() if name.startswith("layer")}
+        return renamed(tensors | recurrent, _names(structure))
+
+    @staticmethod
+    def _to_canonical(tensors: Tensors, structure: Structure, one: Any) -> dict[str, ndarray]:
+        converted = renamed(tensors, inverse(_names(structure)))
+        order = back(ORDERS.get(structure.cell))
+        for name, tensor in converted.items():
+            if name.startswith("layer"):
+                converted[name] = reordered(tensor, order)
+        if structure.has_recurrent_bias:
+            for block in structure.blocks:
+                if (pair := converted.get(f"{block}.b_h")) is not None:  # (2, 3H)
+                    converted[f"{block}.b_h"], converted[f"{block}.b_hn"] = one(pair[0], pair[1], True)
+        return converted
 
 
 def _names(structure: Structure) -> dict[str, str]:

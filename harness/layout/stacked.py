@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
 from harness.layout.base import Layout, Tensors, inverse, renamed
+from harness.layout.gates import Order, back, reordered
 from harness.tensors import Structure
 
 
 class Stacked(Layout):
-    """One matrix [W_xh; W_hh] of shape (I + H, G·H) and one bias for each recurrent layer."""
+    """One matrix [W_xh; W_hh] of shape (I + H, G·H) and one bias (G·H,) for each recurrent layer; and ``layerN.b_hn``
+    (H,) of a gru whose reset is after the product.
+    """
 
     matrix: str
     """The name of the matrix."""
@@ -19,25 +25,31 @@ class Stacked(Layout):
     """The name of the bias."""
     readout: tuple[str, str]
     """The names of the readout's weight and bias."""
+    orders: Mapping[str, Order] = MappingProxyType({})
+    """For each cell whose gates have another order than the canonical one, that order."""
 
     @override
     def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        converted = {}
+        converted, order = {}, self.orders.get(structure.cell)
         for block in structure.blocks:
             parts = [weights[f"{block}.W_xh"], weights[f"{block}.W_hh"]]
-            converted[f"{block}.{self.matrix}"] = np.concatenate(parts)  # (I + H, G·H)
-            converted[f"{block}.{self.bias}"] = weights[f"{block}.b_h"]
+            converted[f"{block}.{self.matrix}"] = reordered(np.concatenate(parts), order)  # (I + H, G·H)
+            converted[f"{block}.{self.bias}"] = reordered(weights[f"{block}.b_h"], order)  # (G·H,)
+            if structure.has_recurrent_bias:
+                converted[f"{block}.b_hn"] = weights[f"{block}.b_hn"]  # (H,)
         return converted | renamed(weights, self._readout_names())
 
     @override
     def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        converted = {}
+        converted, order = {}, back(self.orders.get(structure.cell))
         for block in structure.blocks:
             if (matrix := weights.get(f"{block}.{self.matrix}")) is not None:
-                I = structure.input_size(block)
+                I, matrix = structure.input_size(block), reordered(matrix, order)
                 converted[f"{block}.W_xh"], converted[f"{block}.W_hh"] = matrix[:I], matrix[I:]
             if (bias := weights.get(f"{block}.{self.bias}")) is not None:
-                converted[f"{block}.b_h"] = bias
+                converted[f"{block}.b_h"] = reordered(bias, order)
+            if (recurrent_bias := weights.get(f"{block}.b_hn")) is not None:
+                converted[f"{block}.b_hn"] = recurrent_bias
         return converted | renamed(weights, inverse(self._readout_names()))
 
     def _readout_names(self) -> dict[str, str]:

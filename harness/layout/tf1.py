@@ -1,8 +1,25 @@
-"""The layout of TensorFlow 1's cells (``tf.compat.v1.nn.rnn_cell``)."""
+"""The layout of TensorFlow 1's cells (``tf.compat.v1.nn.rnn_cell``).
+
+An lstm's gates stand in the order i, j, f, o, with j for g, and the cell adds ``FORGET_BIAS`` to the pre-activation of
+f at run time. The stored bias is so much less than the canonical one. It is the one conversion that rounds: f's bias
+may lose half a unit in the last place of 1 where it is smaller than 1/2. Gradients by both are the same.
+
+A gru's two kernels, of the gates and of the candidate, stand side by side; r and u are r and z.
+"""
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
+from numpy import ndarray
+from typing_extensions import override
+
+from harness.layout.base import Tensors
 from harness.layout.stacked import Stacked
+from harness.tensors import Structure
+
+FORGET_BIAS = 1
+"""What BasicLSTMCell adds unless told otherwise."""
 
 
 class TF1(Stacked):
@@ -11,6 +28,33 @@ class TF1(Stacked):
     name = "tf1"
     matrix, bias = "kernel", "bias"
     readout = ("kernel", "bias")
+    orders = MappingProxyType({"lstm": (0, 2, 1, 3)})
+
+    @override
+    def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return self._with_forget_bias(super().from_canonical(weights, structure), structure, -FORGET_BIAS)
+
+    @override
+    def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return super().to_canonical(self._with_forget_bias(dict(weights), structure, FORGET_BIAS), structure)
+
+    @override
+    def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return super().from_canonical(gradients, structure)
+
+    @override
+    def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return super().to_canonical(gradients, structure)
+
+    def _with_forget_bias(self, tensors: dict[str, ndarray], structure: Structure, more: int) -> dict[str, ndarray]:
+        """Return tensors in this layout with so much more in the biases of the forget gates, the third blocks."""
+        H = structure.hidden
+        for block in structure.blocks if structure.cell == "lstm" else ():
+            if (bias := tensors.get(f"{block}.{self.bias}")) is not None:
+                bias = bias.copy()  # (4H,)
+                bias[2 * H : 3 * H] += bias.dtype.type(more)  # (H,)
+                tensors[f"{block}.{self.bias}"] = bias
+        return tensors
 
 
 LAYOUT = TF1()

@@ -1,20 +1,16 @@
 """The layout of torch's recurrent modules, as their ``state_dict`` has it, with the readout as an ``nn.Linear``.
 
-torch keeps each matrix output-first, and gives each layer two biases that are only ever added. One bias b therefore
-becomes a pair whose sum is b to the bit. Which pair is free, and (b, 0) would let everything pass that forgets the
-second bias or adds the first one twice; so it is (2b, −b).
-
-Backwards, the chain rule through b ↦ (2b, −b) makes the canonical gradient 2·d_ih − d_hh: it is right when both are
-right, and wrong when either is wrong.
+torch keeps each matrix output-first, and gives each layer two biases that are only ever added, but for a gru's
+candidate (``pairs``). The gates stand in the canonical order.
 """
 
 from __future__ import annotations
 
-import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
 from harness.layout.base import Layout, Tensors, inverse, renamed, transposed
+from harness.layout.pairs import one_bias, one_gradient, two_biases, two_gradients
 from harness.tensors import Structure
 
 
@@ -29,32 +25,33 @@ class Torch(Layout):
     def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = transposed(renamed(weights, _matrices(structure)))
         for n, block in enumerate(structure.blocks):
-            converted[f"bias_ih_l{n}"], converted[f"bias_hh_l{n}"] = two_biases(weights[f"{block}.b_h"])
+            pair = two_biases(weights[f"{block}.b_h"], weights.get(f"{block}.b_hn"))
+            converted[f"bias_ih_l{n}"], converted[f"bias_hh_l{n}"] = pair
         return converted | renamed(weights, _READOUT_BIAS)
 
     @override
     def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = self._without_biases(weights, structure)
         for n, block in enumerate(structure.blocks):
-            pair = [weights[name] for name in (f"bias_ih_l{n}", f"bias_hh_l{n}") if name in weights]
-            if len(pair) == 2:
-                converted[f"{block}.b_h"] = pair[0] + pair[1]
+            first, second = weights.get(f"bias_ih_l{n}"), weights.get(f"bias_hh_l{n}")
+            if first is not None and second is not None:
+                converted |= _present(block, *one_bias(first, second, structure.has_recurrent_bias))
         return converted
 
     @override
     def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = self.from_canonical(gradients, structure)
         for n, block in enumerate(structure.blocks):
-            converted[f"bias_ih_l{n}"] = converted[f"bias_hh_l{n}"] = gradients[f"{block}.b_h"]
+            pair = two_gradients(gradients[f"{block}.b_h"], gradients.get(f"{block}.b_hn"))
+            converted[f"bias_ih_l{n}"], converted[f"bias_hh_l{n}"] = pair
         return converted
 
     @override
     def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = self._without_biases(gradients, structure)
         for n, block in enumerate(structure.blocks):
-            pair = [gradients[name] for name in (f"bias_ih_l{n}", f"bias_hh_l{n}") if name in gradients]
-            if pair:
-                converted[f"{block}.b_h"] = one_gradient(pair[0], pair[-1])
+            pair = (gradients.get(f"bias_ih_l{n}"), gradients.get(f"bias_hh_l{n}"))
+            converted |= _present(block, *one_gradient(*pair, structure.has_recurrent_bias))
         return converted
 
     @staticmethod
@@ -66,6 +63,11 @@ class Torch(Layout):
 _READOUT_BIAS = {"readout.b_y": "readout.bias"}
 
 
+def _present(block: str, b_h: ndarray | None, b_hn: ndarray | None) -> dict[str, ndarray]:
+    named = {f"{block}.b_h": b_h, f"{block}.b_hn": b_hn}
+    return {name: bias for name, bias in named.items() if bias is not None}
+
+
 def _matrices(structure: Structure) -> dict[str, str]:
     """Torch's name of every canonical matrix."""
     names = {}
@@ -73,20 +75,6 @@ def _matrices(structure: Structure) -> dict[str, str]:
         names[f"{block}.W_xh"] = f"weight_ih_l{n}"
         names[f"{block}.W_hh"] = f"weight_hh_l{n}"
     return names | {"readout.W_hy": "readout.weight"}
-
-
-def two_biases(bias: ndarray) -> tuple[ndarray, ndarray]:
-    """Return a pair of biases whose sum is ``bias`` to the bit: (2b, −b); (b, −0) where 2b overflows or b is ±0."""
-    with np.errstate(over="ignore"):
-        doubled = bias + bias
-    splits = np.isfinite(doubled) & (bias != 0) if bias.dtype.kind == "f" else np.zeros(bias.shape, bool)
-    return np.where(splits, doubled, bias), np.where(splits, -bias, -np.zeros_like(bias))
-
-
-def one_gradient(of_first: ndarray, of_second: ndarray) -> ndarray:
-    """Return the gradient by b of a loss whose gradients by the biases 2b and −b are given: 2·first − second."""
-    with np.errstate(invalid="ignore", over="ignore"):  # inf − inf, where the two agree and the difference is not used
-        return np.where(of_first == of_second, of_first, of_first + (of_first - of_second))
 
 
 LAYOUT = Torch()

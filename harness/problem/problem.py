@@ -28,7 +28,7 @@ class Problem:
     Attributes:
         case: the case: its sizes, activation, loss and so on.
         weights: weights, biases and readout, by name, in the layout that the implementation asked for.
-        initial_state: ``layerN.h0`` (B, H) by name.
+        initial_state: ``layerN.h0`` (B, H) by name, and ``layerN.c0`` (B, H) of an lstm.
         inputs: (B, T, I).
         targets: of the shape of the outputs for squared_error; labels (B, T) for softmax_cross_entropy; for dot the
             upstream gradient, of the shape of the outputs.
@@ -74,7 +74,9 @@ class Problem:
         truncation = self.truncation
         if not isinstance(truncation, Window):
             return once
-        return once * (2 + truncation.lags(self.structure.time)) / 3  # of three parts, one is done for each lag
+        lags = truncation.lags(self.structure.time)
+        # Of three parts, one is done for each lag; without lags, two for each of as many passes.
+        return once * ((2 + lags) if self.structure.cell == "rnn" else (1 + 2 * lags)) / 3
 
     def loss(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
         """Return the case's loss of ``outputs``, of shape (), and its gradient d_outputs, of the shape of outputs.

@@ -6,7 +6,8 @@ from flint import arb, ctx
 
 from harness.balls import layers
 from harness.balls.certification import certified
-from reference_impls import network, rnn_split
+from harness.reference import layer_of
+from reference_impls import network
 from reference_impls.activations import ACTIVATIONS
 from reference_impls.losses import LOSSES
 
@@ -20,7 +21,7 @@ def in_longdouble(problem):
     targets = problem.targets.astype(np.longdouble) if problem.targets.dtype.kind == "f" else problem.targets
     loss = problem.case.loss
     value, outputs, gradients = network.loss_and_gradients(
-        rnn_split,
+        layer_of(problem.structure),
         wide(problem.weights),
         problem.inputs.astype(np.longdouble),
         wide(problem.initial_state),
@@ -29,6 +30,50 @@ def in_longdouble(problem):
         problem.truncation,
     )
     return {"loss": value, "outputs": outputs, **gradients}
+
+
+CELLS = {"lstm": {"cell": "lstm"}, "gru, after": {"cell": "gru"}, "gru, before": {"cell": "gru", "reset": "before"}}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("readout", [False, True], ids=["states", "readout"])
+@pytest.mark.parametrize(
+    ("number", "reduction", "steps", "truncation"),
+    [
+        (1, "sum", "all", "none"),
+        (2, "mean", (1,), "none"),
+        (2, "mean", "all", {"kind": "detach", "every": 2}),
+        (2, "sum", "all", {"kind": "window", "steps": 1}),
+    ],
+    ids=str,
+)
+def test_of_a_gated_cell_it_is_the_reference_with_more_digits(
+    problem_of, off_by, cell, loss, readout, number, reduction, steps, truncation
+):
+    problem = problem_of(
+        **CELLS[cell],
+        loss=loss,
+        readout=readout,
+        layers=number,
+        reduction=reduction,
+        steps=steps,
+        truncation=truncation,
+    )
+    answer, expected = certified(problem), in_longdouble(problem)
+    assert answer.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert off_by(answer[name], tensor) < 200 * EPS, name  # the loss dot may cancel
+        assert all(isinstance(ball, arb) for ball in answer[name].reshape(-1))
+
+
+def test_a_saturated_cell_keeps_the_digits_that_one_minus_s_squared_loses(problem_of):
+    """With every weight zero, f = o = ½ and dL/dc_0 = ¼ / cosh²(c_0 / 2); in float64 it is zero."""
+    zero = {"inputs": "zeros", "weights": "zeros"}
+    states = {"layer0.c0": {"fill": 100.0}, "default": "zeros"}
+    problem = problem_of(cell="lstm", loss="dot", sizes=(1, 1, 1, 1), initial_state=states, upstream="ones", **zero)
+    (ball,) = certified(problem)["layer0.c0"].reshape(-1)
+    assert float(ball) == pytest.approx(0.25 / np.cosh(50.0) ** 2, rel=1e-14)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -1,26 +1,36 @@
-"""Small random networks for the two derivations, and the gradient that the forward pass alone tells."""
+"""Small random networks for the two derivations of each cell, and the gradient that the forward pass alone tells."""
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-import reference_impls
-from reference_impls import network
+from reference_impls import (
+    gru_concatenated,
+    gru_split,
+    lstm_concatenated,
+    lstm_split,
+    network,
+    rnn_concatenated,
+    rnn_split,
+)
 from reference_impls.activations import ACTIVATIONS
+from reference_impls.layer import AnyLayer
 from reference_impls.losses import LOSSES
 
-_MODULES = [
-    import_module(f"reference_impls.{module.name}") for module in pkgutil.iter_modules(reference_impls.__path__)
-]
-LAYERS = {module.__name__.rpartition(".")[2]: module for module in _MODULES if hasattr(module, "WEIGHTS")}
+LAYERS = {"rnn_split": rnn_split, "rnn_concatenated": rnn_concatenated}
+GATED = {
+    "lstm": {"split": lstm_split, "concatenated": lstm_concatenated},
+    "gru, reset after": {"split": gru_split.RESETS["after"], "concatenated": gru_concatenated.RESETS["after"]},
+    "gru, reset before": {"split": gru_split.RESETS["before"], "concatenated": gru_concatenated.RESETS["before"]},
+}
+GATES = {"rnn": 1, "lstm": 4, "gru, reset after": 3, "gru, reset before": 3}
 STEP = 1e-20
 
 
@@ -47,6 +57,11 @@ class Net:
     covered: np.ndarray
 
     @property
+    def places(self) -> list[str]:
+        """``layer0.``, ``layer0.reverse.``, …: what stands before the names of each direction of each layer."""
+        return [name.removesuffix("W_xh") for name in self.weights if name.endswith("W_xh")]
+
+    @property
     def given(self) -> dict[str, np.ndarray]:
         """Everything that there is a gradient of."""
         return {**self.weights, **self.initial_state, "inputs": self.inputs}
@@ -66,33 +81,32 @@ class Net:
             self.with_given({name: array.astype(dtype) for name, array in self.given.items()}), targets=targets
         )
 
-    def arguments(self, layer: ModuleType) -> tuple[Any, ...]:
-        weights = self.weights
-        if layer.WEIGHTS == ("W", "b"):
-            weights = {name: array for name, array in weights.items() if name.startswith("readout.")}
-            for n in range(len(self.initial_state)):
-                parts = [self.weights[f"layer{n}.{name}"] for name in ("W_xh", "W_hh")]
-                weights |= {f"layer{n}.W": np.concatenate(parts), f"layer{n}.b": self.weights[f"layer{n}.b_h"]}
+    def arguments(self, layer: AnyLayer) -> tuple[Any, ...]:
+        weights = dict(self.weights)
+        if "W" in layer.WEIGHTS:
+            for place in self.places:
+                parts = [weights.pop(f"{place}{name}") for name in ("W_xh", "W_hh")]
+                weights |= {f"{place}W": np.concatenate(parts), f"{place}b": weights.pop(f"{place}b_h")}
         return layer, weights, self.inputs, self.initial_state, ACTIVATIONS[self.activation]
 
     def loss_of(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return LOSSES[self.loss](outputs, self.targets, self.covered, self.reduction)
 
-    def forward_loss(self, layer: ModuleType) -> np.ndarray:
+    def forward_loss(self, layer: AnyLayer) -> np.ndarray:
         return self.loss_of(network.forward(*self.arguments(layer)).outputs)[0]
 
-    def solve(self, layer: ModuleType, truncation: Any = None) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    def solve(self, layer: AnyLayer, truncation: Any = None) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Loss, outputs and the gradients of split weights."""
         loss, outputs, gradients = network.loss_and_gradients(*self.arguments(layer), self.loss_of, truncation)
-        for n in range(len(self.initial_state)):
-            if layer.WEIGHTS == ("W", "b"):
-                I = self.weights[f"layer{n}.W_xh"].shape[0]
-                of_W = gradients.pop(f"layer{n}.W")
-                gradients |= {f"layer{n}.W_xh": of_W[:I], f"layer{n}.W_hh": of_W[I:]}
-                gradients[f"layer{n}.b_h"] = gradients.pop(f"layer{n}.b")
+        for place in self.places:
+            if "W" in layer.WEIGHTS:
+                I = self.weights[f"{place}W_xh"].shape[0]
+                of_W = gradients.pop(f"{place}W")
+                gradients |= {f"{place}W_xh": of_W[:I], f"{place}W_hh": of_W[I:]}
+                gradients[f"{place}b_h"] = gradients.pop(f"{place}b")
         return loss, outputs, gradients
 
-    def complex_step(self, layer: ModuleType) -> dict[str, np.ndarray]:
+    def complex_step(self, layer: AnyLayer) -> dict[str, np.ndarray]:
         """The gradient by every element of everything given, from the forward pass alone."""
         given = {name: array.astype(np.complex128) for name, array in self.given.items()}
         gradients = {}
@@ -114,29 +128,42 @@ def make_net(
     sizes: Sizes | None = None,
     steps: Any = slice(None),
     seed: int = 0,
+    cell: str = "rnn",
+    directions: int = 1,
+    lengths: Any = None,
 ) -> Net:
     sizes = sizes or Sizes()
     B, T, I, H, O = sizes.B, sizes.T, sizes.I, sizes.H, sizes.O
     random = np.random.default_rng(seed)
     weights = {}
-    for n in range(layers):
-        weights[f"layer{n}.W_xh"] = random.uniform(-0.9, 0.9, (I if n == 0 else H, H))
-        weights[f"layer{n}.W_hh"] = random.uniform(-0.9, 0.9, (H, H))
-        weights[f"layer{n}.b_h"] = random.uniform(-0.2, 0.9, H)
+    places = [f"layer{n}.{way}" for n in range(layers) for way in ("", "reverse.")[:directions]]
+    for place in places:
+        width = I if place.startswith("layer0.") else directions * H
+        weights[f"{place}W_xh"] = random.uniform(-0.9, 0.9, (width, GATES[cell] * H))
+        weights[f"{place}W_hh"] = random.uniform(-0.9, 0.9, (H, GATES[cell] * H))
+        weights[f"{place}b_h"] = random.uniform(-0.2, 0.9, GATES[cell] * H)
+        if cell == "gru, reset after":
+            weights[f"{place}b_hn"] = random.uniform(-0.2, 0.9, H)
     if readout:
-        weights["readout.W_hy"] = random.uniform(-0.9, 0.9, (H, O))
+        weights["readout.W_hy"] = random.uniform(-0.9, 0.9, (directions * H, O))
         weights["readout.b_y"] = random.uniform(-0.9, 0.9, O)
-    width = O if readout else H
+    width = O if readout else directions * H
     labels = random.integers(0, width, (B, T))
     covered = np.zeros((B, T), np.bool_)
     covered[:, steps] = True
+    if lengths is not None:
+        covered &= np.arange(T) < np.reshape(lengths, (B, 1))
     return Net(
         activation,
         loss,
         reduction,
         weights,
         inputs=random.normal(size=(B, T, I)),
-        initial_state={f"layer{n}.h0": random.normal(size=(B, H)) for n in range(layers)},
+        initial_state={
+            f"{place}{name}": random.normal(size=(B, H))
+            for place in places
+            for name in (("h0", "c0") if cell == "lstm" else ("h0",))
+        },
         targets=labels if loss == "softmax_cross_entropy" else random.normal(size=(B, T, width)),
         covered=covered,
     )
@@ -149,13 +176,36 @@ def far_apart(actual: np.ndarray, expected: np.ndarray, units: float) -> bool:
 
 
 @pytest.fixture(params=LAYERS)
-def derivation(request) -> ModuleType:
+def derivation(request) -> AnyLayer:
     return LAYERS[request.param]
 
 
 @pytest.fixture
-def derivations() -> list[ModuleType]:
+def derivations() -> list[AnyLayer]:
     return list(LAYERS.values())
+
+
+@pytest.fixture(params=GATED)
+def cell(request) -> str:
+    """The name of a gated cell."""
+    return request.param
+
+
+@pytest.fixture(params=["split", "concatenated"])
+def gated(request, cell) -> AnyLayer:
+    """A layer of that cell, in one of its two derivations."""
+    return GATED[cell][request.param]
+
+
+@pytest.fixture
+def gated_forms() -> dict[str, dict[str, AnyLayer]]:
+    """Every gated layer, by cell and derivation."""
+    return GATED
+
+
+@pytest.fixture
+def gated_derivations(cell) -> list[AnyLayer]:
+    return list(GATED[cell].values())
 
 
 @pytest.fixture(params=ACTIVATIONS)
@@ -181,6 +231,20 @@ def layers(request) -> int:
 @pytest.fixture(params=[False, True], ids=["states", "readout"])
 def readout(request) -> bool:
     return request.param
+
+
+@pytest.fixture
+def changed() -> Callable[[ModuleType, str, str], ModuleType]:
+    """Make a module with one piece of its code replaced."""
+
+    def with_change(module: ModuleType, right: str, wrong: str) -> ModuleType:
+        source = Path(module.__file__).read_text(encoding="utf-8")
+        assert source.count(right) == 1, f"{module.__name__} has {right!r} {source.count(right)} times"
+        other = ModuleType(module.__name__)
+        exec(compile(source.replace(right, wrong), module.__file__, "exec"), other.__dict__)
+        return other
+
+    return with_change
 
 
 @pytest.fixture

@@ -22,12 +22,16 @@ def random_case(random, number):
     time, hidden, output = choose(1, 2, 3, 5, 8, 20, 50), int(random.integers(1, 9)), int(random.integers(1, 7))
     width = output if readout == "linear" else hidden
     numbers = {"normal": 1.0, "seed": seed}
+    cell = choose("rnn", "rnn", "lstm", "gru")
+    of_rnn = choose("tanh", "sigmoid") if time > 8 else choose("tanh", "relu", "sigmoid", "identity")
     weights = choose({"uniform": (-1.0, 1.0), "seed": seed}, {"normal": float(random.uniform(0.1, 1.5)), "seed": seed})
     return Case(
         name=f"random{number}",
         file="random",
+        cell=cell,
+        reset=choose("after", "before") if cell == "gru" else None,
         # With relu and identity, random weights and many steps overflow; that has cases of its own.
-        activation=choose("tanh", "sigmoid") if time > 8 else choose("tanh", "relu", "sigmoid", "identity"),
+        activation=of_rnn if cell == "rnn" else "tanh",
         layers=int(random.integers(1, 4)),
         sizes=Sizes(
             int(random.integers(1, 5)),

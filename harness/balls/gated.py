@@ -1,0 +1,59 @@
+"""Gated cells in ball arithmetic: the reference itself, run on arrays of balls.
+
+``reference_impls`` runs unchanged on NumPy arrays of objects. Only the nonlinearities are given here; all other
+operations of the cells are sums and products, which NumPy leaves to the balls. Slower than ``layers``, whose products
+are matrices of balls, and sharing the reference's formulas: what is proven is that these were computed right.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from flint import arb
+from numpy import ndarray
+
+from harness.balls.losses import loss_and_gradient
+from harness.balls.tensors import in_shape, time_first, to_balls
+from harness.problem import Problem
+from harness.reference import activations_of, layer_of
+from reference_impls import network
+from reference_impls.activations import ACTIVATIONS, Activation
+
+FUNCTIONS = {"tanh": lambda a: a.tanh(), "sigmoid": lambda a: 1 / (1 + (-a).exp())}
+"""The nonlinearities of gated cells."""
+
+
+def solve(problem: Problem) -> dict[str, ndarray]:
+    """Compute loss, outputs and every gradient.
+
+    Args:
+        problem: in the split layout.
+
+    Returns:
+        Arrays of balls by canonical name, each of its canonical shape.
+    """
+    layer, loss = layer_of(problem.structure), problem.case.loss
+    weights = {name: _balls(array) for name, array in problem.weights.items()}
+    states = {name: _balls(array) for name, array in problem.initial_state.items()}  # (B, H) each
+    passed = network.forward(layer, weights, _balls(problem.inputs), states, **activations_of(problem, _of_balls))
+    B, T, O = problem.structure.outputs
+    flat = time_first(passed.outputs).reshape(-1).tolist()  # T·B·O
+    value, d_flat = loss_and_gradient(loss.kind, loss.reduction, flat, problem.targets, problem.covered)
+    d_outputs = in_shape(d_flat, (T, B, O)).swapaxes(0, 1)  # (B, T, O)
+    gradients = network.backward(layer, weights, passed, d_outputs, problem.truncation)
+    found = {"loss": in_shape([value], ()), "outputs": passed.outputs, **gradients}
+    # What no ball was added to is still the zero of NumPy, an int.
+    return {name: in_shape([arb(each) for each in tensor.reshape(-1)], tensor.shape) for name, tensor in found.items()}
+
+
+def _balls(array: ndarray) -> ndarray:
+    return in_shape(to_balls(array), array.shape)
+
+
+def _of_balls(name: str) -> Activation:
+    function = np.frompyfunc(FUNCTIONS[name], 1, 1)
+
+    def value(a: ndarray, out: ndarray) -> ndarray:
+        out[...] = function(a)
+        return out
+
+    return Activation(value, ACTIVATIONS[name].slope_at_value)

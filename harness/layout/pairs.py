@@ -1,0 +1,77 @@
+"""Two biases that are only ever added: one bias as a pair, and the pair's two gradients as one.
+
+One bias b becomes a pair whose sum is b to the bit. Which pair is free, and (b, 0) would let everything pass that
+forgets the second bias or adds the first one twice; so it is (2b, −b).
+
+Backwards, the chain rule through b ↦ (2b, −b) makes the canonical gradient 2·d_first − d_second: it is right when both
+are right, and wrong when either is wrong.
+
+A gru whose reset is after the product adds its two biases in the gates r and z only. The candidate's two stay what they
+are: the first is the last third of ``b_h``, the second is ``b_hn``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy import ndarray
+
+
+def two_biases(bias: ndarray, recurrent: ndarray | None = None) -> tuple[ndarray, ndarray]:
+    """Return a pair of biases whose sum is ``bias`` to the bit: (2b, −b); (b, −0) where 2b overflows or b is ±0.
+
+    Args:
+        bias: ``b_h``, (G·H,).
+        recurrent: ``b_hn``, (H,), if there is one: the last H of the second bias, beside the last H of ``bias``.
+
+    Returns:
+        (G·H,), (G·H,).
+    """
+    if recurrent is not None:
+        added = len(bias) - len(recurrent)
+        first, second = two_biases(bias[:added])
+        return np.concatenate([first, bias[added:]]), np.concatenate([second, recurrent])
+    with np.errstate(over="ignore"):
+        doubled = bias + bias
+    splits = np.isfinite(doubled) & (bias != 0) if bias.dtype.kind == "f" else np.zeros(bias.shape, bool)
+    return np.where(splits, doubled, bias), np.where(splits, -bias, -np.zeros_like(bias))
+
+
+def one_bias(first: ndarray, second: ndarray, recurrent: bool) -> tuple[ndarray, ndarray | None]:
+    """Return ``b_h`` (G·H,) and, if ``recurrent``, ``b_hn`` (H,), of a pair of biases of a gru (3H,) each."""
+    if not recurrent:
+        return first + second, None
+    added = 2 * len(first) // 3
+    return np.concatenate([first[:added] + second[:added], first[added:]]), second[added:]
+
+
+def two_gradients(gradient: ndarray, recurrent: ndarray | None = None) -> tuple[ndarray, ndarray]:
+    """Return the gradients by the two biases: each is the whole one, but for the candidate's of ``two_biases``."""
+    if recurrent is None:
+        return gradient, gradient
+    return gradient, np.concatenate([gradient[: len(gradient) - len(recurrent)], recurrent])
+
+
+def one_gradient(
+    of_first: ndarray | None, of_second: ndarray | None, recurrent: bool = False
+) -> tuple[ndarray | None, ndarray | None]:
+    """Return the gradients by ``b_h`` (G·H,) and, if ``recurrent``, by ``b_hn`` (H,), as far as they follow.
+
+    Args:
+        of_first: the gradient by the first bias of the pair, (G·H,); None if it is not known.
+        of_second: by the second one.
+        recurrent: whether the last third of the second bias is ``b_hn``.
+    """
+    if not recurrent:
+        known = [each for each in (of_first, of_second) if each is not None]
+        return (_joined(known[0], known[-1]) if known else None), None
+    of_recurrent = None if of_second is None else of_second[2 * len(of_second) // 3 :]
+    if of_first is None or of_second is None:
+        return of_first, of_recurrent
+    added = 2 * len(of_first) // 3
+    return np.concatenate([_joined(of_first[:added], of_second[:added]), of_first[added:]]), of_recurrent
+
+
+def _joined(of_first: ndarray, of_second: ndarray) -> ndarray:
+    """Return the gradient by b of a loss whose gradients by the biases 2b and −b are given: 2·first − second."""
+    with np.errstate(invalid="ignore", over="ignore"):  # inf − inf, where the two agree and the difference is not used
+        return np.where(of_first == of_second, of_first, of_first + (of_first - of_second))

@@ -1,0 +1,84 @@
+"""The hand-written reference for a problem: which layer of ``reference_impls`` its cell is, and running it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from numpy import ndarray
+
+from harness.problem import Problem
+from harness.tensors import Structure
+from reference_impls import (
+    gru_concatenated,
+    gru_split,
+    lstm_concatenated,
+    lstm_split,
+    network,
+    rnn_concatenated,
+    rnn_split,
+)
+from reference_impls.activations import ACTIVATIONS, Activation
+from reference_impls.layer import AnyLayer
+
+Form = Literal["split", "concatenated"]
+
+_LAYERS: dict[tuple[Form, str], AnyLayer] = {
+    ("split", "rnn"): rnn_split,
+    ("split", "lstm"): lstm_split,
+    ("concatenated", "rnn"): rnn_concatenated,
+    ("concatenated", "lstm"): lstm_concatenated,
+}
+_RESETS = {"split": gru_split.RESETS, "concatenated": gru_concatenated.RESETS}
+
+
+def layer_of(structure: Structure, form: Form = "split") -> AnyLayer:
+    """Return the layer of a structure's cell, with split or with concatenated weights."""
+    return _RESETS[form][structure.reset] if structure.cell == "gru" else _LAYERS[form, structure.cell]
+
+
+def activations_of(
+    problem: Problem, named: Callable[[str], Activation] = ACTIVATIONS.__getitem__
+) -> dict[str, Activation]:
+    """Return the nonlinearities that the layer's ``forward`` takes by name, each of which ``named`` gives."""
+    found = {"activation": named(problem.case.activation)}
+    return found if problem.structure.cell == "rnn" else found | {"gate_activation": named("sigmoid")}
+
+
+def forward(problem: Problem, **activations: Any) -> network.ForwardPass:
+    """Run the reference forward on a problem in the split layout.
+
+    Args:
+        problem: the problem.
+        activations: as ``activations_of`` returns them; the case's own unless given.
+    """
+    layer = layer_of(problem.structure)
+    chosen = activations or activations_of(problem)
+    return network.forward(layer, problem.weights, problem.inputs, problem.initial_state, **chosen)
+
+
+def backward(problem: Problem, passed: network.ForwardPass, d_outputs: ndarray) -> dict[str, ndarray]:
+    """Carry d_outputs, (B, T, H) or (B, T, O), back through what ``forward`` returned; every gradient by name."""
+    return network.backward(layer_of(problem.structure), problem.weights, passed, d_outputs, problem.truncation)
+
+
+def solve(problem: Problem, form: Form = "split") -> dict[str, ndarray]:
+    """Run the reference on a problem, in the dtype of its arrays.
+
+    Args:
+        problem: in the layout ``form``.
+        form: which of the two derivations.
+
+    Returns:
+        ``loss`` of shape (), ``outputs``, and every gradient by its name in that layout.
+    """
+    loss, outputs, gradients = network.loss_and_gradients(
+        layer_of(problem.structure, form),
+        problem.weights,
+        problem.inputs,
+        problem.initial_state,
+        loss=problem.loss,
+        truncation=problem.truncation,
+        **activations_of(problem),
+    )
+    return {"loss": loss, "outputs": outputs, **gradients}

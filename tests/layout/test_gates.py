@@ -1,0 +1,111 @@
+"""Where the gates, their biases and the forget bias stand in each layout, written out with numbers that can be told."""
+
+import numpy as np
+import pytest
+
+from harness.layout import layouts
+from harness.tensors import Structure
+
+I, H = 2, 3
+LSTM = Structure("lstm", layers=2, batch=1, time=1, input=I, hidden=H, output=None)
+AFTER = Structure("gru", layers=2, batch=1, time=1, input=I, hidden=H, output=None, reset="after")
+BEFORE = Structure("gru", layers=2, batch=1, time=1, input=I, hidden=H, output=None, reset="before")
+
+
+def told(structure, gates):
+    """Weights whose every element is the number of its gate."""
+    of_gates = np.repeat(np.arange(1.0, 1 + gates), H)
+    weights = {
+        name: np.broadcast_to(of_gates, shape).copy() for name, shape in structure.weights.items() if shape[-1] != H
+    }
+    return weights | {name: np.full(shape, 9.0) for name, shape in structure.weights.items() if shape[-1] == H}
+
+
+def blocks(tensor):
+    """The number of each block of columns, which must be the same in all of it."""
+    columns = np.split(tensor, tensor.shape[-1] // H, axis=-1)
+    assert all((each == each.flat[0]).all() for each in columns)
+    return [float(each.flat[0]) for each in columns]
+
+
+@pytest.mark.parametrize(
+    ("layout", "structure", "order"),
+    [
+        ("split", LSTM, [1, 2, 3, 4]),
+        ("concatenated", LSTM, [1, 2, 3, 4]),
+        ("torch", LSTM, [1, 2, 3, 4]),
+        ("keras", LSTM, [1, 2, 3, 4]),
+        ("tf1", LSTM, [1, 3, 2, 4]),
+        ("split", AFTER, [1, 2, 3]),
+        ("concatenated", BEFORE, [1, 2, 3]),
+        ("torch", AFTER, [1, 2, 3]),
+        ("keras", AFTER, [2, 1, 3]),
+        ("keras", BEFORE, [2, 1, 3]),
+        ("tf1", BEFORE, [1, 2, 3]),
+    ],
+)
+def test_the_order_of_the_gates(layout, structure, order):
+    converted = layouts()[layout].from_canonical(told(structure, len(order)), structure)
+    for name, tensor in converted.items():
+        if tensor.ndim == 2 and "bias" not in name:
+            assert blocks(tensor.T if layout == "torch" else tensor) == order, name
+
+
+def test_tf1_stores_the_forget_bias_less_one_in_the_third_block():
+    weights = told(LSTM, 4)
+    assert blocks(layouts()["tf1"].from_canonical(weights, LSTM)["layer1.bias"]) == [1, 3, 2 - 1, 4]
+    stored = {"layer0.bias": np.zeros(4 * H)}
+    assert blocks(layouts()["tf1"].to_canonical(stored, LSTM)["layer0.b_h"]) == [0, 1, 0, 0]
+    assert blocks(layouts()["tf1"].gradients_from_canonical(weights, LSTM)["layer0.bias"]) == [1, 3, 2, 4]
+    gradient = {"layer0.bias": np.repeat([1.0, 3.0, 2.0, 4.0], H)}
+    assert blocks(layouts()["tf1"].gradients_to_canonical(gradient, LSTM)["layer0.b_h"]) == [1, 2, 3, 4]
+
+
+def test_a_forget_bias_that_a_float_can_hold_less_one_comes_back_to_the_bit():
+    bias = np.array([0.5, 0.7, 1.0, 1.3, 2.0])
+    assert ((bias - 1) + 1 == bias).all()
+    small = (np.float64(0.1) - 1) + 1
+    assert 0 < abs(small - 0.1) <= np.spacing(1.0) / 2
+
+
+@pytest.mark.parametrize("structure", [AFTER, BEFORE], ids=lambda each: each.reset)
+def test_the_second_bias_of_the_candidate_stays_what_it_is(structure):
+    weights = told(structure, 3)
+    in_torch = layouts()["torch"].from_canonical(weights, structure)
+    first, second = in_torch["bias_ih_l1"], in_torch["bias_hh_l1"]
+    if structure.reset == "after":
+        assert blocks(first) == [2, 4, 3]
+        assert blocks(second) == [-1, -2, 9]
+        rows = layouts()["keras"].from_canonical(weights, structure)["layer1.bias"]
+        assert rows.shape == (2, 3 * H)
+        assert blocks(rows[0]) == [4, 2, 3]
+        assert blocks(rows[1]) == [-2, -1, 9]
+    else:
+        assert blocks(first + second) == [1, 2, 3]
+        assert blocks(layouts()["keras"].from_canonical(weights, structure)["layer1.bias"]) == [2, 1, 3]
+
+
+def test_of_one_gradient_of_a_grus_pair_what_follows_from_it_follows():
+    torch = layouts()["torch"]
+    gradient = np.arange(1.0, 1 + 3 * H)
+    np.testing.assert_array_equal(torch.gradients_to_canonical({"bias_ih_l0": gradient}, AFTER)["layer0.b_h"], gradient)
+    alone = torch.gradients_to_canonical({"bias_hh_l0": gradient}, AFTER)
+    assert alone.keys() == {"layer0.b_hn"}
+    np.testing.assert_array_equal(alone["layer0.b_hn"], gradient[2 * H :])
+
+
+@pytest.mark.parametrize("layout", layouts())
+@pytest.mark.parametrize("structure", [LSTM, AFTER, BEFORE], ids=["lstm", "gru, after", "gru, before"])
+def test_each_gradient_alone_is_what_it_is_among_all(layout, structure):
+    random = np.random.default_rng(9)
+    expected = {name: random.normal(size=shape) for name, shape in structure.weights.items()}
+    given = layouts()[layout].gradients_from_canonical(expected, structure)
+    seen = {}
+    for name, tensor in given.items():
+        alone = layouts()[layout].gradients_to_canonical({name: tensor}, structure)
+        assert alone, name
+        seen |= alone
+    assert seen.keys() == expected.keys()
+    for name, tensor in seen.items():
+        np.testing.assert_array_equal(tensor, expected[name])
+    assert layouts()[layout].to_canonical({}, structure) == {}
