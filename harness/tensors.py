@@ -23,8 +23,11 @@ from dataclasses import dataclass
 
 Shape = tuple[int, ...]
 
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
-"""The cells, each with the number of gates whose blocks stand side by side in its weights."""
+GATE_NAMES = {"rnn": ("h",), "lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}
+"""The cells, each with the gates whose blocks stand side by side in its weights."""
+
+GATES = {cell: len(names) for cell, names in GATE_NAMES.items()}
+"""The cells, each with the number of its gates."""
 
 STATES = {"rnn": ("h0",), "lstm": ("h0", "c0"), "gru": ("h0",)}
 """The cells, each with the states that it carries from step to step."""

@@ -52,10 +52,8 @@ def diagnose(
     if not evidence.off:
         return _misshapen(evidence)
     start = first_off(evidence, predictions.problem)
-    found: list[Explanation] = []
-    if not predictions.out_of_reach:
-        found = Search(evidence, predictions, likely).explanations() if likely else []
-        found = found or Search(evidence, predictions, thorough=thorough).explanations()
+    found = Search(evidence, predictions, likely).explanations() if likely else []
+    found = found or Search(evidence, predictions, thorough=thorough).explanations()
     told = [_told(each, start) for each in found]
     unique = {(each.fault, each.explanation): each for each in reversed(told)}
     told = [each for each in told if unique.get((each.fault, each.explanation)) is each][:MOST_SHOWN]

@@ -48,9 +48,9 @@ class Predictions:
 
     @property
     def out_of_reach(self) -> str:
-        """Why the faults of the catalogue cannot be committed on this problem; empty if they can."""
+        """Why the faults of the recursion cannot be committed on this problem; empty if they can."""
         cell = self.problem.structure.cell
-        return "" if cell == "rnn" else f"the faults of the catalogue are those of an rnn, and the cell is {cell}"
+        return "" if cell == "rnn" else f"the faults of the recursion are those of an rnn, and the cell is {cell}"
 
     @cached_property
     def network(self) -> Network:
@@ -85,12 +85,15 @@ class Predictions:
             in_one_layer: whether those count, too, that only one of several layers has.
         """
         found: list[Prediction] = []
-        for name, fault in faults().items():
+        for name, fault in self._catalogue().items():
             if among is None or name in among:
                 found += self._alone(name, fault, everywhere=True)
                 if in_one_layer:
                     found += self._alone(name, fault, everywhere=False)
         return found
+
+    def _catalogue(self) -> Mapping[str, type[Fault]]:
+        return {} if self.out_of_reach else faults()
 
     def _alone(self, name: str, fault: type[Fault], *, everywhere: bool) -> list[Prediction]:
         if (name, everywhere) not in self._singles:

@@ -170,7 +170,7 @@ class Search:
                 own = grouped.get(key, Option(part, {}))
                 grouped[key] = Option(own.part, {**own.residuals, name: residual})
         options = list(grouped.values())
-        if base is None:
+        if base is None and not self.predictions.out_of_reach:
             for weighted in decompositions(self.predictions.network, self.evidence):
                 if self.among is not None and weighted.fault not in self.among:
                     continue

@@ -47,13 +47,11 @@ def catalogue() -> dict[str, str]:
 def sight(predictions: Predictions) -> Sight:
     """Commit every fault on a problem, and see which show."""
     problem = predictions.problem
-    if predictions.out_of_reach:
-        return Sight((), {}, dict.fromkeys(catalogue(), predictions.out_of_reach))
     spots = {spot.name for spot in blind_spots(problem, predictions)}
     shown = {each.suspects[0].name for each in predictions.singles()}
     seen, missed, impossible = [], {}, {}
     for name, fault in faults().items():
-        if obstacle := _obstacle(fault, in_double(problem)):
+        if obstacle := predictions.out_of_reach or _obstacle(fault, in_double(problem)):
             impossible[name] = obstacle
         elif name in shown:
             seen.append(name)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 from numpy import ndarray
 
 from harness.diagnosis.faults.scale import factors
 from harness.problem import Problem
-from harness.tensors import kind_of
+from harness.tensors import GATE_NAMES, kind_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +141,35 @@ def _of_another_tensor(subject: Subject) -> Iterator[Candidate]:
                 yield Candidate(
                     "of-another-tensor", f"the gradient of {name}, transposed", other.T, unlikely=2 if likely else 3
                 )
+
+
+@tensor_fault("gates-permuted")
+def _gates_permuted(subject: Subject) -> Iterator[Candidate]:
+    """A gradient has the blocks of its gates in another order."""
+    names, blocks = _blocks_of_gates(subject)
+    for order in list(permutations(range(len(names))))[1:]:
+        there = ", ".join(names[k] for k in order)
+        text = f"the right one with its gates in the order {there}, where {', '.join(names)} is the order"
+        yield Candidate("gates-permuted", text, np.concatenate([blocks[k] for k in order], axis=-1), unlikely=0)
+
+
+@tensor_fault("gate-scaled")
+def _gate_scaled(subject: Subject) -> Iterator[Candidate]:
+    """A gradient is right but for the block of one gate, which is zero or has a factor."""
+    names, blocks = _blocks_of_gates(subject)
+    for k, name in enumerate(names):
+        for factor, words in ((0.0, "is zero"), (-1.0, "has the wrong sign"), (2.0, "is doubled"), (0.5, "is halved")):
+            scaled = [factor * block if n == k else block for n, block in enumerate(blocks)]
+            text = f"the right one, but for gate {name}, whose block {words}"
+            yield Candidate("gate-scaled", text, np.concatenate(scaled, axis=-1))
+
+
+def _blocks_of_gates(subject: Subject) -> tuple[tuple[str, ...], list[ndarray]]:
+    """The gates whose blocks stand side by side in a tensor, (…, H) each; none where there are not several."""
+    names = GATE_NAMES[subject.problem.structure.cell]
+    if len(names) == 1 or kind_of(subject.tensor) not in ("W_xh", "W_hh", "b_h"):
+        return (), []
+    return names, np.split(subject.own, len(names), axis=-1)
 
 
 @tensor_fault("broadcast")

@@ -68,6 +68,7 @@ WINDOWED = replace(
     upstream={"normal": 1.0, "seed": 5},
     truncation={"kind": "window", "steps": 2},
 )
+LSTM = replace(SQUARED_ERROR, name="two layers of lstm", cell="lstm")
 CASES = {
     "squared-error": SQUARED_ERROR,
     "softmax": SOFTMAX,
@@ -83,7 +84,7 @@ def no_weights(*_):
 
 
 def problem_of(name, dtype="float64"):
-    return build(replace(CASES[name], dtype=dtype), no_weights)
+    return build(replace({**CASES, "lstm": LSTM}[name], dtype=dtype), no_weights)
 
 
 _PREPARED = {}

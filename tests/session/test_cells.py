@@ -8,6 +8,7 @@ from harness import floor as floors
 from harness.case import Case, Loss, Sizes
 from harness.conditioning import rounding_noise
 from harness.diagnosis import UNEXPLAINED, Predictions, diagnose
+from harness.diagnosis.faults import faults
 from harness.diagnosis.sight import blind_spots_of_case, catalogue, sight
 from harness.directions import COUNT
 from harness.floor import NoFloor, from_balls, from_wider_numbers
@@ -173,18 +174,25 @@ def test_what_would_take_too_long_in_balls_says_so(cell):
         from_balls(problem, {})
 
 
-def test_a_diagnosis_tells_where_a_gated_cell_is_first_off_and_why_no_more(cell):
+def test_a_diagnosis_knows_the_algebra_of_a_gated_cell_and_tells_where_the_rest_is_first_off(cell):
     problem = problem_of(**cell)
     predictions = Predictions(problem, rounding_noise(problem))
     right = solved(problem).tensors
+    W_hh = right["layer0.W_hh"]
+
+    def found(array):
+        return diagnose({**right, "layer0.W_hh": array}, predictions)
+
     assert diagnose(right, predictions) == []
-    (found,) = diagnose({**right, "layer0.W_hh": right["layer0.W_hh"] * 2}, predictions)
-    assert found.fault == UNEXPLAINED
-    assert f"those of an rnn, and the cell is {cell['cell']}" in found.explanation
-    assert "first off on the way back in layer0: layer0.W_hh" in found.explanation
-    assert found.residual == pytest.approx(0.5)
-    (turned,) = diagnose({**right, "layer0.W_hh": right["layer0.W_hh"].T}, predictions)
-    assert turned.fault == "wrong-shape"
+    assert found(W_hh * 2)[0].fault == "factor"
+    blocks = np.split(W_hh, GATES[cell["cell"]], axis=-1)
+    assert found(np.concatenate([blocks[1], blocks[0], *blocks[2:]], axis=-1))[0].fault == "gates-permuted"
+    assert found(np.concatenate([blocks[0], -blocks[1], *blocks[2:]], axis=-1))[0].fault == "gate-scaled"
+    assert found(W_hh.T)[0].fault == "wrong-shape"
+    (unknown,) = found(W_hh + np.random.default_rng(1).normal(size=W_hh.shape))
+    assert unknown.fault == UNEXPLAINED
+    assert f"those of an rnn, and the cell is {cell['cell']}" in unknown.explanation
+    assert "first off on the way back in layer0: layer0.W_hh" in unknown.explanation
     (narrow,) = diagnose(
         {name: each.astype(np.float32).astype(np.float64) for name, each in right.items()}, predictions
     )
@@ -194,10 +202,9 @@ def test_a_diagnosis_tells_where_a_gated_cell_is_first_off_and_why_no_more(cell)
 def test_no_fault_of_an_rnn_is_said_to_be_seen_by_a_gated_case(cell):
     problem = problem_of(**cell)
     found = sight(Predictions(problem, rounding_noise(problem)))
-    assert found.seen == ()
-    assert found.missed == {}
-    assert found.impossible.keys() == catalogue().keys()
-    assert all("those of an rnn" in reason for reason in found.impossible.values())
+    assert {"gates-permuted", "factor"} <= set(found.seen)
+    assert {*found.seen, *found.missed, *found.impossible} == catalogue().keys()
+    assert all("those of an rnn" in found.impossible[name] for name in faults())
     zeros = problem_of(**cell, weights="zeros", initial_state="zeros").case
     assert {"zero biases", "zero initial state"} <= {spot.name for spot in blind_spots_of_case(zeros)}
 
