@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy import ndarray
@@ -56,7 +57,10 @@ def diagnose(
     found = found or Search(evidence, predictions, thorough=thorough).explanations()
     told = [_told(each, start) for each in found]
     unique = {(each.fault, each.explanation): each for each in reversed(told)}
-    told = [each for each in told if unique.get((each.fault, each.explanation)) is each][:MOST_SHOWN]
+    told = [each for each in told if unique.get((each.fault, each.explanation)) is each]
+    if told and not told[0].declare:  # the numbers are as well those of what a case can declare
+        told[0] = replace(told[0], declare=next((each.declare for each in told if each.declare), ""))
+    told = told[:MOST_SHOWN]
     if not told and (rounded := _lower_precision(evidence, predictions.problem.case.dtype)):
         told = [rounded]
     if not told:

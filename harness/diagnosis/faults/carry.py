@@ -135,6 +135,7 @@ class UpstreamTwice(LayerFault):
 class CarryNotAdded(LayerFault):
     """At a step that has a gradient from above, that gradient replaces what is carried back, where the two add up."""
 
+    unlikely = 0
     hidden_by = ("no gradient passes between steps", "loss at the last step alone", "one recursion for each loss")
 
     @override

@@ -129,7 +129,7 @@ class LayersTruncated(LayerFault):
 
 
 class Detached(LayerFault):
-    """The gradient of the state is cut every {period} step(s), where a new chunk of the sequence begins."""
+    """The gradient of the state is cut every {period} steps, where a new chunk of the sequence begins."""
 
     unlikely = 0
     hidden_by = HIDING
@@ -144,11 +144,28 @@ class Detached(LayerFault):
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"period": k} for k in _lengths(problem))
+        yield from ({"period": k} for k in _lengths(problem) if k > 1)
 
     @override
     def cuts(self) -> Collection[int]:
         return range(self.period, len(self.tape.x), self.period)
+
+
+class DetachedAtEveryStep(LayerFault):
+    """The gradient of the state is cut at every step: each loss reaches its own step alone, the first the initial state."""
+
+    unlikely = 2  # who truncates on purpose keeps a few steps; who forgets what is carried has this
+    hidden_by = HIDING
+    declare = "truncation: {{kind: detach, every: 1}}"
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _few_steps(problem)
+
+    @override
+    def cuts(self) -> Collection[int]:
+        return range(1, len(self.tape.x))
 
 
 class DetachedFromTheEnd(LayerFault):
