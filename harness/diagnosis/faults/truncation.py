@@ -152,7 +152,7 @@ class Detached(LayerFault):
 
 
 class DetachedAtEveryStep(LayerFault):
-    """The gradient of the state is cut at every step: each loss reaches its own step alone, the first the initial state."""
+    """The gradient of the state is cut at every step, but for the first, whose reaches the initial state."""
 
     unlikely = 2  # who truncates on purpose keeps a few steps; who forgets what is carried has this
     hidden_by = HIDING
