@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.case import Case
+from harness.tensors import GATES
 
 
 def simplest_first(cases: Iterable[Case]) -> list[Case]:
-    """Order cases by layers, readout, and how many numbers go in; cases alike stay as they were."""
+    """Order cases by gates, layers, readout, and how many numbers go in; cases alike stay as they were."""
     return sorted(cases, key=_intricacy)
 
 
-def _intricacy(case: Case) -> tuple[int, bool, int]:
+def _intricacy(case: Case) -> tuple[int, int, bool, int]:
     sizes, structure = case.sizes, case.structure
     B, T, I = structure.inputs
     weights = sum(rows * (columns[0] if columns else 1) for rows, *columns in structure.weights.values())
-    return structure.layers, sizes.output is not None, B * T * I + weights
+    return GATES[case.cell], structure.layers, sizes.output is not None, B * T * I + weights

@@ -144,8 +144,25 @@ def _meant_for(run: Run) -> Iterator[str]:
     outputs = [{each.tensor: each.verdict for each in comparison.tensors}.get("outputs") for comparison in compared]
     raised = any(judged.verdict == "error" and judged.comparison is None for _, judged in run.comparisons)
     if "match" in outputs and ("mismatch" in outputs or raised):
-        yield 'Are there cases that it is not meant for? raise harness.Unsupported("only tanh") there, and say why.'
+        yield _divide(run) or (
+            'Are there cases that it is not meant for? raise harness.Unsupported("only tanh") there, and say why.'
+        )
         yield ""
+
+
+def _divide(run: Run) -> str:
+    """Name a field of the case that what is wrong differs in from what is right; empty if there is none."""
+    wrong = [outcome.case for outcome, judged in run.comparisons if judged.verdict in WRONG]
+    right = [outcome.case for outcome, judged in run.comparisons if judged.verdict == "match"]
+    for name in ("cell", "activation", "readout"):
+        failing, passing = ({getattr(case, name): None for case in cases} for cases in (wrong, right))
+        if failing and passing and not failing.keys() & passing.keys():
+            supports = f"supports={{{name!r}: {tuple(passing)!r}}}"
+            return (
+                f"All that fails has {name} {' or '.join(failing)}, and all else is right. If it is not meant for "
+                f"{'that' if len(failing) == 1 else 'those'}, say @harness.implementation(..., {supports})."
+            )
+    return ""
 
 
 def _not_provided(run: Run) -> Iterator[str]:

@@ -293,6 +293,26 @@ def test_unsupported_is_no_failure(check, sweep):
     assert "2 cases: 1 match, 1 unsupported" in done.out
 
 
+@pytest.mark.parametrize(
+    ("swept", "divide"),
+    [
+        ("cell: [rnn, lstm]", ("cell lstm", "supports={'cell': ('rnn',)}")),
+        ("activation: [tanh, relu]", ("activation relu", "supports={'activation': ('tanh',)}")),
+    ],
+    ids=["cell", "activation"],
+)
+def test_what_divides_right_from_wrong_is_told(check, sweep, swept, divide):
+    sweep(f"{{{swept}}}")
+    source = "@harness.implementation('mine'{})\ndef mine(problem):\n    return right(problem)\n"
+    done = check(source.format(""))
+    assert done.status in (1, 3), done.out
+    assert f"All that fails has {divide[0]}, and all else is right." in done.out
+    assert divide[1] in done.out
+    done = check(source.format(f", {divide[1]}"))
+    assert done.status == 0, done.out
+    assert "1 match, 1 unsupported" in done.out
+
+
 def test_nothing_compared_is_5(check):
     done = check("@harness.implementation('mine')\ndef mine(problem):\n    raise harness.Unsupported('not today')\n")
     assert done.status == 5
