@@ -59,7 +59,7 @@ class Search:
         self.breadths: dict[Suspect, int] = {}
         self.off = evidence.off
         self.tried = 0
-        self.last_run = predictions.runs + int(MOST_SECONDS / _seconds_of_a_run(predictions.problem))
+        self.last_run = 0
 
     def explanations(self) -> list[Explanation]:
         """Return the explanations of everything that is off, the best first."""
@@ -69,6 +69,8 @@ class Search:
         candidates, found = self._singly(in_one_layer=False)
         if not found and self.predictions.problem.case.layers > 1:
             candidates, found = self._singly(in_one_layer=True)
+        # What each fault does alone has been run by now, and does not count.
+        self.last_run = self.predictions.runs + int(MOST_SECONDS / _seconds_of_a_run(self.predictions.problem))
         found = self._beyond_chance([*found, *self._on_top(None)])
         if not any(len(each.parts) == 1 for each in found):
             for base in self._bases(candidates):
