@@ -212,23 +212,24 @@ class Search:
                 yield Option(self._part(each.suspects[0]), residuals)
 
     def _scaled(self, candidates: Iterable[Prediction]) -> Iterator[Explanation]:
-        """Faults with a constant factor on everything that is off but the outputs."""
+        """Faults with a constant factor on every gradient that is off, and on the loss or not."""
         possible = [each for each in self.singles if each.suspects[0].name in SCALED and self._possible(each)]
-        named = [each.suspects[0] for each in possible]
         for each in candidates:
             if each.suspects[0].name in SCALED or not (common := self._factor(each)):
                 continue
-            scaled = {
-                name: each.changed.get(name, self.predictions.truth[name]) * (1 if name == "outputs" else common)
-                for name in self.off
-            }
-            fits = {name: self._fits(name, scaled[name]) for name in self.off}
-            residuals = {name: fit for name, fit in fits.items() if fit is not None}
-            if len(residuals) == len(self.off):
-                for suspect in named:
-                    factor = dict(suspect.parameters).values()
-                    if abs(factors(self.predictions.problem)[next(iter(factor))] - common) <= 1e-3 * abs(common):
-                        yield Explanation((self._part(each.suspects[0]), self._part(suspect)), residuals)
+            for suspect in (scaling.suspects[0] for scaling in possible):
+                (named,) = dict(suspect.parameters).values()
+                if abs(factors(self.predictions.problem)[named] - common) > 1e-3 * abs(common):
+                    continue
+                as_they_are = ("outputs",) if suspect.name == "loss-scaled" else ("outputs", "loss")
+                scaled = {
+                    name: each.changed.get(name, self.predictions.truth[name]) * (1 if name in as_they_are else common)
+                    for name in self.off
+                }
+                fits = {name: self._fits(name, scaled[name]) for name in self.off}
+                residuals = {name: fit for name, fit in fits.items() if fit is not None}
+                if len(residuals) == len(self.off):
+                    yield Explanation((self._part(each.suspects[0]), self._part(suspect)), residuals)
 
     def _clipped(self, candidates: Iterable[Prediction]) -> Iterator[Explanation]:
         """Faults whose gradients were all clipped into one limit before they were returned."""

@@ -91,6 +91,14 @@ def _alike(a, b):
     return a.keys() == b.keys() and all(np.allclose(a[name], b[name], rtol=1e-9, atol=1e-12) for name in a)
 
 
+@pytest.mark.parametrize("scaling", ["loss-scaled", "upstream-scaled"])
+def test_a_factor_on_another_fault_is_on_the_loss_or_not(scaling):
+    predictions = predictions_of("squared-error")
+    two = [next(suspects_of(faults()[name], predictions.problem)) for name in ("carry-untransposed", scaling)]
+    found = diagnose(committed(predictions.problem, *two), predictions)
+    assert set(found[0].fault.split(" + ")) == {"carry-untransposed", scaling}
+
+
 def test_three_faults_of_three_tensors_are_settled_one_by_one():
     predictions = predictions_of("dot")
     names = ("initial-state-without-weights", "state-before-first-from-end", "input-of-another-step")
