@@ -34,7 +34,7 @@ schema: $(INSTALLED) ## Write case.schema.json, which editors read
 	$(BIN)/harness schema > case.schema.json
 
 clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) reports/latest .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) reports/latest reports/check .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # By the variable rather than by --constraint, the versions hold for what builds the package, too.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -144,13 +144,13 @@ def _meant_for(run: Run) -> Iterator[str]:
     outputs = [{each.tensor: each.verdict for each in comparison.tensors}.get("outputs") for comparison in compared]
     raised = any(judged.verdict == "error" and judged.comparison is None for _, judged in run.comparisons)
     if "match" in outputs and ("mismatch" in outputs or raised):
-        yield _divide(run) or (
+        yield _dividing_field(run) or (
             'Are there cases that it is not meant for? raise harness.Unsupported("only tanh") there, and say why.'
         )
         yield ""
 
 
-def _divide(run: Run) -> str:
+def _dividing_field(run: Run) -> str:
     """Name a field of the case that what is wrong differs in from what is right; empty if there is none."""
     wrong = [outcome.case for outcome, judged in run.comparisons if judged.verdict in WRONG]
     right = [outcome.case for outcome, judged in run.comparisons if judged.verdict == "match"]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.diagnosis.faults.scale import factors
+from harness.diagnosis.faults.softmax import softmax
 from harness.problem import Problem
 from harness.tensors import GATE_NAMES, kind_of
 
@@ -201,9 +202,7 @@ def _probabilities(subject: Subject) -> Iterator[Candidate]:
     """What is returned as outputs are probabilities, the softmax or sigmoid of the right ones."""
     if subject.tensor != "outputs":
         return
-    exponentials = np.exp(subject.own - subject.own.max(axis=-1, keepdims=True))  # (B, T, O)
-    softmax = exponentials / exponentials.sum(axis=-1, keepdims=True)  # (B, T, O)
-    yield Candidate("probabilities", "the softmax of the right ones", softmax)
+    yield Candidate("probabilities", "the softmax of the right ones", softmax(subject.own))
     yield Candidate("probabilities", "the sigmoid of the right ones", 1 / (1 + np.exp(-subject.own)))
 
 

@@ -84,6 +84,8 @@ def test_it_sees_a_softmax_that_is_sure_of_its_label(reduction):
     assert sure.targets.tolist() == [[0]]
     assert relative_noise(sure)["layer0.b_h"] > 0.01 / np.exp(-36.0)
     assert rounding_noise(sure)["layer0.b_h"] <= 100 * EPS["float64"]
+    # The loss is log(1 + e⁻³⁶): what a rounding of the 1 is to it.
+    assert 0.5 * EPS["float64"] <= rounding_noise(sure)["loss"] <= 100 * EPS["float64"]
     wrong = make_problem(weights=weights, **fields, targets="ones")
     assert relative_noise(wrong)["layer0.b_h"] < 10
 

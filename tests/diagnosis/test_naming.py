@@ -67,6 +67,10 @@ def test_a_fault_of_one_tensor_is_named(name, dtype):
     assert named >= 0.9 * total > 0, (named, total)
 
 
+LEAST_OF_PAIRS = {"windowed": 0.75}
+"""The share that must be named. In a window each try takes as many passes as there are lags, and fewer can be made."""
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_two_faults_at_once_are_named(case):
     predictions = predictions_of(case)
@@ -76,7 +80,7 @@ def test_two_faults_at_once_are_named(case):
         if suspect.layer is None:
             by_name.setdefault(suspect.name, suspect)
     named = total = 0
-    for _ in range(14):
+    for _ in range(24):
         two = [by_name[name] for name in draw.sample(sorted(by_name), 2)]
         together = predictions.predict(tuple(two)).changed
         if any(_alike(together, predictions.predict((one,)).changed) for one in two):
@@ -84,7 +88,7 @@ def test_two_faults_at_once_are_named(case):
         found = diagnose(committed(predictions.problem, *two), predictions)
         total += 1
         named += any(set(each.fault.split(" + ")) == {one.name for one in two} for each in found)
-    assert named >= 0.7 * total > 6, (named, total)  # the benchmark draws more, and has the figure
+    assert named >= LEAST_OF_PAIRS.get(case, 0.85) * total > 10, (named, total)
 
 
 def _alike(a, b):
@@ -97,6 +101,15 @@ def test_a_factor_on_another_fault_is_on_the_loss_or_not(scaling):
     two = [next(suspects_of(faults()[name], predictions.problem)) for name in ("carry-untransposed", scaling)]
     found = diagnose(committed(predictions.problem, *two), predictions)
     assert set(found[0].fault.split(" + ")) == {"carry-untransposed", scaling}
+
+
+def test_who_forgets_what_is_carried_is_told_so_before_that_it_is_a_truncation():
+    predictions = predictions_of("dot")
+    suspect = next(suspects_of(faults()["carry-not-added"], predictions.problem))
+    best, *others = diagnose(committed(predictions.problem, suspect), predictions)
+    assert best.fault == "carry-not-added"
+    assert best.declare == "truncation: {kind: detach, every: 1}"
+    assert "detached-at-every-step" in [each.fault for each in others]
 
 
 def test_three_faults_of_three_tensors_are_settled_one_by_one():
@@ -142,7 +155,7 @@ def test_numbers_that_say_too_little_are_not_explained():
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(5))
 def test_noise_is_not_explained(case, seed):
     predictions = predictions_of(case)
     noise = np.random.default_rng(seed)

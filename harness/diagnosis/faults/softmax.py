@@ -185,7 +185,7 @@ def one_hot(problem: Problem, d_outputs: ndarray) -> ndarray:
 
 
 def softmax(outputs: ndarray) -> ndarray:
-    """Over the classes of outputs (T, B, O): (T, B, O)."""
-    exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))  # (T, B, O)
-    p: ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)  # (T, B, O)
+    """Over the classes, the last axis, of outputs (…, O): (…, O)."""
+    exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))  # (…, O)
+    p: ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)  # (…, O)
     return p

@@ -32,7 +32,7 @@ def _few_steps(problem: Problem) -> str:
 
 def _lengths(problem: Problem) -> list[int]:
     """Lengths of chunks that are worth trying: shorter than the sequence."""
-    return [k for k in (*range(1, EACH_TRIED), *CHOSEN) if k < problem.case.sizes.time]
+    return [k for k in (*range(2, EACH_TRIED), *CHOSEN) if k < problem.case.sizes.time]
 
 
 def _reaches(problem: Problem) -> list[int]:
@@ -128,56 +128,49 @@ class LayersTruncated(LayerFault):
         return delta, carried
 
 
-class Detached(LayerFault):
-    """The gradient of the state is cut every {period} steps, where a new chunk of the sequence begins."""
+class _CutFault(LayerFault):
+    """A fault that cuts the gradient of the state at other steps than the case does."""
 
-    unlikely = 0
     hidden_by = HIDING
-    declare = "truncation: {{kind: detach, every: {period}}}"
-    period: int
 
     @override
     @classmethod
     def obstacle(cls, problem: Problem) -> str:
         return _few_steps(problem)
 
+
+class Detached(_CutFault):
+    """The gradient of the state is cut every {period} steps, where a new chunk of the sequence begins."""
+
+    unlikely = 0
+    declare = "truncation: {{kind: detach, every: {period}}}"
+    period: int
+
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"period": k} for k in _lengths(problem) if k > 1)
+        yield from ({"period": k} for k in _lengths(problem))
 
     @override
     def cuts(self) -> Collection[int]:
         return range(self.period, len(self.tape.x), self.period)
 
 
-class DetachedAtEveryStep(LayerFault):
-    """The gradient of the state is cut at every step, but for the first, whose reaches the initial state."""
+class DetachedAtEveryStep(_CutFault):
+    """The gradient of the state is cut at every step: only that of the first step goes on, to the initial state."""
 
     unlikely = 2  # who truncates on purpose keeps a few steps; who forgets what is carried has this
-    hidden_by = HIDING
     declare = "truncation: {{kind: detach, every: 1}}"
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _few_steps(problem)
 
     @override
     def cuts(self) -> Collection[int]:
         return range(1, len(self.tape.x))
 
 
-class DetachedFromTheEnd(LayerFault):
+class DetachedFromTheEnd(_CutFault):
     """The gradient of the state is cut every {period_from_end} steps, counted from the end of the sequence."""
 
-    hidden_by = HIDING
     period_from_end: int
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _few_steps(problem)
 
     @override
     @classmethod
@@ -192,21 +185,15 @@ class DetachedFromTheEnd(LayerFault):
         return range(T % self.period_from_end, T, self.period_from_end)
 
 
-class LastStepsOnlyConnected(LayerFault):
+class LastStepsOnlyConnected(_CutFault):
     """Only the last {connected} steps hand a gradient back: before them the recursion is cut at every step."""
 
-    hidden_by = HIDING
     connected: int
 
     @override
     @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _few_steps(problem)
-
-    @override
-    @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"connected": k} for k in _lengths(problem) if k > 1)
+        yield from ({"connected": k} for k in _lengths(problem))
 
     @override
     def cuts(self) -> Collection[int]:

@@ -1,0 +1,57 @@
+"""How far numbers may be off: where they underflow, and where the right ones are zero."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.conditioning import rounding_noise
+from harness.diagnosis import Predictions, diagnose
+from harness.diagnosis.evidence import gather
+from harness.diagnosis.faults import faults, suspects_of
+from harness.problem import build
+
+from .conftest import DOT, committed, no_weights
+
+EPS = float(np.finfo(np.float32).eps)
+
+
+def of_one(actual, truth, noise, dtype="float32"):
+    return gather({"loss": np.asarray(actual, dtype)}, {"loss": truth}, {"loss": noise}, dtype=dtype)
+
+
+def test_noise_that_underflows_in_float32_counts():
+    truth, noise = np.array([3.6e-38]), 3.8e-43
+    assert EPS * noise < np.finfo(np.float32).smallest_subnormal
+    assert of_one(truth + 10 * noise, truth, noise).off == ()
+    assert of_one(truth + 30 * noise, truth, noise).off == ("loss",)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_where_zeros_belong_are_off_and_may_be_explained_to_rounding(dtype):
+    eps = float(np.finfo(dtype).eps)
+    predicted = np.array([1.0, -0.25, 0.5])
+    evidence = of_one(predicted * (1 + 2 * eps), np.zeros(3), 0.0, dtype)
+    assert evidence.off == ("loss",)
+    assert evidence.wrong("loss").all()
+    assert evidence.fit("loss", predicted).agrees
+    assert not evidence.fit("loss", predicted * (1 + 1e4 * eps)).agrees
+    # No element says more than its dtype can hold.
+    assert evidence.bits(["loss"], evidence.truth) <= 3 * -np.log2(16 * eps)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["slope-missing", "slope-of-another-activation", "inputs-without-slope"])
+def test_a_fault_is_named_where_every_right_gradient_is_zero(name, dtype):
+    """Relu that is off everywhere: what the fault lets through has nothing to be measured against."""
+    weights = {"default": {"uniform": (-0.9, 0.9), "seed": 1}, "layer0.b_h": {"fill": -50.0}}
+    problem = build(replace(DOT, activation="relu", weights=weights, dtype=dtype), no_weights)
+    predictions = Predictions(problem, rounding_noise(problem))
+    assert not predictions.truth["layer0.W_xh"].any()
+    answer = committed(problem, next(suspects_of(faults()[name], problem)))
+    random = np.random.default_rng(3)
+    eps = np.finfo(dtype).eps
+    shaken = {
+        each: array * (1 + eps * random.integers(-1, 2, array.shape)).astype(dtype) for each, array in answer.items()
+    }
+    assert name in [each.fault for each in diagnose(shaken, predictions)]
