@@ -2,14 +2,15 @@
 
 Sequences of unequal length have a mask. What stands past an end is a layer's choice: ``zero_output_for_mask``, or, as
 keras.layers.RNN has it unless told otherwise, the last output again and again. That is ``keras-repeated``, for
-cases that name it. Bidirectional sets zero_output_for_mask itself.
+cases that name it. Bidirectional sets zero_output_for_mask itself, and puts the outputs of its backward layer in order;
+``keras-go-backwards``, for cases that name it, has that layer's outputs as they come.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from harness.implementations.base import Framework, Returned, Unsupported, implementation
@@ -98,7 +99,7 @@ def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str,
 )
 def keras_rnn(problem: Problem) -> Returned:
     """keras.layers.RNN of SimpleRNNCell, LSTMCell or GRUCell, Bidirectional, and Dense, under GradientTape."""
-    return _solved(problem, zero_past_ends=True)
+    return _solved(problem)
 
 
 @implementation(
@@ -118,7 +119,22 @@ def keras_repeated(problem: Problem) -> Returned:
     return _solved(problem, zero_past_ends=False)
 
 
-def _solved(problem: Problem, *, zero_past_ends: bool) -> Returned:
+@implementation(
+    "keras-go-backwards",
+    layout="keras",
+    framework=KERAS,
+    supports={"cell": ("rnn", "lstm", "gru")},
+    complete=True,
+    only_named=True,
+)
+def keras_go_backwards(problem: Problem) -> Returned:
+    """A layer beside one with go_backwards, whose outputs stay in reversed order: Bidirectional by hand, forgetful."""
+    if problem.structure.directions == 1 or problem.lengths is not None:
+        raise Unsupported("only bidirectional layers over sequences of equal length")
+    return _solved(problem, in_order=False)
+
+
+def _solved(problem: Problem, *, zero_past_ends: bool = True, in_order: bool = True) -> Returned:
     import tensorflow as tf
 
     structure = problem.structure
@@ -136,7 +152,8 @@ def _solved(problem: Problem, *, zero_past_ends: bool) -> Returned:
             outputs, ended = inputs[:, first:last], []
             mask = None if valid is None else valid[:, first:last]  # (B, last - first)
             for n, before in enumerate(state):
-                outputs, *after = built[f"layer{n}"](outputs, initial_state=before, mask=mask)  # (B, last - first, D·H)
+                layer = built[f"layer{n}"] if in_order else partial(_side_by_side, built[f"layer{n}"])
+                outputs, *after = layer(outputs, initial_state=before, mask=mask)  # (B, last - first, D·H)
                 ended.append(after)  # (B, H) each
             return outputs, ended
 
@@ -162,3 +179,13 @@ def _solved(problem: Problem, *, zero_past_ends: bool) -> Returned:
         "outputs": outputs.numpy(),
         **{name: gradient.numpy() for name, gradient in gradients.items() if gradient is not None},
     }
+
+
+def _side_by_side(both: Any, inputs: Any, initial_state: Any, mask: Any) -> list[Any]:
+    """Run the two layers of a Bidirectional over inputs (B, T, I); the outputs (B, T, 2H) as they come, the states."""
+    import tensorflow as tf
+
+    half = len(initial_state) // 2
+    forward, *ended = both.forward_layer(inputs, initial_state=initial_state[:half], mask=mask)  # (B, T, H)
+    backward, *others = both.backward_layer(inputs, initial_state=initial_state[half:], mask=mask)  # (B, T, H)
+    return [tf.concat([forward, backward], -1), *ended, *others]
