@@ -15,7 +15,8 @@ from numpy import ndarray
 
 from harness.case import Case
 from harness.diagnosis.bptt import Layer
-from harness.diagnosis.faults import Fault, faults, suspects_of
+from harness.diagnosis.committing import obstacle, suspects_of
+from harness.diagnosis.faults import Fault, faults
 from harness.diagnosis.predictions import Predictions, in_double
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
 from harness.problem import Problem, build
@@ -51,8 +52,8 @@ def sight(predictions: Predictions) -> Sight:
     shown = {each.suspects[0].name for each in predictions.singles()}
     seen, missed, impossible = [], {}, {}
     for name, fault in faults().items():
-        if obstacle := predictions.out_of_reach or _obstacle(fault, in_double(problem)):
-            impossible[name] = obstacle
+        if reason := predictions.out_of_reach or _obstacle(fault, in_double(problem)):
+            impossible[name] = reason
         elif name in shown:
             seen.append(name)
         else:
@@ -78,8 +79,8 @@ HIDE_ANYTHING = ("zero gradients", "one unit", "small gradients")
 
 
 def _obstacle(fault: type[Fault], problem: Problem) -> str:
-    if obstacle := fault.obstacle(problem):
-        return obstacle
+    if reason := obstacle(fault, problem):
+        return reason
     return "" if next(suspects_of(fault, problem), None) else "there is no way to commit it"
 
 
@@ -114,7 +115,7 @@ def blind_spots(problem: Problem, predictions: Predictions | None = None) -> lis
         predictions: of the problem; without them only what its arrays show is found.
     """
     found = [*_of_sizes(problem), *_of_arrays(problem)]
-    if predictions is not None and not predictions.out_of_reach:
+    if predictions is not None and not predictions.out_of_reach and predictions.network.layers:  # in parts
         found += _of_gradients(predictions)
     return found
 
