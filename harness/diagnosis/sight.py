@@ -115,8 +115,10 @@ def blind_spots(problem: Problem, predictions: Predictions | None = None) -> lis
         predictions: of the problem; without them only what its arrays show is found.
     """
     found = [*_of_sizes(problem), *_of_arrays(problem)]
-    if predictions is not None and not predictions.out_of_reach and predictions.network.layers:  # in parts
-        found += _of_gradients(predictions)
+    if predictions is not None and not predictions.out_of_reach:
+        found += _of_outputs(predictions)
+        if predictions.network.layers:  # in parts
+            found += _of_gradients(predictions)
     return found
 
 
@@ -163,6 +165,8 @@ def _of_sizes(problem: Problem) -> Iterator[BlindSpot]:
         )
     if isinstance(problem.truncation, Window) and problem.case.layers == 1:
         yield BlindSpot("one recursion for each loss")
+    if problem.lengths is not None and problem.valid.all():
+        yield BlindSpot("no padding", f"every length is {T}, so that nothing of padding can go wrong; let some be less")
     if T == 1:
         yield BlindSpot("one step", "with sizes.time 1 nothing is carried back through time; use 3 or more")
     elif T < 3:
@@ -211,6 +215,11 @@ def _of_arrays(problem: Problem) -> Iterator[BlindSpot]:
         yield BlindSpot("constant upstream", "all elements of upstream are the same: a wrong sum can come out right")
 
 
+def _of_outputs(predictions: Predictions) -> Iterator[BlindSpot]:
+    if np.abs(predictions.network.outputs).max() < np.log(np.finfo(predictions.problem.case.dtype).max):
+        yield BlindSpot("nothing overflows")
+
+
 def _of_gradients(predictions: Predictions) -> Iterator[BlindSpot]:
     network = predictions.network
     layers = network.layers
@@ -239,8 +248,6 @@ def _of_gradients(predictions: Predictions) -> Iterator[BlindSpot]:
         yield BlindSpot("same state at every step")
     if not any((layer.tape.pre == 0).any() for layer in layers):
         yield BlindSpot("no pre-activation is exactly zero")
-    if np.abs(network.outputs).max() < np.log(np.finfo(predictions.problem.case.dtype).max):
-        yield BlindSpot("nothing overflows")
 
 
 def _passing(layer: Layer) -> float:

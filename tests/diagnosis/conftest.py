@@ -73,8 +73,9 @@ BIDIRECTIONAL = replace(
 )
 UNEQUAL = replace(
     BIDIRECTIONAL,
-    name="two layers of lstm in both directions over unequal lengths, a mean over some steps",
+    name="an lstm in both directions over unequal lengths, a mean over some steps",
     cell="lstm",
+    layers=1,
     lengths=(3, 5, 1),
     loss=Loss("squared_error", (0, 1, -1), "mean"),
 )

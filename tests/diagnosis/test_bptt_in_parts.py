@@ -10,6 +10,7 @@ import pytest
 from harness.diagnosis.bptt import Layer, Network
 from harness.diagnosis.committing import kinds_of, right, suspects_of
 from harness.diagnosis.faults import faults
+from harness.diagnosis.wrapped import WrappedNetwork
 from harness.implementations import implementations
 from harness.result import run
 
@@ -58,7 +59,8 @@ def forward_faults():
         for name, fault in faults().items():
             # A truncated gradient is no derivative of the loss, unless nothing depends on what is cut off.
             derivative = ALL[case].truncation == "none" or name == "chunks-from-zero"
-            if fault.alters_forward and derivative and name not in NOT_ITS_OWN:
+            own = case in CASES or issubclass(fault, WrappedNetwork)  # the others are held on those in parts
+            if fault.alters_forward and derivative and own and name not in NOT_ITS_OWN:
                 for suspect in suspects_of(fault, problem_of(case)):
                     if suspect.layer is None and "transposed back" not in dict(suspect.parameters).values():
                         values = "-".join(str(value) for _, value in suspect.parameters)

@@ -80,6 +80,13 @@ class LossOverPadding(_PaddingFault):
     alters_forward = True
 
     @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        loss = problem.case.loss
+        nothing_added = loss.kind == "dot" and loss.reduction == "sum"
+        return super().obstacle(problem) or ("outputs of zero add nothing to a dot" if nothing_added else "")
+
+    @override
     def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
         return self.loss_covering(self.steps_of_all(), outputs)
 
