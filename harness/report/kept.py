@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -80,6 +81,7 @@ class Keeper:
     """
 
     def __init__(self, beside: Path, which: Which = "all") -> None:
+        self._made = [folder for folder in beside.parents if not folder.exists()]
         beside.parent.mkdir(parents=True, exist_ok=True)
         self._scratch = tempfile.TemporaryDirectory(prefix=f".{beside.name}.", dir=beside.parent)
         self.folder = Path(self._scratch.name)
@@ -92,6 +94,9 @@ class Keeper:
 
     def __exit__(self, *_: object) -> None:
         self._scratch.cleanup()
+        with suppress(OSError):  # there is a report in it
+            for folder in self._made:
+                folder.rmdir()
 
     def keep(self, outcome: CaseOutcome) -> str:
         """Keep the tensors of a case; return the name of the file below the report, empty if they are not kept."""
