@@ -84,7 +84,8 @@ def _lengths(case: Fields) -> Iterator[Problem]:
         return
     if len(case.lengths) != B:
         hint = "give one for each sequence"
-        yield ("lengths",), f"{len(case.lengths)} lengths should be {B}: sizes.batch is {B}", hint
+        problem = f"a list of {len(case.lengths)} should be a list of {B}: sizes.batch is {B}"
+        yield ("lengths",), problem, hint
     for b, length in enumerate(case.lengths):
         if length > T:
             yield ("lengths", b), f"a length of {length} should be from 1 to {T}: sizes.time is {T}", ""

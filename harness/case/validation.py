@@ -72,6 +72,7 @@ _WORDING = {
     "float_type": "a number",
     "finite_number": "a finite number",
     "string_type": "a text",
+    "bool_type": "true or false",
     "dict_type": "a mapping",
     "dataclass_type": "a mapping",
     "list_type": "a list",

@@ -9,12 +9,15 @@ from harness.tensors import GATES
 
 
 def simplest_first(cases: Iterable[Case]) -> list[Case]:
-    """Order cases by gates, layers, readout, and how many numbers go in; cases alike stay as they were."""
+    """Order cases by directions, unequal lengths, gates, layers, readout, and how many numbers go in; cases alike stay
+    as they were.
+    """
     return sorted(cases, key=_intricacy)
 
 
-def _intricacy(case: Case) -> tuple[int, int, bool, int]:
+def _intricacy(case: Case) -> tuple[int, bool, int, int, bool, int]:
     sizes, structure = case.sizes, case.structure
     B, T, I = structure.inputs
     weights = sum(rows * (columns[0] if columns else 1) for rows, *columns in structure.weights.values())
-    return GATES[case.cell], structure.layers, sizes.output is not None, B * T * I + weights
+    around = structure.directions, case.lengths is not None
+    return *around, GATES[case.cell], structure.layers, sizes.output is not None, B * T * I + weights

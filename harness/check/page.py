@@ -155,14 +155,19 @@ def _dividing_field(run: Run) -> str:
     """Name a field of the case that what is wrong differs in from what is right; empty if there is none."""
     wrong = [outcome.case for outcome, judged in run.comparisons if judged.verdict in WRONG]
     right = [outcome.case for outcome, judged in run.comparisons if judged.verdict == "match"]
-    for name in ("cell", "activation", "readout"):
+    for name in ("bidirectional", "cell", "activation", "readout"):
         failing, passing = ({getattr(case, name): None for case in cases} for cases in (wrong, right))
         if failing and passing and not failing.keys() & passing.keys():
             supports = f"supports={{{name!r}: {tuple(passing)!r}}}"
             return (
-                f"All that fails has {name} {' or '.join(failing)}, and all else is right. If it is not meant for "
-                f"{'that' if len(failing) == 1 else 'those'}, say @harness.implementation(..., {supports})."
+                f"All that fails has {name} {' or '.join(map(str, failing))}, and all else is right. If it is not "
+                f"meant for {'that' if len(failing) == 1 else 'those'}, say @harness.implementation(..., {supports})."
             )
+    if {case.lengths is None for case in wrong} == {False} and {case.lengths is None for case in right} == {True}:
+        return (
+            "All that fails has lengths, and all else is right. If it is not meant for sequences of unequal length, "
+            'raise harness.Unsupported("only sequences of equal length") where problem.lengths is not None.'
+        )
     return ""
 
 

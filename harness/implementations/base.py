@@ -73,6 +73,7 @@ class Implementation:
         framework: where it runs.
         supports: for a field of a case, the values that it can represent (of ``truncation``, the kinds); fields that
             are not named are all supported, and so is a field that says nothing of the case, as ``reset`` of an rnn.
+            ``{"bidirectional": (False,)}`` is for one direction.
         complete: whether a tensor that it does not return is a mismatch.
         is_oracle: whether it uses no backward pass, so that it can say which of two others is right.
         initial_weights: maps a structure, a seed and a dtype to the framework's own initial weights, in ``layout``;
@@ -86,7 +87,7 @@ class Implementation:
     layout: str
     function: Callable[[Problem], Returned]
     framework: Framework
-    supports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    supports: Mapping[str, tuple[str | bool, ...]] = field(default_factory=dict)
     complete: bool = True
     is_oracle: bool = False
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None
@@ -110,7 +111,7 @@ class Implementation:
             value = getattr(case, name)
             value = value["kind"] if isinstance(value, dict) else value  # of a truncation, the kind
             if value is not None and value not in supported:
-                return f"{name} is {value}, but {self.name} has only {listed(supported)}"
+                return f"{name} is {value}, but {self.name} has only {listed([str(each) for each in supported])}"
         return ""
 
 
@@ -123,7 +124,7 @@ def implementation(
     *,
     layout: str = "split",
     framework: Framework = NUMPY,
-    supports: Mapping[str, tuple[str, ...]] | None = None,
+    supports: Mapping[str, tuple[str | bool, ...]] | None = None,
     complete: bool = False,
     is_oracle: bool = False,
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None,

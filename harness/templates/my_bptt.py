@@ -66,5 +66,9 @@ def refuse_what_this_is_not_for(problem: harness.Problem) -> None:
         raise harness.Unsupported("only tanh cells")
     if case.layers != 1:
         raise harness.Unsupported("only one layer")
+    if case.bidirectional:
+        raise harness.Unsupported("only one direction")
+    if case.lengths is not None:
+        raise harness.Unsupported("only sequences of equal length")
     if case.truncation != "none":
         raise harness.Unsupported("only full gradients")

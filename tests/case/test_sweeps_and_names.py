@@ -143,6 +143,7 @@ def test_every_case_of_the_repository_is_valid_and_says_why_it_is_here(file):
         again = Case.from_plain(json.loads(json.dumps(case.to_plain())))
         assert json.dumps(again.to_plain()) == json.dumps(case.to_plain())
         assert (again.sizes, again.loss, again.implementations) == (case.sizes, case.loss, case.implementations)
+        assert (again.lengths, again.structure) == (case.lengths, case.structure)
 
 
 def test_the_root_is_written_as_the_user_wrote_it(folder):

@@ -298,8 +298,9 @@ def test_unsupported_is_no_failure(check, sweep):
     [
         ("cell: [rnn, lstm]", ("cell lstm", "supports={'cell': ('rnn',)}")),
         ("activation: [tanh, relu]", ("activation relu", "supports={'activation': ('tanh',)}")),
+        ("bidirectional: [false, true]", ("bidirectional True", "supports={'bidirectional': (False,)}")),
     ],
-    ids=["cell", "activation"],
+    ids=["cell", "activation", "bidirectional"],
 )
 def test_what_divides_right_from_wrong_is_told(check, sweep, swept, divide):
     sweep(f"{{{swept}}}")
@@ -311,6 +312,15 @@ def test_what_divides_right_from_wrong_is_told(check, sweep, swept, divide):
     done = check(source.format(f", {divide[1]}"))
     assert done.status == 0, done.out
     assert "1 match, 1 unsupported" in done.out
+
+
+def test_lengths_that_divide_right_from_wrong_are_told(check, workplace):
+    equal = (workplace / "cases" / "small.yaml").read_text()
+    (workplace / "cases" / "unequal.yaml").write_text(f"{equal}lengths: [4, 2]\n")
+    done = check("@harness.implementation('mine')\ndef mine(problem):\n    return right(problem)\n")
+    assert done.status == 1, done.out
+    assert "All that fails has lengths, and all else is right." in done.out
+    assert "where problem.lengths is not None" in done.out
 
 
 def test_nothing_compared_is_5(check):

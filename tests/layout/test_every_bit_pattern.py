@@ -40,7 +40,7 @@ def weights_of_networks(draw):
     sizes = [draw(st.integers(1, 3)) for _ in range(4)]
     output = draw(st.none() | st.integers(1, 3))
     cell, reset = draw(st.sampled_from(CELLS))
-    structure = Structure(cell, draw(st.integers(1, 3)), *sizes, output, reset)
+    structure = Structure(cell, draw(st.integers(1, 3)), *sizes, output, reset, draw(st.integers(1, 2)))
     dtype = draw(st.sampled_from(sorted(BITS)))
     return structure, {name: draw(arrays(shape, dtype)) for name, shape in structure.weights.items()}
 

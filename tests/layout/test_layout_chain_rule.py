@@ -27,14 +27,18 @@ def inner(first, second):
     layers=st.integers(1, 3),
     sizes=st.tuples(*[st.integers(1, 4)] * 4),
     output=st.none() | st.integers(1, 4),
+    directions=st.integers(1, 2),
     seed=st.integers(0, 2**32),
 )
-def test_a_move_of_the_weights_changes_the_loss_alike_in_both_layouts(layout, cell, reset, layers, sizes, output, seed):
+def test_a_move_of_the_weights_changes_the_loss_alike_in_both_layouts(
+    layout, cell, reset, layers, sizes, output, directions, seed
+):
     """⟨gradient in the layout, move converted⟩ = ⟨gradient converted back, move⟩, for any gradient and any move.
 
     The gradient need not come from a network: torch's two biases have two unrelated gradients here.
     """
-    structure, random = Structure(cell, layers, *sizes, output, reset), np.random.default_rng(seed)
+    structure = Structure(cell, layers, *sizes, output, reset, directions)
+    random = np.random.default_rng(seed)
     move = whole_numbers(random, structure.weights)
     gradient = whole_numbers(random, layouts()[layout].shapes(structure))
     start = layouts()[layout].from_canonical({name: 0 * array for name, array in move.items()}, structure)
