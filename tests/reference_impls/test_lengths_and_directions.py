@@ -92,11 +92,12 @@ def test_each_sequence_is_as_it_would_be_alone(padded, assert_close, any_cell, d
 
 
 @pytest.mark.parametrize("directions", [1, 2])
-def test_nothing_past_an_end_has_a_say(padded, any_cell, directions):
-    problem = padded(any_cell, layers=2, directions=directions)
+def test_nothing_past_an_end_has_a_say(padded, any_cell, directions, readout):
+    problem = padded(any_cell, layers=2, directions=directions, readout=readout)
     layer = wrapped(LAYERS[any_cell], directions, LENGTHS)
     _, outputs, gradients = problem.solve(layer)
     past = np.arange(4) >= LENGTHS[:, None]
+    assert not outputs[past].any()
     assert not gradients["inputs"][past].any()
     problem.inputs[past] = np.nan
     _, others, of_others = problem.solve(layer)
