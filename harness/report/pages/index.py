@@ -147,6 +147,7 @@ def _run(run: Row, rows: list[Row], tensors: dict[str, Row], explanations: list[
         "verdict": run["verdict"],
         "reason": run["reason"],
         "oracle": run["oracle"],
+        "since": run["since"],
         "diagnoses": [{"fault": fault, "explanation": why} for fault, why in explanations],
         "compared": [int(name in by_name) for name in tensors],
         "ratios": [_number(by_name[name]["error_ratio"]) if name in by_name else None for name in tensors],
