@@ -305,6 +305,6 @@ def _seconds_of_a_run(problem: Problem) -> float:
     """Estimate how long a network with a fault takes: its steps are Python, its products are not."""
     structure = problem.structure
     B, T, H = structure.batch, structure.time, structure.hidden
-    of_a_block = T if problem.lengths is None else sum(set(problem.lengths.tolist()))  # sequences of one length together
-    steps = len(structure.blocks) * of_a_block * len(passes(problem.truncation, T))
+    together = (T,) if problem.lengths is None else set(problem.lengths.tolist())  # sequences of one length
+    steps = len(structure.blocks) * sum(together) * len(passes(problem.truncation, T))
     return 3e-4 + steps * (3e-5 + 6 * B * H * H / 4e9)
