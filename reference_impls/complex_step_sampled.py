@@ -20,7 +20,6 @@ from numpy import ndarray
 from reference_impls import network, rnn_split
 from reference_impls.activations import Activation
 from reference_impls.complex_step import CHUNK, STEP, Perturbed, responses
-from reference_impls.layer import AnyLayer, states_of
 from reference_impls.losses import RowLosses
 from reference_impls.truncation import Truncation, passes
 
@@ -84,7 +83,6 @@ def along(
     covered: ndarray,
     terms: int,
     truncation: Truncation | None = None,
-    layer: AnyLayer = rnn_split,
 ) -> float:
     """Return the derivative of the loss along a direction in the space of everything given.
 
@@ -92,14 +90,13 @@ def along(
         direction: v, by name: each weight, each initial state and ``inputs``, of their shapes.
         weights: split weights, float64.
         inputs: (B, T, I).
-        initial_state: ``layerN.<state>`` (B, H) for each layer and state.
+        initial_state: ``layerN.h0`` (B, H) for each layer.
         activation: φ.
         row_losses: ℓ.
         targets: (B, T, O), or labels (B, T).
         covered: (B, T) of bool.
         terms: what the sum over rows is divided by.
         truncation: how far the gradient is carried back through time; None for all the way.
-        layer: what each layer is.
     """
 
     def moved(name: str, array: ndarray) -> ndarray:
@@ -111,11 +108,11 @@ def along(
     for chunks, counted in passes(truncation, inputs.shape[1]):
         state = {name: moved(name, array) for name, array in initial_state.items()}  # (B, H) each
         for first, last in chunks:
-            passed = network.forward(layer, moved_weights, moved_inputs[:, first:last], state, activation)
+            passed = network.forward(rnn_split, moved_weights, moved_inputs[:, first:last], state, activation)
             state = {  # constants
                 f"layer{n}.{name}": each.real + 0j
                 for n, cache in enumerate(passed.caches)
-                for name, each in zip(states_of(layer), cache.last, strict=True)
+                for name, each in zip(rnn_split.STATES, cache.last, strict=True)
             }
             rows = covered[:, first:last] & counted[first:last]  # (B, last - first)
             along += row_losses(passed.outputs[rows], targets[:, first:last][rows]).sum().imag / STEP

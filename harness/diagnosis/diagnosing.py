@@ -84,16 +84,18 @@ def first_off(evidence: Evidence, problem: Problem) -> str:
     for name in ("readout.b_y", "readout.W_hy"):
         if name in off:
             return f"{forward}first off on the way back at the readout: {name}"
-    for block in reversed(problem.structure.blocks):
-        wrong_names = [name for name in off if name.startswith(f"{block}.")]
+    latest = _latest(evidence) if problem.structure.directions == 1 else ""
+    for layer in (f"layer{n}" for n in reversed(range(problem.structure.layers))):
+        wrong_names = [name for name in off if name.startswith(f"{layer}.")]  # of both its directions, if it has two
         if wrong_names:
-            return f"{forward}first off on the way back in {block}: {', '.join(wrong_names)}{_latest(evidence, block)}"
-    return f"{forward}first off at the gradient of the inputs{_latest(evidence, 'layer0')}"
+            at = latest if layer == "layer0" else ""
+            return f"{forward}first off on the way back in {layer}: {', '.join(wrong_names)}{at}"
+    return f"{forward}first off at the gradient of the inputs{latest}"
 
 
-def _latest(evidence: Evidence, block: str) -> str:
-    """Up to which step the inputs' gradient is off: the way back reaches the last step first."""
-    if block != "layer0" or "inputs" not in evidence.off:
+def _latest(evidence: Evidence) -> str:
+    """Up to which step the inputs' gradient is off: in one direction the way back reaches the last step first."""
+    if "inputs" not in evidence.off:
         return ""
     steps: ndarray = np.any(evidence.wrong("inputs"), axis=(0, 2))  # (T,)
     t = int(np.nonzero(steps)[0][-1])

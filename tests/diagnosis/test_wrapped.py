@@ -88,3 +88,14 @@ def test_a_fault_of_the_reverse_directions_tensors_is_named(case, fault, spoil):
     found = diagnose({**truth, **{name: change(truth) for name, change in spoil.items()}}, predictions)
     assert found[0].fault == fault, str(found[0])
     assert set(found[0].tensors) == set(spoil)
+
+
+def test_where_the_numbers_are_first_off_is_told_of_both_directions_at_once():
+    predictions = predictions_of("bidirectional")
+    truth = {name: np.array(tensor) for name, tensor in predictions.truth.items()}
+    noise = np.random.default_rng(1).normal
+    spoilt = {name: truth[name] + noise(size=truth[name].shape) for name in truth if name.endswith("W_hh")}
+    spoilt["inputs"] = truth["inputs"] + 1
+    (unknown,) = diagnose({**truth, **spoilt}, predictions)
+    assert "first off on the way back in layer1: layer1.W_hh, layer1.reverse.W_hh" in unknown.start
+    assert "step" not in unknown.start
