@@ -212,9 +212,9 @@ WRONG = {
     "padding-carried-back": {"layer0.W_xh", "layer0.reverse.W_hh", "inputs"},
     "lengths-ignored": {"loss", "outputs", "layer0.W_xh"},
     "mean-over-padding": {"loss", "layer0.W_xh", "layer0.reverse.b_h", "inputs"},
-    "backward-starts-in-padding": {"outputs", "layer0.reverse.W_hh", "layer0.reverse.h0"},
-    "backward-outputs-not-realigned": {"outputs", "layer0.reverse.W_xh"},
-    "backward-gradient-in-forward-order": {"layer0.reverse.W_hh", "layer0.W_xh"},
+    "reverse-starts-in-padding": {"outputs", "layer0.reverse.W_hh", "layer0.reverse.h0"},
+    "reverse-outputs-not-realigned": {"outputs", "layer0.reverse.W_xh"},
+    "reverse-gradient-in-forward-order": {"layer0.reverse.W_hh", "layer0.W_xh"},
     "directions-swapped": {"outputs", "layer1.W_xh"},
 }
 """Faults, each with some tensors that must be off."""
@@ -320,7 +320,7 @@ def test_an_error_that_the_sample_misses_is_seen_by_the_directions(sampled, cell
 
 @pytest.fixture
 def with_a_dead_unit():
-    """Unit 2 of the first layer's backward direction has a pre-activation of exactly zero at every step."""
+    """Unit 2 of the first layer's reverse direction has a pre-activation of exactly zero at every step."""
     problem = problem_of(activation="relu", bidirectional=True, lengths=LENGTHS)
     for name in ("W_xh", "W_hh"):
         problem.weights[f"layer0.reverse.{name}"][:, 2] = 0
@@ -353,7 +353,7 @@ def test_another_slope_at_a_kink_is_named_where_the_case_counts_it(with_a_dead_u
     assert comparison.matches, str(comparison)
     named = {each.tensor: each.reason for each in comparison.tensors if each.reason}
     assert "layer0.reverse.W_hh" in named
-    # The first group is of length 1: sequence 2, whose backward direction begins and ends at step 0.
+    # The first group is of length 1: sequence 2, whose reverse direction begins and ends at step 0.
     where = "at layer 0.reverse, step 0, sequence 2, unit 2; slope"
     for reason in named.values():
         assert reason.startswith(

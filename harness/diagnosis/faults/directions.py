@@ -1,4 +1,4 @@
-"""Faults of bidirectional layers: in the order of steps of the backward direction, and in what is whose half."""
+"""Faults of bidirectional layers: in the order of steps of the reverse direction, and in what is whose half."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class _OrderFault(_DirectionFault):
         return super().obstacle(problem) or one_step
 
 
-class BackwardOutputsNotRealigned(_OrderFault):
-    """The outputs of the backward direction stay in its own order, the last step first, as Keras' go_backwards
+class ReverseOutputsNotRealigned(_OrderFault):
+    """The outputs of the reverse direction stay in its own order, the last step first, as Keras' go_backwards
     returns them.
     """
 
@@ -49,8 +49,8 @@ class BackwardOutputsNotRealigned(_OrderFault):
         return g
 
 
-class BackwardDirectionRunsForward(_OrderFault):
-    """The backward direction runs forward in time, too: the order of its steps is never reversed."""
+class ReverseRunsForward(_OrderFault):
+    """The reverse direction runs forward in time, too: the order of its steps is never reversed."""
 
     alters_forward = True
 
@@ -59,8 +59,8 @@ class BackwardDirectionRunsForward(_OrderFault):
         return tensor
 
 
-class BackwardGradientInForwardOrder(_OrderFault):
-    """The gradient of the backward direction's outputs reaches it in forward order, though it ran from the end."""
+class ReverseGradientInForwardOrder(_OrderFault):
+    """The gradient of the reverse direction's outputs reaches it in forward order, though it ran from the end."""
 
     unlikely = 0
 
@@ -69,8 +69,8 @@ class BackwardGradientInForwardOrder(_OrderFault):
         return g
 
 
-class BackwardInputsGradientNotRealigned(_OrderFault):
-    """The gradient of the inputs that comes from the backward direction is added in that direction's own order."""
+class ReverseInputsGradientNotRealigned(_OrderFault):
+    """The gradient of the inputs that comes from the reverse direction is added in that direction's own order."""
 
     unlikely = 0
 
@@ -87,7 +87,7 @@ class InputsOfOneDirection(_DirectionFault):
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"one_direction": each} for each in ("forward", "backward"))
+        yield from ({"one_direction": each} for each in ("forward", "reverse"))
 
     @override
     def of_inputs(self, d_forth: ndarray, d_back: ndarray) -> ndarray:
@@ -95,7 +95,7 @@ class InputsOfOneDirection(_DirectionFault):
 
 
 class DirectionsSwapped(_DirectionFault):
-    """The states of the backward direction stand first, those of the forward direction behind them."""
+    """The states of the reverse direction stand first, those of the forward direction behind them."""
 
     alters_forward = True
 

@@ -135,8 +135,8 @@ class StepsFromOwnEnds(_PaddingFault):
         return self.loss_covering(covered, outputs)
 
 
-class BackwardStartsInPadding(_PaddingFault):
-    """The backward direction begins with the padding behind a sequence's end, and not at its own last step."""
+class ReverseStartsInPadding(_PaddingFault):
+    """The reverse direction begins with the padding behind a sequence's end, and not at its own last step."""
 
     alters_forward = True
     unlikely = 0
