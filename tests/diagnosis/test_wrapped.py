@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from harness.diagnosis.committing import obstacle
 from harness.diagnosis.faults import LayerFault, faults
 from harness.diagnosis.sight import sight
 from harness.diagnosis.wrapped import WrappedNetwork
+from harness.reference import solve
 
 from .conftest import WRAPPED, committed, predictions_of, problem_of
 
@@ -99,3 +102,11 @@ def test_where_the_numbers_are_first_off_is_told_of_both_directions_at_once():
     (unknown,) = diagnose({**truth, **spoilt}, predictions)
     assert "first off on the way back in layer1: layer1.W_hh, layer1.reverse.W_hh" in unknown.start
     assert "step" not in unknown.start
+
+
+def test_a_loss_over_all_steps_leaves_the_padding_out():
+    """It is what somebody computes who has lengths and has not read the steps."""
+    problem = problem_of("unequal")
+    every_step = replace(problem, case=replace(problem.case, loss=replace(problem.case.loss, steps="all")))
+    found = diagnose(solve(every_step), predictions_of("unequal"))
+    assert found[0].fault == "loss-of-all-steps", str(found[0])

@@ -163,12 +163,11 @@ class ReadoutUntransposed(NetworkFault):
 
 
 def of_all_steps(problem: Problem, outputs: ndarray) -> tuple[ndarray, ndarray]:
-    """The loss and d_outputs (T, B, O) of outputs (T, B, O), had the loss covered every step."""
+    """The loss and d_outputs (T, B, O) of outputs (T, B, O), had the loss covered every step that there is."""
     from reference_impls.losses import LOSSES
 
     loss = problem.case.loss
-    everywhere = np.ones_like(problem.covered)  # (B, T)
     value, d_outputs = LOSSES[loss.kind](
-        np.ascontiguousarray(outputs.swapaxes(0, 1)), problem.targets, everywhere, loss.reduction
+        np.ascontiguousarray(outputs.swapaxes(0, 1)), problem.targets, problem.valid, loss.reduction
     )
     return value, d_outputs.swapaxes(0, 1)
