@@ -232,7 +232,7 @@ def _tensor(
     if half_unit is not None:
         atol = bound.atol + half_unit.reshape(-1)[which]
         bound = replace(
-            bound, atol=float(atol.max()), origin=f"half a unit in the last printed digit, and {bound.origin}"
+            bound, atol=float(atol.max()), origin=f"half a unit in the last known digit, and {bound.origin}"
         )
     metrics = measure(
         actual.reshape(-1)[which],

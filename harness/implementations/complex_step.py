@@ -24,6 +24,12 @@ from reference_impls.truncation import passes
 MOST_WORK = 2e10
 """Multiplications for every element, about ten seconds on one core. Beyond it, elements are sampled."""
 
+UNDERFLOW = 1e-200
+"""A tensor whose largest element is smaller has lost digits: its product with the step is subnormal, or zero."""
+
+RESOLUTION = 1e-220
+"""Absolute, of such a tensor's elements: the least float64 over the step, with room for the sums on the way."""
+
 SAMPLED_WORK = 1e10
 """Multiplications for a sample: less than a second, since small directions fit in a cache."""
 
@@ -45,8 +51,8 @@ def complex_step(problem: Problem) -> Returned:
         return _gated(problem, arguments, runs)
     if runs * sum(reference.work(T, B, structure.input, structure.hidden, O, structure.layers)) <= MOST_WORK:
         loss, outputs, gradients = reference.gradients(**arguments)
-        found: dict[str, Any] = {"loss": loss, "outputs": outputs, **gradients}
-        return {name: array.astype(case.dtype) for name, array in found.items()}
+        found: dict[str, Any] = {"loss": loss.astype(case.dtype), "outputs": outputs.astype(case.dtype)}
+        return found | {name: _as_far_as_resolved(gradient, case.dtype) for name, gradient in gradients.items()}
     return _sampled(problem, arguments)
 
 
@@ -88,7 +94,7 @@ def _gated(problem: Problem, arguments: Mapping[str, Any], runs: int) -> Returne
     loss, outputs, state = gated.forward(s.cell, **arguments)
     found: dict[str, Any] = {"loss": loss.astype(dtype), "outputs": outputs.astype(dtype)}
     if whole:
-        return found | {name: gradient.astype(dtype) for name, gradient in gated.gradients(state).items()}
+        return found | {name: _as_far_as_resolved(gradient, dtype) for name, gradient in gated.gradients(state).items()}
     layer = layer_of(s)
     along = [sampled.along(v, **arguments, layer=layer) for v in directions(s)]
     found["directional"] = np.array(along).astype(dtype)
@@ -96,6 +102,14 @@ def _gated(problem: Problem, arguments: Mapping[str, Any], runs: int) -> Returne
         at, values = _some_of(state, name, shape, share)
         found[name] = _partial(shape, at, values, dtype)
     return found
+
+
+def _as_far_as_resolved(gradient: ndarray, dtype: str) -> ndarray | Partial:
+    """Return a gradient in the case's dtype, and how little is known of one that is too small for the step."""
+    rounded = gradient.astype(dtype)
+    if dtype == "float64" and np.abs(gradient).max(initial=0.0) < UNDERFLOW:
+        return Partial(rounded, np.ones(gradient.shape, np.bool_), np.full(gradient.shape, RESOLUTION))
+    return rounded
 
 
 def _elements_of(name: str, shape: Shape) -> int:
