@@ -128,7 +128,7 @@ class GateClippedAt15(_Clipped):
 
 
 class HardSigmoid(Spelling):
-    """Gates by a hard sigmoid, max(0, min(1, a/5 + ½)), as in Keras before version 3 was new."""
+    """Gates by a hard sigmoid, max(0, min(1, a/5 + ½)), the default of early Keras."""
 
     @override
     def obstacle(self, problem: Problem) -> str:

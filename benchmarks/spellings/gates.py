@@ -62,11 +62,11 @@ class GatesInOrderOfKeras(_Reordered):
     order = (1, 0, 2)
 
 
-class OutputGateBeforeCandidate(_Reordered):
-    """An lstm's weights are in the order i, f, o, g of cuDNN's older texts and ONNX's kin, and read as i, f, g, o."""
+class GatesInOrderOfOnnx(_Reordered):
+    """An lstm's weights are in the order i, o, f, c of ONNX, and read as i, f, g, o."""
 
     cells = ("lstm",)
-    order = (0, 1, 3, 2)
+    order = (0, 3, 1, 2)
 
 
 class _ForgetBias(_OfCell):

@@ -69,6 +69,20 @@ class ProbabilitiesClipped(_OfProbabilities):
         return -np.log(np.clip(p, low, 1 - low)), inside.astype(p.dtype)
 
 
+class ExponentialsUnshifted(_OfKind):
+    """The loss as log Σ eʸ − y of the label, without a shift, and its gradient as eʸ / Σ eʸ less the one-hot label."""
+
+    kind = "softmax_cross_entropy"
+
+    @override
+    def loss(self, problem: Problem, outputs: ndarray) -> tuple[ndarray, ndarray]:
+        loss, d_outputs = problem.loss(outputs)
+        total = np.exp(outputs).sum(axis=-1)  # (B, T)
+        overflowed = np.isinf(total) & problem.covered  # (B, T)
+        d_outputs = np.where(overflowed[:, :, None], np.exp(outputs) / total[:, :, None], d_outputs)
+        return np.asarray(np.inf if overflowed.any() else loss, loss.dtype), d_outputs
+
+
 class LabelZeroIsPadding(_OfKind):
     """Label 0 is taken for padding: such steps have no loss, and a mean does not count them."""
 
@@ -128,6 +142,20 @@ class StepZeroIsNone(Spelling):
         if problem.case.steps != (0,):
             return problem.loss(outputs)
         return _over(problem, outputs, np.roll(problem.covered, -1, axis=1))
+
+
+class NegativeStepNeverReached(Spelling):
+    """``if t in steps``: a step that is counted from the end, −1, is compared with t and never equal."""
+
+    @override
+    def loss(self, problem: Problem, outputs: ndarray) -> tuple[ndarray, ndarray]:
+        given = problem.case.loss.steps
+        if given == "all" or min(given) >= 0:
+            return problem.loss(outputs)
+        reached = np.isin(np.arange(problem.structure.time), given)  # (T,)
+        if not (problem.covered & reached).any():
+            return np.zeros((), outputs.dtype), np.zeros_like(outputs)
+        return _over(problem, outputs, problem.covered & reached)
 
 
 def _over(problem: Problem, outputs: ndarray, covered: ndarray) -> tuple[ndarray, ndarray]:

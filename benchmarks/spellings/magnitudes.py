@@ -6,7 +6,7 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from benchmarks.spellings.base import Spelling, Tensors
+from benchmarks.spellings.base import Spelling, Tensors, with_weights
 from harness.problem import Problem
 
 FORWARD = ("loss", "outputs")
@@ -81,8 +81,6 @@ class ZeroIsNotGiven(Spelling):
 
     @override
     def given(self, problem: Problem) -> Problem:
-        from benchmarks.spellings.base import with_weights
-
         random = np.random.default_rng(0)
         drawn = {
             name: random.normal(0, 0.1, tensor.shape).astype(tensor.dtype)

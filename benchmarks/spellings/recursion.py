@@ -8,10 +8,12 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from benchmarks.spellings.base import Spelling, Tensors
+from benchmarks.spellings.base import Spelling, Tensors, replaced
+from harness.implementations import implementations
 from harness.problem import Problem
-from harness.reference import backward, forward
-from reference_impls import network
+from harness.reference import backward, forward, layer_of
+from harness.result import Result, run
+from reference_impls import linear_dynamics, network
 
 
 class _LastSteps(Spelling):
@@ -28,19 +30,13 @@ class _LastSteps(Spelling):
         T = problem.structure.time
         if T <= self.kept:
             return backward(problem, passed, d_outputs)
-        # Cut where the kept steps begin, and without the losses before: chunks of a length that ends there.
-        detached = replace(problem, case=replace(problem.case, truncation={"kind": "detach", "every": T - self.kept}))
-        counted = np.array(d_outputs)
+        counted = np.array(d_outputs)  # (B, T, O)
         counted[:, : T - self.kept] = 0
-        if T - self.kept < self.kept:  # later chunks would cut what is kept
-            return _cut_once(problem, passed, counted, T - self.kept)
-        return _cut_once(detached, passed, counted, T - self.kept)
+        return _cut_once(problem, passed, counted, T - self.kept)
 
 
 def _cut_once(problem: Problem, passed: network.ForwardPass, d_outputs: ndarray, first: int) -> Tensors:
     """Carry d_outputs back to a step and no further."""
-    from harness.reference import layer_of
-
     layer = layer_of(problem.structure)
 
     class Cut:
@@ -125,16 +121,10 @@ class PowersByEigenvectors(Spelling):
 
     @override
     def obstacle(self, problem: Problem) -> str:
-        linear = problem.case.cell == "rnn" and problem.case.activation == "identity"
-        return "" if linear else "the dynamics are not linear"
+        return implementations()["closed-form"].reason_against(problem.case)
 
     @override
-    def __call__(self, problem: Problem):  # type: ignore[no-untyped-def] # noqa: ANN204
-        from benchmarks.spellings.base import replaced
-        from harness.implementations import implementations
-        from harness.result import run
-        from reference_impls import linear_dynamics
-
+    def __call__(self, problem: Problem) -> Result:
         def powers(W: ndarray, count: int) -> ndarray:
             values, vectors = np.linalg.eig(W.astype(np.float64))  # (H,), (H, H)
             of_values = values[None, :] ** np.arange(count)[:, None]  # (count, H)
