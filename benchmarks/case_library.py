@@ -97,13 +97,21 @@ def _native(case: Case) -> bool:
 
 def of_recursion(case: Case) -> list[str]:
     """The branches of the code that the recursion of a case runs in."""
-    cell = case.activation if case.cell == "rnn" else case.cell if case.reset is None else f"{case.cell}, reset {case.reset}"
-    others = {
-        "truncated": case.truncation != "none" and f"truncated by {case.truncation['kind']}",
-        "bidirectional": getattr(case, "bidirectional", False) and "bidirectional",
-        "lengths": getattr(case, "lengths", None) is not None and "unequal lengths",
-    }
-    return [cell, *(name for name in others.values() if name)]
+    cell = (
+        case.activation
+        if case.cell == "rnn"
+        else case.cell
+        if case.reset is None
+        else f"{case.cell}, reset {case.reset}"
+    )
+    found = [cell]
+    if isinstance(case.truncation, dict):
+        found.append(f"truncated by {case.truncation['kind']}")
+    if case.bidirectional:
+        found.append("bidirectional")
+    if case.lengths is not None:
+        found.append("unequal lengths")
+    return found
 
 
 def of_loss(case: Case) -> list[str]:
@@ -187,7 +195,9 @@ def furthest(found: Sequence[Findings]) -> dict[str, list[str]]:
         largest = max(of_files.values())
         there = [file for file, value in of_files.items() if value == largest]
         if len(there) == 1:
-            by_file.setdefault(there[0], []).append(f"{measure} ({largest:,.0f})" if largest < 1e6 else f"{measure} ({largest:.0e})")
+            by_file.setdefault(there[0], []).append(
+                f"{measure} ({largest:,.0f})" if largest < 1e6 else f"{measure} ({largest:.0e})"
+            )
     return by_file
 
 

@@ -33,8 +33,8 @@ from numpy import ndarray
 from harness.case import Case, Loss, Sizes, load
 from harness.conditioning import rounding_noise
 from harness.diagnosis import Predictions, diagnose
-from harness.diagnosis.bptt import rerun, right
-from harness.diagnosis.faults import Suspect, kinds_of
+from harness.diagnosis.committing import right, with_faults
+from harness.diagnosis.faults import Suspect
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
 from harness.implementations import implementations
 from harness.problem import Problem, build
@@ -167,8 +167,7 @@ def _committed(problem: Problem, suspects: tuple[Suspect, ...]) -> Tensors:
     """What an implementation with these faults would give, in the case's dtype."""
     true = right(problem)
     true.tensors()
-    kinds = kinds_of(suspects, problem.case.layers)
-    return _rounded_anew(rerun(true, kinds[0], kinds[1], forward=kinds[2]), problem)
+    return _rounded_anew(with_faults(true, suspects), problem)
 
 
 def _spoilt(problem: Problem, predictions: Predictions, name: str, draw: random.Random) -> Tensors | None:

@@ -26,7 +26,7 @@ from reference_impls.activations import ACTIVATIONS, Activation
 DRAWS = 4
 
 Kept = Sequence[tuple[ndarray, ndarray]]
-"""For each layer where its slopes are kept, (T, B, H) of bool, and the slopes, (T, B, H)."""
+"""For each recursion where its slopes are kept, (T, B, H) of bool, and the slopes, (T, B, H)."""
 
 Rounding = Callable[[ndarray], ndarray]
 """Maps a tensor to what one more rounding adds to it."""

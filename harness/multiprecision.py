@@ -49,7 +49,7 @@ def solve(problem: Problem) -> dict[str, ndarray]:
             return LOSSES[loss.kind](outputs, targets, problem.covered, loss.reduction)
 
         value, outputs, gradients = network.loss_and_gradients(
-            layer_of(problem.structure),
+            layer_of(problem.structure, lengths=problem.lengths),
             {name: wide(array) for name, array in problem.weights.items()},
             wide(problem.inputs),
             {name: wide(array) for name, array in problem.initial_state.items()},

@@ -19,7 +19,9 @@ from reference_impls import (
     rnn_split,
 )
 from reference_impls.activations import ACTIVATIONS, Activation
+from reference_impls.bidirectional import both_ways
 from reference_impls.layer import AnyLayer
+from reference_impls.lengths import of_lengths
 
 Form = Literal["split", "concatenated"]
 
@@ -32,9 +34,23 @@ _LAYERS: dict[tuple[Form, str], AnyLayer] = {
 _RESETS = {"split": gru_split.RESETS, "concatenated": gru_concatenated.RESETS}
 
 
-def layer_of(structure: Structure, form: Form = "split") -> AnyLayer:
-    """Return the layer of a structure's cell, with split or with concatenated weights."""
+def cell_of(structure: Structure, form: Form = "split") -> AnyLayer:
+    """Return the layer of a structure's cell in one direction, with split or with concatenated weights."""
     return _RESETS[form][structure.reset] if structure.cell == "gru" else _LAYERS[form, structure.cell]
+
+
+def layer_of(structure: Structure, form: Form = "split", lengths: ndarray | None = None) -> AnyLayer:
+    """Return a structure's layer: its cell, in both directions if it is bidirectional, to each sequence's own end.
+
+    Args:
+        structure: the network.
+        form: which of the two derivations.
+        lengths: how many steps each sequence has, (B,); None if all have T.
+    """
+    layer = cell_of(structure, form)
+    if structure.directions == 2:
+        layer = both_ways(layer)
+    return layer if lengths is None else of_lengths(layer, lengths)
 
 
 def activations_of(
@@ -52,14 +68,15 @@ def forward(problem: Problem, **activations: Any) -> network.ForwardPass:
         problem: the problem.
         activations: as ``activations_of`` returns them; the case's own unless given.
     """
-    layer = layer_of(problem.structure)
+    layer = layer_of(problem.structure, lengths=problem.lengths)
     chosen = activations or activations_of(problem)
     return network.forward(layer, problem.weights, problem.inputs, problem.initial_state, **chosen)
 
 
 def backward(problem: Problem, passed: network.ForwardPass, d_outputs: ndarray) -> dict[str, ndarray]:
-    """Carry d_outputs, (B, T, H) or (B, T, O), back through what ``forward`` returned; every gradient by name."""
-    return network.backward(layer_of(problem.structure), problem.weights, passed, d_outputs, problem.truncation)
+    """Carry d_outputs, (B, T, D·H) or (B, T, O), back through what ``forward`` returned; every gradient by name."""
+    layer = layer_of(problem.structure, lengths=problem.lengths)
+    return network.backward(layer, problem.weights, passed, d_outputs, problem.truncation)
 
 
 def solve(problem: Problem, form: Form = "split") -> dict[str, ndarray]:
@@ -73,7 +90,7 @@ def solve(problem: Problem, form: Form = "split") -> dict[str, ndarray]:
         ``loss`` of shape (), ``outputs``, and every gradient by its name in that layout.
     """
     loss, outputs, gradients = network.loss_and_gradients(
-        layer_of(problem.structure, form),
+        layer_of(problem.structure, form, problem.lengths),
         problem.weights,
         problem.inputs,
         problem.initial_state,

@@ -1,16 +1,18 @@
 """The canonical tensors of a recurrent network: which there are, and their shapes.
 
-Everything else speaks of tensors by these names. Batch first; B batch, T time, I input, H hidden, O output, G gates:
+Everything else speaks of tensors by these names. Batch first; B batch, T time, I input, H hidden, O output, G gates,
+D directions:
 
     inputs                       (B, T, I)
-    outputs                      (B, T, H), or (B, T, O) with a readout
-    layerN.W_xh                  (I, G·H), or (H, G·H) above the first layer; the input stands left: x W
+    outputs                      (B, T, D·H), or (B, T, O) with a readout
+    layerN.W_xh                  (I, G·H), or (D·H, G·H) above the first layer; the input stands left: x W
     layerN.W_hh                  (H, G·H)
     layerN.b_h                   (G·H,)
     layerN.b_hn                  (H,), the candidate's recurrent bias: of a gru whose reset is after the product
     layerN.h0                    (B, H)
     layerN.c0                    (B, H), of an lstm
-    readout.W_hy, readout.b_y    (H, O), (O,)
+    layerN.reverse.W_xh, …       the same of the backward direction of a bidirectional layer, each of the same shape
+    readout.W_hy, readout.b_y    (D·H, O), (O,)
 
 The blocks of the gates stand side by side in the columns, in the order i, f, g, o (lstm) and r, z, n (gru).
 
@@ -43,6 +45,7 @@ class Structure:
         batch, time, input, hidden: the sizes B, T, I, H.
         output: O, or None where there is no readout.
         reset: of a gru, whether its reset gate multiplies the state ``before`` or ``after`` the recurrent product.
+        directions: D, 2 if the layers are bidirectional.
     """
 
     cell: str
@@ -53,6 +56,7 @@ class Structure:
     hidden: int
     output: int | None
     reset: str = "after"
+    directions: int = 1
 
     @property
     def has_recurrent_bias(self) -> bool:
@@ -61,12 +65,24 @@ class Structure:
 
     @property
     def blocks(self) -> tuple[str, ...]:
-        """The recurrent layers' names, from the inputs up: each one's weights are named ``<block>.W_xh`` and so on."""
-        return tuple(f"layer{n}" for n in range(self.layers))
+        """The recurrent layers' names, from the inputs up: each one's weights are named ``<block>.W_xh`` and so on.
+
+        Of a bidirectional layer each direction is one, the backward direction after the forward one.
+        """
+        return tuple(block for n in range(self.layers) for block in self.blocks_of(n))
+
+    def blocks_of(self, n: int) -> tuple[str, ...]:
+        """The names of layer n's directions: ``layer0``, and of a bidirectional layer ``layer0.reverse``."""
+        return (f"layer{n}", f"layer{n}.reverse")[: self.directions]
+
+    @property
+    def state_width(self) -> int:
+        """D·H, the width of what a layer hands to the one above, and of what a readout reads."""
+        return self.directions * self.hidden
 
     def input_size(self, block: str) -> int:
-        """The width of what ``block`` reads: I for the first layer, H above it."""
-        return self.input if block == "layer0" else self.hidden
+        """The width of what ``block`` reads: I for the first layer, D·H above it."""
+        return self.input if block.partition(".")[0] == "layer0" else self.state_width
 
     @property
     def weights(self) -> dict[str, Shape]:
@@ -80,7 +96,7 @@ class Structure:
             if self.has_recurrent_bias:
                 shapes[f"{block}.b_hn"] = (H,)
         if self.output is not None:
-            shapes["readout.W_hy"] = (H, self.output)
+            shapes["readout.W_hy"] = (self.state_width, self.output)
             shapes["readout.b_y"] = (self.output,)
         return shapes
 
@@ -97,8 +113,8 @@ class Structure:
 
     @property
     def outputs(self) -> Shape:
-        """(B, T, H), or (B, T, O) with a readout."""
-        return (self.batch, self.time, self.hidden if self.output is None else self.output)
+        """(B, T, D·H), or (B, T, O) with a readout."""
+        return (self.batch, self.time, self.state_width if self.output is None else self.output)
 
     @property
     def multiplications(self) -> float:

@@ -1,9 +1,9 @@
-r"""The gradient of an lstm or a gru without a backward pass: complex perturbation of the forward pass.
+r"""The gradient of any network without a backward pass: complex perturbation of the forward pass.
 
 As in ``complex_step``, for an analytic f and a tiny h: f'(q) = Im f(q + ih) / h. There one real forward pass is shared
-and the imaginary parts are carried by themselves, which takes the slopes of one nonlinearity a step. A gated cell
-multiplies what it computes, so here whole complex numbers are carried, many perturbed passes side by side: D of them,
-each with one number q + ih in place of q.
+and the imaginary parts are carried by themselves, which takes the slopes of one nonlinearity a step, and one direction
+of time. A gated cell multiplies what it computes, so here whole complex numbers are carried, many perturbed passes side
+by side: D of them, each with one number q + ih in place of q.
 
 Nothing but the formulas of the cells is needed for that, and they are written anew here, step by step. A product with a
 weight whose element (i, j) is perturbed is the product without, and in column j the operand's column i besides:
@@ -13,6 +13,10 @@ weight whose element (i, j) is perturbed is the product without, and in column j
 Sequences of a batch do not touch each other, so an input or an initial state is perturbed in all of them at once and
 the losses are kept apart by sequence. A truncated gradient is that of a forward pass whose states are constants,
 without an imaginary part, where a chunk begins; a window is a sum of such passes (``truncation.passes``).
+
+A bidirectional layer runs from the last step to the first, too. Of sequences of unequal length none is cut out here: at
+each step whose sequence has ended, or in the backward direction not begun, the state stays what it was, and the output
+is zero. That is ``bidirectional`` and ``lengths`` by another way.
 """
 
 from __future__ import annotations
@@ -74,6 +78,7 @@ class _Weights:
         return values
 
 
+REVERSE = "reverse."
 States = tuple[ndarray, ...]
 Step = Callable[[ndarray, States, _Weights, Activation], States]
 """Maps x_t (D or 1, B, I), the states before it (D or 1, B, H), weights and φ to the states after it, h first."""
@@ -81,6 +86,11 @@ Step = Callable[[ndarray, States, _Weights, Activation], States]
 
 def _value(activation: Activation, a: ndarray) -> ndarray:
     return activation.value(a, np.empty_like(a))
+
+
+def _rnn(x: ndarray, states: States, w: _Weights, phi: Activation) -> States:
+    (h,) = states
+    return (_value(phi, w.product(x, "W_xh") + w.product(h, "W_hh") + w.bias("b_h")),)  # (D, B, H)
 
 
 def _lstm(x: ndarray, states: States, w: _Weights, phi: Activation) -> States:
@@ -110,8 +120,8 @@ class Cell(NamedTuple):
     step: Step
 
 
-CELLS = {"lstm": Cell(("h0", "c0"), _lstm), "gru": Cell(("h0",), _gru)}
-"""The gated cells. A gru with a ``b_hn`` among its weights resets after the product, one without before."""
+CELLS = {"rnn": Cell(("h0",), _rnn), "lstm": Cell(("h0", "c0"), _lstm), "gru": Cell(("h0",), _gru)}
+"""The cells. A gru with a ``b_hn`` among its weights resets after the product, one without before."""
 
 
 class Problem(NamedTuple):
@@ -127,7 +137,13 @@ class Problem(NamedTuple):
     covered: ndarray  # (B, T) of bool
     terms: int
     passes: tuple[Pass, ...]
-    read: list[ndarray]  # what each layer reads, and last what the readout reads: (T, B, I or H) each
+    valid: ndarray  # (B, T) of bool: which steps each sequence has
+    read: list[ndarray]  # what each layer reads, and last what the readout reads: (T, B, I or D·H) each
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """What the names of each direction's weights begin with, after the layer's."""
+        return ("", REVERSE) if f"layer0.{REVERSE}W_xh" in self.weights else ("",)
 
 
 def forward(
@@ -141,6 +157,7 @@ def forward(
     covered: ndarray,
     terms: int,
     truncation: Truncation | None = None,
+    lengths: ndarray | None = None,
 ) -> tuple[ndarray, ndarray, Problem]:
     """Run the real forward pass; return the loss, of shape (), the outputs (B, T, H or O), and what perturbations need.
 
@@ -148,16 +165,19 @@ def forward(
         cell: a key of ``CELLS``.
         weights: split weights, float64.
         inputs: (B, T, I).
-        initial_state: ``layerN.h0`` (B, H) for each layer, and an lstm's ``layerN.c0``.
+        initial_state: ``layerN.h0`` (B, H) for each layer, and an lstm's ``layerN.c0``; of a bidirectional layer
+            ``layerN.reverse.h0``, too.
         activation: φ.
         row_losses: ℓ, one of ``ROW_LOSSES``.
         targets: (B, T, O), or labels (B, T).
         covered: which (sequence, step) pairs have a loss, (B, T) of bool.
         terms: what the sum over rows is divided by.
         truncation: how far the gradient is carried back through time; None for all the way.
+        lengths: how many steps each sequence has, (B,); None if all have T.
     """
-    chosen, T = CELLS[cell], inputs.shape[1]
-    layers = len(initial_state) // len(chosen.states)
+    chosen, (B, T, _) = CELLS[cell], inputs.shape
+    layers = 1 + max(map(_layer_of, initial_state))
+    valid = np.arange(T) < (np.full(B, T) if lengths is None else lengths)[:, None]  # (B, T)
     read = [inputs.swapaxes(0, 1)]  # (T, B, I)
     state = Problem(
         chosen,
@@ -170,6 +190,7 @@ def forward(
         covered,
         terms,
         passes(truncation, T),
+        valid,
         read,
     )
     for n in range(layers):
@@ -265,17 +286,42 @@ def _layer(
     moved: _Moved | None,
     start: Mapping[str, ndarray],
 ) -> ndarray:
-    """The hidden states of layer n after each step, (T, D or 1, B, H), from what it reads, x (T, D or 1, B, I or H)."""
-    weights = _Weights(state.weights, f"layer{n}.", moved)
-    names = [f"layer{n}.{name}" for name in state.cell.states]
+    """The hidden states of layer n after each step, one direction's beside the other's, (T, D or 1, B, H or 2H).
+
+    From what it reads, x (T, D or 1, B, I or H or 2H).
+    """
+    ways = [_direction(state, f"layer{n}.{way}", x, starts, moved, start) for way in state.directions]
+    passes = max(len(of_step) for steps in ways for of_step in steps)  # before what is perturbed, one for all
+    joined = [np.broadcast_to(np.stack(np.broadcast_arrays(*steps)), _many(steps, passes)) for steps in ways]
+    return np.concatenate(joined, axis=-1)
+
+
+def _many(steps: list[ndarray], passes: int) -> tuple[int, ...]:
+    return (len(steps), passes, *steps[0].shape[1:])
+
+
+def _direction(
+    state: Problem,
+    prefix: str,
+    x: ndarray,
+    starts: frozenset[int],
+    moved: _Moved | None,
+    start: Mapping[str, ndarray],
+) -> list[ndarray]:
+    """The hidden states of one direction of a layer after each step, (D or 1, B, H) each; zero where there is none."""
+    weights = _Weights(state.weights, prefix, moved)
+    names = [f"{prefix}{name}" for name in state.cell.states]
     states = tuple(start.get(name, state.initial_state[name][None]) for name in names)  # (D or 1, B, H) each
-    found = []
-    for t, of_step in enumerate(x):
+    found = [states[0]] * len(x)
+    steps = range(len(x))
+    for t in reversed(steps) if prefix.endswith(REVERSE) else steps:
         if t in starts:
             states = tuple(each.real for each in states)  # constants
-        states = state.cell.step(of_step, states, weights, state.activation)
-        found.append(states[0])
-    return np.stack(np.broadcast_arrays(*found))  # before what is perturbed, there is one pass for all
+        after = state.cell.step(x[t], states, weights, state.activation)
+        valid = state.valid[:, t, None]  # (B, 1)
+        states = tuple(np.where(valid, new, old) for new, old in zip(after, states, strict=True))
+        found[t] = np.where(valid, states[0], 0)
+    return found
 
 
 def _readout(state: Problem, y: ndarray, moved: _Moved | None) -> ndarray:
@@ -283,10 +329,31 @@ def _readout(state: Problem, y: ndarray, moved: _Moved | None) -> ndarray:
     if "readout.W_hy" not in state.weights:
         return y
     weights = _Weights(state.weights, "readout.", moved)
-    return np.stack([weights.product(of_step, "W_hy") + weights.bias("b_y") for of_step in y])
+    read = [weights.product(of_step, "W_hy") + weights.bias("b_y") for of_step in y]  # (D or 1, B, O) each
+    return np.where(state.valid.T[:, None, :, None], np.stack(read), 0)
 
 
-def work_of_one(T: int, B: int, I: int, H: int, gates: int, O: int, layers: int) -> float:
+def along(state: Problem, direction: Mapping[str, ndarray]) -> float:
+    """Return the derivative of the loss along a direction in the space of everything given.
+
+    Args:
+        state: the real forward pass.
+        direction: v, by name: each weight, each initial state and ``inputs``, of their shapes.
+    """
+
+    def moved(name: str, array: ndarray) -> ndarray:
+        return array + 1j * STEP * direction[name]
+
+    everything = state._replace(
+        weights={name: moved(name, array) for name, array in state.weights.items()},
+        initial_state={name: moved(name, array) for name, array in state.initial_state.items()},
+    )
+    x = moved("inputs", state.read[0].swapaxes(0, 1)).swapaxes(0, 1)  # (T, B, I)
+    return float(_answers(everything, 0, x[:, None], None, {}).sum())
+
+
+def work_of_one(T: int, B: int, I: int, H: int, gates: int, O: int, layers: int, directions: int = 1) -> float:
     """Return how many multiplications one perturbed pass takes at most; one of complex numbers is four."""
-    of_layers = [gates * H * ((I if n == 0 else H) + H) for n in range(layers)]
-    return 4.0 * T * B * (sum(of_layers) + H * O)
+    width = directions * H
+    of_layers = [gates * width * ((I if n == 0 else width) + H) for n in range(layers)]
+    return 4.0 * T * B * (sum(of_layers) + width * O)

@@ -10,8 +10,8 @@
 
 A module with these four names at its top is a layer (``rnn_split``, ``lstm_split``). A layer that exists in variants,
 or is made out of another one, is a ``Layer`` (``gru_split.RESETS``,
-``bidirectional.both_ways``). A layer may be able to carry a window by lag (``rnn_split.lag``); all others do it in
-passes (``truncation``).
+``bidirectional.both_ways``, ``lengths.of_lengths``). A layer may be able to carry a window by lag (``rnn_split.lag``);
+all others do it in passes (``truncation``).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
+
+from numpy import ndarray
 
 
 class Layer(NamedTuple):
@@ -28,6 +30,7 @@ class Layer(NamedTuple):
     STATES: tuple[str, ...]
     forward: Callable[..., Any]
     backward: Callable[..., tuple[Any, ...]]
+    lengths: ndarray | None = None  # (B,): past so many steps a sequence's outputs are zero; None if all go to the end
 
 
 AnyLayer = ModuleType | Layer
@@ -36,3 +39,9 @@ AnyLayer = ModuleType | Layer
 def states_of(layer: AnyLayer) -> tuple[str, ...]:
     """Return the names of a layer's initial states; a layer that does not say has h0 alone."""
     return tuple(getattr(layer, "STATES", ("h0",)))
+
+
+def lengths_of(layer: AnyLayer) -> ndarray | None:
+    """Return how many steps of each sequence a layer runs over, (B,); None if all of them."""
+    lengths: ndarray | None = getattr(layer, "lengths", None)
+    return lengths

@@ -7,6 +7,8 @@ reads backward in time starts at each sequence's own end.
 
     y_t = the layer's outputs for t ≤ L, 0 for t > L        (B, D·H)
 
+So it is with the outputs of a readout: they are zero there, and not its bias (``zero_past``).
+
 Backward is as plain: the gradient of a constant is zero, so d_outputs past an end is dropped and dx is zero there; the
 gradients of the weights, which all groups share, add up. Where a truncated gradient is cut (``truncation``) is counted
 from the first step, in every sequence.
@@ -81,4 +83,12 @@ def of_lengths(layer: AnyLayer, lengths: ndarray) -> Layer:
                 gradients[name] = gradients[name] + gradient if name in gradients else gradient
         return (d_x, *d_states, gradients)
 
-    return Layer(tuple(layer.WEIGHTS), names, forward, backward)
+    return Layer(tuple(layer.WEIGHTS), names, forward, backward, lengths)
+
+
+def zero_past(tensor: ndarray, lengths: ndarray | None) -> ndarray:
+    """Return a tensor (T, B, …) with zeros past each sequence's end; itself if there are no lengths (B,)."""
+    if lengths is None:
+        return tensor
+    there = np.arange(len(tensor))[:, None] < lengths  # (T, B)
+    return np.where(there.reshape(*there.shape, *(1,) * (tensor.ndim - 2)), tensor, 0)

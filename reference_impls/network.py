@@ -12,7 +12,9 @@ Where the loss of a step reaches only so far back (``truncation``), the same goe
 lag if the layer has ``slopes``, ``lag``, ``to_inputs`` and ``read_off``: one lag after the other passes through all
 layers, which keep no more of it than the last lag and the sum of all.
 
-D is the number of directions: 2 if the layers are bidirectional, else 1.
+D is the number of directions: 2 if the layers are bidirectional, else 1. Past the end of a sequence that has fewer
+steps than others (``lengths``) the outputs are zero, those of a readout, too, and whatever gradient reaches them there
+is dropped.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from numpy import ndarray
 
 from reference_impls import readout
 from reference_impls.activations import Activation
-from reference_impls.layer import AnyLayer, states_of
+from reference_impls.layer import AnyLayer, lengths_of, states_of
+from reference_impls.lengths import zero_past
 from reference_impls.truncation import Truncation, Window, passes
 
 
@@ -70,7 +73,8 @@ def forward(
         caches.append(cache)
         x = cache.outputs  # (T, B, D·H)
     if "readout.W_hy" in weights:
-        x = readout.forward(x, weights["readout.W_hy"], weights["readout.b_y"])  # (T, B, O)
+        y = readout.forward(x, weights["readout.W_hy"], weights["readout.b_y"])  # (T, B, O)
+        x = zero_past(y, lengths_of(layer))  # (T, B, O)
     return ForwardPass(x.swapaxes(0, 1), caches)
 
 
@@ -97,7 +101,7 @@ def backward(
         ValueError: if the gradient is truncated and the layer is one that cannot be.
     """
     gradients: dict[str, ndarray] = {}
-    d_x = d_outputs.swapaxes(0, 1)  # (T, B, D·H) or (T, B, O)
+    d_x = zero_past(d_outputs.swapaxes(0, 1), lengths_of(layer))  # (T, B, D·H) or (T, B, O)
     if "readout.W_hy" in weights:
         d_x, of_readout = readout.backward(passed.caches[-1].outputs, weights["readout.W_hy"], d_x)  # (T, B, D·H)
         gradients |= {f"readout.{name}": gradient for name, gradient in of_readout.items()}

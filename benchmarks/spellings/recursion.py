@@ -23,7 +23,8 @@ class _LastSteps(Spelling):
 
     @override
     def obstacle(self, problem: Problem) -> str:
-        return "" if problem.truncation is None else "the gradient is truncated"
+        plain = problem.truncation is None and problem.structure.directions == 1 and problem.lengths is None
+        return "" if plain else "the gradient is carried otherwise"
 
     @override
     def backward(self, problem: Problem, passed: network.ForwardPass, d_outputs: ndarray) -> Tensors:
@@ -121,6 +122,8 @@ class PowersByEigenvectors(Spelling):
 
     @override
     def obstacle(self, problem: Problem) -> str:
+        if problem.structure.directions == 2 or problem.lengths is not None:
+            return "the closed form has one direction and equal lengths"
         return implementations()["closed-form"].reason_against(problem.case)
 
     @override

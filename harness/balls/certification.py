@@ -18,7 +18,7 @@ from flint import arb, ctx
 from numpy import ndarray
 
 from harness.balls.layers import UndecidedKink
-from harness.balls.network import solve
+from harness.balls.network import in_matrices, solve
 from harness.problem import Problem
 from harness.tensors import GATES
 from reference_impls.truncation import passes
@@ -32,7 +32,7 @@ MOST_WORK = 2.5e8
 """Multiplications at ``FIRST_PRECISION``, about 20 ns each on one core. An elementwise function counts as fifty."""
 
 OF_OBJECTS = 10
-"""How much longer a multiplication takes in arrays of balls, which gated cells need, than in matrices of balls."""
+"""How much longer a multiplication takes in arrays of balls than in matrices of balls, which are for plain rnns."""
 
 KEPT = 8
 """Answers remembered: one problem is asked for by the comparison and by the floor, a few problems at a time."""
@@ -104,17 +104,29 @@ def is_certified(tensor: ndarray) -> bool:
 def work(problem: Problem) -> float:
     """Return how many multiplications one attempt takes, in the unit of ``MOST_WORK``."""
     s = problem.structure
-    functions = s.batch * s.time * (s.layers * s.hidden * GATES[s.cell] + s.outputs[2])
+    functions = s.batch * s.time * (len(s.blocks) * s.hidden * GATES[s.cell] + s.outputs[2])
     # Of the three parts of the products two are of the backward pass.
     products = s.multiplications * (1 + 2 * len(passes(problem.truncation, s.time))) / 3
-    return (products + 50.0 * functions) * (1 if s.cell == "rnn" else OF_OBJECTS)
+    return (products + 50.0 * functions) * (1 if in_matrices(problem) else OF_OBJECTS)
 
 
 def _key(problem: Problem) -> bytes:
     """Identify a problem by everything that its answer depends on."""
     case = problem.case
     digest = blake2b(
-        repr((case.cell, case.reset, case.activation, case.layers, case.sizes, case.loss, case.truncation)).encode()
+        repr(
+            (
+                case.cell,
+                case.reset,
+                case.activation,
+                case.layers,
+                case.bidirectional,
+                case.sizes,
+                case.lengths,
+                case.loss,
+                case.truncation,
+            )
+        ).encode()
     )
     arrays = {**problem.weights, **problem.initial_state, "inputs": problem.inputs, "targets": problem.targets}
     for name, array in arrays.items():

@@ -1,4 +1,4 @@
-"""Gated cells in ball arithmetic: the reference itself, run on arrays of balls.
+"""Any network in ball arithmetic: the reference itself, run on arrays of balls.
 
 ``reference_impls`` runs unchanged on NumPy arrays of objects. Only the nonlinearities are given here; all other
 operations of the cells are sums and products, which NumPy leaves to the balls. Slower than ``layers``, whose products
@@ -11,15 +11,13 @@ import numpy as np
 from flint import arb
 from numpy import ndarray
 
+from harness.balls.layers import ACTIVATIONS
 from harness.balls.losses import loss_and_gradient
 from harness.balls.tensors import in_shape, time_first, to_balls
 from harness.problem import Problem
 from harness.reference import activations_of, layer_of
-from reference_impls import network
-from reference_impls.activations import ACTIVATIONS, Activation
-
-FUNCTIONS = {"tanh": lambda a: a.tanh(), "sigmoid": lambda a: 1 / (1 + (-a).exp())}
-"""The nonlinearities of gated cells."""
+from reference_impls import activations, network
+from reference_impls.activations import Activation
 
 
 def solve(problem: Problem) -> dict[str, ndarray]:
@@ -31,7 +29,7 @@ def solve(problem: Problem) -> dict[str, ndarray]:
     Returns:
         Arrays of balls by canonical name, each of its canonical shape.
     """
-    layer, loss = layer_of(problem.structure), problem.case.loss
+    layer, loss = layer_of(problem.structure, lengths=problem.lengths), problem.case.loss
     weights = {name: _balls(array) for name, array in problem.weights.items()}
     states = {name: _balls(array) for name, array in problem.initial_state.items()}  # (B, H) each
     passed = network.forward(layer, weights, _balls(problem.inputs), states, **activations_of(problem, _of_balls))
@@ -50,10 +48,15 @@ def _balls(array: ndarray) -> ndarray:
 
 
 def _of_balls(name: str) -> Activation:
-    function = np.frompyfunc(FUNCTIONS[name], 1, 1)
+    function = np.frompyfunc(lambda a: ACTIVATIONS[name](a)[0], 1, 1)
 
     def value(a: ndarray, out: ndarray) -> ndarray:
         out[...] = function(a)
         return out
 
-    return Activation(value, ACTIVATIONS[name].slope_at_value)
+    return Activation(value, _relu_slope if name == "relu" else activations.ACTIVATIONS[name].slope_at_value)
+
+
+def _relu_slope(h: ndarray) -> ndarray:
+    # Of a ball that may be zero, relu's value is not decided, so none is among these.
+    return (h > 0).astype(int).astype(object)

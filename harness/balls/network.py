@@ -1,6 +1,6 @@
 """The whole network in ball arithmetic: layers, readout and loss, forward and backward, at the precision in force.
 
-An rnn is computed here and in ``layers``, another cell in ``gated``.
+An rnn in one direction, whose sequences are equally long, is computed here and in ``layers``, all else in ``gated``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from harness.problem import Problem
 from reference_impls.truncation import passes
 
 
+def in_matrices(problem: Problem) -> bool:
+    """Whether a problem's products are matrices of balls."""
+    return problem.structure.cell == "rnn" and problem.structure.directions == 1 and problem.lengths is None
+
+
 def solve(problem: Problem) -> dict[str, ndarray]:
     """Compute loss, outputs and every gradient.
 
@@ -29,7 +34,7 @@ def solve(problem: Problem) -> dict[str, ndarray]:
         UndecidedKink: if the precision is too low to tell on which side of relu's kink a pre-activation is.
     """
     case, structure = problem.case, problem.structure
-    if structure.cell != "rnn":
+    if not in_matrices(problem):
         return gated.solve(problem)
     B, T, I, H = structure.batch, structure.time, structure.input, structure.hidden
     weights = problem.weights

@@ -78,6 +78,31 @@ def _loss(case: Fields) -> Iterator[Problem]:
         yield ("upstream",), f"the loss {case.loss.kind} makes its own upstream gradient", "use loss: {kind: dot}"
 
 
+def _lengths(case: Fields) -> Iterator[Problem]:
+    B, T = case.sizes.batch, case.sizes.time
+    if case.lengths is None:
+        return
+    if len(case.lengths) != B:
+        hint = "give one for each sequence"
+        yield ("lengths",), f"{len(case.lengths)} lengths should be {B}: sizes.batch is {B}", hint
+    for b, length in enumerate(case.lengths):
+        if length > T:
+            yield ("lengths", b), f"a length of {length} should be from 1 to {T}: sizes.time is {T}", ""
+    if case.loss.steps != "all" and max(case.lengths) <= min(case.steps):
+        problem = f"no sequence has a step that the loss covers: the longest has {_counted(max(case.lengths), 'step')}"
+        yield ("loss", "steps"), problem, "negative steps count from sizes.time, not from a sequence's own end"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _directions(case: Fields) -> Iterator[Problem]:
+    if case.bidirectional and case.truncation != "none":
+        problem = "a bidirectional layer has no truncated gradient: one direction's past is the other's future"
+        yield ("truncation",), problem, "remove it, or bidirectional"
+
+
 def _expectation(case: Fields) -> Iterator[Problem]:
     if case.expect == "mismatch" and not case.because:
         yield ("expect",), "a case that expects a mismatch must say why", "add because: ..."
@@ -153,10 +178,11 @@ def memory_needed(case: Fields) -> int:
     """Estimate how many bytes a case needs at its peak: the parent's copies and those of one implementation."""
     s = case.sizes
     G = GATES[case.cell]
-    inputs_to_layers = [s.input] + [s.hidden] * (min(case.layers, 2) - 1)
-    per_layer = [(width + s.hidden + 1) * G * s.hidden for width in inputs_to_layers]
-    parameters = per_layer[0] + per_layer[-1] * (case.layers - 1) + (s.hidden + 1) * (s.output or 0)
-    rows = s.batch * s.time * (s.input + case.layers * s.hidden * G + (s.output or 0))
+    D = 2 if case.bidirectional else 1
+    inputs_to_layers = [s.input] + [D * s.hidden] * (min(case.layers, 2) - 1)
+    per_layer = [D * (width + s.hidden + 1) * G * s.hidden for width in inputs_to_layers]
+    parameters = per_layer[0] + per_layer[-1] * (case.layers - 1) + (D * s.hidden + 1) * (s.output or 0)
+    rows = s.batch * s.time * (s.input + case.layers * D * s.hidden * G + (s.output or 0))
     return (4 if case.dtype == "float32" else 8) * (6 * parameters + 8 * rows)
 
 
@@ -179,6 +205,8 @@ def _gigabytes(size: int) -> str:
 _CHECKS: tuple[Callable[[Fields], Iterator[Problem]], ...] = (
     _cell,
     _readout,
+    _lengths,
+    _directions,
     _loss,
     _expectation,
     _tolerance,

@@ -257,7 +257,7 @@ class Loss:
     """squared_error: Σ (output − target)². softmax_cross_entropy: −Σ log softmax(output)[label].
     dot: Σ upstream · output, a pure vector–Jacobian product."""
     steps: Steps = "all"
-    """The steps that have a loss; negative ones count from the end."""
+    """The steps that have a loss, in each sequence that has them; negative ones count from sizes.time."""
     reduction: Literal["sum", "mean"] = "sum"
     """mean divides by the number of terms of the sum, over everything that the loss covers."""
 
@@ -278,8 +278,14 @@ class Fields:
     """The nonlinearity of an rnn cell; lstm and gru have tanh, and sigmoid gates."""
     layers: Annotated[int, Ge(1)] = 1
     """How many recurrent layers are stacked."""
+    bidirectional: bool = False
+    """Whether each layer runs forward and, with weights and states of its own (layerN.reverse.*), backward in time;
+    their states stand side by side, forward first."""
     sizes: Sizes
     """The sizes of the arrays. Let them all differ: equal sizes hide transposes."""
+    lengths: Annotated[tuple[Size, ...], Len(1)] | None = None
+    """How many steps each sequence of the batch has, B numbers from 1 to sizes.time; all of them unless given. Past its
+    end a sequence keeps its state, its outputs are zero, also with a readout, and no loss looks."""
     dtype: Literal["float32", "float64"] = "float64"
     """What everything is computed in."""
     weights: Weights = field(default_factory=lambda: {"uniform": (-0.5, 0.5), "seed": 0})
@@ -322,11 +328,12 @@ class Fields:
     def structure(self) -> Structure:
         """Which tensors there are, and their shapes."""
         s = self.sizes
-        return Structure(self.cell, self.layers, s.batch, s.time, s.input, s.hidden, s.output, self.reset or "after")
+        sizes = (s.batch, s.time, s.input, s.hidden, s.output)
+        return Structure(self.cell, self.layers, *sizes, self.reset or "after", 2 if self.bidirectional else 1)
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """The steps that the loss covers, each in [0, T), ascending."""
+        """The steps that the loss covers, each in [0, T), ascending; of a shorter sequence those that it has."""
         T = self.sizes.time
         return tuple(range(T)) if self.loss.steps == "all" else tuple(sorted(step % T for step in self.loss.steps))
 
@@ -354,12 +361,13 @@ class Case(Fields):
         """Return the case that ``to_plain`` was called on, after a way through JSON."""
         loss = plain["loss"]
         steps = loss["steps"] if loss["steps"] == "all" else tuple(loss["steps"])
-        named = plain["implementations"]
+        named, lengths = plain["implementations"], plain["lengths"]
         return Case(
             **{
                 **plain,
                 "sizes": Sizes(**plain["sizes"]),
                 "loss": Loss(**{**loss, "steps": steps}),
                 "implementations": None if named is None else tuple(named),
+                "lengths": None if lengths is None else tuple(lengths),
             }
         )

@@ -34,8 +34,23 @@ if TYPE_CHECKING:
     show_default=True,
     help="Which elements to list one by one.",
 )
+@click.option(
+    "--tensors",
+    type=click.Choice(["all", "failed", "none"]),
+    default="all",
+    show_default=True,
+    help="Of which cases to keep the tensors, for harness judge and show: all, or those not as expected.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(cases: tuple[str, ...], names: str | None, baseline: str, out: Path, elements: Any, as_json: bool) -> None:
+def command(
+    cases: tuple[str, ...],
+    names: str | None,
+    baseline: str,
+    out: Path,
+    elements: Any,
+    tensors: Any,
+    as_json: bool,
+) -> None:
     """Run cases, compare each implementation with the baseline, write the report.
 
     CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named.
@@ -59,11 +74,12 @@ def command(cases: tuple[str, ...], names: str | None, baseline: str, out: Path,
     if not named:
         for line in not_installed(asked):
             click.echo(f"warning: {line}", err=True)
-    with Workers() as workers, progress(len(loaded.cases), workers.starting) as show:
-        for run in execute(loaded.cases, asked, of_baseline, workers, elements):
-            show(len(run.outcomes))
-    found = report.of_run(run)
-    report.write(found, out)
+    with report.Keeper(out, tensors) as keeper:
+        with Workers() as workers, progress(len(loaded.cases), workers.starting) as show:
+            for run in execute(loaded.cases, asked, of_baseline, workers, elements, keeper.keep):
+                show(len(run.outcomes))
+        found = report.of_run(run, keeper.folder)
+        report.write(found, out)
     status = exit_status(run, loaded)
     if as_json:
         click.echo(json.dumps(described(run, out, status), indent=2))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from numpy import ndarray
 
-from harness.diagnosis.faults import Fault, LayerFault, NetworkFault, Suspect
+from harness.diagnosis.committing import overridden
+from harness.diagnosis.faults import Suspect
 from harness.diagnosis.predictions import Prediction
 
 MOST_FIRST = 24
@@ -49,17 +50,10 @@ def worth_pairing(
 
 def orders(a: Suspect, b: Suspect) -> tuple[tuple[Suspect, Suspect], ...]:
     """Return both orders of two faults that override the same method, else one."""
-    return ((a, b), (b, a)) if _methods(a) & _methods(b) else ((a, b),)
+    return ((a, b), (b, a)) if overridden(a.fault) & overridden(b.fault) else ((a, b),)
 
 
 def _if_different(first: Prediction, second: Prediction) -> Iterator[tuple[Suspect, Suspect]]:
     a, b = first.suspects[0], second.suspects[0]
     if a.name != b.name:
         yield a, b
-
-
-def _methods(suspect: Suspect) -> set[str]:
-    """The methods of a layer or of the network that a fault overrides."""
-    common = (Fault, LayerFault, NetworkFault)
-    own = [kind for kind in suspect.fault.__mro__ if issubclass(kind, Fault) and kind not in common]
-    return {name for kind in own for name, each in vars(kind).items() if callable(each)}

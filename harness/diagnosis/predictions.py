@@ -9,8 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy import ndarray
 
-from harness.diagnosis.bptt import Network, rerun, right
-from harness.diagnosis.faults import Fault, Suspect, faults, kinds_of, suspects_of
+from harness.diagnosis.bptt import Network
+from harness.diagnosis.committing import right, suspects_of, with_faults
+from harness.diagnosis.faults import Fault, Suspect, faults
+from harness.diagnosis.wrapped import is_wrapped
 from harness.problem import Problem
 from harness.reference import solve
 from harness.tolerance import bound
@@ -50,7 +52,8 @@ class Predictions:
     def out_of_reach(self) -> str:
         """Why the faults of the recursion cannot be committed on this problem; empty if they can."""
         cell = self.problem.structure.cell
-        return "" if cell == "rnn" else f"the faults of the recursion are those of an rnn, and the cell is {cell}"
+        within_reach = cell == "rnn" or is_wrapped(self.problem)  # whose layers are whole, whatever their cell is
+        return "" if within_reach else f"the faults of the recursion are those of an rnn, and the cell is {cell}"
 
     @cached_property
     def network(self) -> Network:
@@ -115,10 +118,9 @@ class Predictions:
 
     def tensors(self, suspects: tuple[Suspect, ...]) -> Tensors:
         """Return all tensors of the problem with these faults, in float64."""
-        network, layers, forward = kinds_of(suspects, self.problem.case.layers)
         self.runs += 1
         with np.errstate(all="ignore"):
-            return rerun(self.network, network, layers, forward=forward)
+            return with_faults(self.network, suspects)
 
 
 def in_double(problem: Problem) -> Problem:

@@ -15,7 +15,8 @@ from numpy import ndarray
 
 from harness.case import Case
 from harness.diagnosis.bptt import Layer
-from harness.diagnosis.faults import Fault, faults, suspects_of
+from harness.diagnosis.committing import obstacle, suspects_of
+from harness.diagnosis.faults import Fault, faults
 from harness.diagnosis.predictions import Predictions, in_double
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
 from harness.problem import Problem, build
@@ -51,8 +52,8 @@ def sight(predictions: Predictions) -> Sight:
     shown = {each.suspects[0].name for each in predictions.singles()}
     seen, missed, impossible = [], {}, {}
     for name, fault in faults().items():
-        if obstacle := predictions.out_of_reach or _obstacle(fault, in_double(problem)):
-            impossible[name] = obstacle
+        if reason := predictions.out_of_reach or _obstacle(fault, in_double(problem)):
+            impossible[name] = reason
         elif name in shown:
             seen.append(name)
         else:
@@ -78,8 +79,8 @@ HIDE_ANYTHING = ("zero gradients", "one unit", "small gradients", "gradients los
 
 
 def _obstacle(fault: type[Fault], problem: Problem) -> str:
-    if obstacle := fault.obstacle(problem):
-        return obstacle
+    if reason := obstacle(fault, problem):
+        return reason
     return "" if next(suspects_of(fault, problem), None) else "there is no way to commit it"
 
 
@@ -117,7 +118,9 @@ def blind_spots(problem: Problem, predictions: Predictions | None = None) -> lis
     if predictions is not None:
         found += _of_rounding(predictions)
     if predictions is not None and not predictions.out_of_reach:
-        found += _of_gradients(predictions)
+        found += _of_outputs(predictions)
+        if predictions.network.layers:  # in parts
+            found += _of_gradients(predictions)
     return found
 
 
@@ -164,6 +167,8 @@ def _of_sizes(problem: Problem) -> Iterator[BlindSpot]:
         )
     if isinstance(problem.truncation, Window) and problem.case.layers == 1:
         yield BlindSpot("one recursion for each loss")
+    if problem.lengths is not None and problem.valid.all():
+        yield BlindSpot("no padding", f"every length is {T}, so that nothing of padding can go wrong; let some be less")
     if T == 1:
         yield BlindSpot("one step", "with sizes.time 1 nothing is carried back through time; use 3 or more")
     elif T < 3:
@@ -218,6 +223,11 @@ def _of_rounding(predictions: Predictions) -> Iterator[BlindSpot]:
         yield BlindSpot("gradients lost in rounding")
 
 
+def _of_outputs(predictions: Predictions) -> Iterator[BlindSpot]:
+    if np.abs(predictions.network.outputs).max() < np.log(np.finfo(predictions.problem.case.dtype).max):
+        yield BlindSpot("nothing overflows")
+
+
 def _of_gradients(predictions: Predictions) -> Iterator[BlindSpot]:
     network = predictions.network
     layers = network.layers
@@ -246,8 +256,6 @@ def _of_gradients(predictions: Predictions) -> Iterator[BlindSpot]:
         yield BlindSpot("same state at every step")
     if not any((layer.tape.pre == 0).any() for layer in layers):
         yield BlindSpot("no pre-activation is exactly zero")
-    if np.abs(network.outputs).max() < np.log(np.finfo(predictions.problem.case.dtype).max):
-        yield BlindSpot("nothing overflows")
 
 
 def _passing(layer: Layer) -> float:

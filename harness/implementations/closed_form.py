@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
-from harness.implementations.base import Returned, Unsupported, implementation
+from harness.implementations.base import Returned, Unsupported, implementation, refuse_directions_and_lengths
 from harness.problem import Problem
 from reference_impls import linear_dynamics
 
@@ -18,19 +18,20 @@ for what a tolerance may ask, and on machines whose longdouble is float64 there 
 """
 
 
-@implementation(
-    "closed-form", layout="split", supports={"cell": ("rnn",), "activation": ("identity",)}, complete=True
-)
+@implementation("closed-form", layout="split", supports={"cell": ("rnn",), "activation": ("identity",)}, complete=True)
 def closed_form(problem: Problem) -> Returned:
     """Linear dynamics in closed form: sums over powers of W_hh, nothing handed from step to step.
 
     Computed in wider numbers where there are any, and rounded to the case's dtype.
     """
     case, s = problem.case, problem.structure
+    refuse_directions_and_lengths(problem)
     groups = linear_dynamics.reaches(problem.truncation, s.time)
     needed = linear_dynamics.work(s.time, s.batch, s.hidden, groups, s.layers)
     if needed > MOST_WORK:
-        raise Unsupported(f"the sums over all pairs of steps would take {needed:.1e} multiplications; at most {MOST_WORK:.0e}")
+        raise Unsupported(
+            f"the sums over all pairs of steps would take {needed:.1e} multiplications; at most {MOST_WORK:.0e}"
+        )
     wider = WIDER[case.dtype]
 
     def wide(array: ndarray) -> ndarray:

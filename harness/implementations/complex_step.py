@@ -12,7 +12,6 @@ from harness.directions import directions
 from harness.implementations.base import Partial, Returned, Unsupported, implementation
 from harness.problem import Problem
 from harness.problem.arrays import generator
-from harness.reference import layer_of
 from harness.tensors import GATES, STATES, Shape
 from reference_impls import complex_step as reference
 from reference_impls import complex_step_gated as gated
@@ -37,7 +36,7 @@ SAMPLED_WORK = 1e10
 STATE_ENDS = tuple(f".{state}" for state in sorted({state for states in STATES.values() for state in states}))
 
 
-@implementation("complex-step", layout="split", supports={"cell": ("rnn", *gated.CELLS)}, complete=True, is_oracle=True)
+@implementation("complex-step", layout="split", supports={"cell": tuple(gated.CELLS)}, complete=True, is_oracle=True)
 def complex_step(problem: Problem) -> Returned:
     """The oracle: complex perturbation of the NumPy forward pass, no backward pass involved.
 
@@ -47,8 +46,8 @@ def complex_step(problem: Problem) -> Returned:
     B, T, O = structure.outputs
     arguments = _arguments(problem)
     runs = len(passes(problem.truncation, T))
-    if structure.cell != "rnn":
-        return _gated(problem, arguments, runs)
+    if structure.cell != "rnn" or structure.directions == 2 or problem.lengths is not None:
+        return _whole(problem, arguments, runs)
     if runs * sum(reference.work(T, B, structure.input, structure.hidden, O, structure.layers)) <= MOST_WORK:
         loss, outputs, gradients = reference.gradients(**arguments)
         found: dict[str, Any] = {"loss": loss.astype(case.dtype), "outputs": outputs.astype(case.dtype)}
@@ -77,27 +76,25 @@ def _arguments(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _gated(problem: Problem, arguments: Mapping[str, Any], runs: int) -> Returned:
-    """Return the gradient of a gated cell: of every element, or a sample where that would take too long.
+def _whole(problem: Problem, arguments: Mapping[str, Any], runs: int) -> Returned:
+    """Return the gradient by whole complex numbers: of every element, or a sample where that would take too long.
 
     Raises:
         Unsupported: if even one element of each tensor would take too long.
     """
     s, dtype = problem.structure, problem.case.dtype
     O, gates = s.outputs[2], GATES[s.cell]
-    of_one = runs * gated.work_of_one(s.time, s.batch, s.input, s.hidden, gates, O, s.layers)
+    of_one = runs * gated.work_of_one(s.time, s.batch, s.input, s.hidden, gates, O, s.layers, s.directions)
     elements = {name: _elements_of(name, shape) for name, shape in s.gradients.items()}
     if of_one * len(elements) > MOST_WORK:
         raise Unsupported(f"would take {of_one:.1e} multiplications for one number; at most {MOST_WORK:.0e} in all")
     whole = of_one * sum(elements.values()) <= MOST_WORK
     share = max(1, int(SAMPLED_WORK / of_one / len(elements)))
-    loss, outputs, state = gated.forward(s.cell, **arguments)
+    loss, outputs, state = gated.forward(s.cell, **arguments, lengths=problem.lengths)
     found: dict[str, Any] = {"loss": loss.astype(dtype), "outputs": outputs.astype(dtype)}
     if whole:
         return found | {name: _as_far_as_resolved(gradient, dtype) for name, gradient in gated.gradients(state).items()}
-    layer = layer_of(s)
-    along = [sampled.along(v, **arguments, layer=layer) for v in directions(s)]
-    found["directional"] = np.array(along).astype(dtype)
+    found["directional"] = np.array([gated.along(state, v) for v in directions(s)]).astype(dtype)
     for name, shape in s.gradients.items():
         at, values = _some_of(state, name, shape, share)
         found[name] = _partial(shape, at, values, dtype)

@@ -1,15 +1,22 @@
-"""``keras``: Keras 3's SimpleRNNCell, LSTMCell or GRUCell in keras.layers.RNN, one on another, under GradientTape."""
+"""``keras``: Keras 3's SimpleRNNCell, LSTMCell or GRUCell in keras.layers.RNN, one on another, under GradientTape.
+
+Sequences of unequal length have a mask. What stands past an end is a layer's choice: ``zero_output_for_mask``, or, as
+keras.layers.RNN has it unless told otherwise, the last output again and again. That is ``keras-repeated``, for
+cases that name it. Bidirectional sets zero_output_for_mask itself, and puts the outputs of its backward layer in order;
+``keras-go-backwards``, for cases that name it, has that layer's outputs as they come.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-from harness.implementations.base import Framework, Returned, implementation
+from harness.implementations.base import Framework, Returned, Unsupported, implementation
 from harness.implementations.tensorflow_losses import loss_of
 from harness.implementations.truncated import pieces
+from harness.layout.keras import blocks
 from harness.problem import Problem
 from harness.tensors import STATES, Structure
 
@@ -23,27 +30,31 @@ KERAS = Framework(
 ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "identity": "linear"}
 
 
-def layers(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
-    """Return the network's layers, by block, and the readout as ``readout`` if there is one.
+def layers(structure: Structure, activation: str, dtype: str, zero_past_ends: bool) -> dict[str, Any]:
+    """Return the network's layers, ``layer0`` and so on, and the readout as ``readout`` if there is one.
 
     Building them takes as long as a small case, so they are kept: their variables are assigned for each problem, and
     neither batch nor time is part of a layer.
     """
-    return _built(replace(structure, batch=1, time=1), activation, dtype)
+    return _built(replace(structure, batch=1, time=1), activation, dtype, zero_past_ends)
 
 
 @lru_cache(maxsize=64)
-def _built(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
+def _built(structure: Structure, activation: str, dtype: str, zero_past_ends: bool = True) -> dict[str, Any]:
     import keras
 
-    built = {}
-    for block in structure.blocks:
+    built: dict[str, Any] = {}
+    for n in range(structure.layers):
         cell = _cell(structure, activation=ACTIVATIONS[activation], dtype=dtype)
-        built[block] = keras.layers.RNN(cell, return_sequences=True, return_state=True, dtype=dtype)
-        built[block].build((None, None, structure.input_size(block)))
+        options = {"return_sequences": True, "return_state": True, "zero_output_for_mask": zero_past_ends}
+        layer = keras.layers.RNN(cell, **options, dtype=dtype)
+        if structure.directions == 2:
+            layer = keras.layers.Bidirectional(layer, dtype=dtype)
+        layer.build((None, None, structure.input_size(f"layer{n}")))
+        built[f"layer{n}"] = layer
     if structure.output is not None:
         built["readout"] = keras.layers.Dense(structure.output, dtype=dtype)
-        built["readout"].build((None, None, structure.hidden))
+        built["readout"].build((None, None, structure.state_width))
     return built
 
 
@@ -59,9 +70,14 @@ def _cell(structure: Structure, **options: Any) -> Any:
             return keras.layers.SimpleRNNCell(structure.hidden, **options)
 
 
-def variables(built: Mapping[str, Any]) -> dict[str, Any]:
+def variables(built: Mapping[str, Any], structure: Structure) -> dict[str, Any]:
     """Return every variable of the layers, by its name in the keras layout."""
-    return {f"{name}.{each.name}": each for name, layer in built.items() for each in layer.trainable_variables}
+    own = {"readout": built["readout"]} if "readout" in built else {}
+    for n in range(structure.layers):
+        layer = built[f"layer{n}"]
+        directions = [layer] if structure.directions == 1 else [layer.forward_layer, layer.backward_layer]
+        own |= {blocks(structure)[block]: each for block, each in zip(structure.blocks_of(n), directions, strict=True)}
+    return {f"{name}.{each.name}": each for name, layer in own.items() for each in layer.trainable_variables}
 
 
 def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str, Any]:
@@ -70,7 +86,7 @@ def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str,
 
     keras.utils.set_random_seed(seed)
     fresh = _built.__wrapped__(structure, "tanh", dtype)
-    return {name: each.numpy() for name, each in variables(fresh).items()}
+    return {name: each.numpy() for name, each in variables(fresh, structure).items()}
 
 
 @implementation(
@@ -82,33 +98,78 @@ def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str,
     initial_weights=initial_weights,
 )
 def keras_rnn(problem: Problem) -> Returned:
-    """keras.layers.RNN of SimpleRNNCell, LSTMCell or GRUCell, and Dense, under GradientTape."""
+    """keras.layers.RNN of SimpleRNNCell, LSTMCell or GRUCell, Bidirectional, and Dense, under GradientTape."""
+    return _solved(problem)
+
+
+@implementation(
+    "keras-repeated",
+    layout="keras",
+    framework=KERAS,
+    supports={"cell": ("rnn", "lstm", "gru")},
+    complete=True,
+    only_named=True,
+)
+def keras_repeated(problem: Problem) -> Returned:
+    """As keras, without zero_output_for_mask: past its end a sequence repeats its last output."""
+    if problem.lengths is None:
+        raise Unsupported("without lengths there is nothing past an end")
+    if problem.structure.directions == 2:
+        raise Unsupported("Bidirectional sets zero_output_for_mask, whatever its layers have")
+    return _solved(problem, zero_past_ends=False)
+
+
+@implementation(
+    "keras-go-backwards",
+    layout="keras",
+    framework=KERAS,
+    supports={"cell": ("rnn", "lstm", "gru")},
+    complete=True,
+    only_named=True,
+)
+def keras_go_backwards(problem: Problem) -> Returned:
+    """A layer beside one with go_backwards, whose outputs stay in reversed order: Bidirectional by hand, forgetful."""
+    if problem.structure.directions == 1 or problem.lengths is not None:
+        raise Unsupported("only bidirectional layers over sequences of equal length")
+    return _solved(problem, in_order=False)
+
+
+def _solved(problem: Problem, *, zero_past_ends: bool = True, in_order: bool = True) -> Returned:
     import tensorflow as tf
 
-    built = layers(problem.structure, problem.case.activation, problem.case.dtype)
-    weights = variables(built)
+    structure = problem.structure
+    built = layers(structure, problem.case.activation, problem.case.dtype, zero_past_ends)
+    weights = variables(built, structure)
     for name, variable in weights.items():
         variable.assign(problem.weights[name])
     inputs = tf.constant(problem.inputs)  # (B, T, I)
     initial_state = {name: tf.constant(array) for name, array in problem.initial_state.items()}  # (B, H) each
+    valid = None if problem.lengths is None else tf.constant(problem.valid)  # (B, T) of bool
     with tf.GradientTape() as tape:
         tape.watch([inputs, *initial_state.values()])
 
         def run(first: int, last: int, state: Any) -> tuple[Any, Any]:
             outputs, ended = inputs[:, first:last], []
-            for block, before in zip(problem.structure.blocks, state, strict=True):
-                outputs, *after = built[block](outputs, initial_state=before)  # (B, last - first, H), (B, H) each
-                ended.append(after)
+            mask = None if valid is None else valid[:, first:last]  # (B, last - first)
+            for n, before in enumerate(state):
+                layer = built[f"layer{n}"] if in_order else partial(_side_by_side, built[f"layer{n}"])
+                outputs, *after = layer(outputs, initial_state=before, mask=mask)  # (B, last - first, D·H)
+                ended.append(after)  # (B, H) each
             return outputs, ended
 
         def constant(state: Any) -> Any:
             return [[tf.stop_gradient(each) for each in of_layer] for of_layer in state]
 
-        T, names = problem.structure.time, STATES[problem.structure.cell]
-        initial = [[initial_state[f"{block}.{name}"] for name in names] for block in problem.structure.blocks]
-        outputs = tf.concat(pieces(problem.truncation, T, initial, run, constant), 1)  # (B, T, H)
+        names = STATES[structure.cell]
+        initial = [
+            [initial_state[f"{block}.{name}"] for block in structure.blocks_of(n) for name in names]
+            for n in range(structure.layers)
+        ]
+        outputs = tf.concat(pieces(problem.truncation, structure.time, initial, run, constant), 1)  # (B, T, D·H)
         if "readout" in built:
             outputs = built["readout"](outputs)  # (B, T, O)
+            if valid is not None and zero_past_ends:
+                outputs = tf.where(valid[:, :, None], outputs, tf.zeros_like(outputs))
         loss = loss_of(problem, outputs)
     sources = {**{name: each.value for name, each in weights.items()}, **initial_state, "inputs": inputs}
     # What a truncated gradient does not reach is not connected, and zero.
@@ -118,3 +179,13 @@ def keras_rnn(problem: Problem) -> Returned:
         "outputs": outputs.numpy(),
         **{name: gradient.numpy() for name, gradient in gradients.items() if gradient is not None},
     }
+
+
+def _side_by_side(both: Any, inputs: Any, initial_state: Any, mask: Any) -> list[Any]:
+    """Run the two layers of a Bidirectional over inputs (B, T, I); the outputs (B, T, 2H) as they come, the states."""
+    import tensorflow as tf
+
+    half = len(initial_state) // 2
+    forward, *ended = both.forward_layer(inputs, initial_state=initial_state[:half], mask=mask)  # (B, T, H)
+    backward, *others = both.backward_layer(inputs, initial_state=initial_state[half:], mask=mask)  # (B, T, H)
+    return [tf.concat([forward, backward], -1), *ended, *others]

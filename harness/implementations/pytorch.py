@@ -42,13 +42,21 @@ def loss_of(problem: Problem, outputs: Tensor) -> Tensor:
             return products.sum() if reduction == "sum" else products.mean()
 
 
+def zero_past_ends(problem: Problem, outputs: Tensor) -> Tensor:
+    """Return outputs (B, T, O) with zeros past each sequence's end, where a readout has left its bias."""
+    import torch
+
+    return outputs if problem.lengths is None else outputs.masked_fill(~torch.tensor(problem.valid)[:, :, None], 0)
+
+
 def module_of(structure: Structure, dtype: str, **options: Any) -> torch.nn.RNNBase:
     """Return torch's recurrent module of a structure, nn.RNN, nn.LSTM or nn.GRU, batch first."""
     import torch
 
     module = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[structure.cell]
     sizes = (structure.input, structure.hidden, structure.layers)
-    return module(*sizes, batch_first=True, dtype=getattr(torch, dtype), **options)
+    both = structure.directions == 2
+    return module(*sizes, batch_first=True, bidirectional=both, dtype=getattr(torch, dtype), **options)
 
 
 def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str, Any]:
@@ -58,6 +66,6 @@ def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str,
     torch.manual_seed(seed)
     weights = {name: tensor.numpy() for name, tensor in module_of(structure, dtype).state_dict().items()}
     if structure.output is not None:
-        readout = torch.nn.Linear(structure.hidden, structure.output, dtype=getattr(torch, dtype))
+        readout = torch.nn.Linear(structure.state_width, structure.output, dtype=getattr(torch, dtype))
         weights |= {f"readout.{name}": tensor.numpy() for name, tensor in readout.state_dict().items()}
     return weights

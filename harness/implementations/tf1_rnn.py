@@ -1,5 +1,7 @@
 """``tf1``: TensorFlow 1's BasicRNNCell, BasicLSTMCell or GRUCell in a MultiRNNCell, run eagerly under GradientTape.
 
+Sequences of unequal length are run by dynamic_rnn, both directions by bidirectional_dynamic_rnn, layer by layer.
+
 These cells exist only beside Keras 2 (the package tf_keras), which must be chosen before TensorFlow is imported; hence
 a process of their own.
 """
@@ -17,7 +19,7 @@ from numpy import ndarray
 from harness.implementations.base import Framework, Returned, implementation
 from harness.implementations.tensorflow_losses import loss_of
 from harness.implementations.truncated import pieces
-from harness.layout.tf1 import FORGET_BIAS
+from harness.layout.tf1 import FORGET_BIAS, LAYOUT
 from harness.problem import Problem
 from harness.tensors import Structure
 
@@ -64,12 +66,12 @@ VARIABLES = {"rnn": ("kernel", "bias"), "lstm": ("kernel", "bias"), "gru": ("ker
 """The cells' variables in their order. A gru has two pairs, of the gates (2H columns) and of the candidate (H)."""
 
 
-def variables(built: Mapping[str, Any], cell: str) -> dict[str, list[Any]]:
+def variables(built: Mapping[str, Any], structure: Structure) -> dict[str, list[Any]]:
     """Return every variable of the cells, by its name in the tf1 layout, where a gru's two are the parts of one."""
     found: dict[str, list[Any]] = {}
-    for block, of_block in built.items():
-        for name, each in zip(VARIABLES[cell], of_block.trainable_variables, strict=True):
-            found.setdefault(f"{block}.{name}", []).append(each)
+    for own, of_block in zip(LAYOUT.blocks(structure).values(), built.values(), strict=True):
+        for name, each in zip(VARIABLES[structure.cell], of_block.trainable_variables, strict=True):
+            found.setdefault(f"{own}.{name}", []).append(each)
     return found
 
 
@@ -83,11 +85,11 @@ def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str,
     import tensorflow as tf
 
     tf.random.set_seed(seed)
-    fresh = variables(_built.__wrapped__(structure, "tanh", dtype), structure.cell)
+    fresh = variables(_built.__wrapped__(structure, "tanh", dtype), structure)
     weights = {name: whole(parts) for name, parts in fresh.items()}
     if structure.output is not None:
         glorot = tf.compat.v1.glorot_uniform_initializer(seed=seed)
-        weights["readout.kernel"] = glorot((structure.hidden, structure.output), dtype=dtype).numpy()
+        weights["readout.kernel"] = glorot((structure.state_width, structure.output), dtype=dtype).numpy()
         weights["readout.bias"] = tf.zeros(structure.output, dtype).numpy()
     return weights
 
@@ -104,8 +106,9 @@ def tf1_rnn(problem: Problem) -> Returned:
     """tf.compat.v1 BasicRNNCell, BasicLSTMCell or GRUCell in MultiRNNCell, under GradientTape."""
     import tensorflow as tf
 
-    built = cells(problem.structure, problem.case.activation, problem.case.dtype)
-    weights = variables(built, problem.structure.cell)
+    structure = problem.structure
+    built = cells(structure, problem.case.activation, problem.case.dtype)
+    weights = variables(built, structure)
     for name, parts in weights.items():
         ends = np.cumsum([part.shape[-1] for part in parts])[:-1]
         for part, array in zip(parts, np.split(problem.weights[name], ends, axis=-1), strict=True):
@@ -113,30 +116,34 @@ def tf1_rnn(problem: Problem) -> Returned:
     readout = {name: tf.Variable(array) for name, array in problem.weights.items() if name.startswith("readout.")}
     inputs = tf.constant(problem.inputs)  # (B, T, I)
     initial_state = {name: tf.constant(array) for name, array in problem.initial_state.items()}  # (B, H) each
-    stack = tf.compat.v1.nn.rnn_cell.MultiRNNCell(list(built.values()))
+    valid = None if problem.lengths is None else tf.constant(problem.valid)  # (B, T) of bool
     with tf.GradientTape() as tape:
         tape.watch([inputs, *initial_state.values()])
 
-        def run(first: int, last: int, state: Any) -> tuple[Any, Any]:
-            steps = []
-            for t in range(first, last):
-                step, state = stack(inputs[:, t], state)  # (B, H)
-                steps.append(step)
-            return tf.stack(steps, 1), state  # (B, last - first, H)
+        run = _in_both_directions if structure.directions == 2 else _forward
 
         def constant(state: Any) -> Any:
             return tf.nest.map_structure(tf.stop_gradient, state)
 
+        def run_steps(first: int, last: int, state: Any) -> tuple[Any, Any]:
+            left = None  # (B,): how many of these steps each sequence has
+            if problem.lengths is not None:
+                left = np.clip(problem.lengths - first, 0, last - first)
+            return run(list(built.values()), inputs[:, first:last], state, left)
+
         pair = tf.compat.v1.nn.rnn_cell.LSTMStateTuple
         initial = tuple(
             pair(initial_state[f"{block}.c0"], initial_state[f"{block}.h0"])
-            if problem.structure.cell == "lstm"
+            if structure.cell == "lstm"
             else initial_state[f"{block}.h0"]
-            for block in problem.structure.blocks
+            for block in structure.blocks
         )
-        outputs = tf.concat(pieces(problem.truncation, problem.structure.time, initial, run, constant), 1)  # (B, T, H)
+        graphs = pieces(problem.truncation, structure.time, initial, run_steps, constant)
+        outputs = tf.concat(graphs, 1)  # (B, T, D·H)
         if readout:
             outputs = outputs @ readout["readout.kernel"] + readout["readout.bias"]  # (B, T, O)
+            if valid is not None:
+                outputs = tf.where(valid[:, :, None], outputs, tf.zeros_like(outputs))
         loss = loss_of(problem, outputs)
     # What a truncated gradient does not reach is not connected, and zero.
     gradients = tape.gradient(
@@ -151,3 +158,31 @@ def tf1_rnn(problem: Problem) -> Returned:
         **of_weights,
         **{name: gradient.numpy() for name, gradient in gradients.items()},
     }
+
+
+def _forward(cells: Sequence[Any], inputs: Any, state: Any, lengths: ndarray | None) -> tuple[Any, Any]:
+    """Run a MultiRNNCell over inputs (B, T, I); return its outputs, (B, T, H), and the state that it ends with."""
+    import tensorflow as tf
+
+    stack = tf.compat.v1.nn.rnn_cell.MultiRNNCell(list(cells))
+    if lengths is not None:
+        return tf.compat.v1.nn.dynamic_rnn(stack, inputs, lengths, initial_state=state)
+    steps = []
+    for t in range(inputs.shape[1]):
+        step, state = stack(inputs[:, t], state)  # (B, H)
+        steps.append(step)
+    return tf.stack(steps, 1), state
+
+
+def _in_both_directions(cells: Sequence[Any], inputs: Any, state: Any, lengths: ndarray | None) -> tuple[Any, Any]:
+    """Run pairs of cells, each a layer, over inputs (B, T, I); return the outputs, (B, T, 2H), and the states."""
+    import tensorflow as tf
+
+    outputs, ended = inputs, []
+    for n in range(0, len(cells), 2):
+        both, after = tf.compat.v1.nn.bidirectional_dynamic_rnn(
+            *cells[n : n + 2], outputs, lengths, initial_state_fw=state[n], initial_state_bw=state[n + 1]
+        )
+        outputs = tf.concat(both, -1)  # (B, T, 2H)
+        ended += after
+    return outputs, tuple(ended)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from harness.implementations.base import Returned, implementation
-from harness.implementations.pytorch import TORCH, leaf, loss_of
+from harness.implementations.pytorch import TORCH, leaf, loss_of, zero_past_ends
 from harness.implementations.truncated import pieces
 from harness.problem import Problem
 from harness.tensors import STATES
@@ -65,28 +65,39 @@ def torch_cell(problem: Problem) -> Returned:
     initial_state = {name: leaf(array) for name, array in problem.initial_state.items()}
     inputs = leaf(problem.inputs)  # (B, T, I)
 
-    step, names = STEPS[problem.case.cell], STATES[problem.case.cell]
+    step, names, structure = STEPS[problem.case.cell], STATES[problem.case.cell], problem.structure
+    own = {  # the weights of each block
+        block: {name.rpartition(".")[2]: each for name, each in weights.items() if name.rpartition(".")[0] == block}
+        for block in structure.blocks
+    }
+    valid = None if problem.lengths is None else torch.tensor(problem.valid)[:, :, None]  # (B, T, 1)
 
-    def run(first: int, last: int, states: list[States]) -> tuple[Tensor, list[States]]:
-        steps, ended = list(inputs[:, first:last].unbind(1)), []  # last - first of (B, I)
-        for block, of_layer in zip(problem.structure.blocks, states, strict=True):
-            own = {
-                name.removeprefix(f"{block}."): each for name, each in weights.items() if name.startswith(f"{block}.")
-            }
-            for t, x in enumerate(steps):
-                of_layer = step(x, of_layer, own, activation)  # (B, H) each
-                steps[t] = of_layer[0]
-            ended.append(of_layer)
-        return torch.stack(steps, 1), ended  # (B, last - first, H)
+    def run(first: int, last: int, states: dict[str, States]) -> tuple[Tensor, dict[str, States]]:
+        below, ended = list(inputs[:, first:last].unbind(1)), dict(states)  # last - first of (B, I)
+        for n in range(structure.layers):
+            directions = structure.blocks_of(n)
+            found = {block: list(below) for block in directions}  # last - first of (B, H) each, when they are computed
+            for block in directions:
+                order = range(last - first)
+                for t in reversed(order) if block.endswith(".reverse") else order:
+                    after = step(below[t], ended[block], own[block], activation)  # (B, H) each
+                    found[block][t] = after[0]
+                    if valid is not None:
+                        there = valid[:, first + t]  # (B, 1)
+                        after = tuple(torch.where(there, a, b) for a, b in zip(after, ended[block], strict=True))
+                        found[block][t] = after[0].masked_fill(~there, 0)
+                    ended[block] = after
+            below = [torch.cat(both, -1) for both in zip(*found.values(), strict=True)]  # last - first of (B, D·H)
+        return torch.stack(below, 1), ended  # (B, last - first, D·H)
 
-    def constant(states: list[States]) -> list[States]:
-        return [tuple(state.detach() for state in of_layer) for of_layer in states]
+    def constant(states: dict[str, States]) -> dict[str, States]:
+        return {block: tuple(state.detach() for state in of_block) for block, of_block in states.items()}
 
-    T = problem.structure.time
-    initial = [tuple(initial_state[f"{block}.{name}"] for name in names) for block in problem.structure.blocks]
-    outputs = torch.cat(pieces(problem.truncation, T, initial, run, constant), 1)  # (B, T, H)
+    initial = {block: tuple(initial_state[f"{block}.{name}"] for name in names) for block in structure.blocks}
+    outputs = torch.cat(pieces(problem.truncation, structure.time, initial, run, constant), 1)  # (B, T, D·H)
     if "readout.W_hy" in weights:
         outputs = outputs @ weights["readout.W_hy"] + weights["readout.b_y"]  # (B, T, O)
+        outputs = zero_past_ends(problem, outputs)
 
     loss = loss_of(problem, outputs)
     leaves = {**weights, **initial_state, "inputs": inputs}

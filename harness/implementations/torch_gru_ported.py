@@ -7,7 +7,7 @@ is another one. Takes part where a case lists it, as what that port gives.
 
 from __future__ import annotations
 
-from harness.implementations.base import Returned, implementation
+from harness.implementations.base import Returned, implementation, refuse_directions_and_lengths
 from harness.implementations.pytorch import TORCH, leaf, loss_of
 from harness.problem import Problem
 
@@ -23,6 +23,7 @@ def torch_gru_ported(problem: Problem) -> Returned:
     """Weights of a gru with its reset before the product, loaded into torch.nn.GRU, which has it after."""
     import torch
 
+    refuse_directions_and_lengths(problem)
     structure = problem.structure
     names = {"W_xh": "weight_ih", "W_hh": "weight_hh", "b_h": "bias_ih"}
     module = torch.nn.GRU(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.implementations.base import Returned, implementation
+from harness.implementations.base import Returned, implementation, refuse_directions_and_lengths
 from harness.implementations.pytorch import TORCH, leaf, loss_of
 from harness.problem import Problem
 
@@ -38,6 +38,7 @@ def unrolled(problem: Problem, phi: Callable[[Tensor], Tensor]) -> dict[str, obj
     """Return loss, outputs and gradients of a vanilla network with the activation φ, unrolled under autograd."""
     import torch
 
+    refuse_directions_and_lengths(problem)
     given = {**problem.weights, **problem.initial_state, "inputs": problem.inputs}
     leaves = {name: leaf(array) for name, array in given.items()}
     below = leaves["inputs"]  # (B, T, I)

@@ -20,14 +20,14 @@ def pieces(
     run: Callable[[int, int, State], tuple[Any, State]],
     constant: Callable[[State], State],
 ) -> list[Any]:
-    """Return the outputs in pieces (B, steps, H), to be joined; each has the graph behind it that its losses may reach.
+    """Return the outputs in pieces (B, steps, D·H), to be joined; each has the graph that its losses may reach.
 
     Args:
         truncation: None for one piece.
         T: steps.
         initial: the initial state of all layers.
         run: ``run(first, last, state)`` runs the steps from ``first`` on, up to but without ``last``, and returns the
-            outputs of the last layer, (B, last - first, H), and the state of all layers that the last step ends with.
+            outputs of the last layer, (B, last - first, D·H), and the state of all layers that the last step ends with.
         constant: returns a state with the same numbers that no gradient passes through.
     """
     if isinstance(truncation, Window):

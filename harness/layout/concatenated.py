@@ -7,7 +7,7 @@ from harness.layout.stacked import Stacked
 
 class Concatenated(Stacked):
     """``layerN.W`` (I + H, G·H), ``layerN.b`` (G·H,), ``layerN.b_hn`` (H,) of a gru whose reset is after the
-    product; ``readout.W_hy`` (H, O), ``readout.b_y`` (O,).
+    product, and the same of ``layerN.reverse``; ``readout.W_hy`` (D·H, O), ``readout.b_y`` (O,).
     """
 
     name = "concatenated"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
+from harness.layout import directions
 from harness.layout.base import Layout, Tensors, inverse, renamed
 from harness.layout.gates import back, reordered
 from harness.layout.pairs import one_bias, one_gradient, two_biases, two_gradients
@@ -23,7 +24,9 @@ ORDERS = {"gru": (1, 0, 2)}
 
 class Keras(Layout):
     """``layerN.kernel`` (I, G·H), ``layerN.recurrent_kernel`` (H, G·H), ``layerN.bias`` (G·H,), or (2, G·H) of a gru
-    whose reset is after the product; the readout is a Dense layer, ``readout.kernel`` (H, O), ``readout.bias`` (O,).
+    whose reset is after the product; the readout is a Dense layer, ``readout.kernel`` (D·H, O), ``readout.bias`` (O,).
+
+    Of a Bidirectional layer the names begin with ``layerN.forward.`` and ``layerN.backward.``.
     """
 
     name = "keras"
@@ -69,13 +72,18 @@ class Keras(Layout):
         return converted
 
 
+def blocks(structure: Structure) -> dict[str, str]:
+    """What the names of each block's tensors begin with."""
+    return directions.named(structure, ("forward", "backward"))
+
+
 def _names(structure: Structure) -> dict[str, str]:
     """Keras' name of every canonical tensor."""
     names = {}
-    for block in structure.blocks:
-        names[f"{block}.W_xh"] = f"{block}.kernel"
-        names[f"{block}.W_hh"] = f"{block}.recurrent_kernel"
-        names[f"{block}.b_h"] = f"{block}.bias"
+    for block, name in blocks(structure).items():
+        names[f"{block}.W_xh"] = f"{name}.kernel"
+        names[f"{block}.W_hh"] = f"{name}.recurrent_kernel"
+        names[f"{block}.b_h"] = f"{name}.bias"
     return names | {"readout.W_hy": "readout.kernel", "readout.b_y": "readout.bias"}
 
 

@@ -11,7 +11,7 @@ from harness.tensors import Structure
 
 class Split(Layout):
     """``layerN.W_xh`` (I, G·H), ``layerN.W_hh`` (H, G·H), ``layerN.b_h`` (G·H,), ``layerN.b_hn`` (H,) of a gru whose
-    reset is after the product; ``readout.W_hy``, ``readout.b_y``.
+    reset is after the product; the same of ``layerN.reverse``; ``readout.W_hy``, ``readout.b_y``.
     """
 
     name = "split"

@@ -9,14 +9,15 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
+from harness.layout import directions
 from harness.layout.base import Layout, Tensors, inverse, renamed
 from harness.layout.gates import Order, back, reordered
 from harness.tensors import Structure
 
 
 class Stacked(Layout):
-    """One matrix [W_xh; W_hh] of shape (I + H, G·H) and one bias (G·H,) for each recurrent layer; and ``layerN.b_hn``
-    (H,) of a gru whose reset is after the product.
+    """One matrix [W_xh; W_hh] of shape (I + H, G·H) and one bias (G·H,) for each recurrent layer and direction; and
+    ``layerN.b_hn`` (H,) of a gru whose reset is after the product.
     """
 
     matrix: str
@@ -27,30 +28,38 @@ class Stacked(Layout):
     """The names of the readout's weight and bias."""
     orders: Mapping[str, Order] = MappingProxyType({})
     """For each cell whose gates have another order than the canonical one, that order."""
+    directions: tuple[str, str] | None = None
+    """What the two directions of a bidirectional layer are called; None for the canonical names."""
 
     @override
     def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted, order = {}, self.orders.get(structure.cell)
-        for block in structure.blocks:
+        for block, name in self.blocks(structure).items():
             parts = [weights[f"{block}.W_xh"], weights[f"{block}.W_hh"]]
-            converted[f"{block}.{self.matrix}"] = reordered(np.concatenate(parts), order)  # (I + H, G·H)
-            converted[f"{block}.{self.bias}"] = reordered(weights[f"{block}.b_h"], order)  # (G·H,)
+            converted[f"{name}.{self.matrix}"] = reordered(np.concatenate(parts), order)  # (I + H, G·H)
+            converted[f"{name}.{self.bias}"] = reordered(weights[f"{block}.b_h"], order)  # (G·H,)
             if structure.has_recurrent_bias:
-                converted[f"{block}.b_hn"] = weights[f"{block}.b_hn"]  # (H,)
+                converted[f"{name}.b_hn"] = weights[f"{block}.b_hn"]  # (H,)
         return converted | renamed(weights, self._readout_names())
 
     @override
     def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted, order = {}, back(self.orders.get(structure.cell))
-        for block in structure.blocks:
-            if (matrix := weights.get(f"{block}.{self.matrix}")) is not None:
+        for block, name in self.blocks(structure).items():
+            if (matrix := weights.get(f"{name}.{self.matrix}")) is not None:
                 I, matrix = structure.input_size(block), reordered(matrix, order)
                 converted[f"{block}.W_xh"], converted[f"{block}.W_hh"] = matrix[:I], matrix[I:]
-            if (bias := weights.get(f"{block}.{self.bias}")) is not None:
+            if (bias := weights.get(f"{name}.{self.bias}")) is not None:
                 converted[f"{block}.b_h"] = reordered(bias, order)
-            if (recurrent_bias := weights.get(f"{block}.b_hn")) is not None:
+            if (recurrent_bias := weights.get(f"{name}.b_hn")) is not None:
                 converted[f"{block}.b_hn"] = recurrent_bias
         return converted | renamed(weights, inverse(self._readout_names()))
+
+    def blocks(self, structure: Structure) -> dict[str, str]:
+        """What the names of each block's tensors begin with."""
+        if self.directions is None:
+            return {block: block for block in structure.blocks}
+        return directions.named(structure, self.directions)
 
     def _readout_names(self) -> dict[str, str]:
         weight, bias = self.readout

@@ -23,12 +23,16 @@ FORGET_BIAS = 1
 
 
 class TF1(Stacked):
-    """``layerN.kernel`` (I + H, G·H), ``layerN.bias`` (G·H,); ``readout.kernel`` (H, O), ``readout.bias`` (O,)."""
+    """``layerN.kernel`` (I + H, G·H), ``layerN.bias`` (G·H,); ``readout.kernel`` (D·H, O), ``readout.bias`` (O,).
+
+    Of a bidirectional layer the names begin with ``layerN.fw.`` and ``layerN.bw.``.
+    """
 
     name = "tf1"
     matrix, bias = "kernel", "bias"
     readout = ("kernel", "bias")
     orders = MappingProxyType({"lstm": (0, 2, 1, 3)})
+    directions = ("fw", "bw")
 
     @override
     def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
@@ -49,11 +53,11 @@ class TF1(Stacked):
     def _with_forget_bias(self, tensors: dict[str, ndarray], structure: Structure, more: int) -> dict[str, ndarray]:
         """Return tensors in this layout with so much more in the biases of the forget gates, the third blocks."""
         H = structure.hidden
-        for block in structure.blocks if structure.cell == "lstm" else ():
-            if (bias := tensors.get(f"{block}.{self.bias}")) is not None:
+        for name in self.blocks(structure).values() if structure.cell == "lstm" else ():
+            if (bias := tensors.get(f"{name}.{self.bias}")) is not None:
                 bias = bias.copy()  # (4H,)
                 bias[2 * H : 3 * H] += bias.dtype.type(more)  # (H,)
-                tensors[f"{block}.{self.bias}"] = bias
+                tensors[f"{name}.{self.bias}"] = bias
         return tensors
 
 

@@ -15,8 +15,8 @@ from harness.tensors import Structure
 
 
 class Torch(Layout):
-    """``weight_ih_lN`` (G·H, I), ``weight_hh_lN`` (G·H, H), ``bias_ih_lN`` and ``bias_hh_lN`` (G·H,);
-    ``readout.weight`` (O, H), ``readout.bias`` (O,).
+    """``weight_ih_lN`` (G·H, I), ``weight_hh_lN`` (G·H, H), ``bias_ih_lN`` and ``bias_hh_lN`` (G·H,), and the same
+    with ``_reverse`` behind it of a bidirectional layer; ``readout.weight`` (O, D·H), ``readout.bias`` (O,).
     """
 
     name = "torch"
@@ -24,16 +24,16 @@ class Torch(Layout):
     @override
     def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = transposed(renamed(weights, _matrices(structure)))
-        for n, block in enumerate(structure.blocks):
+        for block in structure.blocks:
             pair = two_biases(weights[f"{block}.b_h"], weights.get(f"{block}.b_hn"))
-            converted[f"bias_ih_l{n}"], converted[f"bias_hh_l{n}"] = pair
+            converted |= zip(_biases(block), pair, strict=True)
         return converted | renamed(weights, _READOUT_BIAS)
 
     @override
     def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = self._without_biases(weights, structure)
-        for n, block in enumerate(structure.blocks):
-            first, second = weights.get(f"bias_ih_l{n}"), weights.get(f"bias_hh_l{n}")
+        for block in structure.blocks:
+            first, second = (weights.get(name) for name in _biases(block))
             if first is not None and second is not None:
                 converted |= _present(block, *one_bias(first, second, structure.has_recurrent_bias))
         return converted
@@ -41,17 +41,17 @@ class Torch(Layout):
     @override
     def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = self.from_canonical(gradients, structure)
-        for n, block in enumerate(structure.blocks):
+        for block in structure.blocks:
             pair = two_gradients(gradients[f"{block}.b_h"], gradients.get(f"{block}.b_hn"))
-            converted[f"bias_ih_l{n}"], converted[f"bias_hh_l{n}"] = pair
+            converted |= zip(_biases(block), pair, strict=True)
         return converted
 
     @override
     def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
         converted = self._without_biases(gradients, structure)
-        for n, block in enumerate(structure.blocks):
-            pair = (gradients.get(f"bias_ih_l{n}"), gradients.get(f"bias_hh_l{n}"))
-            converted |= _present(block, *one_gradient(*pair, structure.has_recurrent_bias))
+        for block in structure.blocks:
+            first, second = (gradients.get(name) for name in _biases(block))
+            converted |= _present(block, *one_gradient(first, second, structure.has_recurrent_bias))
         return converted
 
     @staticmethod
@@ -63,6 +63,15 @@ class Torch(Layout):
 _READOUT_BIAS = {"readout.b_y": "readout.bias"}
 
 
+def _suffix(block: str) -> str:
+    """Return what ends torch's names of a block's tensors: ``l0_reverse`` for ``layer0.reverse``."""
+    return block.replace("layer", "l").replace(".", "_")
+
+
+def _biases(block: str) -> tuple[str, str]:
+    return f"bias_ih_{_suffix(block)}", f"bias_hh_{_suffix(block)}"
+
+
 def _present(block: str, b_h: ndarray | None, b_hn: ndarray | None) -> dict[str, ndarray]:
     named = {f"{block}.b_h": b_h, f"{block}.b_hn": b_hn}
     return {name: bias for name, bias in named.items() if bias is not None}
@@ -71,9 +80,9 @@ def _present(block: str, b_h: ndarray | None, b_hn: ndarray | None) -> dict[str,
 def _matrices(structure: Structure) -> dict[str, str]:
     """Torch's name of every canonical matrix."""
     names = {}
-    for n, block in enumerate(structure.blocks):
-        names[f"{block}.W_xh"] = f"weight_ih_l{n}"
-        names[f"{block}.W_hh"] = f"weight_hh_l{n}"
+    for block in structure.blocks:
+        names[f"{block}.W_xh"] = f"weight_ih_{_suffix(block)}"
+        names[f"{block}.W_hh"] = f"weight_hh_{_suffix(block)}"
     return names | {"readout.W_hy": "readout.weight"}
 
 

@@ -28,7 +28,8 @@ class Problem:
     Attributes:
         case: the case: its sizes, activation, loss and so on.
         weights: weights, biases and readout, by name, in the layout that the implementation asked for.
-        initial_state: ``layerN.h0`` (B, H) by name, and ``layerN.c0`` (B, H) of an lstm.
+        initial_state: ``layerN.h0`` (B, H) by name, and ``layerN.c0`` (B, H) of an lstm; of a bidirectional layer
+            ``layerN.reverse.h0``, too.
         inputs: (B, T, I).
         targets: of the shape of the outputs for squared_error; labels (B, T) for softmax_cross_entropy; for dot the
             upstream gradient, of the shape of the outputs.
@@ -54,10 +55,23 @@ class Problem:
 
     @property
     def covered(self) -> ndarray:
-        """Which (sequence, step) pairs have a loss: (B, T) of bool."""
+        """Which (sequence, step) pairs have a loss: (B, T) of bool. None past a sequence's end."""
         covered = np.zeros(self.structure.inputs[:2], np.bool_)  # (B, T)
         covered[:, list(self.case.steps)] = True
-        return covered
+        return covered & self.valid
+
+    @property
+    def lengths(self) -> ndarray | None:
+        """How many steps each sequence has, (B,); None if all have T."""
+        return None if self.case.lengths is None else np.array(self.case.lengths)
+
+    @property
+    def valid(self) -> ndarray:
+        """Which (sequence, step) pairs there are: (B, T) of bool, False past a sequence's end."""
+        B, T, _ = self.structure.inputs
+        lengths = np.full(B, T) if self.lengths is None else self.lengths
+        valid: ndarray = np.arange(T) < lengths[:, None]
+        return valid
 
     @property
     def truncation(self) -> Truncation | None:
@@ -76,7 +90,8 @@ class Problem:
             return once
         lags = truncation.lags(self.structure.time)
         # Of three parts, one is done for each lag; without lags, two for each of as many passes.
-        return once * ((2 + lags) if self.structure.cell == "rnn" else (1 + 2 * lags)) / 3
+        by_lags = self.structure.cell == "rnn" and self.lengths is None
+        return once * ((2 + lags) if by_lags else (1 + 2 * lags)) / 3
 
     def loss(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
         """Return the case's loss of ``outputs``, of shape (), and its gradient d_outputs, of the shape of outputs.
@@ -90,7 +105,7 @@ class Problem:
         loss = self.case.loss
         outputs = np.asarray(outputs)
         if outputs.shape != self.structure.outputs:
-            is_state = outputs.shape == (*self.structure.inputs[:2], self.structure.hidden)
+            is_state = outputs.shape == (*self.structure.inputs[:2], self.structure.state_width)
             hint = "; the case has a readout, h W_hy + b_y" if is_state and self.structure.output is not None else ""
             wrong = shapes.mistake(outputs.shape, self.structure.outputs)
             raise ValueError(f"what problem.loss was given {wrong}{hint}")

@@ -27,6 +27,7 @@ def described(run: Run) -> dict[str, Any]:
         "threads": {name: os.environ.get(name, default) for name, default in ONE_THREAD.items()},
         "baseline": run.baseline,
         "implementations": list(run.implementations),
+        "processes": dict(run.processes),
         "floors": dict(Counter(outcome.floors.source or "none" for outcome in run.outcomes)),
         "cases": len(run.outcomes),
         "seconds": run.seconds,

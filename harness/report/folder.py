@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.report import pages, table
+from harness.report.kept import FOLDER as KEPT
 from harness.report.report import STREAMED, Report, modules
 from harness.report.table import Row, Unreadable
 
@@ -22,6 +24,15 @@ ENVIRONMENT = "environment.json"
 
 MANIFEST = "manifest.json"
 """The file that says how many rows each table has, by which a report that is not whole is recognised."""
+
+ENVIRONMENT_FIELDS = {
+    "baseline": str,
+    "frameworks": dict,
+    "processes": dict,
+    "seconds": float,
+    "seconds_to_import": dict,
+}
+"""What is read of the environment."""
 
 FORMAT = 1
 """Of the tables. A report of another format is not read."""
@@ -62,7 +73,7 @@ def write(report: Report, target: Path) -> None:
         new, old = Path(scratch) / "new", Path(scratch) / "old"
         new.mkdir()
         _fill(new, report)
-        for path in [*new.iterdir(), new]:
+        for path in [*new.rglob("*"), new]:
             _flush(path)
         if target.exists():
             target.rename(old)
@@ -76,10 +87,22 @@ def _fill(folder: Path, report: Report) -> None:
     for name, maker in modules().items():
         of_table = report.elements() if name == STREAMED else report[name]
         rows[maker.FILE] = table.write(folder / maker.FILE, maker.COLUMNS, of_table)
+    if report.kept:
+        (folder / KEPT).mkdir()
+    for kept in report.kept.values():
+        _link(kept, folder / KEPT / kept.name)
     for page in writers():
         (folder / page.FILE).write_text(page.text(report), encoding="utf-8")
     _write_json(folder / ENVIRONMENT, report.environment)
     _write_json(folder / MANIFEST, {"format": FORMAT, "rows": rows})
+
+
+def _link(there: Path, here: Path) -> None:
+    """Have a file at a second place: it is never written to again, so that its content need not be copied."""
+    try:
+        here.hardlink_to(there)
+    except OSError:  # another file system, or one that has no links
+        shutil.copyfile(there, here)
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -115,7 +138,7 @@ def read(folder: Path) -> Report:
             f"{folder} has the format {manifest.get('format')!r} of harness {environment.get('harness')}, but this one "
             f"reads {FORMAT}; run it again, or install that version"
         )
-    _json(folder, ENVIRONMENT, {"baseline": str, "frameworks": dict, "seconds": float})
+    _json(folder, ENVIRONMENT, ENVIRONMENT_FIELDS)
     _json(folder, MANIFEST, {"rows": dict})
     tables = {}
     for name, maker in modules().items():
@@ -127,7 +150,12 @@ def read(folder: Path) -> Report:
             raise NotAReport(
                 f"{folder} is not whole: {maker.FILE} has {len(tables[name])} rows, but should have {whole}"
             )
-    return Report(environment, tables, lambda: _elements(folder))
+    for row in tables["cases"]:
+        if row["tensors"]:
+            if not re.fullmatch(rf"{KEPT}/\d+\.safetensors", row["tensors"]):
+                raise NotAReport(f"{folder} cannot be read: cases.csv names {row['tensors']!r}, which is no file of it")
+            _is_there(folder, row["tensors"])
+    return Report(environment, tables, lambda: _elements(folder), folder)
 
 
 def _is_there(folder: Path, file: str) -> None:

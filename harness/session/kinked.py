@@ -21,11 +21,11 @@ import numpy as np
 from numpy import ndarray
 
 from harness.comparison import Comparison, TensorComparison
-from harness.kinks import Slopes, at_kink, slopes_by_sign, with_slopes
+from harness.kinks import Slopes, at_kink, recursions, slopes_by_sign, with_slopes
 from harness.problem import Problem
+from harness.reference import backward, forward
 from harness.result import Result
-from reference_impls import network, rnn_split
-from reference_impls.activations import ACTIVATIONS
+from reference_impls.network import ForwardPass
 
 MOST_PLACES = 6
 MOST_WORK = 2e9
@@ -85,13 +85,11 @@ def _with(tensor: TensorComparison, reason: str) -> TensorComparison:
 class _Choice:
     """The reference's gradient for one choice of slopes at the kink."""
 
-    def __init__(self, problem: Problem, passed: network.ForwardPass, slopes: Slopes) -> None:
+    def __init__(self, problem: Problem, passed: ForwardPass, slopes: Slopes) -> None:
         self.slopes = slopes
-        self.pre = [cache.pre for cache in passed.caches]
+        self.recursions = recursions(passed)
         loss, d_outputs = problem.loss(passed.outputs)
-        gradients = network.backward(
-            rnn_split, problem.weights, with_slopes(passed, slopes), d_outputs, problem.truncation
-        )
+        gradients = backward(problem, with_slopes(passed, slopes), d_outputs)
         self.result = Result(loss, passed.outputs, gradients, 0.0)
 
     def reason_beside(self, other: _Choice) -> str:
@@ -103,10 +101,12 @@ class _Choice:
         ]
         shown = []
         for n, t, b, j in places[:SHOWN]:
-            a = float(self.pre[n][t, b, j])
+            recursion = self.recursions[n]
+            a = float(recursion.cache.pre[t, b, j])
             zero = "a = 0" if a == 0 else f"a = {a:.3g}, which is 0 within rounding,"
             mine, theirs = self.slopes[n][t, b, j], other.slopes[n][t, b, j]
-            where = f"layer {n}, step {t}, sequence {b}, unit {j}"
+            step, sequence = recursion.place(t, b)
+            where = f"{recursion.block.replace('layer', 'layer ')}, step {step}, sequence {sequence}, unit {j}"
             shown.append(f"slope {mine:g} where the baseline takes {theirs:g}, {zero} at {where}")
         more = f" (+{len(places) - SHOWN} more places)" if len(places) > SHOWN else ""
         return f"at the kink of relu: takes {'; '.join(shown)}{more}"
@@ -114,13 +114,13 @@ class _Choice:
 
 def _choices(problem: Problem) -> Iterator[_Choice]:
     """Yield each choice once; the reference's own first. None if nothing is at the kink."""
-    passed = network.forward(rnn_split, problem.weights, problem.inputs, problem.initial_state, ACTIVATIONS["relu"])
+    passed = forward(problem)
     near, by_sign = at_kink(passed, problem.weights), slopes_by_sign(passed)
     count = sum(int(each.sum()) for each in near)
     if not count:
         return
     every = [by_sign]
-    exact = [each & (cache.pre == 0) for each, cache in zip(near, passed.caches, strict=True)]
+    exact = [each & (one.cache.pre == 0) for each, one in zip(near, recursions(passed), strict=True)]
     every += [_set(by_sign, where, slope) for where in (exact, near) for slope in (0.0, 0.5, 1.0)]
     if count <= MOST_PLACES:
         every += [_each(by_sign, near, slopes) for slopes in itertools.product((0.0, 1.0), repeat=count)]

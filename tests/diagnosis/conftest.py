@@ -10,8 +10,7 @@ import pytest
 from harness.case import Case, Loss, Sizes
 from harness.conditioning import rounding_noise
 from harness.diagnosis import Predictions
-from harness.diagnosis.bptt import rerun, right
-from harness.diagnosis.faults import kinds_of
+from harness.diagnosis.committing import right, with_faults
 from harness.problem import build
 
 SQUARED_ERROR = Case(
@@ -69,6 +68,20 @@ WINDOWED = replace(
     truncation={"kind": "window", "steps": 2},
 )
 LSTM = replace(SQUARED_ERROR, name="two layers of lstm", cell="lstm")
+BIDIRECTIONAL = replace(
+    SQUARED_ERROR, name="two layers in both directions, squared error over some steps", bidirectional=True
+)
+UNEQUAL = replace(
+    BIDIRECTIONAL,
+    name="an lstm in both directions over unequal lengths, a mean over some steps",
+    cell="lstm",
+    layers=1,
+    lengths=(3, 5, 1),
+    loss=Loss("squared_error", (0, 1, -1), "mean"),
+)
+UNEQUAL_SOFTMAX = replace(
+    SOFTMAX, name="one layer of sigmoids over unequal lengths, softmax cross-entropy", lengths=(3, 5, 1)
+)
 CASES = {
     "squared-error": SQUARED_ERROR,
     "softmax": SOFTMAX,
@@ -77,6 +90,10 @@ CASES = {
     "detached": DETACHED,
     "windowed": WINDOWED,
 }
+"""Of layers that are taken apart."""
+
+WRAPPED = {"bidirectional": BIDIRECTIONAL, "unequal": UNEQUAL, "unequal-softmax": UNEQUAL_SOFTMAX}
+"""Of layers that are whole, in what stands around them."""
 
 
 def no_weights(*_):
@@ -84,7 +101,7 @@ def no_weights(*_):
 
 
 def problem_of(name, dtype="float64"):
-    return build(replace({**CASES, "lstm": LSTM}[name], dtype=dtype), no_weights)
+    return build(replace({**CASES, **WRAPPED, "lstm": LSTM}[name], dtype=dtype), no_weights)
 
 
 _PREPARED = {}
@@ -102,9 +119,8 @@ def committed(problem, *suspects):
     """What an implementation with these faults answers, in the dtype of the case."""
     true = right(problem)
     true.tensors()
-    network, layers, forward = kinds_of(suspects, problem.case.layers)
     with np.errstate(all="ignore"):
-        answer = rerun(true, network, layers, forward=forward)
+        answer = with_faults(true, suspects)
     return {name: np.array(tensor, problem.case.dtype) for name, tensor in answer.items()}
 
 

@@ -7,12 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.diagnosis.bptt import Layer, Network, right
-from harness.diagnosis.faults import faults, kinds_of, suspects_of
+from harness.diagnosis.bptt import Layer, Network
+from harness.diagnosis.committing import kinds_of, right, suspects_of
+from harness.diagnosis.faults import faults
+from harness.diagnosis.wrapped import WrappedNetwork
 from harness.implementations import implementations
 from harness.result import run
 
-from .conftest import CASES, problem_of
+from .conftest import CASES, WRAPPED, problem_of
+
+ALL = {**CASES, **WRAPPED}
 
 LEFT_OUT = {
     "bias-left-out": ".b_h",
@@ -27,10 +31,11 @@ NOT_ITS_OWN = {
     "initial-state-of-first-layer",  # has a gradient of the states that it does not use
     "state-of-layer-below",  # does not carry a gradient back from one layer's start to another's end
     "overflowing-exponential",  # has no gradient
+    "padding-carried-back",  # has the loss of one gradient and the gradient of another loss
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("implementation", ["numpy-concat", "complex-step"])
 def test_without_a_fault_it_is_the_reference(name, implementation):
     problem = problem_of(name)
@@ -50,11 +55,12 @@ def test_it_computes_in_the_dtype_that_it_is_given(dtype):
 
 
 def forward_faults():
-    for case in CASES:
+    for case in ALL:
         for name, fault in faults().items():
             # A truncated gradient is no derivative of the loss, unless nothing depends on what is cut off.
-            derivative = CASES[case].truncation == "none" or name == "chunks-from-zero"
-            if fault.alters_forward and derivative and name not in NOT_ITS_OWN:
+            derivative = ALL[case].truncation == "none" or name == "chunks-from-zero"
+            own = case in CASES or issubclass(fault, WrappedNetwork)  # the others are held on those in parts
+            if fault.alters_forward and derivative and own and name not in NOT_ITS_OWN:
                 for suspect in suspects_of(fault, problem_of(case)):
                     if suspect.layer is None and "transposed back" not in dict(suspect.parameters).values():
                         values = "-".join(str(value) for _, value in suspect.parameters)
@@ -65,7 +71,7 @@ def forward_faults():
 def test_a_forward_fault_has_its_own_right_gradient(case, suspect):
     """Central differences of the faulty forward pass, in a random direction of everything that goes in."""
     problem = problem_of(case)
-    network, layers, _ = kinds_of((suspect,), problem.case.layers)
+    network, layers, _ = kinds_of((suspect,), problem)
     random = np.random.default_rng(7)
     directions = {name: random.normal(size=shape) for name, shape in problem.structure.gradients.items()}
     for name in directions:

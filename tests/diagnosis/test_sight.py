@@ -44,6 +44,7 @@ def names(case):
         (replace(DOT, sizes=Sizes(2, 2, 3, 5)), "few steps"),
         (replace(DOT, sizes=Sizes(1, 7, 3, 5)), "one sequence"),
         (replace(DOT, sizes=Sizes(2, 7, 3, 1)), "one unit"),
+        (replace(DOT, lengths=(7, 7)), "no padding"),
         (replace(DOT, weights={"fill": 0.3}), "constant weights"),
         (replace(DOT, weights="zeros"), "zero recurrent weights"),
         (replace(DOT, weights={"layer0.b_h": "zeros", "default": {"normal": 1.0}}), "zero biases"),

@@ -28,6 +28,7 @@ COLUMNS = {
     "surprise": "text",  # what came out otherwise than the file says
     "floor_source": "text",
     "floor_reason": "text",
+    "tensors": "text",  # the file of the tensors that were compared
 }
 
 
@@ -54,4 +55,5 @@ def rows(run: Run) -> Iterator[Row]:
             "surprise": outcome.surprise,
             "floor_source": outcome.floors.source,
             "floor_reason": outcome.floors.reason,
+            "tensors": outcome.kept,
         }

@@ -1,0 +1,69 @@
+"""Committing faults on a problem: which of them can be, in which network, and what the tensors then are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from numpy import ndarray
+
+from harness.diagnosis import bptt
+from harness.diagnosis.bptt import Layer, Network, rerun
+from harness.diagnosis.faults import Fault, LayerFault, NetworkFault, Suspect, base
+from harness.diagnosis.wrapped import WrappedNetwork, is_wrapped
+from harness.problem import Problem
+
+AROUND_LAYERS = frozenset(
+    ("inputs", "read_out", "loss_of", "upstream", "accumulated", "through_readout", "to_below", "backward")
+)
+"""The methods of a network that need no layer in parts."""
+
+OF_LAYERS = ("carry-leaks-between-layers", "below-through-slope-twice")
+"""Faults that override one of them and look into a layer all the same."""
+
+
+def right(problem: Problem) -> Network:
+    """The network of a problem without a fault, its forward pass done."""
+    if not is_wrapped(problem):
+        return bptt.right(problem)
+    network = WrappedNetwork(problem)
+    network.forward()
+    return network
+
+
+def with_faults(true: Network, suspects: tuple[Suspect, ...]) -> Mapping[str, ndarray]:
+    """Return all tensors of the problem of ``true``, whose both passes are done, with these faults."""
+    network, layers, forward = kinds_of(suspects, true.problem)
+    return rerun(true, network, layers, forward=forward)
+
+
+def kinds_of(suspects: tuple[Suspect, ...], problem: Problem) -> tuple[type[Network], tuple[type[Layer], ...], bool]:
+    """Return the classes of a problem's network and layers that have all these faults, and if they alter its forward
+    pass.
+    """
+    network, layers, forward = base.kinds_of(suspects, problem.case.layers)
+    if is_wrapped(problem) and not issubclass(network, WrappedNetwork):
+        network = WrappedNetwork if network is Network else type("Faulty", (network, WrappedNetwork), {})
+    return network, layers, forward
+
+
+def suspects_of(fault: type[Fault], problem: Problem) -> Iterator[Suspect]:
+    """Yield a fault with all its parameters that are worth trying on a problem; nothing if it cannot be committed."""
+    if not obstacle(fault, problem):
+        yield from base.suspects_of(fault, problem)
+
+
+def obstacle(fault: type[Fault], problem: Problem) -> str:
+    """Return why a fault cannot be committed on a problem; empty if it can."""
+    if is_wrapped(problem) and not issubclass(fault, WrappedNetwork):
+        around = issubclass(fault, NetworkFault) and overridden(fault) <= AROUND_LAYERS
+        if not around or fault.title() in OF_LAYERS:
+            what = "both directions" if problem.structure.directions == 2 else "sequences of unequal length"
+            return f"it looks into a layer's recursion, and those over {what} are not taken apart"
+    return fault.obstacle(problem)
+
+
+def overridden(fault: type[Fault]) -> set[str]:
+    """The methods of a layer or of the network that a fault overrides."""
+    common = (Fault, LayerFault, NetworkFault)
+    own = [kind for kind in fault.__mro__ if issubclass(kind, Fault) and kind not in common]
+    return {name for kind in own for name, each in vars(kind).items() if callable(each)}

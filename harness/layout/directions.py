@@ -1,0 +1,23 @@
+"""What a framework calls the directions of a bidirectional layer; the canonical names mark the backward one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.tensors import Structure
+
+
+def named(structure: Structure, directions: Sequence[str]) -> dict[str, str]:
+    """Return a framework's name of every block: ``layer0.fw`` for layer0 and ``layer0.bw`` for layer0.reverse.
+
+    Args:
+        structure: the network; if its layers are not bidirectional, each block keeps its name.
+        directions: what the framework calls forward and backward, ``fw`` and ``bw`` for one.
+    """
+    if structure.directions == 1:
+        return {block: block for block in structure.blocks}
+    forward, backward = directions
+    return {
+        block: f"{block.removesuffix('.reverse')}.{backward if block.endswith('.reverse') else forward}"
+        for block in structure.blocks
+    }
