@@ -2,19 +2,19 @@
 
 Every fault of the catalogue (``harness.diagnosis``) and every spelling (``benchmarks.spellings``) is committed on every
 case, and the cases are asked which of them they catch. Cases are ordered from simple to complex: by how many fields of
-the case differ from what they are when nothing is said of them (a gated cell counts for three), then by multiplications.
-A file earns its place in one of these ways, the first that holds:
+the case differ from what they are when nothing is said of them (a gated cell counts for three), then by
+multiplications. A file earns its place in one of these ways, the first that holds:
 
     1. by a fault that no simpler case of another file catches
     2. by a fault in a branch of the code that no simpler case of another file runs the fault in: the same fault of
-       the recursion is another with another activation or cell, in another layer, or under truncation; one of the loss is
-       another with another loss or reduction
+       the recursion is another with another activation or cell, in another layer, or under truncation; one of the loss
+       is another with another loss or reduction
     3. by what no other file reaches: the most steps, the largest gradient
     4. as a document: of a disagreement between frameworks, of digits that were printed, of the weights that each
        framework makes
 
-A spelling is caught if the comparison, with the tolerances of the case, comes out as anything but a match. A fault of the
-catalogue is caught if it changes a result by more than the tolerance, as ``harness sensitivity`` has it.
+A spelling is caught if the comparison, with the tolerances of the case, comes out as anything but a match. A fault of
+the catalogue is caught if it changes a result by more than the tolerance, as ``harness sensitivity`` has it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ from harness.worker import Workers
 PAGE_PATH = Path("docs/cases.md")
 
 MOST_WORK = 3e6
-"""Multiplications of a case on which the faults of the catalogue are committed, a hundred of them, each several ways."""
+"""Multiplications of a case on which the faults of the catalogue are committed, a hundred of them, each several ways.
+"""
 
 DATA = ("about", "sizes", "dtype", "weights", "inputs", "initial_state", "targets", "upstream", "because")
 """Fields that are numbers or words, and make a case no more complex."""
@@ -284,11 +285,11 @@ def described() -> dict[str, str]:
 
 PAGE = """# The cases
 
-{files} files make {cases} cases, and together they catch {faults} faults. What each file is for, from simple to complex, is
-what it catches that no simpler case of another file catches (*in italics:* in that branch of the code), or reaches that no
-other file reaches. `make library` writes this page, and says in the head of `benchmarks/case_library.py` what is meant
-by simple, by caught and by a branch. `harness list faults` says what the faults of the catalogue are; those below the table
-are right formulas, spelt so that they go wrong on some numbers.
+{files} files make {cases} cases, and together they catch {faults} faults. What each file is for, from simple to
+complex, is what it catches that no simpler case of another file catches (*in italics:* in that branch of the code), or
+reaches that no other file reaches. `make library` writes this page, and says in the head of
+`benchmarks/case_library.py` what is meant by simple, by caught and by a branch. `harness list faults` says what the
+faults of the catalogue are; those below the table are right formulas, spelt so that they go wrong on some numbers.
 
 | file | about | B, T, I, H, O | cases | what it alone, or first, catches |
 | --- | --- | --- | --- | --- |

@@ -6,8 +6,8 @@ the initial state, for t = 1 … T:
     h_t = h_0 W_hh^t + Σ_{s=1…t} z_s W_hh^(t-s)                 (B, H)
 
 Nothing is handed from step to step here: each state is a sum of its own, and so is each gradient. Let g_τ = ∂L/∂h_τ be
-the gradient that reaches h_τ from outside the layer. h_τ depends on z_t, for t ≤ τ, by the term z_t W_hh^(τ-t) alone, on
-h_0 by h_0 W_hh^τ alone:
+the gradient that reaches h_τ from outside the layer. h_τ depends on z_t, for t ≤ τ, by the term z_t W_hh^(τ-t) alone,
+on h_0 by h_0 W_hh^τ alone:
 
     δ_t  = dL/dz_t = Σ_{τ=t…T} g_τ (W_hh^(τ-t))ᵀ                (B, H)
     dh_0 = Σ_{τ=1…T} g_τ (W_hh^τ)ᵀ                              (B, H)
@@ -20,11 +20,12 @@ collects everything that enters up to there, and W_hh^(τ-t) on its right:
 
     dW_hh = Σ_τ Σ_{t≤τ} h_{t-1}ᵀ g_τ (W_hh^(τ-t))ᵀ = Σ_t h_{t-1}ᵀ δ_t          (H, H)
 
-(Linear time-invariant systems: Kailath 1980, "Linear Systems", section 2.1. The powers are built from halves of their exponents.)
+(Linear time-invariant systems: Kailath 1980, "Linear Systems", section 2.1. The powers are built from halves of their
+exponents.)
 
-Truncated, a loss at τ reaches the steps from some first one on, and the state before that is a constant. The sums over t
-begin there, and the gradient is a sum over groups of losses that reach to the same step (``Reach``). Layers are stacked
-as in ``network``: x of a layer are the states of the one below, g of that one is dx of this, group by group.
+Truncated, a loss at τ reaches the steps from some first one on, and the state before that is a constant. The sums over
+t begin there, and the gradient is a sum over groups of losses that reach to the same step (``Reach``). Layers are
+stacked as in ``network``: x of a layer are the states of the one below, g of that one is dx of this, group by group.
 
 The sums take O(T²) products where the recursion takes O(T).
 """
@@ -98,7 +99,7 @@ def arrived(g: ndarray, powers: ndarray, reach: Reach) -> tuple[ndarray, ndarray
         powers: W_hh⁰ … W_hh^T, (T + 1, H, H).
         reach: which of them are carried back, and to where. g of earlier steps must be 0.
     """
-    (T, B, H), turned = g.shape, powers.swapaxes(1, 2)  # (T + 1, H, H): (W_hh^k)ᵀ
+    (_, B, H), turned = g.shape, powers.swapaxes(1, 2)  # (T + 1, H, H): (W_hh^k)ᵀ
     end = reach.losses.stop
     delta = np.zeros_like(g)  # (T, B, H)
     for t in range(reach.first, end):

@@ -1,8 +1,8 @@
 """Ways to write recurrent networks that go wrong on some numbers or in some shapes, found here by discovery.
 
-The faults of ``harness.diagnosis`` are of algebra, and show on almost any numbers. Most of these are not: the formula is
-right, and its spelling overflows, cancels, underflows, broadcasts, forgets or gives up somewhere. They are what the edge
-cases are for. A new one is a class in one of these modules, or in a new one.
+The faults of ``harness.diagnosis`` are of algebra, and show on almost any numbers. Most of these are not: the formula
+is right, and its spelling overflows, cancels, underflows, broadcasts, forgets or gives up somewhere. They are what the
+edge cases are for. A new one is a class in one of these modules, or in a new one.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class _LastSteps(Spelling):
     @override
     def backward(self, problem: Problem, passed: network.ForwardPass, d_outputs: ndarray) -> Tensors:
         T = problem.structure.time
-        if T <= self.kept:
+        if self.kept >= T:
             return backward(problem, passed, d_outputs)
         counted = np.array(d_outputs)  # (B, T, O)
         counted[:, : T - self.kept] = 0

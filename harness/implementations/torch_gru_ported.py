@@ -1,8 +1,8 @@
 """A gru whose reset is before the product, as it comes out when its weights are loaded into torch's nn.GRU.
 
-nn.GRU has its reset after the product and no option for the other. Weights of Keras' ``reset_after=False``, of TensorFlow
-1's GRUCell or of the paper have all the right shapes for it, with a recurrent bias of zero, and are accepted; the function
-is another one. Takes part where a case lists it, as what that port gives.
+nn.GRU has its reset after the product and no option for the other. Weights of Keras' ``reset_after=False``, of
+TensorFlow 1's GRUCell or of the paper have all the right shapes for it, with a recurrent bias of zero, and are
+accepted; the function is another one. Takes part where a case lists it, as what that port gives.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """relu in other spellings of torch, whose values are the same and whose slopes at exactly zero are not.
 
-torch.relu, and nn.RNN with it, takes the slope 0 where a pre-activation is exactly zero. torch.clamp takes 1 there, since
-its bound belongs to the range; torch.maximum gives half of the gradient to each of two equal arguments. All are right,
-since any slope from 0 to 1 is a subgradient, and none can be had for another. They take part where a case lists them.
+torch.relu, and nn.RNN with it, takes the slope 0 where a pre-activation is exactly zero. torch.clamp takes 1 there,
+since its bound belongs to the range; torch.maximum gives half of the gradient to each of two equal arguments. All are
+right, since any slope from 0 to 1 is a subgradient, and none can be had for another. They take part where a case lists
+them.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ SUPPORTS = {"cell": ("rnn",), "activation": ("relu",), "truncation": ("none",)}
 
 @implementation("torch-clamp", framework=TORCH, supports=SUPPORTS, complete=True, only_named=True)
 def torch_clamp(problem: Problem) -> Returned:
-    """relu as torch.clamp(a, min=0), whose slope at exactly zero is 1."""
+    """Relu as torch.clamp(a, min=0), whose slope at exactly zero is 1."""
     return unrolled(problem, lambda a: a.clamp(min=0))
 
 
 @implementation("torch-maximum", framework=TORCH, supports=SUPPORTS, complete=True, only_named=True)
 def torch_maximum(problem: Problem) -> Returned:
-    """relu as torch.maximum(a, 0), whose slope at exactly zero is ½."""
+    """Relu as torch.maximum(a, 0), whose slope at exactly zero is ½."""
     import torch
 
     return unrolled(problem, lambda a: torch.maximum(a, torch.zeros_like(a)))
