@@ -7,8 +7,8 @@ multiplications. A file earns its place in one of these ways, the first that hol
 
     1. by a fault that no simpler case of another file catches
     2. by a fault in a branch of the code that no simpler case of another file runs the fault in: the same fault of
-       the recursion is another with another activation or cell, in another layer, or under truncation; one of the loss
-       is another with another loss or reduction
+       the recursion is another with another activation or cell, in another layer, under truncation, in both directions,
+       with unequal lengths; one of the loss is another with another loss or reduction
     3. by what no other file reaches: the most steps, the largest gradient
     4. as a document: of a disagreement between frameworks, of digits that were printed, of the weights that each
        framework makes
@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
+from itertools import combinations
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,7 @@ from harness.worker import Workers
 PAGE_PATH = Path("docs/cases.md")
 
 MOST_WORK = 3e6
-"""Multiplications of a case on which the faults of the catalogue are committed, a hundred of them, each several ways.
-"""
+"""Multiplications of a case on which the catalogue is committed, more than a hundred faults, each in several ways."""
 
 DATA = ("about", "sizes", "dtype", "weights", "inputs", "initial_state", "targets", "upstream", "because")
 """Fields that are numbers or words, and make a case no more complex."""
@@ -105,14 +105,11 @@ def of_recursion(case: Case) -> list[str]:
         if case.reset is None
         else f"{case.cell}, reset {case.reset}"
     )
-    found = [cell]
-    if isinstance(case.truncation, dict):
-        found.append(f"truncated by {case.truncation['kind']}")
-    if case.bidirectional:
-        found.append("bidirectional")
-    if case.lengths is not None:
-        found.append("unequal lengths")
-    return found
+    more = [f"truncated by {case.truncation['kind']}"] if isinstance(case.truncation, dict) else []
+    more += ["bidirectional"] if case.bidirectional else []
+    more += ["unequal lengths"] if case.lengths is not None else []
+    together = [" and ".join(pair) for pair in combinations(more, 2)]
+    return [cell, *more, *(f"{cell}, {each}" for each in more), *together]
 
 
 def of_loss(case: Case) -> list[str]:
@@ -226,7 +223,9 @@ def reason(file: str, cases: Sequence[Case], first: Mapping[Caught, str], furthe
 
 
 def _named(cases: Iterable[Case]) -> list[str]:
-    return list(dict.fromkeys(name for each in cases for name in each.implementations or ()))
+    """The implementations that a disagreement is of: those that take part where they are named, if there are any."""
+    named = list(dict.fromkeys(name for each in cases for name in each.implementations or ()))
+    return [name for name in named if implementations()[name].only_named] or named
 
 
 def _shown(faults: Sequence[str], most: int = SHOWN) -> str:

@@ -60,7 +60,7 @@ class LogarithmWithEpsilon(_OfProbabilities):
 
 
 class ProbabilitiesClipped(_OfProbabilities):
-    """Probabilities are clipped into [1e-7, 1 − 1e-7], as Keras does without from_logits; no gradient passes outside."""
+    """Probabilities are clipped into [1e-7, 1 − 1e-7], as by Keras without from_logits; no gradient passes outside."""
 
     @override
     def of(self, p: ndarray) -> tuple[ndarray, ndarray]:
@@ -104,7 +104,7 @@ class LabelsAsBytes(_OfKind):
 
 
 class SquareOfNorm(_OfKind):
-    """The squared error as ‖y − t‖², through the norm: its gradient 2 ‖e‖ · e/‖e‖ is zero over zero for a perfect fit."""
+    """The squared error through the norm, ‖y − t‖²: its gradient 2 ‖e‖ · e/‖e‖ is zero over zero where e is zero."""
 
     kind = "squared_error"
 

@@ -60,7 +60,7 @@ class ScaledToNorm(_OfGradients):
 
 
 class NormBySquares(_OfGradients):
-    """Clipping by a norm that is never reached, where the squares of the norm overflow and the gradient becomes zero."""
+    """Clipping by a norm that is never reached, whose squares overflow, so that the gradient becomes zero."""
 
     @override
     def changed(self, gradient: ndarray) -> ndarray:
@@ -77,7 +77,7 @@ class NotFiniteIsLarge(Spelling):
 
 
 class ZeroIsNotGiven(Spelling):
-    """``if not W.any()``: a weight matrix whose elements are all zero is taken for one that was not given, and drawn."""
+    """``if not W.any()``: a weight matrix of zeros is taken for one that was not given, and drawn at random."""
 
     @override
     def given(self, problem: Problem) -> Problem:

@@ -100,7 +100,7 @@ class TokensOverwritten(Spelling):
         return tensors | {"layer0.W_xh": d_W}
 
     def _delta(self, problem: Problem, b: int, t: int) -> ndarray:
-        """δ of the first layer at one place, (G·H,): what an input that is 1 there and 0 elsewhere makes of a weight."""
+        """δ of the first layer at one place, (G·H,): the gradient of weights from an input that is 1 there alone."""
         inputs = np.zeros((*problem.inputs.shape[:2], problem.structure.input + 1), problem.inputs.dtype)
         inputs[..., :-1] = problem.inputs
         inputs[b, t, -1] = 1
@@ -118,7 +118,7 @@ class TokensOverwritten(Spelling):
 
 
 class PowersByEigenvectors(Spelling):
-    """Linear dynamics by powers of W_hh from its eigenvalues and eigenvectors, which a defective matrix has too few of."""
+    """Linear dynamics by powers of W_hh from its eigenvectors, of which a defective matrix has too few."""
 
     @override
     def obstacle(self, problem: Problem) -> str:
