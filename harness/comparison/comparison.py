@@ -177,7 +177,7 @@ def compare(
     """
     wanted = _tensors(expected, {})
     given = _tensors(actual, wanted)
-    known, half_units = _known(actual, expected), actual.half_units if isinstance(actual, Result) else {}
+    known, half_units = _known(actual, expected), _half_units(actual, expected)
     not_provided = () if complete else tuple(name for name in wanted if name not in given)
     compared = [
         _tensor(
@@ -249,7 +249,7 @@ def _tensor(
     if half_unit is not None:
         atol = bound.atol + half_unit.reshape(-1)[which]
         bound = replace(
-            bound, atol=float(atol.max()), origin=f"half a unit in the last printed digit, and {bound.origin}"
+            bound, atol=float(atol.max()), origin=f"half a unit in the last known digit, and {bound.origin}"
         )
     metrics = measure(
         actual.reshape(-1)[which],
@@ -276,6 +276,16 @@ def _known(*results: Result | Mapping[str, ndarray]) -> dict[str, ndarray]:
             together = name in known and known[name].shape == each.shape
             known[name] = each & known[name] if together else each
     return known
+
+
+def _half_units(*results: Result | Mapping[str, ndarray]) -> dict[str, ndarray]:
+    """How much each element may be off because digits end, absolute, of all results together."""
+    half_units: dict[str, ndarray] = {}
+    for result in results:
+        for name, each in result.half_units.items() if isinstance(result, Result) else ():
+            together = name in half_units and half_units[name].shape == each.shape
+            half_units[name] = half_units[name] + each if together else each
+    return half_units
 
 
 def _unexpected(

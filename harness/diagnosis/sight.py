@@ -75,7 +75,7 @@ def _common(spots: set[str]) -> str:
     return next((spot for spot in HIDE_ANYTHING if spot in spots), "the numbers come out the same here")
 
 
-HIDE_ANYTHING = ("zero gradients", "one unit", "small gradients")
+HIDE_ANYTHING = ("zero gradients", "one unit", "small gradients", "gradients lost in rounding")
 
 
 def _obstacle(fault: type[Fault], problem: Problem) -> str:
@@ -115,6 +115,8 @@ def blind_spots(problem: Problem, predictions: Predictions | None = None) -> lis
         predictions: of the problem; without them only what its arrays show is found.
     """
     found = [*_of_sizes(problem), *_of_arrays(problem)]
+    if predictions is not None:
+        found += _of_rounding(predictions)
     if predictions is not None and not predictions.out_of_reach:
         found += _of_outputs(predictions)
         if predictions.network.layers:  # in parts
@@ -213,6 +215,12 @@ def _of_arrays(problem: Problem) -> Iterator[BlindSpot]:
         yield BlindSpot("same target at every step")
     if problem.case.loss.kind == "dot" and _constant(problem.upstream):
         yield BlindSpot("constant upstream", "all elements of upstream are the same: a wrong sum can come out right")
+
+
+def _of_rounding(predictions: Predictions) -> Iterator[BlindSpot]:
+    largest = {name: float(np.abs(tensor).max()) for name, tensor in predictions.truth.items()}
+    if any(size <= predictions.bounds[name] for name, size in largest.items()):
+        yield BlindSpot("gradients lost in rounding")
 
 
 def _of_outputs(predictions: Predictions) -> Iterator[BlindSpot]:

@@ -17,6 +17,7 @@ from harness.diagnosis.faults.scale import factors
 from harness.diagnosis.faults.softmax import softmax
 from harness.problem import Problem
 from harness.tensors import GATE_NAMES, kind_of
+from reference_impls.activations import ACTIVATIONS
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +204,8 @@ def _probabilities(subject: Subject) -> Iterator[Candidate]:
     if subject.tensor != "outputs":
         return
     yield Candidate("probabilities", "the softmax of the right ones", softmax(subject.own))
-    yield Candidate("probabilities", "the sigmoid of the right ones", 1 / (1 + np.exp(-subject.own)))
+    sigmoid = ACTIVATIONS["sigmoid"].value(subject.own, np.empty_like(subject.own))
+    yield Candidate("probabilities", "the sigmoid of the right ones", sigmoid)
 
 
 @tensor_fault("clipped")

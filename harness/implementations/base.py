@@ -115,6 +115,18 @@ class Implementation:
         return ""
 
 
+def refuse_directions_and_lengths(problem: Problem) -> None:
+    """Refuse what an implementation that runs each layer once, from the first step to the last, cannot represent.
+
+    Raises:
+        Unsupported: if the problem is bidirectional, or its sequences have lengths of their own.
+    """
+    if problem.structure.directions == 2:
+        raise Unsupported("only one direction")
+    if problem.lengths is not None:
+        raise Unsupported("only sequences of equal length")
+
+
 NUMPY = Framework("numpy", ("numpy",), install="")
 """The process of everything that needs no framework."""
 

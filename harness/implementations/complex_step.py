@@ -23,6 +23,12 @@ from reference_impls.truncation import passes
 MOST_WORK = 2e10
 """Multiplications for every element, about ten seconds on one core. Beyond it, elements are sampled."""
 
+UNDERFLOW = 1e-200
+"""A tensor whose largest element is smaller has lost digits: its product with the step is subnormal, or zero."""
+
+RESOLUTION = 1e-220
+"""Absolute, of such a tensor's elements: the least float64 over the step, with room for the sums on the way."""
+
 SAMPLED_WORK = 1e10
 """Multiplications for a sample: less than a second, since small directions fit in a cache."""
 
@@ -44,8 +50,8 @@ def complex_step(problem: Problem) -> Returned:
         return _whole(problem, arguments, runs)
     if runs * sum(reference.work(T, B, structure.input, structure.hidden, O, structure.layers)) <= MOST_WORK:
         loss, outputs, gradients = reference.gradients(**arguments)
-        found: dict[str, Any] = {"loss": loss, "outputs": outputs, **gradients}
-        return {name: array.astype(case.dtype) for name, array in found.items()}
+        found: dict[str, Any] = {"loss": loss.astype(case.dtype), "outputs": outputs.astype(case.dtype)}
+        return found | {name: _as_far_as_resolved(gradient, case.dtype) for name, gradient in gradients.items()}
     return _sampled(problem, arguments)
 
 
@@ -87,12 +93,20 @@ def _whole(problem: Problem, arguments: Mapping[str, Any], runs: int) -> Returne
     loss, outputs, state = gated.forward(s.cell, **arguments, lengths=problem.lengths)
     found: dict[str, Any] = {"loss": loss.astype(dtype), "outputs": outputs.astype(dtype)}
     if whole:
-        return found | {name: gradient.astype(dtype) for name, gradient in gated.gradients(state).items()}
+        return found | {name: _as_far_as_resolved(gradient, dtype) for name, gradient in gated.gradients(state).items()}
     found["directional"] = np.array([gated.along(state, v) for v in directions(s)]).astype(dtype)
     for name, shape in s.gradients.items():
         at, values = _some_of(state, name, shape, share)
         found[name] = _partial(shape, at, values, dtype)
     return found
+
+
+def _as_far_as_resolved(gradient: ndarray, dtype: str) -> ndarray | Partial:
+    """Return a gradient in the case's dtype, and how little is known of one that is too small for the step."""
+    rounded = gradient.astype(dtype)
+    if dtype == "float64" and np.abs(gradient).max(initial=0.0) < UNDERFLOW:
+        return Partial(rounded, np.ones(gradient.shape, np.bool_), np.full(gradient.shape, RESOLUTION))
+    return rounded
 
 
 def _elements_of(name: str, shape: Shape) -> int:

@@ -7,6 +7,8 @@ choice, or whose baseline matches none, stays a mismatch. The choices are
     0, ½ or 1 at every exact zero, and elsewhere the sign decides
     0, ½ or 1 at everything within rounding of zero
     where there are at most six such places, 0 or 1 at each on its own
+
+A case that expects a mismatch documents a disagreement, and what is explained stays one there, with the reason.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray
 
-from harness.comparison import Comparison
+from harness.comparison import Comparison, TensorComparison
 from harness.kinks import Slopes, at_kink, recursions, slopes_by_sign, with_slopes
 from harness.problem import Problem
 from harness.reference import backward, forward
@@ -41,7 +43,8 @@ def explained(
 ) -> Comparison:
     """Return a comparison in which disagreements at the kink of relu match, with the reason; itself if there are none.
 
-    A tensor that is explained so has the errors, and the expected values, of the slopes that were taken.
+    A tensor that is explained so has the errors, and the expected values, of the slopes that were taken. Where the case
+    expects a mismatch, the tensor keeps its errors, and its verdict, and gets the reason.
 
     Args:
         comparison: of ``actual`` with ``expected``.
@@ -62,6 +65,8 @@ def explained(
             alternative = compare(actual, each.result)
             if alternative.matches:
                 reason = each.reason_beside(taken)
+                if problem.case.expect == "mismatch":
+                    return replace(comparison, tensors=tuple(_with(tensor, reason) for tensor in comparison.tensors))
                 by_name = {tensor.tensor: tensor for tensor in alternative.tensors}
                 return replace(
                     comparison,
@@ -71,6 +76,10 @@ def explained(
                     ),
                 )
     return comparison
+
+
+def _with(tensor: TensorComparison, reason: str) -> TensorComparison:
+    return tensor if tensor.verdict == "match" else replace(tensor, reason=f"{tensor.reason}; {reason}")
 
 
 class _Choice:

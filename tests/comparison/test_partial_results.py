@@ -92,7 +92,7 @@ def test_printed_digits_are_a_bound_of_each_element():
     exact = only_tensor(result([[0.505, 6.5]], half_units=half_unit), expected)  # a tie may be rounded either way
     assert exact.verdict == "match"
     assert exact.bound.atol == pytest.approx(0.5)
-    assert exact.bound.origin.startswith("half a unit in the last printed digit, and 16 units")
+    assert exact.bound.origin.startswith("half a unit in the last known digit, and 16 units")
 
 
 def problem():

@@ -68,6 +68,7 @@ def names(case):
         (replace(DOT, truncation={"kind": "window", "steps": 1}), "no gradient reaches further than a step"),
         (replace(DOT, truncation={"kind": "window", "steps": 1}), "one recursion for each loss"),
         (replace(DOT, truncation={"kind": "detach", "every": 1}), "no gradient passes between steps"),
+        (replace(DOT, weights={"normal": 400.0}), "gradients lost in rounding"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

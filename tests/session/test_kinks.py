@@ -95,6 +95,15 @@ def test_another_slope_at_zero_matches_and_is_named(with_a_dead_unit, slope):
         assert each.metrics.error_ratio <= 1
 
 
+def test_a_case_that_documents_a_mismatch_keeps_it_and_says_why(with_a_dead_unit):
+    documenting = replace(with_a_dead_unit, case=replace(with_a_dead_unit.case, expect="mismatch", because="known"))
+    comparison = compared(documenting, taking(with_a_dead_unit, 1.0))
+    assert comparison.verdict == "mismatch"
+    for each in comparison.tensors:
+        assert ("at the kink of relu: takes slope 1" in each.reason) is (each.verdict == "mismatch")
+    assert compared(documenting, taking(with_a_dead_unit, 0.0)).matches
+
+
 def test_the_slope_of_the_baseline_needs_no_reason(with_a_dead_unit):
     comparison = compared(with_a_dead_unit, taking(with_a_dead_unit, 0.0))
     assert comparison.matches

@@ -1,0 +1,326 @@
+"""What each case file is for: ``make library`` writes docs/cases.md.
+
+Every fault of the catalogue (``harness.diagnosis``) and every spelling (``benchmarks.spellings``) is committed on every
+case, and the cases are asked which of them they catch. Cases are ordered from simple to complex: by how many fields of
+the case differ from what they are when nothing is said of them (a gated cell counts for three), then by
+multiplications. A file earns its place in one of these ways, the first that holds:
+
+    1. by a fault that no simpler case of another file catches
+    2. by a fault in a branch of the code that no simpler case of another file runs the fault in: the same fault of
+       the recursion is another with another activation or cell, in another layer, under truncation, in both directions,
+       with unequal lengths; one of the loss is another with another loss or reduction
+    3. by what no other file reaches: the most steps, the largest gradient
+    4. as a document: of a disagreement between frameworks, of digits that were printed, of the weights that each
+       framework makes
+
+A spelling is caught if the comparison, with the tolerances of the case, comes out as anything but a match. A fault of
+the catalogue is caught if it changes a result by more than the tolerance, as ``harness sensitivity`` has it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+from itertools import combinations
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.spellings import spellings
+from harness.case import Case, Loss, load
+from harness.case.fields import Fields
+from harness.conditioning import rounding_noise
+from harness.diagnosis import Predictions
+from harness.diagnosis.faults import NetworkFault, faults
+from harness.diagnosis.sight import catalogue, sight
+from harness.implementations import implementations
+from harness.problem import Problem, build
+from harness.result import Result, run
+from harness.session import compare_for
+from harness.tolerance import largest_magnitude
+from harness.worker import Workers
+
+PAGE_PATH = Path("docs/cases.md")
+
+MOST_WORK = 3e6
+"""Multiplications of a case on which the catalogue is committed, more than a hundred faults, each in several ways."""
+
+DATA = ("about", "sizes", "dtype", "weights", "inputs", "initial_state", "targets", "upstream", "because")
+"""Fields that are numbers or words, and make a case no more complex."""
+
+SHOWN = 5
+
+AMPLIFICATION = "largest amplification of roundings that leaves half of the digits"
+
+
+Caught = tuple[str, str]
+"""A fault, and the branch of the code that it is caught in; the branch is empty for the fault wherever it is."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one case catches and reaches.
+
+    Attributes:
+        case: its name.
+        order: how complex it is: features, then multiplications.
+        caught: the faults, those of the catalogue and the spellings, in each branch that the case runs.
+        reaches: by measure, how far the case goes.
+    """
+
+    case: str
+    order: tuple[int, float]
+    caught: frozenset[Caught]
+    reaches: Mapping[str, float]
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return self.case.partition("[")[0]
+
+
+def features(case: Case) -> int:
+    """How many fields of a case say something that goes without saying elsewhere; a gated cell counts for three."""
+    plain: dict[str, Any] = {field.name: field.default for field in fields(Fields)}
+    said = (getattr(case, name) != default for name, default in plain.items() if name not in (*DATA, "loss", "reset"))
+    of_loss = (getattr(case.loss, field.name) != field.default for field in fields(Loss))
+    return sum(said) + sum(of_loss) + (2 if case.cell != "rnn" else 0) + _native(case)
+
+
+def _native(case: Case) -> bool:
+    return isinstance(case.weights, dict) and "from" in case.weights
+
+
+def of_recursion(case: Case) -> list[str]:
+    """The branches of the code that the recursion of a case runs in."""
+    cell = (
+        case.activation
+        if case.cell == "rnn"
+        else case.cell
+        if case.reset is None
+        else f"{case.cell}, reset {case.reset}"
+    )
+    more = [f"truncated by {case.truncation['kind']}"] if isinstance(case.truncation, dict) else []
+    more += ["bidirectional"] if case.bidirectional else []
+    more += ["unequal lengths"] if case.lengths is not None else []
+    together = [" and ".join(pair) for pair in combinations(more, 2)]
+    return [cell, *more, *(f"{cell}, {each}" for each in more), *together]
+
+
+def of_loss(case: Case) -> list[str]:
+    """The branches of the code that the loss of a case runs in."""
+    return [f"{case.loss.kind}, {case.loss.reduction}{'' if case.loss.steps == 'all' else ', some steps'}"]
+
+
+def findings(problem: Problem) -> Findings:
+    """Commit everything on a problem."""
+    with np.errstate(all="ignore"):
+        expected, noise = run(implementations()["numpy-split"], problem), rounding_noise(problem)
+    caught = {*_spellings_caught(problem, expected, noise), *_faults_caught(problem, noise)}
+    caught |= {(fault, "") for fault, _ in caught}
+    reaches = _reaches(problem.case, expected, noise)
+    return Findings(problem.case.name, (features(problem.case), problem.multiplications), frozenset(caught), reaches)
+
+
+def _spellings_caught(problem: Problem, expected: Result, noise: Mapping[str, float]) -> Iterator[Caught]:
+    for name, spelling in spellings().items():
+        if spelling.obstacle(problem):
+            continue
+        with np.errstate(all="ignore"):
+            comparison = compare_for(problem, spelling(problem), expected, noise, complete=True)
+        if not comparison.matches:
+            branches = of_loss if spelling.__module__.endswith(".losses") else of_recursion
+            yield from ((name, branch) for branch in branches(problem.case))
+
+
+def _faults_caught(problem: Problem, noise: Mapping[str, float]) -> Iterator[Caught]:
+    if problem.multiplications > MOST_WORK:
+        return
+    predictions = Predictions(problem, noise)
+    for name in sight(predictions).seen:
+        fault = faults().get(name)
+        branches = of_loss if fault is not None and issubclass(fault, NetworkFault) else of_recursion
+        yield from ((name, branch) for branch in branches(problem.case))
+    if not predictions.out_of_reach:
+        for each in predictions.singles():
+            if (layer := each.suspects[0].layer) is not None:
+                yield each.suspects[0].name, f"layer {layer} alone"
+
+
+def _reaches(case: Case, expected: Result, noise: Mapping[str, float]) -> dict[str, float]:
+    sizes = [largest_magnitude(each) for each in expected.gradients.values()]
+    return {
+        "most steps" if case.cell == "rnn" else "most steps of a gated cell": case.sizes.time,
+        "most units": case.sizes.hidden,
+        "most classes": float(case.sizes.output or 0) if case.loss.kind == "softmax_cross_entropy" else 0.0,
+        "largest finite gradient": max(sizes),
+        AMPLIFICATION: _amplification(expected, noise),
+        "most steps through several layers": case.sizes.time if case.layers > 1 else 0.0,
+    }
+
+
+def _amplification(expected: Result, noise: Mapping[str, float]) -> float:
+    """How many times the roundings of the numbers given move a gradient that keeps half of its digits, at most."""
+    eps = {name: float(np.finfo(each.dtype).eps) for name, each in expected.gradients.items()}
+    largest = {name: largest_magnitude(each) for name, each in expected.gradients.items()}
+    kept = (name for name in eps if eps[name] * largest[name] > 0 and noise[name] <= eps[name] ** 0.5 * largest[name])
+    return max((noise[name] / (eps[name] * largest[name]) for name in kept), default=0.0)
+
+
+def firsts(found: Iterable[Findings]) -> dict[Caught, str]:
+    """For each fault, and each fault in a branch, the file with the simplest case that catches it."""
+    by_fault: dict[Caught, str] = {}
+    for each in sorted(found, key=lambda each: (each.order, each.case)):
+        for caught in each.caught:
+            by_fault.setdefault(caught, each.file)
+    return by_fault
+
+
+def furthest(found: Sequence[Findings]) -> dict[str, list[str]]:
+    """For each file the measures in which no other file goes as far."""
+    reached: dict[str, dict[str, float]] = {}
+    for each in found:
+        for measure, value in each.reaches.items():
+            of_files = reached.setdefault(measure, {})
+            of_files[each.file] = max(of_files.get(each.file, 0.0), value)
+    by_file: dict[str, list[str]] = {}
+    for measure, of_files in reached.items():
+        largest = max(of_files.values())
+        there = [file for file, value in of_files.items() if value == largest]
+        if len(there) == 1:
+            by_file.setdefault(there[0], []).append(
+                f"{measure} ({largest:,.0f})" if largest < 1e6 else f"{measure} ({largest:.0e})"
+            )
+    return by_file
+
+
+def reason(file: str, cases: Sequence[Case], first: Mapping[Caught, str], furthest_of: Mapping[str, list[str]]) -> str:
+    """Say in words what a file is there for; empty if it is there for nothing."""
+    alone = sorted(fault for (fault, branch), by in first.items() if by == file and not branch)
+    if alone:
+        return "; ".join([_shown(alone), *furthest_of.get(file, [])])
+    by_branch: dict[str, list[str]] = {}
+    for (fault, branch), by in sorted(first.items()):
+        if by == file:
+            by_branch.setdefault(branch, []).append(fault)
+    said = [f"*{branch}:* {_shown(faults, 2)}" for branch, faults in by_branch.items()]
+    said += furthest_of.get(file, [])
+    if cases[0].expect == "mismatch":
+        said = [f"documents a disagreement of {', '.join(_named(cases))}"]
+    if any(each.published is not None for each in cases):
+        said.append("holds printed digits")
+    if not said and any(map(_native, cases)):
+        made_by = dict.fromkeys(each.weights["from"] for each in cases if _native(each))
+        said.append(f"holds the weights that {', '.join(made_by)} give themselves")
+    if not said and file.startswith("tutorials/"):
+        said.append("holds what a tutorial computes")
+    return "; ".join(said)
+
+
+def _named(cases: Iterable[Case]) -> list[str]:
+    """The implementations that a disagreement is of: those that take part where they are named, if there are any."""
+    named = list(dict.fromkeys(name for each in cases for name in each.implementations or ()))
+    return [name for name in named if implementations()[name].only_named] or named
+
+
+def _shown(faults: Sequence[str], most: int = SHOWN) -> str:
+    more = f" and {len(faults) - most} more" if len(faults) > most else ""
+    return ", ".join(faults[:most]) + more
+
+
+def sizes_of(cases: Sequence[Case]) -> str:
+    """B, T, I, H and O of a file's cases, each a number or a range."""
+    names = ("batch", "time", "input", "hidden", "output")
+    columns = [sorted({getattr(each.sizes, name) for each in cases} - {None}) for name in names]
+    return ", ".join(f"{each[0]}" if len(each) == 1 else f"{each[0]}–{each[-1]}" for each in columns if each)
+
+
+def table(found: Sequence[Findings], cases: Sequence[Case]) -> str:
+    """Return docs/cases.md."""
+    first, far = firsts(found), furthest(found)
+    by_file: dict[str, list[Case]] = {}
+    for case in cases:
+        by_file.setdefault(case.name.partition("[")[0], []).append(case)
+    order: dict[str, tuple[int, float]] = {}
+    for each in found:
+        order[each.file] = min(order.get(each.file, each.order), each.order)
+    rows = [
+        f"| {file} | {by_file[file][0].about} | {sizes_of(by_file[file])} | {len(by_file[file])} "
+        f"| {reason(file, by_file[file], first, far) or regime(file, found)} |"
+        for file in sorted(by_file, key=lambda file: (order[file], file))
+    ]
+    caught = {fault for fault, branch in first if not branch}
+    known = [(name, first[name, ""], text) for name, text in described().items() if name in caught]
+    missed = [name for name in spellings() if name not in caught]
+    return PAGE.format(
+        files=len(by_file),
+        cases=len(cases),
+        faults=len(caught),
+        rows="\n".join(rows),
+        spellings="\n".join(f"| {name} | {file} | {text} |" for name, file, text in known if name in spellings()),
+        missed=f"No case catches {', '.join(missed)}." if missed else "Every one of them is caught by a case.",
+    )
+
+
+def regime(file: str, found: Iterable[Findings]) -> str:
+    """Say how far the cases of a file go that catches nothing by itself."""
+    noise = max(each.reaches[AMPLIFICATION] for each in found if each.file == file)
+    work = max(each.order[1] for each in found if each.file == file)
+    return (
+        f"no fault by itself; a regime: {work:,.0f} multiplications, roundings amplified {noise:,.0f} times, and right "
+        "answers within 16 times that"
+    )
+
+
+def described() -> dict[str, str]:
+    """Every fault and spelling, with what it is."""
+    return {**catalogue(), **{name: each.about for name, each in spellings().items()}}
+
+
+PAGE = """# The cases
+
+{files} files make {cases} cases, and together they catch {faults} faults. What each file is for, from simple to
+complex, is what it catches that no simpler case of another file catches (*in italics:* in that branch of the code), or
+reaches that no other file reaches. `make library` writes this page, and says in the head of
+`benchmarks/case_library.py` what is meant by simple, by caught and by a branch. `harness list faults` says what the
+faults of the catalogue are; those below the table are right formulas, spelt so that they go wrong on some numbers.
+
+| file | about | B, T, I, H, O | cases | what it alone, or first, catches |
+| --- | --- | --- | --- | --- |
+{rows}
+
+## Spellings
+
+Each is the reference with one thing written otherwise (`benchmarks/spellings`). {missed}
+
+| spelling | simplest case that catches it | what is written otherwise |
+| --- | --- | --- |
+{spellings}
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Commit everything on every case and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=PAGE_PATH)
+    chosen = parser.parse_args(arguments)
+    loaded = load(["cases"], implementations())
+    if loaded.mistakes:
+        raise SystemExit("\n".join(map(str, loaded.mistakes)))
+    start = time.perf_counter()
+    with Workers() as workers:
+        problems = [build(case, workers.native_weights) for case in loaded.cases]
+    with ProcessPoolExecutor(chosen.processes, mp_context=get_context("spawn")) as pool:
+        found = list(pool.map(findings, problems, chunksize=4))
+    chosen.out.write_text(table(found, loaded.cases), encoding="utf-8")
+    print(f"{len(problems)} cases in {time.perf_counter() - start:.0f} s; {chosen.out}")
+
+
+if __name__ == "__main__":
+    main()

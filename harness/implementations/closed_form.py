@@ -1,0 +1,48 @@
+"""``closed-form``: linear dynamics, which the activation identity makes, solved by matrix powers; no recursion."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy import ndarray
+
+from harness.implementations.base import Returned, Unsupported, implementation, refuse_directions_and_lengths
+from harness.problem import Problem
+from reference_impls import linear_dynamics
+
+MOST_WORK = 2e9
+"""Multiplications in wider numbers, some seconds of them on one core."""
+
+WIDER = {"float32": np.float64, "float64": np.longdouble}
+"""What a case is computed in. Powers of a matrix lose digits where the recursion does not; half as many more are enough
+for what a tolerance may ask, and on machines whose longdouble is float64 there are none to be had.
+"""
+
+
+@implementation("closed-form", layout="split", supports={"cell": ("rnn",), "activation": ("identity",)}, complete=True)
+def closed_form(problem: Problem) -> Returned:
+    """Linear dynamics in closed form: sums over powers of W_hh, nothing handed from step to step.
+
+    Computed in wider numbers where there are any, and rounded to the case's dtype.
+    """
+    case, s = problem.case, problem.structure
+    refuse_directions_and_lengths(problem)
+    groups = linear_dynamics.reaches(problem.truncation, s.time)
+    needed = linear_dynamics.work(s.time, s.batch, s.hidden, groups, s.layers)
+    if needed > MOST_WORK:
+        raise Unsupported(
+            f"the sums over all pairs of steps would take {needed:.1e} multiplications; at most {MOST_WORK:.0e}"
+        )
+    wider = WIDER[case.dtype]
+
+    def wide(array: ndarray) -> ndarray:
+        return array.astype(wider)
+
+    loss, outputs, gradients = linear_dynamics.loss_and_gradients(
+        {name: wide(array) for name, array in problem.weights.items()},
+        wide(problem.inputs),
+        {name: wide(array) for name, array in problem.initial_state.items()},
+        problem.loss,
+        problem.truncation,
+    )
+    found = {"loss": loss, "outputs": outputs, **gradients}
+    return {name: tensor.astype(case.dtype) for name, tensor in found.items()}
