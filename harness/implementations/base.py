@@ -78,6 +78,7 @@ class Implementation:
         initial_weights: maps a structure, a seed and a dtype to the framework's own initial weights, in ``layout``;
             None if the implementation has no initialisation to offer.
         only_with: a field of a case, without which it takes no part; empty for none.
+        only_named: whether it takes part only in cases whose ``implementations`` lists it: one that differs on purpose.
         about: one line on what it is.
     """
 
@@ -90,6 +91,7 @@ class Implementation:
     is_oracle: bool = False
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None
     only_with: str = ""
+    only_named: bool = False
     about: str = ""
 
     def __call__(self, problem: Problem) -> Returned:
@@ -100,7 +102,7 @@ class Implementation:
         """Whether a case is for this implementation."""
         if self.only_with:
             return getattr(case, self.only_with) is not None
-        return case.implementations is None or self.name in case.implementations
+        return not self.only_named if case.implementations is None else self.name in case.implementations
 
     def reason_against(self, case: Fields) -> str:
         """Return why the implementation cannot represent a case; empty if nothing is known against it."""
@@ -126,6 +128,7 @@ def implementation(
     is_oracle: bool = False,
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None,
     only_with: str = "",
+    only_named: bool = False,
 ) -> Callable[[Callable[[Problem], Returned]], Implementation]:
     """Make an implementation of a function.
 
@@ -138,6 +141,7 @@ def implementation(
         is_oracle: whether it uses no backward pass.
         initial_weights: the framework's own initialisation.
         only_with: a field of a case, without which it takes no part.
+        only_named: whether it takes part only in cases whose ``implementations`` lists it.
 
     Raises:
         ValueError: if there is no such layout.
@@ -152,7 +156,17 @@ def implementation(
     def make(function: Callable[[Problem], Returned]) -> Implementation:
         about = (function.__doc__ or "").strip().partition("\n")[0]
         return Implementation(
-            name, layout, function, framework, supports or {}, complete, is_oracle, initial_weights, only_with, about
+            name,
+            layout,
+            function,
+            framework,
+            supports or {},
+            complete=complete,
+            is_oracle=is_oracle,
+            initial_weights=initial_weights,
+            only_with=only_with,
+            only_named=only_named,
+            about=about,
         )
 
     return make
