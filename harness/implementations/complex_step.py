@@ -31,19 +31,35 @@ SAMPLED_WORK = 1e10
 STATE_ENDS = tuple(f".{state}" for state in sorted({state for states in STATES.values() for state in states}))
 
 
-@implementation("complex-step", layout="split", supports={"cell": ("rnn", *gated.CELLS)}, complete=True, is_oracle=True)
+def work(problem: Problem) -> float:
+    """Return how many multiplications of numbers every element of every gradient takes."""
+    s = problem.structure
+    B, T, O = s.outputs
+    runs = len(passes(problem.truncation, T))
+    if s.cell == "rnn":
+        return runs * sum(reference.work(T, B, s.input, s.hidden, O, s.layers))
+    of_one = gated.work_of_one(T, B, s.input, s.hidden, GATES[s.cell], O, s.layers)
+    return runs * of_one * sum(_elements_of(name, shape) for name, shape in s.gradients.items())
+
+
+@implementation(
+    "complex-step",
+    layout="split",
+    supports={"cell": ("rnn", *gated.CELLS)},
+    complete=True,
+    is_oracle=True,
+    work=work,
+)
 def complex_step(problem: Problem) -> Returned:
     """The oracle: complex perturbation of the NumPy forward pass, no backward pass involved.
 
     Computed in float64 and rounded to the case's dtype, so that in float32 it is right to the last bit or so.
     """
     case, structure = problem.case, problem.structure
-    B, T, O = structure.outputs
     arguments = _arguments(problem)
-    runs = len(passes(problem.truncation, T))
     if structure.cell != "rnn":
-        return _gated(problem, arguments, runs)
-    if runs * sum(reference.work(T, B, structure.input, structure.hidden, O, structure.layers)) <= MOST_WORK:
+        return _gated(problem, arguments, len(passes(problem.truncation, structure.time)))
+    if work(problem) <= MOST_WORK:
         loss, outputs, gradients = reference.gradients(**arguments)
         found: dict[str, Any] = {"loss": loss, "outputs": outputs, **gradients}
         return {name: array.astype(case.dtype) for name, array in found.items()}
@@ -80,14 +96,12 @@ def _gated(problem: Problem, arguments: Mapping[str, Any], runs: int) -> Returne
     s, dtype = problem.structure, problem.case.dtype
     O, gates = s.outputs[2], GATES[s.cell]
     of_one = runs * gated.work_of_one(s.time, s.batch, s.input, s.hidden, gates, O, s.layers)
-    elements = {name: _elements_of(name, shape) for name, shape in s.gradients.items()}
-    if of_one * len(elements) > MOST_WORK:
+    if of_one * len(s.gradients) > MOST_WORK:
         raise Unsupported(f"would take {of_one:.1e} multiplications for one number; at most {MOST_WORK:.0e} in all")
-    whole = of_one * sum(elements.values()) <= MOST_WORK
-    share = max(1, int(SAMPLED_WORK / of_one / len(elements)))
+    share = max(1, int(SAMPLED_WORK / of_one / len(s.gradients)))
     loss, outputs, state = gated.forward(s.cell, **arguments)
     found: dict[str, Any] = {"loss": loss.astype(dtype), "outputs": outputs.astype(dtype)}
-    if whole:
+    if work(problem) <= MOST_WORK:
         return found | {name: gradient.astype(dtype) for name, gradient in gated.gradients(state).items()}
     layer = layer_of(s)
     along = [sampled.along(v, **arguments, layer=layer) for v in directions(s)]

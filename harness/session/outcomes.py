@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from harness.case import Case
+from harness.case import Case, training
 from harness.comparison import SEVERITY, Comparison, Verdict
 from harness.diagnosis import Diagnosis
 from harness.problem import Problem
@@ -88,7 +88,7 @@ class CaseOutcome:
     def tensors(self) -> dict[str, Shape]:
         """The shape of every tensor that is compared."""
         structure = self.case.structure
-        return {"loss": (), "outputs": structure.outputs, **structure.gradients}
+        return {"loss": (), "outputs": structure.outputs, **structure.gradients, **training.tensors(self.case)}
 
     @property
     def verdicts(self) -> list[Verdict]:

@@ -132,7 +132,7 @@ def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) ->
     """Return the tolerance in force for each tensor of a problem."""
     override = problem.case.tolerance
     return {
-        name: tolerances.bound(name, tensor, override, noise=noise.get(name))
+        name: tolerances.bound(name, tensor, override, noise=tolerances.noise_for(name, tensor.shape, noise))
         for name, tensor in expected.tensors.items()
     }
 
