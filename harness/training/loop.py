@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy import ndarray
 
 from harness.case.training import LOSS_CURVE, TRAINED
-from harness.problem import Problem
+from harness.problem import Batches, Problem
 from harness.training.rules import Rules
 from reference_impls.optimisers import global_norm
 
@@ -97,38 +97,3 @@ def train(problem: Problem, loss_and_gradients: LossAndGradients, rules: Rules |
                 state = rules.next_state(of_step)
             weights |= rules.updated({name: weights[name] for name in trained}, rules.limited(gradients), lr)
     return Trained(losses, rates, norms, weights)
-
-
-class Batches:
-    """Which sequences of a problem each step of its training sees.
-
-    Args:
-        problem: in the split layout, of a case with training.
-    """
-
-    def __init__(self, problem: Problem) -> None:
-        case = problem.case
-        assert case.training != "none"
-        self.problem = problem
-        self.size = case.training.get("batch", case.sizes.batch)
-        self.steps_in_a_pass = case.sizes.batch // self.size
-        sizes = replace(case.sizes, batch=self.size)
-        self.case = replace(case, sizes=sizes, training="none", published=None, half_units=None)
-
-    def of_step(self, s: int, weights: Mapping[str, ndarray], state: Mapping[str, ndarray] | None = None) -> Problem:
-        """Return the problem of step s, with these weights; with its sequences' own initial state unless given one."""
-        first = s % self.steps_in_a_pass * self.size
-        rows = slice(first, first + self.size)
-        own = {name: each[rows] for name, each in self.problem.initial_state.items()}
-        return replace(
-            self.problem,
-            case=self.case,
-            weights=weights,
-            initial_state=own if state is None else state,
-            inputs=self.problem.inputs[rows],
-            targets=self.problem.targets[rows],
-        )
-
-    def ends_a_pass(self, s: int) -> bool:
-        """Tell whether with step s every sequence has been seen as often as every other."""
-        return (s + 1) % self.steps_in_a_pass == 0

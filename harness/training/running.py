@@ -10,9 +10,9 @@ from numpy import ndarray
 
 from harness import result
 from harness.implementations import Implementation, Unsupported
-from harness.problem import Problem
+from harness.problem import Batches, Problem
 from harness.result import Result
-from harness.training.loop import Batches, StepFailed, train
+from harness.training.loop import StepFailed, train
 
 MOST_WORK = 2e9
 """Multiplications of a whole training by an implementation that takes far more of them than the reference."""
