@@ -95,6 +95,7 @@ def _print(run: Run, out: Path) -> None:
         ill_conditioned,
         not_compared,
         status_line,
+        training_line,
         worst_ratios,
     )
 
@@ -132,6 +133,8 @@ def _print(run: Run, out: Path) -> None:
             click.echo(f"... and {len(ill) - MAX_SHOWN} more in {out / 'summary.md'}\n")
     click.echo(status_line(run))
     click.echo(floor_line(run))
+    if trained := training_line(run):
+        click.echo(trained)
     click.echo(f"{run.seconds:.1f} s; the report is in {out}")
     if not run.tensors_compared:
         click.echo("nothing was compared; `harness list implementations` shows what can be named with --impl", err=True)

@@ -5,28 +5,27 @@ is named leaves Keras as it is:
 
     keras-epsilon   keras.optimizers.Adam adds ε to √v where the paper's algorithm 1 adds it to √(v / (1 − β₂ᵗ)), and
                     its default is 1e-7. Here ε is set before each update to what comes to the same.
-    keras-float32   An optimiser keeps its learning rate in float32, whatever it trains, and takes Adam's β₁ and β₂ for
-                    the corrections from float32, where 1 − β₂ is off by 1.3e-5 of itself. Here the first has the dtype
-                    of the case, since Keras is set to that when the optimiser is made, and the others are float64.
+    keras-float32   An optimiser keeps its learning rate in float32, whatever it trains, and computes Adam's corrections
+                    from β₁ and β₂ in float32, where 1 − β₂ is off by 1.3e-5 of itself. Here the rate has the dtype of
+                    the case, since Keras is set to that when the optimiser is made, and makes up for the corrections.
 
 A gru whose reset is after the product has two biases that are only added in z and r; the second rests there.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from harness.implementations.base import Implementation, Returned, implementation
 from harness.implementations.keras_rnn import KERAS, layers, variables
 from harness.implementations.own_optimiser import loop_of, masks_of, optimizer_of, train
 from harness.implementations.tensorflow_losses import loss_of
 from harness.implementations.truncated import pieces
-from harness.problem import Problem
+from harness.problem import Batches, Problem
 from harness.tensors import STATES
 
-BETAS, EPSILON = {"beta_1": 0.9, "beta_2": 0.999}, 1e-8
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 WORTH_COMPILING = 60
 """Steps. To trace and compile one takes as long as to run so many."""
@@ -38,10 +37,10 @@ class _Network:
     Args:
         problem: in the keras layout.
         paper_epsilon: whether Adam's ε comes to the same as the paper's.
-        own_dtype: whether the learning rate has the dtype of the case, and β₁ and β₂ more digits than float32.
+        exact_rate: whether the learning rate has the dtype of the case, and makes up for Adam's rounded corrections.
     """
 
-    def __init__(self, problem: Problem, *, paper_epsilon: bool, own_dtype: bool) -> None:
+    def __init__(self, problem: Problem, *, paper_epsilon: bool, exact_rate: bool) -> None:
         import tensorflow as tf
 
         case, structure = problem.case, problem.structure
@@ -57,14 +56,16 @@ class _Network:
         self.masks = {name: tf.constant(mask) for name, mask in masks.items()}
         kind, lr = optimizer_of(self.training)
         self.paper_epsilon = paper_epsilon and kind == "adam"
-        options = {"learning_rate": lr, **self._clipping}
-        if kind == "adam" and own_dtype:
-            options |= {name: np.float64(beta) for name, beta in BETAS.items()}
-        self.optimizer = _optimizer(kind, case.dtype if own_dtype else "float32", **options)
+        self.exact_correction = exact_rate and kind == "adam"
+        self.optimizer = _optimizer(kind, lr, case.dtype if exact_rate else "float32", self._clipping)
         self.gradients: dict[str, Any] = {}
         self.carried: Any = None
-        compiled = self.training["steps"] > WORTH_COMPILING
-        self._run = tf.function(self.run) if compiled else self.run
+        like_all = Batches(problem).of_step(0, problem.weights)  # but for its arrays
+
+        def step(inputs: Any, targets: Any, initial: Any) -> dict[str, Any]:
+            return self.run(like_all, inputs, targets, initial)
+
+        self.step = tf.function(step) if self.training["steps"] > WORTH_COMPILING else step
 
     @property
     def _clipping(self) -> dict[str, float]:
@@ -83,7 +84,7 @@ class _Network:
             [tf.constant(problem.initial_state[f"{block}.{name}"]) for name in names] for block in self.structure.blocks
         ]
 
-    def run(self, problem: Problem, inputs: Any, initial: Any) -> dict[str, Any]:
+    def run(self, problem: Problem, inputs: Any, targets: Any, initial: Any) -> dict[str, Any]:
         """Return loss (), outputs (B, T, H) or (B, T, O), last states, and gradients by weight, state and inputs."""
         import tensorflow as tf
 
@@ -103,7 +104,7 @@ class _Network:
             outputs = tf.concat(pieces(problem.truncation, T, initial, some, constant), 1)  # (B, T, H)
             if "readout" in self.layers:
                 outputs = self.layers["readout"](outputs)  # (B, T, O)
-            loss = loss_of(problem, outputs)
+            loss = loss_of(replace(problem, targets=targets), outputs)
         weights = {name: each.value for name, each in self.variables.items()}
         sources = {"weights": weights, "initial": initial, "inputs": inputs}
         gradients = tape.gradient(loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
@@ -114,7 +115,8 @@ class _Network:
         """Run a step's sequences and keep the gradients."""
         import tensorflow as tf
 
-        found = self.run(of_step, tf.constant(of_step.inputs), self.carried or self.initial(of_step))
+        initial = self.carried or self.initial(of_step)
+        found = self.step(tf.constant(of_step.inputs), tf.constant(of_step.targets), initial)
         self.gradients = {name: each * self.masks[name] for name, each in found["weights"].items()}
         if self.training.get("carry_state"):
             self.carried = found["last"]
@@ -128,22 +130,31 @@ class _Network:
         by_value = self.training.get("clip_value")
         if by_value is not None and "global_clipnorm" in self._clipping:
             self.gradients = {n: tf.clip_by_value(each, -by_value, by_value) for n, each in self.gradients.items()}
-        self.optimizer.learning_rate = lr
+        t = int(self.optimizer.iterations) + 1
         if self.paper_epsilon:
-            t = int(self.optimizer.iterations) + 1
-            self.optimizer.epsilon = EPSILON * (1 - BETAS["beta_2"] ** t) ** 0.5
+            self.optimizer.epsilon = EPSILON * (1 - BETA_2**t) ** 0.5
+        exactly = (1 - BETA_2**t) ** 0.5 / (1 - BETA_1**t)
+        self.optimizer.learning_rate = lr * exactly / self.correction(t) if self.exact_correction else lr
         self.optimizer.apply([self.gradients[name] for name in self.variables], list(self.variables.values()))
         return norm
 
+    def correction(self, t: int) -> float:
+        """Return √(1 − β₂ᵗ) / (1 − β₁ᵗ) as Keras computes it."""
+        from keras import ops
 
-def _optimizer(kind: str, dtype: str, **options: Any) -> Any:
+        dtype = next(iter(self.variables.values())).dtype
+        power_1, power_2 = (ops.power(ops.cast(beta, dtype), ops.cast(t, dtype)) for beta in (BETA_1, BETA_2))
+        return float(ops.sqrt(1 - power_2) / (1 - power_1))
+
+
+def _optimizer(kind: str, lr: float, dtype: str, clipping: dict[str, float]) -> Any:
     """Make an optimiser whose learning rate has a dtype."""
     import keras
 
     before = keras.config.floatx()
     keras.config.set_floatx(dtype)
     try:
-        return {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[kind](**options)
+        return {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[kind](learning_rate=lr, **clipping)
     finally:
         keras.config.set_floatx(before)
 
@@ -154,8 +165,9 @@ def _trained(name: str, about: str, *, only_named: bool = False, **differently: 
     def function(problem: Problem) -> Returned:
         import tensorflow as tf
 
-        network = _Network(problem, **{"paper_epsilon": True, "own_dtype": True, **differently})
-        found = network.run(problem, tf.constant(problem.inputs), network.initial(problem))
+        network = _Network(problem, **{"paper_epsilon": True, "exact_rate": True, **differently})
+        inputs, targets = tf.constant(problem.inputs), tf.constant(problem.targets)
+        found = network.run(problem, inputs, targets, network.initial(problem))
         answer = {each: found[each].numpy() for each in ("loss", "outputs", "inputs")}
         answer |= {each: gradient.numpy() for each, gradient in found["weights"].items()}
         for block, of_layer in zip(problem.structure.blocks, found["initial"], strict=True):
@@ -185,7 +197,7 @@ keras_epsilon = _trained(
 )
 keras_float32 = _trained(
     "keras-float32",
-    "keras-optimizer with the learning rate, and Adam's betas, as Keras keeps them: in float32, whatever is trained.",
+    "keras-optimizer with the learning rate, and Adam's corrections, as Keras has them: in float32, whatever is trained.",
     only_named=True,
-    own_dtype=False,
+    exact_rate=False,
 )

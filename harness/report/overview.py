@@ -128,6 +128,16 @@ def explained(run: Run) -> list[Explained]:
     return sorted(rows, key=lambda row: (row.implementation, -row.cases))
 
 
+def training_line(run: Run) -> str:
+    """Return a sentence on the trainings that were compared; empty if there were none."""
+    trained = [(outcome, each) for outcome, each in run.comparisons if each.steps]
+    if not trained:
+        return ""
+    steps = sum(len(each.steps["loss"]) for _, each in trained)
+    names, cases = {each.implementation for _, each in trained}, {outcome.case.name for outcome, _ in trained}
+    return f"Training: {steps} steps of {len(names)} implementations in {len(cases)} cases, each in `training.csv`."
+
+
 def not_compared(run: Run) -> list[tuple[str, int, str]]:
     """Return (implementation, number of cases, reason) for the cases that implementations could not represent."""
     counts = Counter((each.implementation, each.reason) for _, each in run.comparisons if each.verdict == "unsupported")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from numpy import ndarray
+
 from harness.case import Case, training
 from harness.comparison import SEVERITY, Comparison, Verdict
 from harness.diagnosis import Diagnosis
@@ -33,6 +35,8 @@ class Judged:
         remarks: what was noticed when it was tried out, to be told before the numbers.
         said: what it printed.
         diagnoses: where it disagrees with the baseline, what explains its numbers, the best explanation first.
+        steps: what is known of each step of its training, (steps,) each: ``loss``, and what stands in
+            ``Result.per_step``; empty if there was none.
     """
 
     implementation: str
@@ -47,6 +51,7 @@ class Judged:
     remarks: tuple[Remark, ...] = ()
     said: str = ""
     diagnoses: tuple[Diagnosis, ...] = ()
+    steps: Mapping[str, ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +94,11 @@ class CaseOutcome:
         """The shape of every tensor that is compared."""
         structure = self.case.structure
         return {"loss": (), "outputs": structure.outputs, **structure.gradients, **training.tensors(self.case)}
+
+    @property
+    def of_baseline(self) -> Judged:
+        """How the baseline itself did."""
+        return next(each for each in self.judged if each.verdict is None)
 
     @property
     def verdicts(self) -> list[Verdict]:

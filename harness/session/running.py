@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 
+from numpy import ndarray
+
 from harness import tolerance as tolerances
 from harness.case import Case
+from harness.case.training import LOSS_CURVE
 from harness.comparison import Collect, Verdict
 from harness.implementations import Framework, Implementation, initialisers, install_line, missing_modules
 from harness.problem import Problem, build
@@ -170,7 +173,15 @@ def _without_verdict(name: str, outcome: Outcome) -> Judged:
         if outcome.result.loss is not None and outcome.result.loss.shape == ():
             loss = float(outcome.result.loss)
     judged = Judged(name, outcome.status, None, outcome.reason, outcome.detail, None, loss, seconds)
-    return replace(judged, remarks=outcome.remarks, said=outcome.said)
+    return replace(judged, remarks=outcome.remarks, said=outcome.said, steps=_steps(outcome.result))
+
+
+def _steps(result: Result | None) -> dict[str, ndarray]:
+    """Return what is known of each step of a training whose loss curve is a curve."""
+    curve = None if result is None else result.training.get(LOSS_CURVE)
+    if result is None or curve is None or curve.ndim != 1:
+        return {}
+    return {"loss": curve, **{name: each for name, each in result.per_step.items() if each.shape == curve.shape}}
 
 
 def execute(

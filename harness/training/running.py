@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -72,13 +73,15 @@ def with_training(implementation: Implementation, problem: Problem, answered: Re
         assert found.loss is not None
         return found.loss, found.gradients
 
+    start = time.perf_counter()
     try:
         trained = train(problem, loss_and_gradients)
     except StepFailed as failed:
         if isinstance(failed.error, Unsupported):
             return replace(answered, untrained=f"step {failed.step} of training: {failed.error}")
         raise TrainingFailed(answered, failed.step, failed.error) from failed.error
-    return replace(answered, training=trained.tensors, per_step=trained.per_step)
+    seconds = answered.seconds + time.perf_counter() - start
+    return replace(answered, training=trained.tensors, per_step=trained.per_step, seconds=seconds)
 
 
 def _reason_against(implementation: Implementation, problem: Problem, answered: Result) -> str:

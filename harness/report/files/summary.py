@@ -13,6 +13,7 @@ from harness.report.overview import (
     not_compared,
     remarks,
     status_line,
+    training_line,
     worst_ratios,
 )
 from harness.session import Run
@@ -29,6 +30,8 @@ def write(run: Run, path: Path) -> None:
 def lines(run: Run) -> list[str]:
     """Return the page, line by line."""
     page = ["# Gradient comparison", "", status_line(run), "", floor_line(run), ""]
+    if trained := training_line(run):
+        page += [trained, ""]
     if noticed := remarks(run):
         page += ["## First of all", ""]
         page += [f"- {each.implementation}: {_cell(each.text)} ({each.cases} cases)" for each in noticed]
