@@ -10,6 +10,7 @@ from os import PathLike, fspath
 from typing import Any
 
 from harness import case as cases
+from harness.case.training import is_of_training
 from harness.casefile import MistakesFound, listed, nearest
 from harness.diagnosis import Diagnosis, Predictions
 from harness.implementations import NUMPY, Implementation, Returned, Unsupported, implementation, implementations
@@ -143,8 +144,10 @@ def diagnose(actual: Result | Mapping[str, Any], problem: Problem) -> list[Diagn
     """
     if not isinstance(actual, Result):
         arrays = arrays_of(actual, problem.case.dtype)
-        gradients = {name: array for name, array in arrays.items() if name not in ("loss", "outputs")}
-        actual = Result(arrays.get("loss"), arrays.get("outputs"), gradients, 0.0)
+        training = {name: array for name, array in arrays.items() if is_of_training(name)}
+        others = {"loss", "outputs", *training}
+        gradients = {name: array for name, array in arrays.items() if name not in others}
+        actual = Result(arrays.get("loss"), arrays.get("outputs"), gradients, 0.0, training=training)
     found = diagnose_result(actual, Predictions(problem, noise_of(problem)))
     return [each for each in found if each.fault != BASELINE_IS_OFF]
 

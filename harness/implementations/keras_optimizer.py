@@ -55,9 +55,12 @@ class _Network:
                 mask[1, : 2 * structure.hidden] = 0
         self.masks = {name: tf.constant(mask) for name, mask in masks.items()}
         kind, lr = optimizer_of(self.training)
-        self.paper_epsilon = paper_epsilon and kind == "adam"
         self.exact_correction = exact_rate and kind == "adam"
         self.optimizer = _optimizer(kind, lr, case.dtype if exact_rate else "float32", self._clipping)
+        self.epsilon: Any = None
+        if paper_epsilon and kind == "adam":
+            self.epsilon = self.optimizer.epsilon = tf.Variable(EPSILON, dtype=case.dtype)
+        self.optimizer.build(list(self.variables.values()))
         self.gradients: dict[str, Any] = {}
         self.carried: Any = None
         like_all = Batches(problem).of_step(0, problem.weights)  # but for its arrays
@@ -65,7 +68,9 @@ class _Network:
         def step(inputs: Any, targets: Any, initial: Any) -> dict[str, Any]:
             return self.run(like_all, inputs, targets, initial)
 
-        self.step = tf.function(step) if self.training["steps"] > WORTH_COMPILING else step
+        compiled = self.training["steps"] > WORTH_COMPILING
+        self.step = tf.function(step) if compiled else step
+        self.apply = tf.function(self.optimizer.apply) if compiled else self.optimizer.apply
 
     @property
     def _clipping(self) -> dict[str, float]:
@@ -131,11 +136,11 @@ class _Network:
         if by_value is not None and "global_clipnorm" in self._clipping:
             self.gradients = {n: tf.clip_by_value(each, -by_value, by_value) for n, each in self.gradients.items()}
         t = int(self.optimizer.iterations) + 1
-        if self.paper_epsilon:
-            self.optimizer.epsilon = EPSILON * (1 - BETA_2**t) ** 0.5
+        if self.epsilon is not None:
+            self.epsilon.assign(EPSILON * (1 - BETA_2**t) ** 0.5)
         exactly = (1 - BETA_2**t) ** 0.5 / (1 - BETA_1**t)
         self.optimizer.learning_rate = lr * exactly / self.correction(t) if self.exact_correction else lr
-        self.optimizer.apply([self.gradients[name] for name in self.variables], list(self.variables.values()))
+        self.apply([self.gradients[name] for name in self.variables])
         return norm
 
     def correction(self, t: int) -> float:
@@ -197,7 +202,7 @@ keras_epsilon = _trained(
 )
 keras_float32 = _trained(
     "keras-float32",
-    "keras-optimizer with the learning rate, and Adam's corrections, as Keras has them: in float32, whatever is trained.",
+    "keras-optimizer with the learning rate, and Adam's corrections, as Keras has them: in float32 for all.",
     only_named=True,
     exact_rate=False,
 )
