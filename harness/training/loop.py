@@ -95,5 +95,6 @@ def train(problem: Problem, loss_and_gradients: LossAndGradients, rules: Rules |
             rates[s], norms[s] = lr, global_norm(gradients)
             if training.get("carry_state"):
                 state = rules.next_state(of_step)
-            weights |= rules.updated({name: weights[name] for name in trained}, rules.limited(gradients), lr)
+            moved = rules.updated({name: weights[name] for name in trained}, rules.limited(gradients), lr)
+            weights = {**weights, **moved}
     return Trained(losses, rates, norms, weights)
