@@ -1,26 +1,17 @@
-"""``environment.json``: what the run ran on."""
+"""What a run ran on: ``environment.json``."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections import Counter
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from harness.session import Run
 from harness.worker.process import ONE_THREAD
-
-FILE = "environment.json"
-
-
-def write(run: Run, path: Path) -> None:
-    """Write the file."""
-    path.write_text(json.dumps(described(run), indent=2) + "\n", encoding="utf-8")
 
 
 def described(run: Run) -> dict[str, Any]:
@@ -36,6 +27,7 @@ def described(run: Run) -> dict[str, Any]:
         "threads": {name: os.environ.get(name, default) for name, default in ONE_THREAD.items()},
         "baseline": run.baseline,
         "implementations": list(run.implementations),
+        "processes": dict(run.processes),
         "floors": dict(Counter(outcome.floors.source or "none" for outcome in run.outcomes)),
         "cases": len(run.outcomes),
         "seconds": run.seconds,

@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from harness.case.training import LOSS_CURVE
 from harness.comparison import Elements, measure
-from harness.report import table
+from harness.report.table import Row
 from harness.session import CaseOutcome, Judged, Run
 
 FILE = "training.csv"
 
-COLUMNS = (
-    "case",
-    "implementation",
-    "baseline",
-    "step",
-    "loss",
-    "baseline_loss",
-    "abs_error",
-    "allowed",
-    "error_ratio",
-    "lr",
-    "gradient_norm",
-    "verdict",
-)
+COLUMNS = {
+    "case": "text",
+    "implementation": "text",
+    "baseline": "text",
+    "step": "count",
+    "loss": "number",
+    "baseline_loss": "number",
+    "abs_error": "number",
+    "error_ratio": "number",
+    "allowed": "number",
+    "lr": "number",
+    "gradient_norm": "number",  # before it is limited
+    "verdict": "text",
+}
 
 FIELDS = tuple(Elements.__dataclass_fields__)
 
 
-def write(run: Run, path: Path) -> None:
-    """Write the file."""
-    table.write(path, COLUMNS, (row for outcome, each in run.comparisons for row in _rows(outcome, each)))
+def rows(run: Run) -> Iterator[Row]:
+    """Yield the rows."""
+    for outcome, judged in run.comparisons:
+        yield from _rows(outcome, judged)
 
 
-def _rows(outcome: CaseOutcome, judged: Judged) -> Iterator[dict[str, Any]]:
+def _rows(outcome: CaseOutcome, judged: Judged) -> Iterator[Row]:
     """Yield a row for each step; without errors, where the baseline has no such curve."""
     if not judged.steps:
         return
@@ -48,7 +47,7 @@ def _rows(outcome: CaseOutcome, judged: Judged) -> Iterator[dict[str, Any]]:
     columns = {**judged.steps, **compared}
     for step in range(len(curve)):
         yield {
-            **dict.fromkeys(COLUMNS),
+            **{name: "" if kind == "text" else None for name, kind in COLUMNS.items()},
             "case": outcome.case.name,
             "implementation": judged.implementation,
             "baseline": outcome.baseline,
