@@ -111,8 +111,8 @@ def losses_in_turn(losses):
     ("batch", "losses", "rates"),
     [
         (2, [5, 4, 4, 4.5, 4.4, 6], [1, 1, 1, 0.5, 0.5, 0.25]),
-        # Passes of 5 + 1, 2 + 5, 4 + 2: a single sequence's loss may rise; the pass must.
-        (1, [5, 1, 2, 5, 4, 2], [1, 1, 1, 0.5, 0.5, 0.5]),
+        # Passes of 5 + 1, 2 + 3, 4 + 2: a single sequence's loss may rise; the pass must.
+        (1, [5, 1, 2, 3, 4, 2], [1, 1, 1, 1, 1, 0.5]),
         (2, [5, float("nan"), 4, 6, float("inf"), 7], [1, 1, 1, 0.5, 0.25, 0.25]),
     ],
     ids=["each step a pass", "two steps to a pass", "not finite"],
