@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.case.fields import Training
+from harness.implementations.base import Unsupported
 from harness.layout import layouts
 from harness.problem import Batches, Problem
 
@@ -58,9 +59,14 @@ def train(problem: Problem, network: Network) -> dict[str, ndarray]:
 
 
 def loop_of(problem: Problem) -> Training:
-    """Return the training of a problem that has one."""
+    """Return the training of a problem.
+
+    Raises:
+        Unsupported: if it has none.
+    """
     training = problem.case.training
-    assert training != "none", "an implementation with an optimiser of its own takes part only in cases with training"
+    if training == "none":
+        raise Unsupported("it trains with an optimiser of its own, and the case has no training")
     return training
 
 
