@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections import Counter
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -17,6 +18,7 @@ from harness.worker.process import ONE_THREAD
 def described(run: Run) -> dict[str, Any]:
     """Return the environment of a run as JSON can hold it."""
     return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "harness": version("bptt-harness"),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.report import pages, table
+from harness.report.history import with_history
 from harness.report.kept import FOLDER as KEPT
 from harness.report.report import STREAMED, Report, modules
 from harness.report.table import Row, Unreadable
@@ -68,6 +69,7 @@ def write(report: Report, target: Path) -> None:
         NotAReport: if something else is there.
     """
     check(target)
+    report = with_history(report, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
         new, old = Path(scratch) / "new", Path(scratch) / "old"

@@ -26,6 +26,7 @@ def test_every_file_is_there(tmp_path, run):
         "elements.csv",
         "environment.json",
         "floors.csv",
+        "index.html",
         "manifest.json",
         "remarks.csv",
         "runs.csv",

@@ -19,6 +19,7 @@ COLUMNS = {
     "reason": "text",
     "verdict": "text",  # of the comparison; empty for the baseline
     "oracle": "text",  # whom the oracle agrees with
+    "since": "text",  # the date of the first of the reports, one written over the other, in which it disagrees
     "detail": "text",  # a traceback, or the last lines of the standard error
 }
 
@@ -37,6 +38,7 @@ def rows(run: Run) -> Iterator[Row]:
                 "reason": "; ".join(filter(None, [each.reason, *(remark.text for remark in each.remarks)])),
                 "verdict": each.verdict or "",
                 "oracle": each.oracle,
+                "since": "",
                 "detail": each.detail,
             }
 
