@@ -10,16 +10,17 @@ from os import PathLike, fspath
 from typing import Any
 
 from harness import case as cases
+from harness.case.training import is_of_training
 from harness.casefile import MistakesFound, listed, nearest
-from harness.conditioning import rounding_noise
 from harness.diagnosis import Diagnosis, Predictions
 from harness.implementations import NUMPY, Implementation, Returned, Unsupported, implementation, implementations
 from harness.problem import Problem, build
 from harness.result import Result
-from harness.result import run as run_here
 from harness.returned import arrays_of
 from harness.session import DEFAULT_BASELINE, diagnose_result, judge_answers
 from harness.session.examiner import BASELINE_IS_OFF
+from harness.training import noise_of
+from harness.training import run as run_here
 from harness.trial import Trial, try_out
 from harness.worker import NativeWeightsFailed, Workers
 
@@ -143,9 +144,11 @@ def diagnose(actual: Result | Mapping[str, Any], problem: Problem) -> list[Diagn
     """
     if not isinstance(actual, Result):
         arrays = arrays_of(actual, problem.case.dtype)
-        gradients = {name: array for name, array in arrays.items() if name not in ("loss", "outputs")}
-        actual = Result(arrays.get("loss"), arrays.get("outputs"), gradients, 0.0)
-    found = diagnose_result(actual, Predictions(problem, rounding_noise(problem)))
+        training = {name: array for name, array in arrays.items() if is_of_training(name)}
+        others = {"loss", "outputs", *training}
+        gradients = {name: array for name, array in arrays.items() if name not in others}
+        actual = Result(arrays.get("loss"), arrays.get("outputs"), gradients, 0.0, training=training)
+    found = diagnose_result(actual, Predictions(problem, noise_of(problem)))
     return [each for each in found if each.fault != BASELINE_IS_OFF]
 
 
@@ -182,12 +185,13 @@ def assert_gradients_match(
             reasons.append(f"{each.name}: {reason}")
             continue
         expected = run(baseline, problem)
-        answers = judge_answers(problem, trial.result, trial.second, expected, rounding_noise(problem), complete=False)
+        answers = judge_answers(problem, trial.result, trial.second, expected, noise_of(problem), complete=False)
         said = [remark.text for remark in (*answers.remarks, *trial.remarks)]
         if trial.failure is not None or not answers.comparison.matches:
             title = f"{each.name}: {_found(function).name} against {baseline}"
             because = f" ({answers.reason})" if answers.reason else ""
             told = [str(found) for found in diagnose(trial.result, problem)] if trial.failure is None else []
+            title += f", {trial.failed_in}" if trial.failed_in else ""
             lines = [*said, f"{title}: {answers.comparison}{because}", *(f"diagnosis: {each}" for each in told[:1])]
             raise AssertionError("\n".join(lines)) from trial.failure
         for text in said:

@@ -28,7 +28,7 @@ DRAWS = 4
 Kept = Sequence[tuple[ndarray, ndarray]]
 """For each recursion where its slopes are kept, (T, B, H) of bool, and the slopes, (T, B, H)."""
 
-Rounding = Callable[[ndarray], ndarray]
+_Rounding = Callable[[ndarray], ndarray]
 """Maps a tensor to what one more rounding adds to it."""
 
 
@@ -42,52 +42,62 @@ def rounding_noise(problem: Problem) -> dict[str, float]:
         For each tensor, the largest absolute change of any element in any draw that is finite.
     """
     with np.errstate(all="ignore"):  # what overflows is judged where it is compared
-        kept = _kept(problem)
+        kept = kept_slopes(problem)
         reference = _tensors(problem, activations_of(problem), np.zeros_like, kept)
         noise = dict.fromkeys(reference, 0.0)
         random = np.random.Generator(np.random.PCG64(0))
         for _ in range(DRAWS):
-            for name, moved in _rounded_tensors(problem, random, kept).items():
+            for name, moved in rounded_tensors(problem, random, kept).items():
                 change = np.abs(moved - reference[name])
                 noise[name] = max(noise[name], float(change[np.isfinite(change)].max(initial=0.0)))
     return noise
 
 
-def _rounded_tensors(problem: Problem, random: np.random.Generator, kept: Kept) -> dict[str, ndarray]:
-    """Compute loss, outputs and gradients once, with every number rounded once more."""
+def rounding(tensor: ndarray, random: np.random.Generator) -> ndarray:
+    """Return ±eps·tensor, the signs at random, of the shape of tensor; zero for class labels."""
+    if tensor.dtype.kind != "f":
+        return np.zeros_like(tensor)
+    signs = random.integers(0, 2, tensor.shape, dtype=np.int8) * 2 - 1
+    return tensor * (np.finfo(tensor.dtype).eps * signs).astype(tensor.dtype)
 
-    def rounding(tensor: ndarray) -> ndarray:
-        """±eps·tensor, of the shape of tensor; zero for class labels."""
-        if tensor.dtype.kind != "f":
-            return np.zeros_like(tensor)
-        signs = random.integers(0, 2, tensor.shape, dtype=np.int8) * 2 - 1
-        return tensor * (np.finfo(tensor.dtype).eps * signs).astype(tensor.dtype)
+
+def rounded_tensors(problem: Problem, random: np.random.Generator, kept: Kept) -> dict[str, ndarray]:
+    """Compute loss, outputs and gradients once, with every number rounded once more.
+
+    Args:
+        problem: in the split layout.
+        random: where the signs of the roundings come from.
+        kept: as ``kept_slopes`` returns it.
+    """
+
+    def rounded(tensor: ndarray) -> ndarray:
+        return rounding(tensor, random)
 
     def each(tensors: Mapping[str, ndarray]) -> dict[str, ndarray]:
-        return {name: tensor + rounding(tensor) for name, tensor in tensors.items()}
+        return {name: tensor + rounded(tensor) for name, tensor in tensors.items()}
 
     def rounded_once_more(name: str) -> Activation:
         exact = ACTIVATIONS[name]
 
         def value(a: ndarray, out: ndarray) -> ndarray:
             exact.value(a, out)
-            out += rounding(out)
+            out += rounded(out)
             return out
 
         return Activation(value, exact.slope_at_value)
 
-    rounded = replace(
+    rounded_problem = replace(
         problem,
         weights=each(problem.weights),
         initial_state=each(problem.initial_state),
-        inputs=problem.inputs + rounding(problem.inputs),
-        targets=problem.targets + rounding(problem.targets),
+        inputs=problem.inputs + rounded(problem.inputs),
+        targets=problem.targets + rounded(problem.targets),
     )
-    return _tensors(rounded, activations_of(problem, rounded_once_more), rounding, kept)
+    return _tensors(rounded_problem, activations_of(problem, rounded_once_more), rounded, kept)
 
 
 def _tensors(
-    problem: Problem, activations: Mapping[str, Activation], rounding: Rounding, kept: Kept
+    problem: Problem, activations: Mapping[str, Activation], rounding: _Rounding, kept: Kept
 ) -> dict[str, ndarray]:
     def loss_of(outputs: ndarray) -> tuple[ndarray, ndarray]:
         loss, d_outputs = problem.loss(outputs + rounding(outputs))
@@ -108,7 +118,7 @@ def _tensors(
     return {"loss": loss, "outputs": passed.outputs, **gradients}
 
 
-def _kept(problem: Problem) -> Kept:
+def kept_slopes(problem: Problem) -> Kept:
     """Return the slopes that relu keeps, whatever is rounded.
 
     A pre-activation that is zero within rounding has either slope. That is a choice, no rounding: if it counted as

@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
+from harness.case.training import LOSS_CURVE, TRAINED, TRAINING
 from harness.implementations import Implementation, Partial, Returned, Unsupported
 from harness.layout import layouts
 from harness.layout.names import why_not
@@ -33,6 +34,11 @@ class Result:
         half_units: for each tensor that was printed, half a unit in the last digit of each element, absolute.
         directional: derivatives of the loss along the first of ``harness.directions``, or None.
         misfits: for each of those that could not be converted, why, and what it should be.
+        training: what became of training, where the case has one: the loss curve ``training.loss`` (steps,), and each
+            weight after the last step, ``trained.layer0.W_xh`` for one.
+        per_step: what is told of each step of training and not compared, (steps,) each: ``lr`` and ``gradient_norm``,
+            the norm before it is limited.
+        untrained: why there is no training though the case has one.
     """
 
     loss: ndarray | None
@@ -43,12 +49,15 @@ class Result:
     half_units: Mapping[str, ndarray] = field(default_factory=dict)
     directional: ndarray | None = None
     misfits: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, ndarray] = field(default_factory=dict)
+    per_step: Mapping[str, ndarray] = field(default_factory=dict)
+    untrained: str = ""
 
     @property
     def tensors(self) -> dict[str, ndarray]:
-        """Everything that was provided: ``loss``, ``outputs``, ``directional``, then the gradients."""
+        """Everything that was provided: ``loss``, ``outputs``, ``directional``, the gradients, then the training."""
         forward = {"loss": self.loss, "outputs": self.outputs, "directional": self.directional}
-        return {**{name: each for name, each in forward.items() if each is not None}, **self.gradients}
+        return {**{name: each for name, each in forward.items() if each is not None}, **self.gradients, **self.training}
 
     def only(self, names: Collection[str]) -> Result:
         """Return the result with these tensors alone."""
@@ -64,6 +73,7 @@ class Result:
             known=chosen(self.known),
             half_units=chosen(self.half_units),
             directional=self.directional if "directional" in names else None,
+            training=chosen(self.training),
         )
 
 
@@ -108,6 +118,7 @@ def read(returned: Returned, layout: str, problem: Problem, seconds: float) -> R
     known = _known(arrays, partial, layout, structure)
     half_units = {name: np.array(each.half_unit, np.float64) for name, each in partial.items() if each.half_unit.any()}
     loss, outputs, directional = (arrays.pop(name, None) for name in ("loss", "outputs", "directional"))
+    training, per_step = _training(arrays, layout, structure)
     expected = layouts()[layout].shapes(structure)
     weights = {name: array for name, array in arrays.items() if array.shape == expected.get(name)}
     others = {name: array for name, array in arrays.items() if name not in weights}
@@ -116,7 +127,27 @@ def read(returned: Returned, layout: str, problem: Problem, seconds: float) -> R
     gradients = {name: gradients[name] for name in dict.fromkeys([*in_order, *gradients])}
     why = {name: why_not(name, array.shape, layout, structure, taken) for name, array in others.items()}
     misfits = {name: reason for name, reason in why.items() if reason}
-    return Result(loss, outputs, gradients, seconds, known, half_units, directional, misfits)
+    return Result(loss, outputs, gradients, seconds, known, half_units, directional, misfits, training, per_step)
+
+
+def _training(
+    arrays: dict[str, ndarray], layout: str, structure: Structure
+) -> tuple[dict[str, ndarray], dict[str, ndarray]]:
+    """Take what became of training out of the arrays: what is compared, in the split layout, and what is told."""
+    found = {name: arrays.pop(name) for name in list(arrays) if name.startswith((TRAINED, TRAINING))}
+    weights = {name.removeprefix(TRAINED): each for name, each in found.items() if name.startswith(TRAINED)}
+    expected = layouts()[layout].shapes(structure)
+    fitting = {name: each for name, each in weights.items() if each.shape == expected.get(name)}
+    converted = {**layouts()[layout].to_canonical(fitting, structure)}
+    converted |= {name: each for name, each in weights.items() if name not in fitting}
+    curve = {LOSS_CURVE: found[LOSS_CURVE]} if LOSS_CURVE in found else {}
+    trained = {
+        f"{TRAINED}{name}": converted[name]
+        for name in dict.fromkeys([*structure.weights, *converted])
+        if name in converted
+    }
+    told = {name.removeprefix(TRAINING): each for name, each in found.items() if name.startswith(TRAINING)}
+    return {**curve, **trained}, {name: each for name, each in told.items() if name != "loss"}
 
 
 def copied(returned: Any, dtype: DTypeLike) -> dict[str, ndarray | Partial]:

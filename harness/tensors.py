@@ -129,5 +129,11 @@ class Structure:
 
 
 def kind_of(tensor: str) -> str:
-    """Return what sort of tensor a name is: ``W_hh`` for ``layer3.W_hh``, ``inputs`` for ``inputs``."""
-    return tensor.rpartition(".")[2]
+    """Return what sort of tensor a name is: ``W_hh`` for ``layer3.W_hh``, ``inputs`` for ``inputs``.
+
+    What became of training is of its own sorts: ``training.loss``, and ``trained`` for every weight.
+    """
+    family, _, rest = tensor.partition(".")
+    if family in ("training", "trained"):
+        return family if family == "trained" else tensor
+    return rest.rpartition(".")[2] or tensor

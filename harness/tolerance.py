@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from harness.tensors import kind_of
+from harness.case.training import LOSS_CURVE, of_step
+from harness.tensors import Shape, kind_of
 
 UNITS: dict[str, dict[str, float]] = {
     #            kind of tensor      units
@@ -41,6 +42,8 @@ UNITS: dict[str, dict[str, float]] = {
         "b_hn": 16,
         "W_hy": 16,
         "b_y": 16,
+        "training.loss": 16,
+        "trained": 16,
     },
     "float32": {
         "loss": 16,
@@ -54,6 +57,8 @@ UNITS: dict[str, dict[str, float]] = {
         "b_hn": 16,
         "W_hy": 16,
         "b_y": 16,
+        "training.loss": 16,
+        "trained": 16,
     },
 }
 
@@ -72,16 +77,18 @@ class Bound:
         atol: absolute.
         origin: where the two come from, in words.
         ill_conditioned: whether rounding alone takes more than half of the tensor's digits.
+        by_element: absolute, where each element has a bound of its own, of which ``atol`` is the largest.
     """
 
     rtol: float
     atol: float
     origin: str
     ill_conditioned: bool = False
+    by_element: ndarray | None = None
 
 
 def bound(
-    tensor: str, expected: ndarray, override: Mapping[str, Any] | None = None, *, noise: float | None = None
+    tensor: str, expected: ndarray, override: Mapping[str, Any] | None = None, *, noise: float | ndarray | None = None
 ) -> Bound:
     """Return the bound in force for one tensor.
 
@@ -89,7 +96,7 @@ def bound(
         tensor: its canonical name.
         expected: the baseline's values.
         override: a case's ``tolerance``: rtol and atol, or those by tensor with ``default`` for the rest.
-        noise: how far rounding alone moves the tensor, absolute; None if that is not known.
+        noise: how far rounding alone moves the tensor, absolute, or each element of it; None if that is not known.
     """
     if override is not None:
         if {"rtol", "atol"} & override.keys():
@@ -104,12 +111,33 @@ def bound(
     eps, largest = float(np.finfo(dtype).eps), largest_magnitude(expected)
     # Where eps · largest underflows, neighbouring numbers must still match.
     from_largest = max(eps * largest, float(np.finfo(dtype).smallest_subnormal)) if largest else 0.0
+    if isinstance(noise, ndarray):
+        return _by_step(kind, expected, noise, units)
     from_noise = noise or 0.0
     table = f"{units:g} units for {kind} in {dtype}"
     if from_noise <= from_largest:
         return Bound(0.0, units * from_largest, f"{table}: eps x largest element {largest:.3g}")
     ill = from_noise > math.sqrt(eps) * largest
     return Bound(0.0, units * from_noise, f"{table}: rounding noise {from_noise:.3g}", ill_conditioned=ill)
+
+
+def noise_for(tensor: str, shape: Shape, noise: Mapping[str, float] | None) -> float | ndarray | None:
+    """Return the noise of one tensor out of that of all; of the loss curve that of each step, of its shape."""
+    if noise is None or tensor != LOSS_CURVE or of_step(0) not in noise or len(shape) != 1:
+        return (noise or {}).get(tensor)
+    return np.array([noise.get(of_step(s), noise[tensor]) for s in range(*shape)])
+
+
+def _by_step(kind: str, curve: ndarray, noise: ndarray, units: float) -> Bound:
+    """Return the bound of a curve, (steps,): at each step as for a tensor that ends with it."""
+    eps = float(np.finfo(curve.dtype).eps)
+    finite = np.where(np.isfinite(curve), np.abs(curve.astype(np.float64)), 0)
+    largest = np.maximum.accumulate(finite)  # (steps,)
+    unit = np.maximum(eps * largest, noise)
+    origin = f"{units:g} units for {kind} in {curve.dtype}: rounding noise {noise[0]:.3g} at the first step, "
+    ill = bool((noise > math.sqrt(eps) * largest).any())
+    atol = units * np.maximum(unit, float(np.finfo(curve.dtype).smallest_subnormal))
+    return Bound(0.0, float(atol.max()), f"{origin}{noise[-1]:.3g} at the last", ill, atol)
 
 
 def _given(override: Mapping[str, float], origin: str) -> Bound:

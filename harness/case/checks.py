@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from harness.case import arrays, published
+from harness.case import arrays, published, training
 from harness.case.arrays import Problem
 from harness.case.fields import Fields, spec_kind
 from harness.casefile import nearest
@@ -118,7 +118,7 @@ def _tolerance(case: Fields) -> Iterator[Problem]:
     if not tolerance:
         yield ("tolerance",), "an empty tolerance says nothing", "give rtol, atol or both"
     if isinstance(tolerance, dict) and not ({"rtol", "atol"} & tolerance.keys()):
-        names = ["loss", "outputs", *case.structure.gradients, "default"]
+        names = ["loss", "outputs", *case.structure.gradients, *training.tensors(case), "default"]
         for name, bound in tolerance.items():
             if name not in names:
                 yield ("tolerance", name), "no tensor has this name here", nearest(name, names)
@@ -212,5 +212,6 @@ _CHECKS: tuple[Callable[[Fields], Iterator[Problem]], ...] = (
     _expectation,
     _tolerance,
     _names,
+    training.problems,
     published.problems,
 )

@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Required
 
-from annotated_types import Ge, Len
+from annotated_types import Ge, Gt, Len
 from typing_extensions import TypedDict
 
 from harness.case.alternatives import ChosenBy
@@ -28,6 +28,7 @@ STRICT: dict[str, Any] = {
 Size = Annotated[int, Ge(1)]
 Seed = Annotated[int, Ge(0)]
 NonNegative = Annotated[float, Ge(0)]
+Positive = Annotated[float, Gt(0)]
 
 
 class Fill(TypedDict):
@@ -144,6 +145,83 @@ class Window(TypedDict):
     """k: the loss of step t reaches its own step and the k before it; the initial state, if that includes step 0."""
 
 
+class SGDOptions(TypedDict):
+    """The options of gradient descent."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    lr: Positive
+    """The learning rate."""
+
+
+class SGD(TypedDict):
+    """Gradient descent: w ← w − lr · g."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    sgd: SGDOptions
+    """Its options."""
+
+
+class AdamOptions(TypedDict):
+    """The options of Adam; β₁ is 0.9, β₂ 0.999, ε 1e-8."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    lr: Positive
+    """The learning rate, α."""
+
+
+class Adam(TypedDict):
+    """Adam as its paper has it (Kingma and Ba 2015, algorithm 1): ε stands outside the bias-corrected root."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    adam: AdamOptions
+    """Its options."""
+
+
+OPTIMIZERS = ("sgd", "adam")
+
+
+def optimizer_kind(data: Any) -> str | None:
+    """Return which optimizer ``data`` is meant as; None if it is none of ``OPTIMIZERS``."""
+    return next((kind for kind in OPTIMIZERS if kind in data), None) if isinstance(data, dict) else None
+
+
+if TYPE_CHECKING:
+    Optimizer = SGD | Adam
+else:
+    Optimizer = Annotated[
+        Any, ChosenBy(optimizer_kind, {"sgd": SGD, "adam": Adam}, "{sgd: {lr: 0.01}} or {adam: {lr: 0.01}}")
+    ]
+
+
+class Training(TypedDict):
+    """A training loop that starts from the case's weights, with each implementation's own gradients.
+
+    Step s takes the loss of its sequences under the weights that s steps have made, and the gradient of that loss;
+    limits each element of it by ``clip_value``, then its norm by ``clip_norm``; and has the optimizer move the weights.
+    Initial states are not trained, nor are inputs.
+    """
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    steps: Size
+    """How many steps there are."""
+    optimizer: Optimizer
+    """What makes new weights of weights and gradients."""
+    clip_value: NotRequired[Positive]
+    """Each element of the gradient is cut off at this, on both sides of zero."""
+    clip_norm: NotRequired[Positive]
+    """Where the norm over the gradients of all trained weights together is above this, all are scaled down to it."""
+    halve_lr_when_loss_rises: NotRequired[bool]
+    """Halve the learning rate whenever the loss of a pass over all sequences, the sum of its steps' losses, is above
+    that of the pass before; from the update on with which the pass ends. Without batch, each step is a pass."""
+    batch: NotRequired[Size]
+    """How many sequences a step sees: the first so many, then the next, and from the top again; all unless given. It
+    must divide sizes.batch."""
+    carry_state: NotRequired[bool]
+    """Each step but the first starts with the states that the step before ended with, as constants."""
+    frozen: NotRequired[list[str]]
+    """The weights that are not trained, by name."""
+
+
 SPEC_WORDS = ("zeros", "ones")
 _SPECS = {"fill": Fill, "uniform": Uniform, "normal": Normal, "values": Values, "file": File, "one_hot": OneHot}
 SPEC_KEYS = tuple(_SPECS)
@@ -188,6 +266,11 @@ def truncation_kind(data: Any) -> str | None:
     return kind if kind in TRUNCATIONS and isinstance(data, dict) == (kind != "none") else None
 
 
+def training_kind(data: Any) -> str | None:
+    """Return whether ``data`` is meant as ``none`` or as a ``loop``; None if it is neither."""
+    return "none" if data == "none" else "loop" if isinstance(data, dict) else None
+
+
 def _steps_kind(data: Any) -> str | None:
     return "all" if data == "all" else "list" if isinstance(data, list) else None
 
@@ -201,6 +284,7 @@ if TYPE_CHECKING:
     Tolerance = dict[str, Any]
     Steps = Literal["all"] | tuple[int, ...]
     Truncation = Literal["none"] | Detach | Window
+    TrainingOrNone = Literal["none"] | Training
 else:
     ArraySpec = Annotated[Any, ChosenBy(spec_kind, _SPEC_MEMBERS, EXPECTED_SPEC)]
     _NAMED = {"by name": dict[str, ArraySpec]}
@@ -227,6 +311,14 @@ else:
             truncation_kind,
             {"none": Literal["none"], "detach": Detach, "window": Window},
             "none, {kind: detach, every: 5} or {kind: window, steps: 4}",
+        ),
+    ]
+    TrainingOrNone = Annotated[
+        Any,
+        ChosenBy(
+            training_kind,
+            {"none": Literal["none"], "loop": Training},
+            "none or {steps: 10, optimizer: {sgd: {lr: 0.01}}}",
         ),
     ]
 
@@ -306,6 +398,8 @@ class Fields:
     """dot: the gradient of the outputs, and of their shape."""
     truncation: Truncation = "none"
     """How far back the gradient is carried: all the way, or not. The forward pass and the loss are the same."""
+    training: TrainingOrNone = "none"
+    """A training loop, whose loss curve and final weights are compared, too."""
     implementations: Annotated[tuple[str, ...], Len(1)] | None = None
     """The implementations to compare; all that support the case unless given."""
     tolerance: Tolerance | None = None

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.case import checks
 from harness.case.alternatives import TAG
-from harness.case.fields import SPEC_KEYS, SPEC_WORDS, TRUNCATIONS, Case, Fields, Loss, Sizes
+from harness.case.fields import OPTIMIZERS, SPEC_KEYS, SPEC_WORDS, TRUNCATIONS, Case, Fields, Loss, Sizes, Training
 from harness.casefile import Mistake, Path, listed, nearest
 
 Located = Callable[..., Mistake]
@@ -100,12 +100,18 @@ def _mistake(error: Any, located: Located) -> Mistake:
         if path == ("truncation",):
             names = [given.get("kind")] if isinstance(given, Mapping) else [given]
             valid = TRUNCATIONS
+        elif path == ("training", "optimizer"):
+            valid = OPTIMIZERS
+        elif path == ("training",):
+            valid = ("none",)
         hint = next(filter(None, (nearest(name, valid) for name in names)), "")
     elif kind == "literal_error":
         options = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         should_be, hint = listed(options), nearest(given, options)
     elif kind == "greater_than_equal":
         should_be = f"{context['ge']:g} or more"
+    elif kind == "greater_than":
+        should_be = f"above {context['gt']:g}"
     elif kind == "too_long":
         should_be = "[low, high]"
     elif kind in _WORDING:
@@ -120,6 +126,10 @@ _EXAMPLES: dict[Path, str] = {
     ("sizes",): "such as sizes: {batch: 2, time: 4, input: 3, hidden: 5}",
     ("truncation", "every"): "such as truncation: {kind: detach, every: 5}",
     ("truncation", "steps"): "such as truncation: {kind: window, steps: 4}",
+    ("training", "steps"): "such as training: {steps: 10, optimizer: {sgd: {lr: 0.01}}}",
+    ("training", "optimizer"): "such as optimizer: {sgd: {lr: 0.01}}",
+    ("training", "optimizer", "sgd", "lr"): "such as sgd: {lr: 0.01}",
+    ("training", "optimizer", "adam", "lr"): "such as adam: {lr: 0.01}",
 }
 
 
@@ -140,6 +150,9 @@ def _keys_beside(location: tuple[str | int, ...]) -> Iterator[str]:
         yield from _names(Loss)
     elif location[0] == "truncation":
         yield from ("kind", "every" if where == TAG.format("detach") else "steps")
+    elif location[0] == "training":
+        inner = str(where).strip(TAG.format(""))
+        yield from ("lr",) if where in OPTIMIZERS else (inner,) if inner in OPTIMIZERS else Training.__annotations__
     elif location[0] == "published":
         yield from ("source", "gradients") if len(location) == 2 else ("tensor", "at", "values")
     elif where == TAG.format("native"):

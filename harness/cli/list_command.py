@@ -55,8 +55,9 @@ def faults(as_json: bool) -> None:
     """List everything that a diagnosis can name: the faults of the catalogue, and what else numbers can be."""
     from harness.diagnosis.explanation import OTHER_NAMES
     from harness.diagnosis.sight import catalogue
+    from harness.diagnosis.training_faults import catalogue as of_training
 
-    names = {**catalogue(), **OTHER_NAMES}
+    names = {**catalogue(), **of_training(), **OTHER_NAMES}
     if as_json:
         described = [{"name": name, "about": about} for name, about in names.items()]
         click.echo(json.dumps(described, indent=2, ensure_ascii=False))

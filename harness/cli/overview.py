@@ -52,6 +52,8 @@ def show_report(report: Report, folder: Path) -> None:
         _more(len(ill), folder / "summary.md")
     click.echo(overview.status_line(report))
     click.echo(overview.floor_line(report))
+    if trained := overview.training_line(report):
+        click.echo(trained)
     click.echo(f"{report.environment['seconds']:.1f} s; the report is in {folder}")
 
 

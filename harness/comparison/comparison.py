@@ -105,10 +105,12 @@ class Comparison:
     Attributes:
         tensors: one comparison for each tensor, forward ones first.
         not_provided: tensors that were not returned and need not be.
+        untrained: why those of training are among them; empty if they are not.
     """
 
     tensors: tuple[TensorComparison, ...]
     not_provided: tuple[str, ...] = ()
+    untrained: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -185,7 +187,7 @@ def compare(
             given.get(name),
             wanted[name],
             tolerance,
-            (noise or {}).get(name),
+            tolerances.noise_for(name, wanted[name].shape, noise),
             nonfinite,
             own_dtype,
             collect,
@@ -219,7 +221,7 @@ def _tensor(
     actual: ndarray | None,
     expected: ndarray,
     tolerance: Mapping[str, Any] | None,
-    noise: float | None,
+    noise: float | ndarray | None,
     nonfinite: str,
     own_dtype: bool,
     collect: Collect,
@@ -245,7 +247,7 @@ def _tensor(
     if problem or actual is None:
         return TensorComparison(name, expected.shape, expected.dtype.name, bound, None, "mismatch", problem)
     which = slice(None) if known is None else np.flatnonzero(known)  # positions in the flattened tensor
-    atol: float | ndarray = bound.atol
+    atol: float | ndarray = bound.atol if bound.by_element is None else bound.by_element[which]
     if half_unit is not None:
         atol = bound.atol + half_unit.reshape(-1)[which]
         bound = replace(

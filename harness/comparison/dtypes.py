@@ -22,7 +22,7 @@ def in_the_narrower(actual: ndarray, expected: ndarray) -> tuple[ndarray, ndarra
         return actual.astype(dtype, copy=False), expected.astype(dtype, copy=False)
 
 
-def noise_in(dtype: FloatDType, noise: float | None, measured_in: FloatDType) -> float | None:
+def noise_in(dtype: FloatDType, noise: float | ndarray | None, measured_in: FloatDType) -> float | ndarray | None:
     """Scale rounding noise that was measured in one dtype to another: to first order it grows with eps."""
     if noise is None:
         return None

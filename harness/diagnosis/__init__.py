@@ -4,5 +4,6 @@ from harness.diagnosis.diagnosing import diagnose
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
 from harness.diagnosis.faults import faults
 from harness.diagnosis.predictions import Predictions
+from harness.diagnosis.training import diagnose_training
 
-__all__ = ["UNEXPLAINED", "Diagnosis", "Predictions", "diagnose", "faults"]
+__all__ = ["UNEXPLAINED", "Diagnosis", "Predictions", "diagnose", "diagnose_training", "faults"]

@@ -16,7 +16,9 @@ from harness.tensors import Structure
 Returned = Mapping[str, Any]
 """What an implementation's function returns: gradients, ``loss`` and ``outputs``; each an array or a ``Partial``.
 
-``directional`` may stand beside them: derivatives of the loss along the first of ``harness.directions``."""
+``directional`` may stand beside them: derivatives of the loss along the first of ``harness.directions``. So may what
+became of a training: ``training.loss``, ``training.lr`` and ``training.gradient_norm``, (steps,) each, and the weights
+after it, ``trained.`` and the name of each in the implementation's layout."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,10 @@ class Implementation:
             None if the implementation has no initialisation to offer.
         only_with: a field of a case, without which it takes no part; empty for none.
         only_named: whether it takes part only in cases whose ``implementations`` lists it: one that differs on purpose.
+        own_optimiser: whether it trains with an optimiser of its own, and returns what became of it; it takes part only
+            in cases with training.
+        work: how many multiplications of numbers it takes for a problem, where that is far more than the reference
+            takes; None where it is not.
         about: one line on what it is.
     """
 
@@ -93,6 +99,8 @@ class Implementation:
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None
     only_with: str = ""
     only_named: bool = False
+    own_optimiser: bool = False
+    work: Callable[[Problem], float] | None = None
     about: str = ""
 
     def __call__(self, problem: Problem) -> Returned:
@@ -103,6 +111,8 @@ class Implementation:
         """Whether a case is for this implementation."""
         if self.only_with:
             return getattr(case, self.only_with) is not None
+        if self.own_optimiser and case.training == "none":
+            return False
         return not self.only_named if case.implementations is None else self.name in case.implementations
 
     def reason_against(self, case: Fields) -> str:
@@ -142,6 +152,8 @@ def implementation(
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None,
     only_with: str = "",
     only_named: bool = False,
+    own_optimiser: bool = False,
+    work: Callable[[Problem], float] | None = None,
 ) -> Callable[[Callable[[Problem], Returned]], Implementation]:
     """Make an implementation of a function.
 
@@ -155,6 +167,8 @@ def implementation(
         initial_weights: the framework's own initialisation.
         only_with: a field of a case, without which it takes no part.
         only_named: whether it takes part only in cases whose ``implementations`` lists it.
+        own_optimiser: whether it trains with an optimiser of its own; it takes part only in cases with training.
+        work: how many multiplications it takes for a problem, where that is far more than the reference takes.
 
     Raises:
         ValueError: if there is no such layout.
@@ -179,6 +193,8 @@ def implementation(
             initial_weights=initial_weights,
             only_with=only_with,
             only_named=only_named,
+            own_optimiser=own_optimiser,
+            work=work,
             about=about,
         )
 

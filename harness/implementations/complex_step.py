@@ -36,19 +36,48 @@ SAMPLED_WORK = 1e10
 STATE_ENDS = tuple(f".{state}" for state in sorted({state for states in STATES.values() for state in states}))
 
 
-@implementation("complex-step", layout="split", supports={"cell": tuple(gated.CELLS)}, complete=True, is_oracle=True)
+def work(problem: Problem) -> float:
+    """Return how many multiplications of numbers every element of every gradient takes."""
+    s = problem.structure
+    B, T, O = s.outputs
+    runs = len(passes(problem.truncation, T))
+    if _is_plain(problem):
+        return runs * sum(reference.work(T, B, s.input, s.hidden, O, s.layers))
+    return _work_of_one(problem) * sum(_elements_of(name, shape) for name, shape in s.gradients.items())
+
+
+def _is_plain(problem: Problem) -> bool:
+    """Whether it is a plain rnn's, in one direction over whole sequences."""
+    s = problem.structure
+    return s.cell == "rnn" and s.directions == 1 and problem.lengths is None
+
+
+def _work_of_one(problem: Problem) -> float:
+    """Return how many multiplications one element takes where it is not a plain rnn's."""
+    s = problem.structure
+    B, T, O = s.outputs
+    runs = len(passes(problem.truncation, T))
+    return runs * gated.work_of_one(T, B, s.input, s.hidden, GATES[s.cell], O, s.layers, s.directions)
+
+
+@implementation(
+    "complex-step",
+    layout="split",
+    supports={"cell": tuple(gated.CELLS)},
+    complete=True,
+    is_oracle=True,
+    work=work,
+)
 def complex_step(problem: Problem) -> Returned:
     """The oracle: complex perturbation of the NumPy forward pass, no backward pass involved.
 
     Computed in float64 and rounded to the case's dtype, so that in float32 it is right to the last bit or so.
     """
-    case, structure = problem.case, problem.structure
-    B, T, O = structure.outputs
+    case = problem.case
     arguments = _arguments(problem)
-    runs = len(passes(problem.truncation, T))
-    if structure.cell != "rnn" or structure.directions == 2 or problem.lengths is not None:
-        return _whole(problem, arguments, runs)
-    if runs * sum(reference.work(T, B, structure.input, structure.hidden, O, structure.layers)) <= MOST_WORK:
+    if not _is_plain(problem):
+        return _whole(problem, arguments)
+    if work(problem) <= MOST_WORK:
         loss, outputs, gradients = reference.gradients(**arguments)
         found: dict[str, Any] = {"loss": loss.astype(case.dtype), "outputs": outputs.astype(case.dtype)}
         return found | {name: _as_far_as_resolved(gradient, case.dtype) for name, gradient in gradients.items()}
@@ -76,23 +105,20 @@ def _arguments(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _whole(problem: Problem, arguments: Mapping[str, Any], runs: int) -> Returned:
+def _whole(problem: Problem, arguments: Mapping[str, Any]) -> Returned:
     """Return the gradient by whole complex numbers: of every element, or a sample where that would take too long.
 
     Raises:
         Unsupported: if even one element of each tensor would take too long.
     """
     s, dtype = problem.structure, problem.case.dtype
-    O, gates = s.outputs[2], GATES[s.cell]
-    of_one = runs * gated.work_of_one(s.time, s.batch, s.input, s.hidden, gates, O, s.layers, s.directions)
-    elements = {name: _elements_of(name, shape) for name, shape in s.gradients.items()}
-    if of_one * len(elements) > MOST_WORK:
+    of_one = _work_of_one(problem)
+    if of_one * len(s.gradients) > MOST_WORK:
         raise Unsupported(f"would take {of_one:.1e} multiplications for one number; at most {MOST_WORK:.0e} in all")
-    whole = of_one * sum(elements.values()) <= MOST_WORK
-    share = max(1, int(SAMPLED_WORK / of_one / len(elements)))
+    share = max(1, int(SAMPLED_WORK / of_one / len(s.gradients)))
     loss, outputs, state = gated.forward(s.cell, **arguments, lengths=problem.lengths)
     found: dict[str, Any] = {"loss": loss.astype(dtype), "outputs": outputs.astype(dtype)}
-    if whole:
+    if work(problem) <= MOST_WORK:
         return found | {name: _as_far_as_resolved(gradient, dtype) for name, gradient in gated.gradients(state).items()}
     found["directional"] = np.array([gated.along(state, v) for v in directions(s)]).astype(dtype)
     for name, shape in s.gradients.items():

@@ -1,5 +1,6 @@
 """Cases made concrete: every array exists, in one canonical layout."""
 
+from harness.problem.batches import Batches
 from harness.problem.problem import NativeWeights, Problem, build
 
-__all__ = ["NativeWeights", "Problem", "build"]
+__all__ = ["Batches", "NativeWeights", "Problem", "build"]

@@ -21,6 +21,7 @@ from harness.problem import Problem
 from harness.result import Result
 from harness.session import CaseOutcome, Judged
 from harness.session.floors import Floors
+from harness.session.outcomes import steps_of
 from harness.trial import Remark
 from harness.worker import messages
 from harness.worker.transport import Message
@@ -182,7 +183,10 @@ def _kept(content: Mapping[str, Any], arrays: dict[str, ndarray]) -> Kept:
         assert result is not None, "a header without seconds was kept"
         results[name] = result
     judged = [
-        Judged(**{**each, "remarks": tuple(Remark(*remark) for remark in each["remarks"])})
+        Judged(
+            **{**each, "remarks": tuple(Remark(*remark) for remark in each["remarks"])},
+            steps=steps_of(results.get(each["implementation"])),
+        )
         for each in content["judged"]
     ]
     problem = messages.to_problem(Message(content["problem"], _below("problem/", arrays)))

@@ -165,6 +165,15 @@ def explained(report: Report) -> list[Explained]:
     return sorted(rows, key=lambda row: (row.implementation, -row.cases))
 
 
+def training_line(report: Report) -> str:
+    """Return a sentence on the trainings that were compared; empty if there were none."""
+    steps = report["training"]
+    names, cases = ({row[column] for row in steps} for column in ("implementation", "case"))
+    if not steps:
+        return ""
+    return f"Training: {len(steps)} steps of {len(names)} implementations in {len(cases)} cases; each in training.csv."
+
+
 def not_compared(report: Report) -> list[tuple[str, int, str]]:
     """Return (implementation, number of cases, reason) for the cases that implementations could not represent."""
     counts = Counter(

@@ -90,7 +90,13 @@ def compare_for(
             collect=collect,
         )
 
-    comparison = compared(actual, expected)
+    if isinstance(actual, Result) and actual.untrained:
+        comparison = compared(actual, replace(expected, training={}))
+        comparison = replace(
+            comparison, not_provided=(*comparison.not_provided, *expected.training), untrained=actual.untrained
+        )
+    else:
+        comparison = compared(actual, expected)
     return comparison if comparison.matches else explained(comparison, problem, actual, expected, compared)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from harness.diagnosis import UNEXPLAINED, Diagnosis, Predictions, diagnose
+from harness.diagnosis import UNEXPLAINED, Diagnosis, Predictions, diagnose, diagnose_training
 from harness.result import Result
 from harness.session.outcomes import CaseOutcome, Judged, Run
 
@@ -76,6 +76,7 @@ def diagnose_result(
     found = diagnose(
         result.tensors, predictions, known=result.known, digits=result.half_units, likely=likely, thorough=thorough
     )
+    found = found or diagnose_training(result, predictions.problem, predictions.noise)
     if found:
         return found
     text = (

@@ -81,7 +81,8 @@ def judged(
         else:
             unexplained[name] = f"{off}, which rounding does not explain"
     for name, tensor in expected.tensors.items():
-        bound = tolerances.bound(name, tensor, problem.case.tolerance, noise=raised.get(name))
+        of_tensor = tolerances.noise_for(name, tensor.shape, raised)
+        bound = tolerances.bound(name, tensor, problem.case.tolerance, noise=of_tensor)
         if bound.ill_conditioned and name not in ill:
             ill[name] = tolerances.ILL_CONDITIONED
     largest_of = {name: float(errors.max(initial=0.0)) for name, errors in floor.errors.items()}

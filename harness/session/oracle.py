@@ -29,7 +29,8 @@ def side(
         problem: the problem.
         noise: how far rounding alone moves each tensor, absolute.
     """
-    disputed = [each.tensor for each in comparison.disagreements if each.tensor in noise]
+    known = results[oracle].tensors  # of a training it may know nothing
+    disputed = [each.tensor for each in comparison.disagreements if each.tensor in noise and each.tensor in known]
     if implementation == oracle or not disputed:
         return f"{oracle} is the oracle: {baseline} is wrong" if disputed else ""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from harness.case import Case
+from numpy import ndarray
+
+from harness.case import Case, training
 from harness.comparison import SEVERITY, Comparison, Verdict
 from harness.diagnosis import Diagnosis
 from harness.problem import Problem
@@ -34,6 +36,8 @@ class Judged:
         remarks: what was noticed when it was tried out, to be told before the numbers.
         said: what it printed.
         diagnoses: where it disagrees with the baseline, what explains its numbers, the best explanation first.
+        steps: what is known of each step of its training, (steps,) each: ``loss``, and what stands in
+            ``Result.per_step``; empty if there was none.
         complete: whether a tensor that it does not return is a mismatch.
     """
 
@@ -49,6 +53,7 @@ class Judged:
     remarks: tuple[Remark, ...] = ()
     said: str = ""
     diagnoses: tuple[Diagnosis, ...] = ()
+    steps: Mapping[str, ndarray] = field(default_factory=dict)
     complete: bool = True
 
     @property
@@ -105,7 +110,12 @@ class CaseOutcome:
     def tensors(self) -> dict[str, Shape]:
         """The shape of every tensor that is compared."""
         structure = self.case.structure
-        return {"loss": (), "outputs": structure.outputs, **structure.gradients}
+        return {"loss": (), "outputs": structure.outputs, **structure.gradients, **training.tensors(self.case)}
+
+    @property
+    def of_baseline(self) -> Judged:
+        """How the baseline itself did."""
+        return next(each for each in self.judged if each.verdict is None)
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -185,3 +195,11 @@ class Run:
             for each in outcome.judged
             if "error" in (each.status, each.verdict)
         ]
+
+
+def steps_of(result: Result | None) -> dict[str, ndarray]:
+    """Return what is known of each step of a training whose loss curve is a curve, for ``Judged.steps``."""
+    curve = None if result is None else result.training.get(training.LOSS_CURVE)
+    if result is None or curve is None or curve.ndim != 1:
+        return {}
+    return {"loss": curve, **{name: each for name, each in result.per_step.items() if each.shape == curve.shape}}

@@ -19,7 +19,7 @@ from harness.session.examiner import Examiner, agreed
 from harness.session.floors import Floors, remarked
 from harness.session.floors import judged as judged_floor
 from harness.session.oracle import side
-from harness.session.outcomes import CaseOutcome, Evidence, Judged, Run
+from harness.session.outcomes import CaseOutcome, Evidence, Judged, Run, steps_of
 from harness.tolerance import Bound
 from harness.worker import NativeWeightsFailed, Outcome, Workers
 
@@ -131,7 +131,7 @@ def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) ->
     """Return the tolerance in force for each tensor of a problem."""
     override = problem.case.tolerance
     return {
-        name: tolerances.bound(name, tensor, override, noise=noise.get(name))
+        name: tolerances.bound(name, tensor, override, noise=tolerances.noise_for(name, tensor.shape, noise))
         for name, tensor in expected.tensors.items()
     }
 
@@ -169,7 +169,7 @@ def _without_verdict(name: str, outcome: Outcome) -> Judged:
         if outcome.result.loss is not None and outcome.result.loss.shape == ():
             loss = float(outcome.result.loss)
     judged = Judged(name, outcome.status, None, outcome.reason, outcome.detail, None, loss, seconds)
-    return replace(judged, remarks=outcome.remarks, said=outcome.said)
+    return replace(judged, remarks=outcome.remarks, said=outcome.said, steps=steps_of(outcome.result))
 
 
 def not_kept(outcome: CaseOutcome) -> str:

@@ -1,4 +1,4 @@
-"""The trial: an implementation runs twice, each time on a fresh copy of the problem, and is watched.
+"""The trial: an implementation runs twice, each time on a fresh copy of the problem, and is watched; then it trains.
 
 What a function returns is copied at once, so that nothing it does later can change what is compared. The second run
 shows what the first cannot: state that was kept, answers that change, arrays that are written to again.
@@ -17,6 +17,7 @@ from numpy import ndarray
 from harness.implementations import Implementation, Unsupported
 from harness.problem import Problem
 from harness.result import Result, copied, read, values_of
+from harness.training import TrainingFailed, with_training
 from harness.trial.dtypes import dtypes_kept
 from harness.trial.inputs import altered
 from harness.trial.memory import changed_later, shared
@@ -31,7 +32,8 @@ class Trial:
     Attributes:
         result: its first answer.
         second: its second answer, if that is another; None if it is the same to the bit.
-        failure: what the second call raised though the first did not.
+        failure: what the second call raised though the first did not, or a step of training.
+        failed_in: which of the two, in words; empty if nothing was raised.
         remarks: what is to be known before the numbers are looked at.
     """
 
@@ -39,6 +41,7 @@ class Trial:
     second: Result | None
     failure: BaseException | None
     remarks: tuple[Remark, ...]
+    failed_in: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,7 @@ class _Call:
 
 
 def try_out(implementation: Implementation, problem: Problem) -> Trial:
-    """Run an implementation twice, in this process, and say what is noticed.
+    """Run an implementation twice, in this process, say what is noticed, and train if the case says so.
 
     Args:
         implementation: the implementation.
@@ -79,10 +82,16 @@ def try_out(implementation: Implementation, problem: Problem) -> Trial:
         crashed = Remark(
             "second call", f"the second call raised {reason}; the first did not, so state is kept from the first call"
         )
-        return Trial(first.result, None, error, (crashed, *changed_later(first.returned, first.copies), *behaviour))
+        remarks = (crashed, *changed_later(first.returned, first.copies), *behaviour)
+        return Trial(first.result, None, error, remarks, "the second call")
     differs = list(differences(first.result, again.result))
     remarks = (*differs, *changed_later(first.returned, first.copies), *behaviour)
-    return Trial(first.result, again.result if differs else None, None, remarks)
+    second = again.result if differs else None
+    try:
+        trained = with_training(implementation, problem, first.result)
+    except TrainingFailed as failed:
+        return Trial(failed.result, second, failed.error, remarks, str(failed))
+    return Trial(trained, second, None, remarks)
 
 
 def _called(implementation: Implementation, pristine: Problem) -> _Call:

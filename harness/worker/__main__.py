@@ -8,12 +8,11 @@ import traceback
 from importlib import import_module
 from typing import Any
 
-from harness.conditioning import rounding_noise
 from harness.floor import NoFloor, from_balls, from_wider_numbers
 from harness.implementations import Implementation, Unsupported, implementations, initialisers
 from harness.layout import layouts
-from harness.result import run
 from harness.tensors import Structure
+from harness.training import TrainingFailed, noise_of, run
 from harness.worker.child import end_with_parent, opened_channel, version_of
 from harness.worker.messages import baseline_of, of_floor, of_result, to_problem
 from harness.worker.transport import ChannelClosedError, Message
@@ -44,7 +43,7 @@ def _answered(request: Message) -> tuple[dict[str, Any], dict[str, Any]]:
         if request.header["do"] == "initial_weights":
             return {"status": "ok"}, _initial_weights(request.header)
         if request.header["do"] == "rounding_noise":
-            return {"status": "ok", "noise": rounding_noise(to_problem(request))}, {}
+            return {"status": "ok", "noise": noise_of(to_problem(request))}, {}
         if request.header["do"] == "floor":
             header, arrays = of_floor(FLOORS[request.header["way"]](to_problem(request), baseline_of(request)))
             return {"status": "ok", **header}, arrays
@@ -53,6 +52,11 @@ def _answered(request: Message) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"status": "ok", **header}, arrays
     except (Unsupported, NoFloor) as reason:
         return {"status": "unsupported", "reason": str(reason)}, {}
+    except TrainingFailed as failed:
+        header, arrays = of_result(failed.result)
+        reason_line = "".join(traceback.format_exception_only(failed.error)).strip()
+        told = {"status": "error", "reason": f"{failed}: {reason_line}", "detail": traceback.format_exc()}
+        return {**header, **told}, arrays
     except Exception as error:  # whatever an implementation raises is an answer, and the next request is served
         reason_line = "".join(traceback.format_exception_only(error)).strip()
         return {"status": "error", "reason": reason_line, "detail": traceback.format_exc()}, {}

@@ -22,6 +22,8 @@ _HALF_UNIT = "half_unit:"
 _BASELINE = "baseline:"
 _ERROR = "error:"
 _SECOND = "second:"
+_TRAINING = "training:"
+_PER_STEP = "per_step:"
 
 
 def of_problem(problem: Problem) -> tuple[dict[str, Any], dict[str, ndarray]]:
@@ -53,7 +55,9 @@ def of_result(result: Result) -> tuple[dict[str, Any], dict[str, ndarray]]:
     arrays |= {name: each for name, each in forward.items() if each is not None}
     arrays |= {_KNOWN + name: each for name, each in result.known.items()}
     arrays |= {_HALF_UNIT + name: each for name, each in result.half_units.items()}
-    return {"seconds": result.seconds, "misfits": dict(result.misfits)}, arrays
+    arrays |= {_TRAINING + name: each for name, each in result.training.items()}
+    arrays |= {_PER_STEP + name: each for name, each in result.per_step.items()}
+    return {"seconds": result.seconds, "misfits": dict(result.misfits), "untrained": result.untrained}, arrays
 
 
 def of_floor_request(problem: Problem, baseline: Mapping[str, ndarray]) -> tuple[dict[str, Any], dict[str, ndarray]]:
@@ -109,6 +113,9 @@ def _result(header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Result:
         _named(arrays, _HALF_UNIT),
         arrays.get("directional"),
         header["misfits"],
+        _named(arrays, _TRAINING),
+        _named(arrays, _PER_STEP),
+        header["untrained"],
     )
 
 

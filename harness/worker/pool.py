@@ -32,7 +32,7 @@ class Outcome:
 
     Attributes:
         status: ``ok``, ``unsupported`` or ``error``.
-        result: the result, if the status is ``ok``, or if only a second call ended in an error.
+        result: the result, if the status is ``ok``, or if only a second call or a step of training ended in an error.
         reason: one line, if it is not.
         detail: the traceback, or the last lines of the process's standard error.
         second: the answer of a second call, if that is another.
@@ -125,7 +125,10 @@ class Workers:
             return process.introduction
 
     def rounding_noise(self, problem: Problem) -> dict[str, float]:
-        """Measure how far rounding alone moves each tensor; empty if the reference cannot run the problem."""
+        """Measure how far rounding alone moves each tensor, those of training included.
+
+        Empty if the reference cannot run the problem.
+        """
         header, arrays = of_problem(problem)
         try:
             answer = self._ask(NUMPY, {"do": "rounding_noise", **header}, arrays)

@@ -94,7 +94,7 @@ def _tried(found: Implementation, problem: Problem) -> _Answer:
     return {
         "status": "error",
         **header,
-        "reason": f"the second call: {told['reason']}",
+        "reason": f"{trial.failed_in}: {told['reason']}",
         "detail": told["detail"],
     }, arrays
 

@@ -32,6 +32,7 @@ def test_every_file_is_there(tmp_path, run):
         "runs.csv",
         "summary.md",
         "tolerances.csv",
+        "training.csv",
     ]
     assert names(tmp_path / "deep" / "latest") == expected
     assert names(tmp_path / "deep") == ["latest"], "nothing is left beside it"

@@ -11,6 +11,7 @@ from harness.report.overview import (
     not_compared,
     remarks,
     status_line,
+    training_line,
     worst_ratios,
 )
 from harness.report.report import Report
@@ -27,6 +28,8 @@ def text(report: Report) -> str:
 def lines(report: Report) -> list[str]:
     """Return the page, line by line."""
     page = ["# Gradient comparison", "", status_line(report), "", floor_line(report), ""]
+    if trained := training_line(report):
+        page += [trained, ""]
     if noticed := remarks(report):
         page += ["## First of all", ""]
         page += [f"- {each.implementation}: {_cell(each.text)} ({each.cases} cases)" for each in noticed]

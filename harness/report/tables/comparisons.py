@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from harness.case.training import is_of_training
 from harness.comparison import TensorComparison
 from harness.report.table import Row
 from harness.session import CaseOutcome, Judged, Run
@@ -64,7 +65,8 @@ def _rows(outcome: CaseOutcome, judged: Judged) -> Iterator[Row]:
     for each in judged.comparison.tensors:
         yield {**empty, **of_pair, **_tensor(each), "floor": outcome.floors.largest.get(each.tensor)}
     for name in judged.comparison.not_provided:
-        reason = "not provided"
+        untrained = judged.comparison.untrained if is_of_training(name) else ""
+        reason = f"not provided{f': {untrained}' if untrained else ''}"
         shape = outcome.tensors[name]
         yield {
             **empty,

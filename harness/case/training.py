@@ -1,0 +1,71 @@
+"""The training of a case: which tensors it is compared by, and whether its fields fit the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from harness.case.arrays import Problem
+from harness.casefile import nearest
+from harness.tensors import Shape
+
+if TYPE_CHECKING:
+    from harness.case.fields import Fields
+
+TRAINING = "training."
+"""How the names begin of what is known of each step."""
+
+LOSS_CURVE = f"{TRAINING}loss"
+"""The loss of each step, (steps,), before the step's update."""
+
+TRAINED = "trained."
+"""How the names of the weights begin that the last step leaves behind: ``trained.layer0.W_xh``."""
+
+
+def is_of_training(tensor: str) -> bool:
+    """Tell whether a tensor is what became of training."""
+    return tensor == LOSS_CURVE or tensor.startswith(TRAINED)
+
+
+def of_step(step: int) -> str:
+    """Return the name under which the rounding noise of one step of the loss curve stands."""
+    return f"{LOSS_CURVE}[{step}]"
+
+
+def tensors(case: Fields) -> dict[str, Shape]:
+    """Return the shape of every tensor that the training of a case is compared by; none, if it has no training."""
+    if case.training == "none":
+        return {}
+    return {
+        LOSS_CURVE: (case.training["steps"],),
+        **{f"{TRAINED}{name}": shape for name, shape in case.structure.weights.items()},
+    }
+
+
+def problems(case: Fields) -> Iterator[Problem]:
+    """Find what is wrong with the training of a case: a batch that does not fit, weights that are not there."""
+    if case.training == "none":
+        return
+    B, batch = case.sizes.batch, case.training.get("batch", case.sizes.batch)
+    if B % batch:
+        divisors = [str(n) for n in range(1, B + 1) if B % n == 0]
+        problem = f"a batch of {batch} should divide sizes.batch, which is {B}"
+        yield ("training", "batch"), problem, f"use {', '.join(divisors[:12])}"
+    if case.training.get("carry_state") and (case.bidirectional or case.lengths is not None):
+        what = "of a bidirectional network" if case.bidirectional else "with lengths"
+        problem = (
+            f"a training {what} cannot carry its states: the last step of one batch is not before the next one's first"
+        )
+        yield (
+            ("training", "carry_state"),
+            problem,
+            f"remove it, or {'bidirectional' if case.bidirectional else 'lengths'}",
+        )
+    weights, frozen = case.structure.weights, case.training.get("frozen", [])
+    for i, name in enumerate(frozen):
+        if name not in weights:
+            yield ("training", "frozen", i), f"no weight is named {name!r} here", nearest(name, weights)
+        elif name in frozen[:i]:
+            yield ("training", "frozen", i), f"{name} is already in this list", ""
+    if set(frozen) >= weights.keys():
+        yield ("training", "frozen"), "every weight is frozen, so nothing is trained", ""

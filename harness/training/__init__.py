@@ -1,0 +1,8 @@
+"""Training: a loop with each implementation's own gradients, and how far rounding alone moves what becomes of it."""
+
+from harness.training.loop import Trained, train
+from harness.training.noise import noise_of
+from harness.training.rules import Rules
+from harness.training.running import TrainingFailed, run, with_training
+
+__all__ = ["Rules", "Trained", "TrainingFailed", "noise_of", "run", "train", "with_training"]

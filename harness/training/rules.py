@@ -1,0 +1,69 @@
+"""What a training loop does with a gradient: limits it, moves the weights by it, and changes the learning rate.
+
+One object serves one loop. Every decision is a method of its own, so that a loop that differs in one of them is a
+subclass with one method overridden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from numpy import ndarray
+
+from harness.case.fields import Training
+from harness.problem import Problem
+from harness.reference import forward
+from harness.tensors import STATES
+from reference_impls import optimisers
+
+Tensors = Mapping[str, ndarray]
+
+
+class Rules:
+    """The rules of a case's training, as ``harness.case.fields.Training`` says them.
+
+    Args:
+        training: of the case.
+    """
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        self.moments: optimisers.Moments | None = None
+
+    def first_rate(self) -> float:
+        """Return the learning rate of the first step."""
+        return float(next(iter(self.training["optimizer"].values()))["lr"])  # type: ignore[index]
+
+    def next_rate(self, lr: float, of_passes: Sequence[float]) -> float:
+        """Return the learning rate from now on, given the one before and the losses of the passes that are over."""
+        rises = len(of_passes) > 1 and of_passes[-1] > of_passes[-2]
+        return lr / 2 if rises and self.training.get("halve_lr_when_loss_rises") else lr
+
+    def limited(self, gradients: Tensors) -> Tensors:
+        """Return the gradients of the trained weights by name, limited by value and then by norm."""
+        if (limit := self.training.get("clip_value")) is not None:
+            gradients = optimisers.clipped_by_value(gradients, limit)
+        if (limit := self.training.get("clip_norm")) is not None:
+            gradients = optimisers.clipped_by_norm(gradients, limit)
+        return gradients
+
+    def updated(self, weights: Tensors, gradients: Tensors, lr: float) -> Tensors:
+        """Return the trained weights by name after one update."""
+        if "sgd" in self.training["optimizer"]:
+            return optimisers.sgd(weights, gradients, lr)
+        moments = optimisers.no_moments(weights) if self.moments is None else self.moments
+        moved, self.moments = optimisers.adam(weights, gradients, moments, lr)
+        return moved
+
+    def next_state(self, problem: Problem) -> Tensors:
+        """Return the states that the next step starts with, (b, H) each, from the problem of the step that is over.
+
+        No implementation returns its last state; the reference's forward pass is run for it, with the weights that the
+        implementation trained.
+        """
+        names = STATES[problem.structure.cell]
+        return {
+            f"layer{n}.{name}": state
+            for n, cache in enumerate(forward(problem).caches)
+            for name, state in zip(names, cache.last, strict=True)
+        }
