@@ -12,9 +12,9 @@ from numpy import ndarray
 
 from harness.case.fields import Training
 from harness.problem import Problem
-from harness.reference import forward
-from harness.tensors import STATES
+from harness.reference import forward, layer_of
 from reference_impls import optimisers
+from reference_impls.layer import states_of
 
 Tensors = Mapping[str, ndarray]
 
@@ -61,7 +61,7 @@ class Rules:
         No implementation returns its last state; the reference's forward pass is run for it, with the weights that the
         implementation trained.
         """
-        names = STATES[problem.structure.cell]
+        names = states_of(layer_of(problem.structure))
         return {
             f"layer{n}.{name}": state
             for n, cache in enumerate(forward(problem).caches)
