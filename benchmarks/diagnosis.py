@@ -167,7 +167,7 @@ def _committed(problem: Problem, suspects: tuple[Suspect, ...]) -> Tensors:
     """What an implementation with these faults would give, in the case's dtype."""
     true = right(problem)
     true.tensors()
-    kinds = kinds_of(suspects, problem.case.layers)
+    kinds = kinds_of(suspects, problem.structure)
     return _rounded_anew(rerun(true, kinds[0], kinds[1], forward=kinds[2]), problem)
 
 

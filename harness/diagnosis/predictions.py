@@ -49,8 +49,7 @@ class Predictions:
     @property
     def out_of_reach(self) -> str:
         """Why the faults of the recursion cannot be committed on this problem; empty if they can."""
-        cell = self.problem.structure.cell
-        return "" if cell == "rnn" else f"the faults of the recursion are those of an rnn, and the cell is {cell}"
+        return ""
 
     @cached_property
     def network(self) -> Network:
@@ -115,7 +114,7 @@ class Predictions:
 
     def tensors(self, suspects: tuple[Suspect, ...]) -> Tensors:
         """Return all tensors of the problem with these faults, in float64."""
-        network, layers, forward = kinds_of(suspects, self.problem.case.layers)
+        network, layers, forward = kinds_of(suspects, self.problem.structure)
         self.runs += 1
         with np.errstate(all="ignore"):
             return rerun(self.network, network, layers, forward=forward)

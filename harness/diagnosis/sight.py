@@ -14,8 +14,8 @@ import numpy as np
 from numpy import ndarray
 
 from harness.case import Case
-from harness.diagnosis.bptt import Layer
-from harness.diagnosis.faults import Fault, faults, suspects_of
+from harness.diagnosis.cells import Layer
+from harness.diagnosis.faults import Fault, faults, obstacle_to, suspects_of
 from harness.diagnosis.predictions import Predictions, in_double
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
 from harness.problem import Problem, build
@@ -78,7 +78,7 @@ HIDE_ANYTHING = ("zero gradients", "one unit", "small gradients")
 
 
 def _obstacle(fault: type[Fault], problem: Problem) -> str:
-    if obstacle := fault.obstacle(problem):
+    if obstacle := obstacle_to(fault, problem):
         return obstacle
     return "" if next(suspects_of(fault, problem), None) else "there is no way to commit it"
 
@@ -244,12 +244,7 @@ def _of_gradients(predictions: Predictions) -> Iterator[BlindSpot]:
 
 def _passing(layer: Layer) -> float:
     """The largest gradient that a step hands to the step before, where that is not cut."""
-    largest = 0.0
-    for starts, run in layer.runs.items():
-        handed = run.delta[1:] @ layer.W_hh.T  # (T - 1, B, H)
-        handed[[t - 1 for t in starts]] = 0
-        largest = max(largest, float(np.abs(handed).max(initial=0.0)))
-    return largest
+    return max(float(np.abs(run.arrived).max(initial=0.0)) for run in layer.runs.values())
 
 
 def _furthest(problem: Problem) -> int:
@@ -266,7 +261,7 @@ def _furthest(problem: Problem) -> int:
 
 
 def _can_saturate(problem: Problem) -> bool:
-    return problem.case.activation in ("tanh", "sigmoid")
+    return problem.structure.cell != "rnn" or problem.case.activation in ("tanh", "sigmoid")
 
 
 def _constant(array: ndarray) -> bool:

@@ -68,7 +68,30 @@ WINDOWED = replace(
     upstream={"normal": 1.0, "seed": 5},
     truncation={"kind": "window", "steps": 2},
 )
-LSTM = replace(SQUARED_ERROR, name="two layers of lstm", cell="lstm")
+LSTM = replace(
+    SQUARED_ERROR,
+    name="two layers of lstm, squared error over some steps",
+    cell="lstm",
+    sizes=Sizes(batch=3, time=4, input=2, hidden=5, output=4),
+    loss=Loss("squared_error", (1, 3)),
+)
+GRU_AFTER = replace(
+    DOT,
+    name="one layer of gru, the reset after the product",
+    cell="gru",
+    sizes=Sizes(batch=2, time=5, input=3, hidden=4),
+)
+GRU_BEFORE = replace(
+    GRU_AFTER,
+    name="one layer of gru, the reset before the product",
+    reset="before",
+)
+LSTM_DETACHED = replace(
+    GRU_AFTER,
+    name="one layer of lstm, detached every two steps",
+    cell="lstm",
+    truncation={"kind": "detach", "every": 2},
+)
 CASES = {
     "squared-error": SQUARED_ERROR,
     "softmax": SOFTMAX,
@@ -76,6 +99,10 @@ CASES = {
     "dot": DOT,
     "detached": DETACHED,
     "windowed": WINDOWED,
+    "lstm": LSTM,
+    "lstm-detached": LSTM_DETACHED,
+    "gru-after": GRU_AFTER,
+    "gru-before": GRU_BEFORE,
 }
 
 
@@ -84,7 +111,7 @@ def no_weights(*_):
 
 
 def problem_of(name, dtype="float64"):
-    return build(replace({**CASES, "lstm": LSTM}[name], dtype=dtype), no_weights)
+    return build(replace(CASES[name], dtype=dtype), no_weights)
 
 
 _PREPARED = {}
@@ -102,7 +129,7 @@ def committed(problem, *suspects):
     """What an implementation with these faults answers, in the dtype of the case."""
     true = right(problem)
     true.tensors()
-    network, layers, forward = kinds_of(suspects, problem.case.layers)
+    network, layers, forward = kinds_of(suspects, problem.structure)
     with np.errstate(all="ignore"):
         answer = rerun(true, network, layers, forward=forward)
     return {name: np.array(tensor, problem.case.dtype) for name, tensor in answer.items()}

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.diagnosis.bptt import Layer, Network, right
+from harness.diagnosis.bptt import Network, right
+from harness.diagnosis.cells import layer_kind
 from harness.diagnosis.faults import faults, kinds_of, suspects_of
 from harness.implementations import implementations
 from harness.result import run
@@ -16,7 +17,9 @@ from .conftest import CASES, problem_of
 
 LEFT_OUT = {
     "bias-left-out": ".b_h",
-    "initial-state-ignored": ".h0",
+    "initial-state-ignored": (".h0", ".c0"),
+    "initial-cell-ignored": ".c0",
+    "recurrent-bias-left-out": ".b_hn",
     "readout-bias-left-out": ".b_y",
 }
 """What these do not use forward has no derivative; their gradient of it is that of someone who has forgotten it."""
@@ -24,6 +27,7 @@ LEFT_OUT = {
 NOT_ITS_OWN = {
     "softmax-twice-back-once",  # does not carry the gradient back through the first softmax
     "forward-activation-only",  # its backward pass is another's
+    "reset-on-the-way-back-only",  # so is its
     "initial-state-of-first-layer",  # has a gradient of the states that it does not use
     "state-of-layer-below",  # does not carry a gradient back from one layer's start to another's end
     "overflowing-exponential",  # has no gradient
@@ -65,7 +69,7 @@ def forward_faults():
 def test_a_forward_fault_has_its_own_right_gradient(case, suspect):
     """Central differences of the faulty forward pass, in a random direction of everything that goes in."""
     problem = problem_of(case)
-    network, layers, _ = kinds_of((suspect,), problem.case.layers)
+    network, layers, _ = kinds_of((suspect,), problem.structure)
     random = np.random.default_rng(7)
     directions = {name: random.normal(size=shape) for name, shape in problem.structure.gradients.items()}
     for name in directions:
@@ -96,7 +100,7 @@ def test_what_is_taken_over_from_the_right_network_is_what_would_be_computed(nam
     problem = problem_of(name)
     true = right(problem)
     expected = true.tensors()
-    anew = Network(problem, (Layer,) * problem.case.layers)
+    anew = Network(problem, (layer_kind(problem.structure),) * problem.case.layers)
     for layer, model in zip(anew.layers, true.layers, strict=True):
         layer.tape, layer.model = model.tape, model
     anew.top, anew.outputs = true.top, true.outputs

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.diagnosis.faults import Fault, LayerFault, NetworkFault, faults, suspects_of
+from harness.diagnosis.faults import Fault, LayerFault, NetworkFault, faults, obstacle_to, suspects_of
 from harness.diagnosis.sight import HIDE_ANYTHING, blind_spots, catalogue
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS
 
@@ -64,7 +64,7 @@ def test_it_can_be_committed_and_keeps_every_shape(fault):
             assert {name: tensor.shape for name, tensor in answer.items()} == shapes
             committed_somewhere = True
         if not list(suspects_of(fault, problem)):
-            assert fault.obstacle(problem), f"{case}: a fault that cannot be committed says why"
+            assert obstacle_to(fault, problem), f"{case}: a fault that cannot be committed says why"
     assert committed_somewhere
 
 
