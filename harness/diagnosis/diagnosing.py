@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray
 
+from harness.diagnosis.bptt import anew
 from harness.diagnosis.evidence import Evidence, gather
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
+from harness.diagnosis.faults import Suspect, kinds_of
+from harness.diagnosis.onset import gates_off, in_words, onset, proven_onset
 from harness.diagnosis.parts import Explanation, Part
 from harness.diagnosis.predictions import Predictions
 from harness.diagnosis.search import Search
-from harness.problem import Problem
 from harness.tolerance import largest_magnitude
 
 MOST_SHOWN = 5
@@ -52,15 +54,16 @@ def diagnose(
     )
     if not evidence.off:
         return _misshapen(evidence)
-    start = first_off(evidence, predictions.problem)
+    start = first_off(evidence, predictions)
     found = Search(evidence, predictions, likely).explanations() if likely else []
     found = found or Search(evidence, predictions, thorough=thorough).explanations()
     told = [_told(each, start) for each in found]
+    begun = {id(diagnosis): each.suspects for diagnosis, each in zip(told, found, strict=True)}
     unique = {(each.fault, each.explanation): each for each in reversed(told)}
     told = [each for each in told if unique.get((each.fault, each.explanation)) is each]
     if told and not told[0].declare:  # the numbers are as well those of what a case can declare
         told[0] = replace(told[0], declare=next((each.declare for each in told if each.declare), ""))
-    told = told[:MOST_SHOWN]
+    told = [replace(each, start=f"{start}{_begun(predictions, begun.get(id(each), ()))}") for each in told[:MOST_SHOWN]]
     if not told and (rounded := _lower_precision(evidence, predictions.problem.case.dtype)):
         told = [rounded]
     if not told:
@@ -70,7 +73,7 @@ def diagnose(
     return [*_misshapen(evidence), *told]
 
 
-def first_off(evidence: Evidence, problem: Problem) -> str:
+def first_off(evidence: Evidence, predictions: Predictions) -> str:
     """Say where the numbers are first off: in the order in which they are computed, forward and then back."""
     off = evidence.off
     if "outputs" in off:
@@ -84,21 +87,49 @@ def first_off(evidence: Evidence, problem: Problem) -> str:
     for name in ("readout.b_y", "readout.W_hy"):
         if name in off:
             return f"{forward}first off on the way back at the readout: {name}"
-    for block in reversed(problem.structure.blocks):
+    for block in reversed(predictions.problem.structure.blocks):
         wrong_names = [name for name in off if name.startswith(f"{block}.")]
         if wrong_names:
-            return f"{forward}first off on the way back in {block}: {', '.join(wrong_names)}{_latest(evidence, block)}"
-    return f"{forward}first off at the gradient of the inputs{_latest(evidence, 'layer0')}"
+            where = f"{', '.join(wrong_names)}{_columns(evidence, predictions, block, wrong_names)}"
+            return f"{forward}first off on the way back in {block}: {where}{_latest(evidence, predictions, block)}"
+    return f"{forward}first off at the gradient of the inputs{_latest(evidence, predictions, 'layer0')}"
 
 
-def _latest(evidence: Evidence, block: str) -> str:
+def _columns(evidence: Evidence, predictions: Predictions, block: str, off: list[str]) -> str:
+    """Name the gates whose columns are off, if those of others are right."""
+    if predictions.out_of_reach:
+        return ""
+    layer = predictions.network.layers[predictions.problem.structure.blocks.index(block)]
+    weights = [weight for weight in layer.products(layer.delta) if f"{block}.{weight}" in off]
+    gates = gates_off(layer, block, weights, evidence)
+    return f", in the columns of {in_words(gates)}" if weights and 0 < len(gates) < len(layer.gates) else ""
+
+
+def _latest(evidence: Evidence, predictions: Predictions, block: str) -> str:
     """Up to which step the inputs' gradient is off: the way back reaches the last step first."""
     if block != "layer0" or "inputs" not in evidence.off:
         return ""
     steps: ndarray = np.any(evidence.wrong("inputs"), axis=(0, 2))  # (T,)
     t = int(np.nonzero(steps)[0][-1])
     later = "" if t == len(steps) - 1 else "; at later steps the gradient of the inputs is right"
-    return f", at step {t} (counted from 0){later}"
+    gates = "" if predictions.out_of_reach else proven_onset(predictions.network, evidence, t)
+    return f", at step {t} (counted from 0){gates}{later}"
+
+
+def _begun(predictions: Predictions, suspects: tuple[Suspect, ...]) -> str:
+    """Say in which layer, step and gates faults of a gated cell's recursion begin to show."""
+    if (
+        not suspects
+        or predictions.problem.structure.cell == "rnn"
+        or any(each.fault.alters_forward for each in suspects)
+    ):
+        return ""
+    network, layers, _ = kinds_of(suspects, predictions.problem.structure)
+    faulty = anew(predictions.network, network, layers, forward=False)
+    with np.errstate(all="ignore"):
+        faulty.tensors()
+    where = onset(predictions.network, faulty) if all(layer.runs for layer in faulty.layers) else ""
+    return f"; with this fault the recursion is first off {where}" if where else ""
 
 
 def _told(explanation: Explanation, start: str) -> Diagnosis:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 from numpy import ndarray
 
+from harness.diagnosis.evidence import SLACK, Evidence
 from harness.diagnosis.faults import Fault, LayerFault, NetworkFault, Suspect
 from harness.diagnosis.predictions import Prediction
 
@@ -18,6 +20,37 @@ SCALED = ("upstream-scaled", "loss-scaled")
 def pivot_of(off: tuple[str, ...], candidates: list[Prediction]) -> str:
     """Return the tensor that is off and that the fewest faults touch."""
     return min(off, key=lambda name: sum(name in each.changed for each in candidates))
+
+
+def adding_up(evidence: Evidence, candidates: list[Prediction]) -> Iterator[tuple[Suspect, Suspect]]:
+    """Yield the pairs whose effects add up to the numbers where, on the way back, the inputs' gradient is first off.
+
+    Nothing wrong has been carried there yet, so that the effects of two faults of different terms are a sum.
+
+    Args:
+        evidence: the numbers in question.
+        candidates: what each fault would make, of the faults that are possible.
+    """
+    if "inputs" not in evidence.off or "outputs" in evidence.off:
+        return
+    wrong = evidence.wrong("inputs")  # (B, T, I)
+    t = int(np.flatnonzero(wrong.any(axis=(0, 2)))[-1])
+    known = evidence.known.get("inputs", np.ones_like(wrong))[:, t]
+    truth, allowed = evidence.truth["inputs"][:, t], np.broadcast_to(evidence.allowed["inputs"], wrong.shape)[:, t]
+    wanted = (evidence.actual["inputs"][:, t] - truth)[known]
+    single = [each for each in candidates if each.suspects[0].name not in SCALED]
+    effects = np.array([(each.changed.get("inputs", evidence.truth["inputs"])[:, t] - truth)[known] for each in single])
+    if not len(effects) or not np.isfinite(wanted).all():
+        return
+    finite = np.isfinite(effects).all(axis=1)
+    off = set(evidence.off)
+    for i in np.flatnonzero(finite):
+        with np.errstate(all="ignore"):
+            left = np.abs(effects[i] + effects[: i + 1] - wanted)
+            close = (left <= SLACK * allowed[known]).all(axis=1) & finite[: i + 1]
+        for j in np.flatnonzero(close[:i]):
+            if off <= single[i].changed.keys() | single[j].changed.keys():
+                yield from _if_different(single[j], single[i])
 
 
 def worth_pairing(

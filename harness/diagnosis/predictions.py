@@ -91,6 +91,11 @@ class Predictions:
                     found += self._alone(name, fault, everywhere=False)
         return found
 
+    def shows(self, fault: type[Fault]) -> bool:
+        """Whether a fault changes anything, with any of its parameters, in all layers or in one."""
+        suspects = sorted(suspects_of(fault, self._in_double), key=lambda each: each.layer is not None)
+        return any(self.predict((suspect,)).changed for suspect in suspects)
+
     def _catalogue(self) -> Mapping[str, type[Fault]]:
         return {} if self.out_of_reach else faults()
 

@@ -48,12 +48,11 @@ def sight(predictions: Predictions) -> Sight:
     """Commit every fault on a problem, and see which show."""
     problem = predictions.problem
     spots = {spot.name for spot in blind_spots(problem, predictions)}
-    shown = {each.suspects[0].name for each in predictions.singles()}
     seen, missed, impossible = [], {}, {}
     for name, fault in faults().items():
         if obstacle := predictions.out_of_reach or _obstacle(fault, in_double(problem)):
             impossible[name] = obstacle
-        elif name in shown:
+        elif predictions.shows(fault):
             seen.append(name)
         else:
             hiding = [spot for spot in fault.hidden_by if spot in spots]

@@ -27,7 +27,7 @@ LEFT_OUT = {
 NOT_ITS_OWN = {
     "softmax-twice-back-once",  # does not carry the gradient back through the first softmax
     "forward-activation-only",  # its backward pass is another's
-    "reset-on-the-way-back-only",  # so is its
+    "forward-alone",  # so is its
     "initial-state-of-first-layer",  # has a gradient of the states that it does not use
     "state-of-layer-below",  # does not carry a gradient back from one layer's start to another's end
     "overflowing-exponential",  # has no gradient

@@ -92,6 +92,10 @@ class GruLayer(Layer):
         self.tape = Tape(x, before, pre, values, after, under_reset)
         return after
 
+    @override
+    def taken(self, tape: Tape) -> Tape:
+        return tape._replace(under_reset=self.under_reset(tape.before))
+
     # -- backward ----------------------------------------------------------------------------------------------------
 
     def to_candidate(self, d_state: ndarray, t: Step) -> ndarray:

@@ -58,7 +58,8 @@ class Layer:
 
     Attributes:
         gates: the names of the gates whose blocks stand side by side.
-        W_xh, W_hh, b_h, h0: its parameters, (I, G·H), (H, G·H), (G·H,), (B, H).
+        parameters: its weights and initial states, by name without the layer's.
+        W_xh, W_hh, b_h, h0: those of every cell, (I, G·H), (H, G·H), (G·H,), (B, H).
         name: the name of the activation.
         tape: the forward pass: x (T, B, I), before and after (T, B, H), pre and values (T, B, G·H), and more by cell.
         slopes: the slope of every gate, (T, B, G·H).
@@ -74,6 +75,7 @@ class Layer:
     gates: ClassVar[tuple[str, ...]]
 
     def __init__(self, parameters: Mapping[str, ndarray], name: str) -> None:
+        self.parameters = parameters
         self.W_xh, self.W_hh, self.b_h = (parameters[each] for each in ("W_xh", "W_hh", "b_h"))
         self.h0, self.name = parameters["h0"], name
         self.tape: Any
@@ -147,6 +149,11 @@ class Layer:
     def forward(self, x: ndarray) -> ndarray:
         """Run over x (T, B, I); return the states (T, B, H)."""
         raise NotImplementedError
+
+    def taken(self, tape: Any) -> Any:
+        """The tape of another forward pass, with what the way back computes anew of what is kept."""
+        del self
+        return tape
 
     # -- backward ----------------------------------------------------------------------------------------------------
 

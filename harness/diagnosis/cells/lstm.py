@@ -98,6 +98,10 @@ class LstmLayer(Layer):
         del self
         return cell
 
+    @override
+    def taken(self, tape: Tape) -> Tape:
+        return tape._replace(squashed=self.activation_of("c").value(tape.cells, np.empty_like(tape.cells)))
+
     # -- backward ----------------------------------------------------------------------------------------------------
 
     @override

@@ -77,6 +77,24 @@ class GateNotCarried(_OfOneGate):
         return super().carry(self.without(delta, self.gate_not_carried), g, carried, t)
 
 
+class GateAloneCarried(_OfOneGate):
+    """What is carried to the state before is what goes there through {gate_alone_carried} alone: overwritten from gate
+    to gate, where it should add up.
+    """
+
+    hidden_by = ("no gradient passes between steps", "zero recurrent weights")
+    gate_alone_carried: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"gate_alone_carried": each} for each in _each_gate(problem))
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        return super().carry(delta - self.without(delta, self.gate_alone_carried), g, carried, t)
+
+
 class NoGateCarried(GatedFault):
     """What is carried to the state before lacks what goes there through the gates, by W_hhᵀ."""
 
@@ -101,6 +119,23 @@ class GateNotHandedToInputs(_OfOneGate):
     @override
     def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
         return super().of_inputs(self.without(delta, self.gate_not_handed), g)
+
+
+class GateAloneHandedToInputs(_OfOneGate):
+    """The gradient of a layer's inputs is what goes there through {gate_alone_handed} alone: overwritten from gate to
+    gate, where it should add up.
+    """
+
+    gate_alone_handed: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"gate_alone_handed": each} for each in _each_gate(problem))
+
+    @override
+    def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
+        return super().of_inputs(delta - self.without(delta, self.gate_alone_handed), g)
 
 
 class GatesPermutedOnTheWayBack(GatedFault):

@@ -143,6 +143,47 @@ class ResetGateAsIfAfter(GruBeforeFault):
         return values
 
 
+class ResetGateWithoutSlopeOfCandidate(GruFault):
+    """On its way to the reset gate, the gradient of the candidate is not multiplied by the candidate's derivative."""
+
+    unlikely = 0
+
+    @override
+    def at_values(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        values = super().at_values(g, carried, t)
+        self.block(values, "r")[...] = self.to_reset_gate(self.to_product(self.block(values, "n")), t)
+        return values
+
+
+class CarriedInOneWay(GruFault):
+    """What is carried to the state before is what goes there {carried_way} alone."""
+
+    hidden_by = PASSING
+    carried_way: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"carried_way": each} for each in ("through the gates r and z", "through the candidate"))
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        H = self.h0.shape[-1]
+        if self.carried_way == "through the candidate":
+            return self.through_candidate(self.block(delta, "n"), t)
+        return delta[..., : 2 * H] @ self.weights_back(t)[: 2 * H]
+
+
+class InputsThroughReset(GruFault):
+    """The gradient of a layer's inputs has δ^n_t ⊙ r_t, where δ^n_t belongs."""
+
+    @override
+    def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
+        multiplied = delta.copy()
+        self.block(multiplied, "n")[...] *= self.value_of("r")
+        return super().of_inputs(multiplied, g)
+
+
 class CandidateWithoutReset(GruFault):
     """For {unreset}, the way back through the candidate is not multiplied by r_t."""
 

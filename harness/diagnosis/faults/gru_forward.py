@@ -48,18 +48,6 @@ class ResetLeftOut(GruFault):
         return np.zeros_like(d_product)
 
 
-class ResetOnTheWayBackOnly(GruFault):
-    """The reset gate is left out of the forward pass, where the candidate sees the whole state; the backward pass has
-    it.
-    """
-
-    alters_forward = True
-
-    @override
-    def product(self, r: ndarray, q: ndarray) -> ndarray:
-        return super().product(np.ones_like(r), q)
-
-
 class ResetBeforeTheProduct(GruAfterFault):
     """The reset gate is before the recurrent product, (r_t ⊙ h_{{t-1}}) W_hn, where it belongs after it; b_hn is
     {b_hn_then}.

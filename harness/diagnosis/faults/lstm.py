@@ -35,6 +35,28 @@ class CellNotCarried(LstmFault):
         return np.zeros_like(d_cell)
 
 
+class CellReplaced(LstmFault):
+    """What the next step hands to the cell is replaced by what comes through h_t, where the two add up to dc_t."""
+
+    unlikely = 0
+    hidden_by = PASSING
+
+    @override
+    def total_cell(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        return self.to_cell(self.total(g, carried, t), t)
+
+
+class StateFromCarriedCell(LstmFault):
+    """What the next step hands to the cell is added to dh_t, too."""
+
+    unlikely = 2
+    hidden_by = PASSING
+
+    @override
+    def total(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        return super().total(g, carried, t) + self.of_cell(carried)
+
+
 class CellCarriedWithout(LstmFault):
     """The gradient of the cell is carried to the step before as {cell_carried_as}, where dc_t ⊙ f_t belongs."""
 
@@ -327,6 +349,21 @@ class CellTwoStepsBefore(LstmFault):
     def cell_operand(self) -> ndarray:
         before = super().cell_operand()
         return np.concatenate([before[:1], before[:-1]])
+
+
+class TanhOfCellBefore(LstmFault):
+    """On the way back tanh(c_{{t-1}}) stands where tanh(c_t) belongs, in the gradient of the output gate and in that of
+    the cell.
+    """
+
+    unlikely = 0
+
+    @override
+    def value_of(self, gate: str) -> ndarray:
+        if gate != "c":
+            return super().value_of(gate)
+        before = self.tape.cells_before
+        return self.activation_of("c").value(before, np.empty_like(before))
 
 
 class InitialCellIs(LstmFault):
