@@ -58,12 +58,15 @@ def diagnose(
     found = Search(evidence, predictions, likely).explanations() if likely else []
     found = found or Search(evidence, predictions, thorough=thorough).explanations()
     told = [_told(each, start) for each in found]
-    begun = {id(diagnosis): each.suspects for diagnosis, each in zip(told, found, strict=True)}
+    suspects = {(t.fault, t.explanation): each.suspects for t, each in zip(told, found, strict=True)}
     unique = {(each.fault, each.explanation): each for each in reversed(told)}
     told = [each for each in told if unique.get((each.fault, each.explanation)) is each]
     if told and not told[0].declare:  # the numbers are as well those of what a case can declare
         told[0] = replace(told[0], declare=next((each.declare for each in told if each.declare), ""))
-    told = [replace(each, start=f"{start}{_begun(predictions, begun.get(id(each), ()))}") for each in told[:MOST_SHOWN]]
+    told = [
+        replace(each, start=f"{start}{_begun(predictions, suspects[each.fault, each.explanation])}")
+        for each in told[:MOST_SHOWN]
+    ]
     if not told and (rounded := _lower_precision(evidence, predictions.problem.case.dtype)):
         told = [rounded]
     if not told:

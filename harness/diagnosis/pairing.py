@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy import ndarray
 
+from harness.diagnosis.bptt import Network
 from harness.diagnosis.evidence import SLACK, Evidence
 from harness.diagnosis.faults import Fault, LayerFault, NetworkFault, Suspect
 from harness.diagnosis.predictions import Prediction
@@ -22,12 +23,16 @@ def pivot_of(off: tuple[str, ...], candidates: list[Prediction]) -> str:
     return min(off, key=lambda name: sum(name in each.changed for each in candidates))
 
 
-def adding_up(evidence: Evidence, candidates: list[Prediction]) -> Iterator[tuple[Suspect, Suspect]]:
-    """Yield the pairs whose effects add up to the numbers where, on the way back, the inputs' gradient is first off.
+def fitting_where_first_off(
+    true: Network, evidence: Evidence, candidates: list[Prediction]
+) -> Iterator[tuple[Suspect, Suspect]]:
+    """Yield the pairs that fit where, on the way back, the gradient of the inputs is first off.
 
-    Nothing wrong has been carried there yet, so that the effects of two faults of different terms are a sum.
+    Nothing wrong has been carried there yet. Faults of different terms then add up, in the gradient of the inputs, and
+    faults of one product multiply, in δ.
 
     Args:
+        true: the network without a fault, after its backward pass.
         evidence: the numbers in question.
         candidates: what each fault would make, of the faults that are possible.
     """
@@ -35,22 +40,25 @@ def adding_up(evidence: Evidence, candidates: list[Prediction]) -> Iterator[tupl
         return
     wrong = evidence.wrong("inputs")  # (B, T, I)
     t = int(np.flatnonzero(wrong.any(axis=(0, 2)))[-1])
-    known = evidence.known.get("inputs", np.ones_like(wrong))[:, t]
-    truth, allowed = evidence.truth["inputs"][:, t], np.broadcast_to(evidence.allowed["inputs"], wrong.shape)[:, t]
-    wanted = (evidence.actual["inputs"][:, t] - truth)[known]
+    known = evidence.known.get("inputs", np.ones_like(wrong))[:, t]  # (B, I)
+    right, actual = evidence.truth["inputs"][:, t], evidence.actual["inputs"][:, t]  # (B, I), (B, I)
+    allowed = SLACK * np.broadcast_to(evidence.allowed["inputs"], wrong.shape)[:, t]  # (B, I)
     single = [each for each in candidates if each.suspects[0].name not in SCALED]
-    effects = np.array([(each.changed.get("inputs", evidence.truth["inputs"])[:, t] - truth)[known] for each in single])
-    if not len(effects) or not np.isfinite(wanted).all():
+    if not single or not np.isfinite(actual[known]).all():
         return
-    finite = np.isfinite(effects).all(axis=1)
-    off = set(evidence.off)
-    for i in np.flatnonzero(finite):
-        with np.errstate(all="ignore"):
-            left = np.abs(effects[i] + effects[: i + 1] - wanted)
-            close = (left <= SLACK * allowed[known]).all(axis=1) & finite[: i + 1]
-        for j in np.flatnonzero(close[:i]):
-            if off <= single[i].changed.keys() | single[j].changed.keys():
-                yield from _if_different(single[j], single[i])
+    effects = np.array([each.changed.get("inputs", evidence.truth["inputs"])[:, t] - right for each in single])
+    layer = true.layers[0]
+    delta, back = layer.delta[t], layer.input_weights().T  # (B, G·H), (G·H, I)
+    own = np.array([delta if each.delta is None else each.delta[t] for each in single])  # (N, B, G·H)
+    with np.errstate(all="ignore"):
+        ratios = np.where(delta == 0, 1, own / delta)  # (N, B, G·H)
+        for i in range(1, len(single)):
+            added = right + effects[i] + effects[:i]  # (i, B, I)
+            multiplied = (own[i] * ratios[:i]) @ back  # (i, B, I)
+            fits = [((np.abs(each - actual) <= allowed) | ~known).all(axis=(1, 2)) for each in (added, multiplied)]
+            for j in np.flatnonzero(fits[0] | fits[1]):
+                if set(evidence.off) <= single[i].changed.keys() | single[j].changed.keys():
+                    yield from _if_different(single[j], single[i])
 
 
 def worth_pairing(

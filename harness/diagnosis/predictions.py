@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy import ndarray
 
-from harness.diagnosis.bptt import Network, rerun, right
+from harness.diagnosis.bptt import Network, anew, right
 from harness.diagnosis.faults import Fault, Suspect, faults, kinds_of, suspects_of
 from harness.problem import Problem
 from harness.reference import solve
@@ -25,10 +25,16 @@ class Prediction:
     Attributes:
         suspects: the faults.
         changed: the tensors that would then be wrong, in float64.
+        delta: the first layer's δ, (T, B, G·H); None if it is too large to be kept, or was not computed.
     """
 
     suspects: tuple[Suspect, ...]
     changed: Tensors
+    delta: ndarray | None = None
+
+
+MOST_KEPT = 2**13
+"""Numbers of δ that are kept of a prediction."""
 
 
 class Predictions:
@@ -108,21 +114,27 @@ class Predictions:
 
     def predict(self, suspects: tuple[Suspect, ...]) -> Prediction:
         """Return what these faults together would make of the problem."""
-        tensors = self.tensors(suspects)
+        network, tensors = self._run(suspects)
+        first = network.layers[0]
+        kept = first.delta if first.runs and first.slopes.size <= MOST_KEPT else None
         with np.errstate(all="ignore"):
             changed = {
                 name: tensor
                 for name, tensor in tensors.items()
                 if not (np.abs(tensor - self.truth[name]) <= self.bounds[name]).all()
             }
-        return Prediction(suspects, changed)
+        return Prediction(suspects, changed, kept)
 
     def tensors(self, suspects: tuple[Suspect, ...]) -> Tensors:
         """Return all tensors of the problem with these faults, in float64."""
-        network, layers, forward = kinds_of(suspects, self.problem.structure)
+        return self._run(suspects)[1]
+
+    def _run(self, suspects: tuple[Suspect, ...]) -> tuple[Network, Tensors]:
+        kind, layers, forward = kinds_of(suspects, self.problem.structure)
         self.runs += 1
         with np.errstate(all="ignore"):
-            return rerun(self.network, network, layers, forward=forward)
+            network = anew(self.network, kind, layers, forward=forward)
+            return network, network.tensors()
 
 
 def in_double(problem: Problem) -> Problem:

@@ -18,7 +18,7 @@ from harness.diagnosis.decomposition import decompositions
 from harness.diagnosis.evidence import Evidence
 from harness.diagnosis.faults import Suspect
 from harness.diagnosis.faults.scale import factors
-from harness.diagnosis.pairing import SCALED, adding_up, orders, pivot_of, worth_pairing
+from harness.diagnosis.pairing import SCALED, fitting_where_first_off, orders, pivot_of, worth_pairing
 from harness.diagnosis.parts import Explanation, Option, Part, coverings
 from harness.diagnosis.predictions import Prediction, Predictions
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Candidate, Subject
@@ -271,7 +271,8 @@ class Search:
         """Try faults in pairs that have to be tried together, and settle on top of them what they leave."""
         partial = []
         pivot = pivot_of(self.off, candidates)
-        likely = sorted(adding_up(self.evidence, candidates), key=_unlikely)
+        fitting = fitting_where_first_off(self.predictions.network, self.evidence, candidates)
+        likely = sorted(fitting, key=_unlikely)
         for a, b in chain(likely, worth_pairing(self.off, candidates, pivot, self._fits)):
             if self.predictions.runs > self.last_run:
                 break
