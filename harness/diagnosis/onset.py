@@ -29,7 +29,8 @@ def onset(true: Network, faulty: Network) -> str:
         if off.any():
             t = int(np.flatnonzero(off.any(axis=(1, 2)))[-1])
             gates = [gate for gate in right.gates if right.block(off[t], gate).any()]
-            return f"in layer {n} at step {t} (counted from 0), in {in_words(gates)}"
+            where = in_words(gates) if len(gates) < len(right.gates) else "every gate"
+            return f"in layer {n} at step {t} (counted from 0), in {where}"
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -112,6 +113,7 @@ def no_weights(*_):
     raise AssertionError("no framework's weights are asked for")
 
 
+@cache
 def problem_of(name, dtype="float64"):
     return build(replace(CASES[name], dtype=dtype), no_weights)
 

@@ -28,7 +28,7 @@ def prepared(case):
 @pytest.mark.parametrize(
     ("case", "name", "layer", "where"),
     [
-        ("lstm", "forget-gate-times", 1, "in layer 1 at step 3 (counted from 0), in the forget gate"),
+        ("lstm", "forget-gate-with-another-factor", 1, "in layer 1 at step 3 (counted from 0), in the forget gate"),
         (
             "lstm",
             "cell-not-carried",
@@ -39,9 +39,14 @@ def prepared(case):
             "gru-after",
             "direct-path-missing",
             None,
-            "in layer 0 at step 3 (counted from 0), in the reset gate, the update",
+            "in layer 0 at step 3 (counted from 0), in every gate",
         ),
-        ("gru-before", "update-gate-times", None, "in layer 0 at step 4 (counted from 0), in the update gate"),
+        (
+            "gru-before",
+            "update-gate-with-another-factor",
+            None,
+            "in layer 0 at step 4 (counted from 0), in the update gate",
+        ),
     ],
 )
 def test_the_layer_the_step_and_the_gates_where_a_fault_begins_are_told(case, name, layer, where):
@@ -152,11 +157,11 @@ def lstm_by_hand(problem, *, cell_of_forget_gate=0, keeps_cell=True, tanh_again=
     ("mistake", "names"),
     [
         ({}, []),
-        ({"cell_of_forget_gate": 1}, ["forget-gate-times"]),
+        ({"cell_of_forget_gate": 1}, ["forget-gate-with-another-factor"]),
         ({"keeps_cell": False}, ["cell-replaced"]),
         ({"tanh_again": True}, ["slope-of-the-value"]),
         ({"order": "igfo"}, ["gates-read-in-another-order"]),
-        ({"cell_of_forget_gate": 1, "tanh_again": True}, ["forget-gate-times", "slope-of-the-value"]),
+        ({"cell_of_forget_gate": 1, "tanh_again": True}, ["forget-gate-with-another-factor", "slope-of-the-value"]),
     ],
     ids=["right", "c_t for the one before", "dc overwritten", "tanh of tanh", "another order", "two"],
 )

@@ -35,7 +35,7 @@ OTHERS: tuple[type[LayerFault], ...] = (
 
 
 class ForwardAlone(GatedFault):
-    """{alone_forward} That is so in the forward pass alone; the backward pass is that of the case."""
+    """In the forward pass alone, while the backward pass is that of the case: {alone_forward}."""
 
     alters_forward = True
     alone_forward: str
@@ -48,7 +48,7 @@ class ForwardAlone(GatedFault):
         for fault in OTHERS:
             for suspect in suspects_of(fault, problem):
                 if suspect.layer is None:
-                    text = suspect.explanation.replace(", forward and backward", "")
+                    text = suspect.explanation.replace(", forward and backward", "").rstrip(".")
                     cls.kinds[right, text] = type("Forward", (suspect.fault, right), {})
                     yield {"alone_forward": text}
 

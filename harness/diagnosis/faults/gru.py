@@ -27,7 +27,7 @@ class DirectPathMissing(GruFault):
         return np.zeros_like(d_state)
 
 
-class DirectPathIs(GruFault):
+class DirectPathWithAnotherFactor(GruFault):
     """What is carried to the state before directly is {direct_path}, where dh_t ⊙ z_t belongs."""
 
     unlikely = 0
@@ -45,7 +45,7 @@ class DirectPathIs(GruFault):
         return d_state * wrong[self.direct_path]
 
 
-class UpdateGateTimes(GruFault):
+class UpdateGateWithAnotherFactor(GruFault):
     """The gradient of the update gate is {update_gate_times}, where dh_t ⊙ (h_{{t-1}} − n_t) belongs."""
 
     unlikely = 0
@@ -76,7 +76,7 @@ class UpdateGateTimes(GruFault):
         return d_state * wrong[self.update_gate_times]
 
 
-class NewStateTimes(GruFault):
+class NewStateWithAnotherFactor(GruFault):
     """The gradient of the candidate is {new_state_times}, where dh_t ⊙ (1 − z_t) belongs."""
 
     unlikely = 0
@@ -92,7 +92,7 @@ class NewStateTimes(GruFault):
         return d_state * (self.value_of("z")[t] if "z_t" in self.new_state_times else 1.0)
 
 
-class ResetGateTimesState(GruAfterFault):
+class ResetGateWithAnotherFactor(GruAfterFault):
     """The gradient of the reset gate is δ^n_t ⊙ {under_reset_is}, where δ^n_t ⊙ (h_{{t-1}} W_hn + b_hn) belongs."""
 
     unlikely = 0
@@ -155,7 +155,7 @@ class ResetGateWithoutSlopeOfCandidate(GruFault):
         return values
 
 
-class CarriedInOneWay(GruFault):
+class CarriedInOneWayAlone(GruFault):
     """What is carried to the state before is what goes there {carried_way} alone."""
 
     hidden_by = PASSING
@@ -237,7 +237,7 @@ class RecurrentCandidateNotTransposed(GruBeforeFault):
         return delta_n @ self.recurrent_block("n")
 
 
-class ResetProductGradientIs(GruBeforeFault):
+class ResetProductWithAnotherFactor(GruBeforeFault):
     """The gradient of r_t ⊙ h_{{t-1}} is {reset_product_is}, where δ^n_t W_hnᵀ belongs."""
 
     reset_product_is: str

@@ -57,7 +57,7 @@ class StateFromCarriedCell(LstmFault):
         return super().total(g, carried, t) + self.of_cell(carried)
 
 
-class CellCarriedWithout(LstmFault):
+class CellCarriedWithoutForgetGate(LstmFault):
     """The gradient of the cell is carried to the step before as {cell_carried_as}, where dc_t ⊙ f_t belongs."""
 
     unlikely = 0
@@ -119,7 +119,7 @@ class CellCarriedTwice(LstmFault):
         return super().of_initial_cell(delta, g, carried) / 2
 
 
-class CellFromState(LstmFault):
+class CellFromStateWithoutFactor(LstmFault):
     """What dh_t gives the cell is {given_to_cell}, where dh_t ⊙ o_t ⊙ (1 − tanh²(c_t)) belongs."""
 
     unlikely = 0
@@ -198,7 +198,7 @@ class GatesWithoutCarriedCell(LstmFault):
         return np.concatenate([super().at_values(g, state_alone, t)[..., : 3 * H], whole[..., 3 * H :]], axis=-1)
 
 
-class InputGateTimes(LstmFault):
+class InputGateWithAnotherFactor(LstmFault):
     """The gradient of the input gate is {input_gate_times}, where dc_t ⊙ g_t belongs."""
 
     input_gate_times: str
@@ -221,7 +221,7 @@ class InputGateTimes(LstmFault):
         return d_cell * wrong[self.input_gate_times]
 
 
-class ForgetGateTimes(LstmFault):
+class ForgetGateWithAnotherFactor(LstmFault):
     """The gradient of the forget gate is {forget_gate_times}, where dc_t ⊙ c_{{t-1}} belongs."""
 
     forget_gate_times: str
@@ -246,7 +246,7 @@ class ForgetGateTimes(LstmFault):
         return d_cell * wrong[self.forget_gate_times]
 
 
-class CandidateTimes(LstmFault):
+class CandidateWithAnotherFactor(LstmFault):
     """The gradient of the candidate is {candidate_times}, where dc_t ⊙ i_t belongs."""
 
     candidate_times: str
@@ -268,7 +268,7 @@ class CandidateTimes(LstmFault):
         return d_cell * wrong[self.candidate_times]
 
 
-class OutputGateTimes(LstmFault):
+class OutputGateWithAnotherFactor(LstmFault):
     """The gradient of the output gate is {output_gate_times}, where dh_t ⊙ tanh(c_t) belongs."""
 
     unlikely = 0
@@ -366,7 +366,7 @@ class TanhOfCellBefore(LstmFault):
         return self.activation_of("c").value(before, np.empty_like(before))
 
 
-class InitialCellIs(LstmFault):
+class InitialCellFromAnotherTerm(LstmFault):
     """The gradient of the initial cell is {initial_cell_is}, where dc_1 ⊙ f_1 belongs."""
 
     initial_cell_is: str
