@@ -50,6 +50,7 @@ class Network:
         self.outputs: ndarray  # (T, B, O)
         self.loss: ndarray
         self.d_outputs: ndarray  # (T, B, O): of the loss
+        self.visits = 1  # how often the recursion is run
         self.model: Network | None = None  # the same without a fault, if the forward pass is the same
 
     # -- forward -----------------------------------------------------------------------------------------------------
@@ -128,7 +129,9 @@ class Network:
     def through_layers(self, d_top: ndarray) -> dict[str, ndarray]:
         """Return the gradients of the layers and the inputs, from that of the last layer's states (T, B, H)."""
         total: dict[str, ndarray] = {}
-        for each in self.passes():
+        every = self.passes()
+        self.visits = len(every)
+        for each in every:
             counted = g = masked(d_top, each)  # (T, B, H)
             for n in reversed(range(len(self.layers))):
                 d_x = self.through_layer(n, g, each, total)  # (T, B, H), or (T, B, I) of the first

@@ -138,7 +138,7 @@ def _solved(along: str, fault: str, contributions: Mapping[str, ndarray], eviden
     for name, each in contributions.items():
         known = evidence.known.get(name, np.ones(each.shape[1:], bool))
         scale = np.broadcast_to(evidence.allowed[name], known.shape)[known]
-        if not scale.all():
+        if not evidence.truth[name].any():
             return None
         columns.append((each[:, known] / scale).T)  # (elements, K)
         wanted.append((evidence.actual[name] - evidence.truth[name])[known] / scale)

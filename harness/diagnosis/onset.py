@@ -43,6 +43,8 @@ def proven_onset(true: Network, evidence: Evidence, latest: int) -> str:
         latest: the last step at which the gradient of the inputs is off.
     """
     layer = true.layers[0]
+    if len(layer.gates) == 1:
+        return ""
     gates = [gate for gate in layer.gates if _begins_at(layer, gate, evidence, latest)]
     return f", in {in_words(gates)}" if gates and len(gates) < len(layer.gates) else ""
 
@@ -76,8 +78,8 @@ def _begins_at(layer: Layer, gate: str, evidence: Evidence, t: int) -> bool:
         rows = np.ones((*layer.delta.shape[:2], 1)) if operand is None else operand  # (T, B, K)
         scale = np.broadcast_to(evidence.allowed[name], evidence.truth[name].shape).max()
         off = layer.block(evidence.actual[name] - evidence.truth[name], gate)  # (K, H) or (H,)
-        if scale == 0 or not np.isfinite(off).all():
-            return False
+        if not evidence.truth[name].any() or not np.isfinite(off).all():
+            return False  # nothing to measure it against
         operands.append(rows[:t].reshape(-1, rows.shape[-1]).T / scale)  # (K, t·B)
         columns.append(off.reshape(rows.shape[-1], -1) / scale)  # (K, H)
     if not operands:

@@ -131,10 +131,12 @@ class Predictions:
 
     def _run(self, suspects: tuple[Suspect, ...]) -> tuple[Network, Tensors]:
         kind, layers, forward = kinds_of(suspects, self.problem.structure)
-        self.runs += 1
         with np.errstate(all="ignore"):
             network = anew(self.network, kind, layers, forward=forward)
-            return network, network.tensors()
+            tensors = network.tensors()
+        # Of a case that is truncated itself, as many passes are one run.
+        self.runs += max(1, round(network.visits / self.network.visits))
+        return network, tensors
 
 
 def in_double(problem: Problem) -> Problem:

@@ -38,13 +38,12 @@ class Run(NamedTuple):
     carried: ndarray  # (…, B, H): what the first step hands on
 
 
-AFTERWARDS = frozenset(
+SUMS = frozenset({"input_operand", "state_operand", "products", "accumulated"})
+"""The methods that make the weights' gradients of the δ of all steps."""
+
+AFTERWARDS = SUMS | frozenset(
     {
         "backward",
-        "input_operand",
-        "state_operand",
-        "products",
-        "accumulated",
         "of_initial_state",
         "of_initial_cell",
         "of_inputs",
@@ -282,7 +281,8 @@ class Layer:
     def backward(self, g: ndarray) -> ndarray:
         """Set every gradient from g (T, B, H), what reaches the states from above; return d_x."""
         self.prepare()
-        known = self.model.runs.get(self.starts) if self.model is not None and self._recurs_as(self.model) else None
+        model = self.model
+        known = model.runs.get(self.starts) if model is not None and self.overrides(type(model)) <= AFTERWARDS else None
         run = known if known is not None and np.array_equal(g, known.g) else self.recursion(g)
         self.runs[self.starts] = run
         self.arrived, self.last_carry = run.arrived, run.carried
@@ -316,11 +316,10 @@ class Layer:
         delta = self.through_activation(g, carried, t)
         return delta, self.carry(delta, g, carried, t)
 
-    def _recurs_as(self, model: Layer) -> bool:
-        """Whether nothing is overridden that the recursion is made of."""
-        right = type(model).__mro__
-        own = [kind for kind in type(self).__mro__ if kind not in right]
-        return all(name in AFTERWARDS or not callable(each) for kind in own for name, each in vars(kind).items())
+    def overrides(self, right: type[Layer]) -> set[str]:
+        """The methods that a layer has otherwise than a layer without a fault, or beside its."""
+        own = [kind for kind in type(self).__mro__ if kind not in right.__mro__]
+        return {name for kind in own for name, each in vars(kind).items() if callable(each)}
 
 
 def summed_products(operand: ndarray | None, delta: ndarray) -> ndarray:

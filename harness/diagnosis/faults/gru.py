@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,12 @@ class DirectPathWithAnotherFactor(GruFault):
 
     @override
     def directly(self, d_state: ndarray, t: Step) -> ndarray:
-        wrong = {"dh_t ⊙ (1 − z_t)": 1 - self.value_of("z")[t], "dh_t itself": 1.0, "dh_t ⊙ r_t": self.value_of("r")[t]}
-        return d_state * wrong[self.direct_path]
+        wrong: dict[str, Callable[[], Any]] = {
+            "dh_t ⊙ (1 − z_t)": lambda: 1 - self.value_of("z")[t],
+            "dh_t itself": lambda: 1.0,
+            "dh_t ⊙ r_t": lambda: self.value_of("r")[t],
+        }
+        return d_state * wrong[self.direct_path]()
 
 
 class UpdateGateWithAnotherFactor(GruFault):
@@ -66,14 +70,14 @@ class UpdateGateWithAnotherFactor(GruFault):
     @override
     def to_update_gate(self, d_state: ndarray, t: Step) -> ndarray:
         h, n = self.tape.before[t], self.value_of("n")[t]
-        wrong = {
-            "dh_t ⊙ (n_t − h_{t-1}): its sign is wrong": n - h,
-            "−dh_t ⊙ n_t": -n,
-            "dh_t ⊙ h_{t-1}": h,
-            "dh_t ⊙ (h_t − n_t)": self.tape.after[t] - n,
-            "dh_t ⊙ (h_{t-1} + n_t)": h + n,
+        wrong: dict[str, Callable[[], Any]] = {
+            "dh_t ⊙ (n_t − h_{t-1}): its sign is wrong": lambda: n - h,
+            "−dh_t ⊙ n_t": lambda: -n,
+            "dh_t ⊙ h_{t-1}": lambda: h,
+            "dh_t ⊙ (h_t − n_t)": lambda: self.tape.after[t] - n,
+            "dh_t ⊙ (h_{t-1} + n_t)": lambda: h + n,
         }
-        return d_state * wrong[self.update_gate_times]
+        return d_state * wrong[self.update_gate_times]()
 
 
 class NewStateWithAnotherFactor(GruFault):
@@ -105,12 +109,12 @@ class ResetGateWithAnotherFactor(GruAfterFault):
 
     @override
     def to_reset_gate(self, d_product: ndarray, t: Step) -> ndarray:
-        wrong = {
-            "h_{t-1}": self.tape.before[t],
-            "(h_{t-1} W_hn)": self.tape.under_reset[t] - self.b_hn,
-            "r_t ⊙ (h_{t-1} W_hn + b_hn)": self.value_of("r")[t] * self.tape.under_reset[t],
+        wrong: dict[str, Callable[[], Any]] = {
+            "h_{t-1}": lambda: self.tape.before[t],
+            "(h_{t-1} W_hn)": lambda: self.tape.under_reset[t] - self.b_hn,
+            "r_t ⊙ (h_{t-1} W_hn + b_hn)": lambda: self.value_of("r")[t] * self.tape.under_reset[t],
         }
-        return d_product * wrong[self.under_reset_is]
+        return d_product * wrong[self.under_reset_is]()
 
 
 class ResetGateAsIfBefore(GruAfterFault):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -72,14 +72,14 @@ class CellCarriedWithoutForgetGate(LstmFault):
 
     @override
     def cell_before(self, d_cell: ndarray, t: Step) -> ndarray:
-        wrong = {
-            "dc_t": 1.0,
-            "dc_t ⊙ i_t": self.value_of("i")[t],
-            "dc_t ⊙ o_t": self.value_of("o")[t],
-            "dc_t ⊙ f_t ⊙ (1 − f_t)": self.slope_of("f")[t],
-            "dc_t ⊙ σ'(a^f_t) c_{t-1}": self.slope_of("f")[t] * self.tape.cells_before[t],
+        wrong: dict[str, Callable[[], Any]] = {
+            "dc_t": lambda: 1.0,
+            "dc_t ⊙ i_t": lambda: self.value_of("i")[t],
+            "dc_t ⊙ o_t": lambda: self.value_of("o")[t],
+            "dc_t ⊙ f_t ⊙ (1 − f_t)": lambda: self.slope_of("f")[t],
+            "dc_t ⊙ σ'(a^f_t) c_{t-1}": lambda: self.slope_of("f")[t] * self.tape.cells_before[t],
         }
-        return d_cell * wrong[self.cell_carried_as]
+        return d_cell * wrong[self.cell_carried_as]()
 
 
 class CellCarriedThroughAnotherStep(LstmFault):
@@ -133,13 +133,13 @@ class CellFromStateWithoutFactor(LstmFault):
 
     @override
     def to_cell(self, d_state: ndarray, t: Step) -> ndarray:
-        wrong = {
-            "nothing": 0.0,
-            "dh_t ⊙ (1 − tanh²(c_t))": self.slope_of("c")[t],
-            "dh_t itself": 1.0,
-            "dh_t ⊙ o_t ⊙ (1 − o_t) ⊙ (1 − tanh²(c_t))": self.slope_of("o")[t] * self.slope_of("c")[t],
+        wrong: dict[str, Callable[[], Any]] = {
+            "nothing": lambda: 0.0,
+            "dh_t ⊙ (1 − tanh²(c_t))": lambda: self.slope_of("c")[t],
+            "dh_t itself": lambda: 1.0,
+            "dh_t ⊙ o_t ⊙ (1 − o_t) ⊙ (1 − tanh²(c_t))": lambda: self.slope_of("o")[t] * self.slope_of("c")[t],
         }
-        return d_state * wrong[self.given_to_cell]
+        return d_state * wrong[self.given_to_cell]()
 
 
 class CellFromStateTwice(LstmFault):
@@ -211,14 +211,14 @@ class InputGateWithAnotherFactor(LstmFault):
 
     @override
     def to_input_gate(self, d_cell: ndarray, t: Step) -> ndarray:
-        wrong = {
-            "dc_t itself": 1.0,
-            "dc_t ⊙ i_t": self.value_of("i")[t],
-            "dc_t ⊙ c_t": self.tape.cells[t],
-            "dc_t ⊙ c_{t-1}": self.tape.cells_before[t],
-            "dc_t ⊙ a^g_t": self.argument_of("g")[t],
+        wrong: dict[str, Callable[[], Any]] = {
+            "dc_t itself": lambda: 1.0,
+            "dc_t ⊙ i_t": lambda: self.value_of("i")[t],
+            "dc_t ⊙ c_t": lambda: self.tape.cells[t],
+            "dc_t ⊙ c_{t-1}": lambda: self.tape.cells_before[t],
+            "dc_t ⊙ a^g_t": lambda: self.argument_of("g")[t],
         }
-        return d_cell * wrong[self.input_gate_times]
+        return d_cell * wrong[self.input_gate_times]()
 
 
 class ForgetGateWithAnotherFactor(LstmFault):
@@ -235,15 +235,15 @@ class ForgetGateWithAnotherFactor(LstmFault):
 
     @override
     def to_forget_gate(self, d_cell: ndarray, t: Step) -> ndarray:
-        wrong = {
-            "dc_t ⊙ c_t": self.tape.cells[t],
-            "dc_t itself": 1.0,
-            "dc_t ⊙ tanh(c_{t-1})": np.tanh(self.tape.cells_before[t]),
-            "dc_t ⊙ g_t": self.value_of("g")[t],
-            "dc_t ⊙ h_{t-1}": self.tape.before[t],
-            "dc_t ⊙ f_t": self.value_of("f")[t],
+        wrong: dict[str, Callable[[], Any]] = {
+            "dc_t ⊙ c_t": lambda: self.tape.cells[t],
+            "dc_t itself": lambda: 1.0,
+            "dc_t ⊙ tanh(c_{t-1})": lambda: np.tanh(self.tape.cells_before[t]),
+            "dc_t ⊙ g_t": lambda: self.value_of("g")[t],
+            "dc_t ⊙ h_{t-1}": lambda: self.tape.before[t],
+            "dc_t ⊙ f_t": lambda: self.value_of("f")[t],
         }
-        return d_cell * wrong[self.forget_gate_times]
+        return d_cell * wrong[self.forget_gate_times]()
 
 
 class CandidateWithAnotherFactor(LstmFault):
@@ -259,13 +259,13 @@ class CandidateWithAnotherFactor(LstmFault):
 
     @override
     def to_candidate(self, d_cell: ndarray, t: Step) -> ndarray:
-        wrong = {
-            "dc_t itself": 1.0,
-            "dc_t ⊙ g_t": self.value_of("g")[t],
-            "dc_t ⊙ f_t": self.value_of("f")[t],
-            "dc_t ⊙ o_t": self.value_of("o")[t],
+        wrong: dict[str, Callable[[], Any]] = {
+            "dc_t itself": lambda: 1.0,
+            "dc_t ⊙ g_t": lambda: self.value_of("g")[t],
+            "dc_t ⊙ f_t": lambda: self.value_of("f")[t],
+            "dc_t ⊙ o_t": lambda: self.value_of("o")[t],
         }
-        return d_cell * wrong[self.candidate_times]
+        return d_cell * wrong[self.candidate_times]()
 
 
 class OutputGateWithAnotherFactor(LstmFault):
@@ -297,16 +297,16 @@ class OutputGateWithAnotherFactor(LstmFault):
 
     @override
     def to_output_gate(self, d_state: ndarray, t: Step) -> ndarray:
-        wrong = {
-            "dh_t ⊙ c_t": self.tape.cells[t],
-            "dh_t itself": 1.0,
-            "dh_t ⊙ tanh(c_{t-1})": np.tanh(self.tape.cells_before[t]),
-            "dh_t ⊙ tanh(tanh(c_t))": np.tanh(self.value_of("c")[t]),
-            "dh_t ⊙ h_t": self.tape.after[t],
-            "dc_t ⊙ tanh(c_t)": 1.0,  # at_values
-            "dh_t ⊙ (1 − tanh²(c_t))": self.slope_of("c")[t],
+        wrong: dict[str, Callable[[], Any]] = {
+            "dh_t ⊙ c_t": lambda: self.tape.cells[t],
+            "dh_t itself": lambda: 1.0,
+            "dh_t ⊙ tanh(c_{t-1})": lambda: np.tanh(self.tape.cells_before[t]),
+            "dh_t ⊙ tanh(tanh(c_t))": lambda: np.tanh(self.value_of("c")[t]),
+            "dh_t ⊙ h_t": lambda: self.tape.after[t],
+            "dc_t ⊙ tanh(c_t)": lambda: 1.0,  # at_values
+            "dh_t ⊙ (1 − tanh²(c_t))": lambda: self.slope_of("c")[t],
         }
-        return d_state * wrong[self.output_gate_times]
+        return d_state * wrong[self.output_gate_times]()
 
 
 class CellBeforeFirstFromEnd(LstmFault):

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from harness.diagnosis.bptt import Network
 from harness.diagnosis.cells import Run, layer_kind
+from harness.diagnosis.cells.layer import SUMS
 from harness.diagnosis.faults.base import LayerFault, NetworkFault
 from harness.problem import Problem
 from reference_impls.truncation import Detach, Pass, Window, passes
@@ -78,9 +79,10 @@ class Truncated(NetworkFault):
     @override
     def through_layers(self, d_top: ndarray) -> dict[str, ndarray]:
         right = layer_kind(self.structure)
-        if type(self).to_below is not Network.to_below or any(type(layer) is not right for layer in self.layers):
+        alike = type(self).to_below is Network.to_below and all(layer.overrides(right) <= SUMS for layer in self.layers)
+        if not alike:
             return super().through_layers(d_top)
-        # Without another fault by age: so many passes would take as long as all other faults together.
+        # Without another fault of the recursion by age: so many passes would take as long as all other faults together.
         return self.through_layers_by_age(d_top, self.reach + 1)
 
 
