@@ -14,6 +14,7 @@ from harness.check import folding
 from harness.check.candidate import Candidate
 from harness.check.first import in_full
 from harness.check.folding import Fold
+from harness.report import of_run
 from harness.report.overview import explained, remarks
 from harness.session import CaseOutcome, Run
 
@@ -72,7 +73,7 @@ def _to_type(outcome: CaseOutcome) -> str:
 
 
 def _remarks(run: Run) -> Iterator[str]:
-    noticed = remarks(run)
+    noticed = remarks(of_run(run))
     if noticed:
         yield "First of all:"
         for each in noticed:
@@ -131,7 +132,7 @@ def _others(wrong: list[Fold]) -> Iterator[str]:
 
 def _faults(run: Run) -> Iterator[str]:
     """Count what explains the cases, where there is more than the first."""
-    faults = explained(run)
+    faults = explained(of_run(run))
     if sum(each.cases for each in faults) > 1:
         counted = [f"{each.fault} in {each.cases} {'case' if each.cases == 1 else 'cases'}" for each in faults]
         yield f"Over all cases: {', '.join(counted[:MAX_OTHERS])}{', …' if len(counted) > MAX_OTHERS else ''}"

@@ -18,7 +18,7 @@ class Commands(click.Group):
         """Return the names of all commands."""
         del context
         names = [module.name.removesuffix("_command") for module in iter_modules(__path__)]
-        return [name for name in names if name not in ("exits", "options", "screen")]
+        return [name for name in names if name not in ("exits", "options", "overview", "screen")]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Import and return a command; None if there is none of this name."""

@@ -74,12 +74,13 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
         _show_printed(candidate.said, "when it was imported")
         asked = [replace(case, implementations=None) for case in to_run]
         shown = 0
-        with progress(len(asked), workers.starting) as show:
-            for run in execute(asked, [candidate.implementation], of_baseline, workers):
-                show(len(run.outcomes))
-                shown = _show_said(run, shown)
-    run.outcomes = [_as_documented(outcome) for outcome in run.outcomes]
-    report.write(run, out)
+        with report.Keeper(out) as keeper:
+            with progress(len(asked), workers.starting) as show:
+                for run in execute(asked, [candidate.implementation], of_baseline, workers, keep=keeper.keep):
+                    show(len(run.outcomes))
+                    shown = _show_said(run, shown)
+            run.outcomes = [_as_documented(outcome) for outcome in run.outcomes]
+            report.write(report.of_run(run, keeper.folder), out)
     status = exit_status(run, loaded)
     if as_json:
         click.echo(json.dumps(_with_remarks(described(run, out, status), run), indent=2))

@@ -16,7 +16,7 @@ def command(as_json: bool) -> None:
     """Start every framework; show versions, threads, how subnormal numbers fare, and what is missing."""
     from harness.implementations import implementations
     from harness.probe import examine
-    from harness.report.files.environment import described
+    from harness.report.environment import described
     from harness.session import Run
     from harness.worker import Workers
 

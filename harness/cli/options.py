@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from harness.cli.exits import Exit
 if TYPE_CHECKING:
     from harness.case import Loaded
     from harness.implementations import Implementation
+    from harness.report import Report
 
 cases_argument = click.argument("cases", nargs=-1, metavar="[CASE]...")
 
@@ -54,3 +56,13 @@ def end_without_cases(loaded: Loaded) -> None:
         raise click.exceptions.Exit(Exit.BAD_INPUT)
     click.echo("no case was found; name a file or a folder, or call this beside the folder cases/", err=True)
     raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
+
+
+def report_from(folder: Path) -> Report:
+    """Read a report; end the command if it cannot be read."""
+    from harness.report import NotAReport, read
+
+    try:
+        return read(folder)
+    except NotAReport as error:
+        raise click.UsageError(str(error)) from None

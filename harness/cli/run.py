@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from harness.case import Loaded
     from harness.session import Run
 
-MAX_SHOWN = 20
-
 
 @click.command("run")
 @cases_argument
@@ -36,13 +34,29 @@ MAX_SHOWN = 20
     show_default=True,
     help="Which elements to list one by one.",
 )
+@click.option(
+    "--tensors",
+    type=click.Choice(["all", "failed", "none"]),
+    default="all",
+    show_default=True,
+    help="Of which cases to keep the tensors, for harness judge and show: all, or those not as expected.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(cases: tuple[str, ...], names: str | None, baseline: str, out: Path, elements: Any, as_json: bool) -> None:
+def command(
+    cases: tuple[str, ...],
+    names: str | None,
+    baseline: str,
+    out: Path,
+    elements: Any,
+    tensors: Any,
+    as_json: bool,
+) -> None:
     """Run cases, compare each implementation with the baseline, write the report.
 
     CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named.
     """
     from harness import report
+    from harness.cli.overview import show_report
     from harness.cli.screen import progress
     from harness.implementations import implementations
     from harness.session import execute, not_installed
@@ -60,15 +74,23 @@ def command(cases: tuple[str, ...], names: str | None, baseline: str, out: Path,
     if not named:
         for line in not_installed(asked):
             click.echo(f"warning: {line}", err=True)
-    with Workers() as workers, progress(len(loaded.cases), workers.starting) as show:
-        for run in execute(loaded.cases, asked, of_baseline, workers, elements):
-            show(len(run.outcomes))
-    report.write(run, out)
+    with report.Keeper(out, tensors) as keeper:
+        with Workers() as workers, progress(len(loaded.cases), workers.starting) as show:
+            for run in execute(loaded.cases, asked, of_baseline, workers, elements, keeper.keep):
+                show(len(run.outcomes))
+        found = report.of_run(run, keeper.folder)
+        report.write(found, out)
     status = exit_status(run, loaded)
     if as_json:
         click.echo(json.dumps(described(run, out, status), indent=2))
     else:
-        _print(run, out)
+        for outcome, each in run.failed_implementations:
+            if each.detail:
+                click.echo(f"--- {each.implementation} on {outcome.case.name}:\n{each.detail.rstrip()}\n", err=True)
+        show_report(found, out)
+        if not run.tensors_compared:
+            nothing = "nothing was compared; `harness list implementations` shows what can be named with --impl"
+            click.echo(nothing, err=True)
     raise click.exceptions.Exit(status)
 
 
@@ -85,62 +107,12 @@ def exit_status(run: Run, loaded: Loaded) -> Exit:
     return Exit.AS_EXPECTED
 
 
-def _print(run: Run, out: Path) -> None:
-    from harness.cli.screen import table
-    from harness.report.overview import (
-        compared_in_part,
-        disagreements,
-        explained,
-        floor_line,
-        ill_conditioned,
-        not_compared,
-        status_line,
-        worst_ratios,
-    )
-
-    wrong = disagreements(run)
-    if wrong:
-        table("What disagrees", ["case", "implementation", "what"], wrong[:MAX_SHOWN])
-        if len(wrong) > MAX_SHOWN:
-            click.echo(f"... and {len(wrong) - MAX_SHOWN} more in {out / 'comparisons.csv'}\n")
-    if faults := explained(run):
-        columns = ["implementation", "fault", "cases", "what it is"]
-        table(
-            "What the numbers say the fault is (more in diagnoses.csv)",
-            columns,
-            [[each.implementation, each.fault, str(each.cases), each.explanation] for each in faults[:MAX_SHOWN]],
-        )
-    for outcome in run.surprises:
-        if outcome.case.expect == "mismatch":
-            click.echo(f"{outcome.case.name}: {outcome.surprise}")
-    for outcome, each in run.failed_implementations:
-        if each.detail:
-            click.echo(f"--- {each.implementation} on {outcome.case.name}:\n{each.detail.rstrip()}\n", err=True)
-    worst = sorted(worst_ratios(run).items())
-    if worst:
-        rows = [[name, dtype, f"{each.ratio:.3g}", each.tensor, each.case] for (name, dtype), each in worst]
-        table("Worst error ratio (above 1 is a mismatch)", ["implementation", "dtype", "worst", "tensor", "case"], rows)
-    if absent := not_compared(run):
-        rows = [[name, str(count), reason] for name, count, reason in absent]
-        table("Not compared", ["implementation", "cases", "reason"], rows)
-    if partial := compared_in_part(run):
-        rows = [[each.implementation, str(each.cases), str(each)] for each in partial]
-        table("Compared in part", ["implementation", "cases", "what was compared"], rows)
-    if ill := ill_conditioned(run):
-        table("Ill-conditioned: rounding explains what differs", ["case", "tensor", "why"], ill[:MAX_SHOWN])
-        if len(ill) > MAX_SHOWN:
-            click.echo(f"... and {len(ill) - MAX_SHOWN} more in {out / 'summary.md'}\n")
-    click.echo(status_line(run))
-    click.echo(floor_line(run))
-    click.echo(f"{run.seconds:.1f} s; the report is in {out}")
-    if not run.tensors_compared:
-        click.echo("nothing was compared; `harness list implementations` shows what can be named with --impl", err=True)
-
-
 def described(run: Run, out: Path, status: Exit) -> dict[str, Any]:
     """Return what --json prints."""
+    from harness.report import of_run
     from harness.report.overview import compared_in_part, floor_line
 
+    found = of_run(run)
     return {
         "report": str(out),
         "exit_status": int(status),
@@ -148,8 +120,8 @@ def described(run: Run, out: Path, status: Exit) -> dict[str, Any]:
         "cases": len(run.outcomes),
         "tensors_compared": run.tensors_compared,
         "elements_compared": run.elements_compared,
-        "floor": floor_line(run),
-        "compared_in_part": {each.implementation: str(each) for each in compared_in_part(run)},
+        "floor": floor_line(found),
+        "compared_in_part": {each.implementation: str(each) for each in compared_in_part(found)},
         "seconds": run.seconds,
         "results": [
             {

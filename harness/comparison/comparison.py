@@ -68,17 +68,34 @@ class TensorComparison:
         if self.metrics is None or self.bound is None or self.verdict == "match":
             return f"{self.tensor}: {self.reason or 'match'}"
         m = self.metrics
-        index = ", ".join(map(str, self.worst_index or ()))
-        return (
-            f"{self.tensor}: {self.reason}; worst at [{index}]: "
-            f"actual {self.written(m.actual)}, expected {self.written(m.expected)}, "
-            f"off by {abs(m.actual - m.expected):.3g}, allowed {m.allowed:.3g} ({self.bound.origin}), "
-            f"{m.error_ratio:.3g} times the bound"
-        )
+        numbers = (m.actual, m.expected, m.allowed, m.error_ratio)
+        return f"{self.tensor}: {self.reason}; {worst(self.worst_index or (), self.dtype, *numbers, self.bound.origin)}"
 
     def written(self, value: float) -> str:
         """Write a value with the digits that tell it from its neighbours in the tensor's own dtype."""
-        return str(np.dtype(self.dtype).type(value))
+        return written(value, self.dtype)
+
+
+def written(value: float, dtype: str) -> str:
+    """Write a value with the digits that tell it from its neighbours in a dtype."""
+    return str(np.dtype(dtype).type(value))
+
+
+def worst(
+    index: tuple[int, ...],
+    dtype: str,
+    actual: float,
+    expected: float,
+    allowed: float,
+    error_ratio: float,
+    origin: str,
+) -> str:
+    """Say in one line what a tensor's worst element is, beside what it should be and by how much it may be off."""
+    return (
+        f"worst at [{', '.join(map(str, index))}]: actual {written(actual, dtype)}, expected "
+        f"{written(expected, dtype)}, off by {abs(actual - expected):.3g}, allowed {allowed:.3g} ({origin}), "
+        f"{error_ratio:.3g} times the bound"
+    )
 
 
 @dataclass(frozen=True, eq=False)

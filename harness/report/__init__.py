@@ -1,5 +1,7 @@
-"""Reports: what a run found, as files."""
+"""Reports: what a run found, as tables and pages in a folder, and read back from there."""
 
-from harness.report.folder import NotAReport, check, write
+from harness.report.folder import NotAReport, check, read, write
+from harness.report.kept import Keeper
+from harness.report.report import Report, of_run
 
-__all__ = ["NotAReport", "check", "write"]
+__all__ = ["Keeper", "NotAReport", "Report", "check", "of_run", "read", "write"]

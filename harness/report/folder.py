@@ -1,29 +1,51 @@
-"""A report's folder, written whole or not at all."""
+"""A report's folder: written whole or not at all, and read back only if it is whole."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import Any
 
-from harness.report import files
-from harness.session import Run
+from harness.report import pages, table
+from harness.report.history import with_history
+from harness.report.kept import FOLDER as KEPT
+from harness.report.report import STREAMED, Report, modules
+from harness.report.table import Row, Unreadable
 
-MARK = "environment.json"
+ENVIRONMENT = "environment.json"
 """The file by which a folder is recognised as a report."""
+
+MANIFEST = "manifest.json"
+"""The file that says how many rows each table has, by which a report that is not whole is recognised."""
+
+ENVIRONMENT_FIELDS = {
+    "baseline": str,
+    "frameworks": dict,
+    "processes": dict,
+    "seconds": float,
+    "seconds_to_import": dict,
+}
+"""What is read of the environment."""
+
+FORMAT = 1
+"""Of the tables. A report of another format is not read."""
 
 
 class NotAReport(ValueError):
-    """The folder that a report should replace holds something else."""
+    """A folder is no report, or none that can be read; the text says why and what to do."""
 
 
 def writers() -> list[ModuleType]:
-    """Return the modules that write a report's files."""
-    return [import_module(f"{files.__name__}.{module.name}") for module in iter_modules(files.__path__)]
+    """Return the modules that write a report's pages."""
+    return [import_module(f"{pages.__name__}.{module.name}") for module in iter_modules(pages.__path__)]
 
 
 def check(target: Path) -> None:
@@ -34,12 +56,12 @@ def check(target: Path) -> None:
     """
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise NotAReport(f"{target} is not a folder; choose another with --out")
-    if target.is_dir() and any(target.iterdir()) and not (target / MARK).is_file():
+    if target.is_dir() and any(target.iterdir()) and not (target / ENVIRONMENT).is_file():
         raise NotAReport(f"{target} holds something that is not a report, and is left alone; choose another with --out")
 
 
-def write(run: Run, target: Path) -> None:
-    """Write a run's report to ``target``, in place of a report that is there.
+def write(report: Report, target: Path) -> None:
+    """Write a report to ``target``, in place of one that is there.
 
     Everything is written beside the target first, and takes its place when it is complete.
 
@@ -47,13 +69,13 @@ def write(run: Run, target: Path) -> None:
         NotAReport: if something else is there.
     """
     check(target)
+    report = with_history(report, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
         new, old = Path(scratch) / "new", Path(scratch) / "old"
         new.mkdir()
-        for module in writers():
-            module.write(run, new / module.FILE)
-        for path in [*new.iterdir(), new]:
+        _fill(new, report)
+        for path in [*new.rglob("*"), new]:
             _flush(path)
         if target.exists():
             target.rename(old)
@@ -62,9 +84,108 @@ def write(run: Run, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def _fill(folder: Path, report: Report) -> None:
+    rows = {}
+    for name, maker in modules().items():
+        of_table = report.elements() if name == STREAMED else report[name]
+        rows[maker.FILE] = table.write(folder / maker.FILE, maker.COLUMNS, of_table)
+    if report.kept:
+        (folder / KEPT).mkdir()
+    for kept in report.kept.values():
+        _link(kept, folder / KEPT / kept.name)
+    for page in writers():
+        (folder / page.FILE).write_text(page.text(report), encoding="utf-8")
+    _write_json(folder / ENVIRONMENT, report.environment)
+    _write_json(folder / MANIFEST, {"format": FORMAT, "rows": rows})
+
+
+def _link(there: Path, here: Path) -> None:
+    """Have a file at a second place: it is never written to again, so that its content need not be copied."""
+    try:
+        here.hardlink_to(there)
+    except OSError:  # another file system, or one that has no links
+        shutil.copyfile(there, here)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read(folder: Path) -> Report:
+    """Read a report from its folder.
+
+    Raises:
+        NotAReport: if it is none, is not whole, or is of another version.
+    """
+    if not folder.is_dir():
+        there = "is no folder" if folder.exists() else "does not exist"
+        raise NotAReport(f"{folder} {there}; `harness run --out {folder}` writes a report there")
+    if not (folder / ENVIRONMENT).is_file():
+        raise NotAReport(f"{folder} is no report: it has no {ENVIRONMENT}; a report is a folder that harness run wrote")
+    environment = _json(folder, ENVIRONMENT, {})
+    if not (folder / MANIFEST).is_file():
+        whose = f"by harness {environment.get('harness', 'of an unknown version')}"
+        raise NotAReport(f"{folder} is not whole, or was written {whose}, too old to be read: it has no {MANIFEST}")
+    manifest = _json(folder, MANIFEST, {})
+    if manifest.get("format") != FORMAT:
+        raise NotAReport(
+            f"{folder} has the format {manifest.get('format')!r} of harness {environment.get('harness')}, but this one "
+            f"reads {FORMAT}; run it again, or install that version"
+        )
+    _json(folder, ENVIRONMENT, ENVIRONMENT_FIELDS)
+    _json(folder, MANIFEST, {"rows": dict})
+    tables = {}
+    for name, maker in modules().items():
+        if name == STREAMED:
+            _is_there(folder, maker.FILE)
+            continue
+        tables[name] = _table(folder, maker)
+        if len(tables[name]) != (whole := manifest["rows"].get(maker.FILE)):
+            raise NotAReport(
+                f"{folder} is not whole: {maker.FILE} has {len(tables[name])} rows, but should have {whole}"
+            )
+    for row in tables["cases"]:
+        if row["tensors"]:
+            if not re.fullmatch(rf"{KEPT}/\d+\.safetensors", row["tensors"]):
+                raise NotAReport(f"{folder} cannot be read: cases.csv names {row['tensors']!r}, which is no file of it")
+            _is_there(folder, row["tensors"])
+    return Report(environment, tables, lambda: _elements(folder), folder)
+
+
+def _is_there(folder: Path, file: str) -> None:
+    if not (folder / file).is_file():
+        raise NotAReport(f"{folder} is not whole: {file} is missing")
+
+
+def _table(folder: Path, maker: ModuleType) -> list[Row]:
+    _is_there(folder, maker.FILE)
+    try:
+        return table.read(folder / maker.FILE, maker.COLUMNS)
+    except Unreadable as error:
+        raise NotAReport(f"{folder} cannot be read: {error}") from None
+
+
+def _elements(folder: Path) -> Iterator[Row]:
+    yield from _table(folder, modules()[STREAMED])
+
+
+def _json(folder: Path, file: str, fields: Mapping[str, type]) -> dict[str, Any]:
+    """Read an object that has these fields."""
+    try:
+        content = json.loads((folder / file).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise NotAReport(f"{folder} cannot be read: {file} is no JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise NotAReport(f"{folder} cannot be read: {file} should be an object, but is a {type(content).__name__}")
+    for name, kind in fields.items():
+        if not isinstance(content.get(name), kind):
+            raise NotAReport(f"{folder} cannot be read: {file} has no {name!r}, or not of the kind {kind.__name__}")
+    return content

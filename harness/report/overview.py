@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
+from harness.comparison import SEVERITY
+from harness.comparison.comparison import worst
 from harness.diagnosis import UNEXPLAINED
-from harness.session import Run
+from harness.report.report import Report
+from harness.report.table import Row
+from harness.session.directional import NAME as DIRECTIONAL
 
 MAX_REASONS = 3
 
@@ -29,65 +33,96 @@ class Noticed(NamedTuple):
     cases: int
 
 
-def remarks(run: Run) -> list[Noticed]:
+def remarks(report: Report) -> list[Noticed]:
     """Return what was noticed when implementations were tried out; what is of one kind is told once."""
     found: dict[tuple[str, str], Noticed] = {}
-    for outcome, judged in run.comparisons:
-        for each in judged.remarks:
-            key = (judged.implementation, each.kind)
-            first = found.get(key, Noticed(judged.implementation, each.text, outcome.case.name, 0))
-            found[key] = first._replace(cases=first.cases + 1)
+    for row in report["remarks"]:
+        key = (row["implementation"], row["kind"])
+        first = found.get(key, Noticed(row["implementation"], row["text"], row["case"], 0))
+        found[key] = first._replace(cases=first.cases + 1)
     return list(found.values())
 
 
-def status_line(run: Run) -> str:
+def compared(report: Report) -> list[Row]:
+    """Return the comparisons of tensors that were held against the baseline's, with numbers or without."""
+    return [row for row in report["comparisons"] if row["elements"]]
+
+
+def status_line(report: Report) -> str:
     """Return one line that says how the run came out, with its counts."""
+    tensors = compared(report)
     counted = (
-        f"{len(run.outcomes)} cases, {run.tensors_compared} tensors and {run.elements_compared} elements compared "
-        f"with {run.baseline}"
+        f"{len(report['cases'])} cases, {len(tensors)} tensors and {sum(row['elements'] for row in tensors)} elements "
+        f"compared with {report.environment['baseline']}"
     )
-    verdicts = [each.verdict for _, each in run.comparisons]
+    verdicts = Counter(row["verdict"] for row in report["runs"] if row["verdict"])
     found = ", ".join(
-        f"{verdicts.count(verdict)} {verdict}"
+        f"{verdicts[verdict]} {verdict}"
         for verdict in ("match", "mismatch", "error", "unsupported")
-        if verdict in verdicts
+        if verdicts[verdict]
     )
-    surprises = len(run.surprises)
+    surprises = sum(not row["as_expected"] for row in report["cases"])
     conclusion = "all as expected" if not surprises else f"{surprises} cases not as expected"
     return f"{counted}: {found or 'nothing compared'}; {conclusion}."
 
 
-def disagreements(run: Run) -> list[tuple[str, str, str]]:
+def disagreements(report: Report) -> list[tuple[str, str, str]]:
     """Return (case, implementation, what is wrong) for each that was not expected to disagree, errors first."""
-    found = []
-    for outcome, each in run.comparisons:
-        if outcome.as_expected or each.verdict not in ("mismatch", "error"):
+    as_expected = {row["case"] for row in report["cases"] if row["as_expected"]}
+    wrong: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in compared(report):
+        if row["verdict"] in ("mismatch", "error"):
+            wrong[row["case"], row["implementation"]].append(row)
+    found, failed = [], []
+    for run in report["runs"]:
+        pair = (run["case"], run["implementation"])
+        if not run["verdict"]:
+            if run["status"] == "error":
+                failed.append(("error", *pair, run["reason"]))
             continue
-        if each.comparison is None or not each.comparison.disagreements:
-            found.append((each.verdict, outcome.case.name, each.implementation, each.reason))
+        if run["case"] in as_expected or run["verdict"] not in ("mismatch", "error"):
+            continue
+        if pair not in wrong:
+            found.append((run["verdict"], *pair, run["reason"]))
         else:
-            what = str(each.comparison.disagreements[0])
-            more = len(each.comparison.disagreements) - 1
-            what += (f" (+{more} more)" if more else "") + (f"; {each.oracle}" if each.oracle else "")
-            found.append((each.verdict, outcome.case.name, each.implementation, what))
-    found += [
-        ("error", outcome.case.name, each.implementation, each.reason)
-        for outcome, each in run.failed_implementations
-        if each.verdict is None
-    ]
-    return [row[1:] for row in sorted(found, key=lambda row: row[0] != "error")]
+            first, *more = sorted(wrong[pair], key=_worst_first)
+            also = f" (+{len(more)} more)" if more else ""
+            found.append((run["verdict"], *pair, "; ".join(filter(None, [in_words(first) + also, run["oracle"]]))))
+    return [row[1:] for row in sorted([*found, *failed], key=lambda row: row[0] != "error")]
 
 
-def floor_line(run: Run) -> str:
+def _worst_first(row: Row) -> tuple[int, float]:
+    ratio = row["error_ratio"]
+    return -SEVERITY.index(row["verdict"]), -math.inf if ratio is None or math.isnan(ratio) else -ratio
+
+
+def in_words(row: Row) -> str:
+    """Say in one line how a tensor came out: a row of ``comparisons``."""
+    if row["error_ratio"] is None or row["verdict"] == "match":
+        return f"{row['tensor']}: {row['reason'] or 'match'}"
+    at = worst(
+        row["worst_index"],
+        row["dtype"],
+        row["actual"],
+        row["expected"],
+        row["allowed"],
+        row["error_ratio"],
+        row["origin"],
+    )
+    return f"{row['tensor']}: {row['reason']}; {at}"
+
+
+def floor_line(report: Report) -> str:
     """Return a sentence on where the floors come from: how far the baseline itself is off."""
-    floors = [outcome.floors for outcome in run.outcomes]
-    counts = Counter(each.source for each in floors if each.source)
+    cases = report["cases"]
+    counts = Counter(row["floor_source"] for row in cases if row["floor_source"])
     found = ", ".join(f"{_SOURCES[source]} in {count}" for source, count in counts.most_common())
-    missing = sum(not each.source for each in floors)
+    missing = sum(not row["floor_source"] for row in cases)
     without = f"there is none in {missing}" if missing else ""
-    reasons = Counter(each.reason for each in floors if each.reason)
+    reasons = Counter(row["floor_reason"] for row in cases if row["floor_reason"])
     because = f" ({'; '.join(reason for reason, _ in reasons.most_common(MAX_REASONS))})" if reasons else ""
-    return f"Floor, how far {run.baseline} itself is off: {'; '.join(filter(None, [found, without]))} cases{because}."
+    baseline = report.environment["baseline"]
+    return f"Floor, how far {baseline} itself is off: {'; '.join(filter(None, [found, without]))} cases{because}."
 
 
 _SOURCES = {
@@ -98,13 +133,9 @@ _SOURCES = {
 }
 
 
-def ill_conditioned(run: Run) -> list[tuple[str, str, str]]:
-    """Return (case, tensor, why) for each ill-conditioned tensor."""
-    return [
-        (outcome.case.name, tensor, reason)
-        for outcome in run.outcomes
-        for tensor, reason in outcome.floors.ill_conditioned.items()
-    ]
+def ill_conditioned(report: Report) -> list[Row]:
+    """Return the floors of the ill-conditioned tensors."""
+    return [row for row in report["floors"] if row["ill_conditioned"]]
 
 
 class Explained(NamedTuple):
@@ -117,20 +148,28 @@ class Explained(NamedTuple):
     explanation: str
 
 
-def explained(run: Run) -> list[Explained]:
+def explained(report: Report) -> list[Explained]:
     """Return what is named first for each implementation that disagrees, what explains the most cases first."""
-    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for outcome, judged in run.comparisons:
-        for best in judged.diagnoses[:1]:
-            text = best.start if best.fault == UNEXPLAINED else best.explanation
-            found.setdefault((judged.implementation, best.fault), []).append((outcome.case.name, text))
-    rows = [Explained(name, fault, len(cases), *cases[0]) for (name, fault), cases in found.items()]
+    best: dict[tuple[str, str], Row] = {}
+    for row in report["diagnoses"]:
+        best.setdefault((row["case"], row["implementation"]), row)
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in best.values():
+        found.setdefault((row["implementation"], row["fault"]), []).append(row)
+    rows = [
+        Explained(
+            name, fault, len(cases), cases[0]["case"], cases[0]["start" if fault == UNEXPLAINED else "explanation"]
+        )
+        for (name, fault), cases in found.items()
+    ]
     return sorted(rows, key=lambda row: (row.implementation, -row.cases))
 
 
-def not_compared(run: Run) -> list[tuple[str, int, str]]:
+def not_compared(report: Report) -> list[tuple[str, int, str]]:
     """Return (implementation, number of cases, reason) for the cases that implementations could not represent."""
-    counts = Counter((each.implementation, each.reason) for _, each in run.comparisons if each.verdict == "unsupported")
+    counts = Counter(
+        (row["implementation"], row["reason"]) for row in report["runs"] if row["verdict"] == "unsupported"
+    )
     return [(name, count, reason) for (name, reason), count in sorted(counts.items())]
 
 
@@ -148,34 +187,35 @@ class Part(NamedTuple):
         return f"{self.elements} of {self.size} elements{beside}"
 
 
-def compared_in_part(run: Run) -> list[Part]:
+def compared_in_part(report: Report) -> list[Part]:
     """Return how much was compared of each implementation that knew only a part."""
+    pairs: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for row in report["comparisons"]:
+        size = math.prod(row["shape"])
+        of_pair = pairs[row["implementation"], row["case"]]
+        if row["tensor"] == DIRECTIONAL:
+            of_pair[2] += size
+        else:
+            of_pair[0] += row["elements"]
+            of_pair[1] += size
     counts: dict[str, list[int]] = {}
-    for outcome, judged in run.comparisons:
-        if judged.comparison is None:
-            continue
-        missing = sum(math.prod(outcome.tensors[name]) for name in judged.comparison.not_provided)
-        directional = sum(each.size for each in judged.comparison.tensors if each.tensor not in outcome.tensors)
-        size = sum(each.size for each in judged.comparison.tensors) + missing - directional
-        elements = judged.comparison.elements - directional
-        if elements < size:
-            found = counts.setdefault(judged.implementation, [0, 0, 0, 0])
+    for (name, _), (elements, size, directional) in pairs.items():
+        if 0 < elements < size:
+            found = counts.setdefault(name, [0, 0, 0, 0])
             for i, count in enumerate((1, elements, size, directional)):
                 found[i] += count
     return [Part(name, *found) for name, found in sorted(counts.items())]
 
 
-def worst_ratios(run: Run) -> dict[tuple[str, str], Worst]:
+def worst_ratios(report: Report) -> dict[tuple[str, str], Worst]:
     """Return the largest error ratio by implementation and dtype, over cases that are expected to match."""
-    worst: dict[tuple[str, str], Worst] = {}
-    for outcome, judged in run.comparisons:
-        if judged.comparison is None or outcome.case.expect == "mismatch":
+    expected_to_match = {row["case"] for row in report["cases"] if row["expect"] == "match"}
+    found: dict[tuple[str, str], Worst] = {}
+    for row in report["comparisons"]:
+        if row["error_ratio"] is None or row["case"] not in expected_to_match:
             continue
-        for each in judged.comparison.tensors:
-            if each.metrics is None:
-                continue
-            key = (judged.implementation, outcome.case.dtype)
-            found = Worst(each.metrics.error_ratio, outcome.case.name, each.tensor)
-            if key not in worst or math.isnan(found.ratio) or found.ratio > worst[key].ratio:
-                worst[key] = found
-    return worst
+        key = (row["implementation"], row["dtype"])
+        this = Worst(row["error_ratio"], row["case"], row["tensor"])
+        if key not in found or math.isnan(this.ratio) or this.ratio > found[key].ratio:
+            found[key] = this
+    return found

@@ -1,28 +1,58 @@
-"""CSV files whose floats read back to the same bits."""
+"""CSV files whose floats read back to the same bits, and whose cells read back to the same values."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+Row = Mapping[str, Any]
+"""A value for each column of a table."""
 
-def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows to a CSV file.
+Columns = Mapping[str, str]
+"""The columns of a table in order, each with what its cells hold, a key of ``CELLS``."""
+
+
+def _flag(text: str) -> bool:
+    return {"True": True, "False": False}[text]
+
+
+def _index(text: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in json.loads(text))
+
+
+CELLS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "text": (str, "text"),
+    "count": (int, "a whole number"),
+    "number": (float, "a number"),
+    "flag": (_flag, "True or False"),
+    "index": (_index, "a list of whole numbers"),
+}
+"""What a column's cells may hold: how one is read, and what to call it. Any but a text may be missing: None."""
+
+
+class Unreadable(ValueError):
+    """A table that cannot be read; its text says which, where and why."""
+
+
+def write(path: Path, columns: Columns, rows: Iterable[Row]) -> int:
+    """Write rows to a CSV file; return how many there are.
 
     A value that is missing is an empty field; one that is NaN is ``nan``. Floats are written with the fewest digits
     that read back to the same bits.
 
     Args:
         path: the file.
-        columns: the columns in order; each row has each of them.
+        columns: the columns; each row has each of them.
         rows: the rows.
     """
     cells = [[_cell(row[column]) for column in columns] for row in rows]
     pd.DataFrame(cells, columns=list(columns), dtype=object).to_csv(path, index=False, lineterminator="\n")
+    return len(cells)
 
 
 def _cell(value: Any) -> Any:
@@ -31,3 +61,32 @@ def _cell(value: Any) -> Any:
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
     return value
+
+
+def read(path: Path, columns: Columns) -> list[Row]:
+    """Read what ``write`` wrote; columns that are not asked for are left out.
+
+    Raises:
+        Unreadable: if it is no such table: with the line and the column.
+    """
+    try:
+        found = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
+        raise Unreadable(f"{path.name} is no CSV file: {error}") from None
+    if missing := [column for column in columns if column not in found]:
+        raise Unreadable(f"{path.name} has no column {missing[0]!r}; it has {', '.join(map(str, found.columns))}")
+    read_columns = [_column(path, name, found[name].tolist(), kind) for name, kind in columns.items()]
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*read_columns, strict=True)]
+
+
+def _column(path: Path, name: str, texts: list[str], kind: str) -> list[Any]:
+    convert, called = CELLS[kind]
+    if kind == "text":
+        return texts
+    cells = []
+    for row, text in enumerate(texts):
+        try:
+            cells.append(convert(text) if text else None)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise Unreadable(f"{path.name}, row {row + 1}, column {name}: {text!r}, but should be {called}") from None
+    return cells

@@ -2,7 +2,7 @@
 
 from harness.session.answers import compare_for, judge_answers
 from harness.session.examiner import Examiner, diagnose_result
-from harness.session.outcomes import CaseOutcome, Judged, Run
+from harness.session.outcomes import CaseOutcome, Evidence, Judged, Run
 from harness.session.running import (
     DEFAULT_BASELINE,
     execute,
@@ -15,6 +15,7 @@ from harness.session.running import (
 __all__ = [
     "DEFAULT_BASELINE",
     "CaseOutcome",
+    "Evidence",
     "Examiner",
     "Judged",
     "Run",

@@ -1,4 +1,4 @@
-"""Mismatches become diagnoses; the numbers that were kept for it are let go."""
+"""Mismatches become diagnoses."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Examiner:
         self._unexplained: Counter[str] = Counter()
 
     def examined(self, outcome: CaseOutcome) -> CaseOutcome:
-        """Return an outcome with a diagnosis for each mismatch, and without the numbers that it was made of."""
-        dispute = outcome.dispute
-        if dispute is None:
+        """Return an outcome with a diagnosis for each mismatch."""
+        evidence = outcome.evidence
+        if evidence is None or not evidence.to_explain:
             return outcome
-        predictions = Predictions(dispute.problem, dispute.noise)
+        predictions = Predictions(evidence.problem, evidence.noise)
         judged = tuple(
-            _with_diagnoses(each, self.explained(each.implementation, dispute.results, predictions))
-            if each.implementation in dispute.results
+            _with_diagnoses(each, self.explained(each.implementation, evidence.results, predictions))
+            if each.implementation in evidence.to_explain
             else each
             for each in outcome.judged
         )
-        return replace(outcome, judged=judged, dispute=None)
+        return replace(outcome, judged=judged)
 
     def explained(self, name: str, results: Mapping[str, Result], predictions: Predictions) -> list[Diagnosis]:
         """Explain what one implementation returned for one problem."""

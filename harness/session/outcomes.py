@@ -27,12 +27,14 @@ class Judged:
         reason: why, if there is no comparison.
         detail: the traceback, or the last lines of the process's standard error.
         comparison: None if there is nothing to compare.
+        kept: the file in which they were kept; empty if they were not.
         oracle: where it disagrees with the baseline, whom the oracle agrees with, in words; empty if there is none.
         loss: the loss it found.
         seconds: how long it took.
         remarks: what was noticed when it was tried out, to be told before the numbers.
         said: what it printed.
         diagnoses: where it disagrees with the baseline, what explains its numbers, the best explanation first.
+        complete: whether a tensor that it does not return is a mismatch.
     """
 
     implementation: str
@@ -47,21 +49,34 @@ class Judged:
     remarks: tuple[Remark, ...] = ()
     said: str = ""
     diagnoses: tuple[Diagnosis, ...] = ()
+    complete: bool = True
+
+    @property
+    def can_be_explained(self) -> bool:
+        """Whether a tensor has numbers that are wrong, or has them in a wrong shape."""
+        if self.verdict not in ("mismatch", "error") or self.comparison is None:
+            return False
+        return any(each.metrics is not None or each.bound is not None for each in self.comparison.disagreements)
 
 
 @dataclass(frozen=True, eq=False)
-class Dispute:
-    """What is needed to explain a case's mismatches.
+class Evidence:
+    """The numbers of a case: what it takes to explain its mismatches, and to judge it anew.
 
     Attributes:
         problem: in the split layout.
         noise: how far rounding alone moves each tensor, absolute.
-        results: of the implementations that disagree with the baseline, by name.
+        results: of every implementation that returned something, the baseline included, by name; of two answers the
+            one that counts.
+        oracle: the name of the oracle; empty if none took part.
+        to_explain: the names of those that disagree with the baseline in numbers or shapes.
     """
 
     problem: Problem
     noise: Mapping[str, float]
     results: Mapping[str, Result]
+    oracle: str = ""
+    to_explain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +89,8 @@ class CaseOutcome:
         judged: every implementation that was asked, the baseline included.
         bounds: the tolerance of each tensor.
         floors: how far the baseline itself is off.
-        dispute: the numbers of those that disagree with the baseline, until they are explained.
+        evidence: the numbers, until they are explained and kept; None if there is nothing to compare.
+        kept: the file in which they were kept; empty if they were not.
     """
 
     case: Case
@@ -82,7 +98,8 @@ class CaseOutcome:
     judged: tuple[Judged, ...]
     bounds: Mapping[str, Bound] = field(default_factory=dict)
     floors: Floors = field(default_factory=Floors)
-    dispute: Dispute | None = None
+    evidence: Evidence | None = None
+    kept: str = ""
 
     @property
     def tensors(self) -> dict[str, Shape]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from harness import tolerance as tolerances
@@ -18,13 +19,16 @@ from harness.session.examiner import Examiner, agreed
 from harness.session.floors import Floors, remarked
 from harness.session.floors import judged as judged_floor
 from harness.session.oracle import side
-from harness.session.outcomes import CaseOutcome, Dispute, Judged, Run
+from harness.session.outcomes import CaseOutcome, Evidence, Judged, Run
 from harness.tolerance import Bound
 from harness.worker import NativeWeightsFailed, Outcome, Workers
 
 DEFAULT_BASELINE = "numpy-split"
 CASES_AT_ONCE = 4
 """Cases under way at a time: enough to keep every framework busy, few enough for their arrays to fit in memory."""
+
+CASES_AHEAD = 16
+"""Cases begun and not yet handed on: a long one holds up no other, and what is done does not pile up in memory."""
 
 
 def chosen_for(case: Case, implementations: Sequence[Implementation], baseline: Implementation) -> list[Implementation]:
@@ -68,14 +72,15 @@ def run_cases(
     workers.start(frameworks_for(cases, implementations, baseline))
     calls = ThreadPoolExecutor(max_workers=4 * CASES_AT_ONCE, thread_name_prefix="call")
     runners = ThreadPoolExecutor(max_workers=CASES_AT_ONCE, thread_name_prefix="case")
+    ahead: deque[Future[CaseOutcome]] = deque()
     try:
-        pending = [
-            runners.submit(run_case, case, chosen_for(case, implementations, baseline), workers, calls, collect)
-            for case in cases
-        ]
-        for position, future in enumerate(pending):
-            yield future.result()
-            pending[position] = None  # type: ignore[call-overload]  # its elements may be large
+        for case in cases:
+            if len(ahead) == CASES_AHEAD:
+                yield ahead.popleft().result()
+            chosen = chosen_for(case, implementations, baseline)
+            ahead.append(runners.submit(run_case, case, chosen, workers, calls, collect))
+        while ahead:
+            yield ahead.popleft().result()
     finally:
         runners.shutdown(wait=False, cancel_futures=True)
         calls.shutdown(wait=False, cancel_futures=True)
@@ -107,6 +112,7 @@ def run_case(
     oracle = next((each for each in others if each.is_oracle and each.name in results), None)
     for each in others:
         own, answer = _judged(each, outcomes[each.name], baseline, of_baseline, problem, noise, collect)
+        own = replace(own, complete=each.complete)
         if oracle is not None and own.verdict == "mismatch":
             assert own.comparison is not None
             told = side(each.name, own.comparison, oracle.name, baseline.name, results, problem, noise)
@@ -114,18 +120,11 @@ def run_case(
         if own.comparison is not None:
             own = replace(own, comparison=remarked(own.comparison, floors))
         judged.append(own)
-        if answer is not None and _can_be_explained(own):
+        if answer is not None and own.can_be_explained:
             wrong[own.implementation] = answer
     bounds = {} if expected is None else bounds_of(problem, expected, noise)
-    dispute = Dispute(problem, noise, wrong) if wrong else None
-    return CaseOutcome(case, baseline.name, tuple(judged), bounds, floors, dispute)
-
-
-def _can_be_explained(judged: Judged) -> bool:
-    """Whether a tensor of the case has numbers that are wrong, or has them in a wrong shape."""
-    if judged.verdict not in ("mismatch", "error") or judged.comparison is None:
-        return False
-    return any(each.metrics is not None or each.bound is not None for each in judged.comparison.disagreements)
+    evidence = Evidence(problem, noise, results | wrong, oracle.name if oracle is not None else "", tuple(wrong))
+    return CaseOutcome(case, baseline.name, tuple(judged), bounds, floors, evidence)
 
 
 def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) -> dict[str, Bound]:
@@ -173,21 +172,38 @@ def _without_verdict(name: str, outcome: Outcome) -> Judged:
     return replace(judged, remarks=outcome.remarks, said=outcome.said)
 
 
+def not_kept(outcome: CaseOutcome) -> str:
+    """Keep nothing."""
+    del outcome
+    return ""
+
+
 def execute(
     cases: Sequence[Case],
     implementations: Sequence[Implementation],
     baseline: Implementation,
     workers: Workers,
     collect: Collect = "failed",
+    keep: Callable[[CaseOutcome], str] = not_kept,
 ) -> Iterator[Run]:
-    """Run cases; yield the run, growing by an outcome at a time, and once more when it is complete."""
+    """Run cases; yield the run, growing by an outcome at a time, and once more when it is complete.
+
+    Args:
+        cases: what to run.
+        implementations: which implementations to run them with, where the case does not name fewer.
+        baseline: the one the others are compared with.
+        workers: the processes to run them in.
+        collect: which elements to keep one by one.
+        keep: keeps an outcome's numbers, which the run does not hold, and returns the name of the file.
+    """
     start = time.perf_counter()
     run = Run(baseline.name, tuple(dict.fromkeys([baseline.name, *(each.name for each in implementations)])))
     run.processes = {each.name: each.framework.name for each in (baseline, *implementations)}
     yield run
     examiner = Examiner()
     for outcome in run_cases(cases, implementations, baseline, workers, collect):
-        run.outcomes.append(examiner.examined(outcome))
+        examined = examiner.examined(outcome)
+        run.outcomes.append(replace(examined, evidence=None, kept=keep(examined)))
         yield run
     agreed(run)
     run.versions, run.seconds_to_import = workers.versions(), workers.seconds_to_import()

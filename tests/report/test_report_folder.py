@@ -9,7 +9,8 @@ from harness.session import Run
 
 @pytest.fixture
 def run():
-    return Run("numpy-split", ("numpy-split",))
+    """The report of a run of nothing."""
+    return report.of_run(Run("numpy-split", ("numpy-split",)))
 
 
 def names(path):
@@ -19,11 +20,15 @@ def names(path):
 def test_every_file_is_there(tmp_path, run):
     report.write(run, tmp_path / "deep" / "latest")
     expected = [
+        "cases.csv",
         "comparisons.csv",
         "diagnoses.csv",
         "elements.csv",
         "environment.json",
         "floors.csv",
+        "index.html",
+        "manifest.json",
+        "remarks.csv",
         "runs.csv",
         "summary.md",
         "tolerances.csv",
@@ -50,11 +55,10 @@ def test_a_failure_leaves_the_older_report_as_it_was(tmp_path, run, monkeypatch)
     before = {path.name: path.read_bytes() for path in (tmp_path / "latest").iterdir()}
 
     class FullDisk:
-        FILE = "zzz.csv"
+        FILE = "zzz.md"
 
         @staticmethod
-        def write(_run, path):
-            path.write_text("half a ")
+        def text(_report):
             raise OSError("No space left on device")
 
     monkeypatch.setattr(folder, "writers", lambda: [*ORIGINAL, FullDisk])

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from harness.report import table
+from harness.report.table import Row
 from harness.session import Run
 
 FILE = "elements.csv"
 
-COLUMNS = (
-    "case",
-    "implementation",
-    "tensor",
-    "index",
-    "actual",
-    "expected",
-    "abs_error",
-    "rel_error",
-    "ulp_error",
-    "allowed",
-    "verdict",
-)
+COLUMNS = {
+    "case": "text",
+    "implementation": "text",
+    "tensor": "text",
+    "index": "index",
+    "actual": "number",
+    "expected": "number",
+    "abs_error": "number",
+    "rel_error": "number",
+    "ulp_error": "number",
+    "allowed": "number",
+    "verdict": "text",
+}
+
+NUMBERS = ("actual", "expected", "abs_error", "rel_error", "ulp_error", "allowed")
 
 
-def write(run: Run, path: Path) -> None:
-    """Write the file."""
-    table.write(path, COLUMNS, _rows(run))
-
-
-def _rows(run: Run) -> Iterator[dict[str, Any]]:
+def rows(run: Run) -> Iterator[Row]:
+    """Yield the rows."""
     for outcome, judged in run.comparisons:
         for each in judged.comparison.tensors if judged.comparison else ():
             for chunk in each.metrics.collected if each.metrics else ():
@@ -55,6 +51,6 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
                         "implementation": judged.implementation,
                         "tensor": each.tensor,
                         "index": index,
-                        **dict(zip(COLUMNS[4:10], values, strict=True)),
+                        **dict(zip(NUMBERS, values, strict=True)),
                         "verdict": "match" if ok else "mismatch",
                     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from harness.report.overview import (
     compared_in_part,
     disagreements,
@@ -15,32 +13,32 @@ from harness.report.overview import (
     status_line,
     worst_ratios,
 )
-from harness.session import Run
+from harness.report.report import Report
 
 FILE = "summary.md"
 MAX_ROWS = 50
 
 
-def write(run: Run, path: Path) -> None:
-    """Write the file."""
-    path.write_text("\n".join(lines(run)) + "\n", encoding="utf-8")
+def text(report: Report) -> str:
+    """Return the page."""
+    return "\n".join(lines(report)) + "\n"
 
 
-def lines(run: Run) -> list[str]:
+def lines(report: Report) -> list[str]:
     """Return the page, line by line."""
-    page = ["# Gradient comparison", "", status_line(run), "", floor_line(run), ""]
-    if noticed := remarks(run):
+    page = ["# Gradient comparison", "", status_line(report), "", floor_line(report), ""]
+    if noticed := remarks(report):
         page += ["## First of all", ""]
         page += [f"- {each.implementation}: {_cell(each.text)} ({each.cases} cases)" for each in noticed]
         page.append("")
-    wrong = disagreements(run)
+    wrong = disagreements(report)
     if wrong:
         page += ["## What disagrees", "", "| case | implementation | what |", "| --- | --- | --- |"]
         page += [f"| {_cell(case)} | {_cell(name)} | {_cell(what)} |" for case, name, what in wrong[:MAX_ROWS]]
         if len(wrong) > MAX_ROWS:
             page += ["", f"{len(wrong) - MAX_ROWS} more in `comparisons.csv`."]
         page.append("")
-    if faults := explained(run):
+    if faults := explained(report):
         page += [
             "## What the numbers say the fault is",
             "",
@@ -51,11 +49,11 @@ def lines(run: Run) -> list[str]:
             name, text, first = (_cell(part) for part in (each.implementation, each.explanation, each.case))
             page.append(f"| {name} | {each.fault} | {each.cases} | {text} | {first} |")
         page += ["", "Each explanation with its residual stands in `diagnoses.csv`.", ""]
-    if surprises := run.surprises:
+    if surprises := [row for row in report["cases"] if not row["as_expected"]]:
         page += ["## Cases that did not come out as their files say", ""]
-        page += [f"- `{outcome.case.name}`: {outcome.surprise}" for outcome in surprises[:MAX_ROWS]]
+        page += [f"- `{row['case']}`: {row['surprise']}" for row in surprises[:MAX_ROWS]]
         page.append("")
-    if ill := ill_conditioned(run):
+    if ill := ill_conditioned(report):
         page += [
             "## Ill-conditioned",
             "",
@@ -64,11 +62,9 @@ def lines(run: Run) -> list[str]:
             "| case | tensor | why | floor |",
             "| --- | --- | --- | --- |",
         ]
-        floors = {outcome.case.name: outcome.floors.largest for outcome in run.outcomes}
-        for case, tensor, reason in ill[:MAX_ROWS]:
-            floor = floors[case].get(tensor)
-            shown = "" if floor is None else f"{floor:.3g}"
-            page.append(f"| {_cell(case)} | {_cell(tensor)} | {_cell(reason)} | {shown} |")
+        for row in ill[:MAX_ROWS]:
+            shown = "" if row["floor"] is None else f"{row['floor']:.3g}"
+            page.append(f"| {_cell(row['case'])} | {_cell(row['tensor'])} | {_cell(row['remark'])} | {shown} |")
         if len(ill) > MAX_ROWS:
             page += ["", f"{len(ill) - MAX_ROWS} more in `comparisons.csv`."]
         page.append("")
@@ -82,16 +78,16 @@ def lines(run: Run) -> list[str]:
     page += ["| --- | --- | --- | --- | --- |"]
     page += [
         f"| {name} | {dtype} | {worst.ratio:.3g} | {_cell(worst.case)} | {worst.tensor} |"
-        for (name, dtype), worst in sorted(worst_ratios(run).items())
+        for (name, dtype), worst in sorted(worst_ratios(report).items())
     ]
-    if absent := not_compared(run):
+    if absent := not_compared(report):
         page += ["", "## Not compared", "", "| implementation | cases | reason |", "| --- | --- | --- |"]
         page += [f"| {name} | {count} | {_cell(reason)} |" for name, count, reason in absent]
-    if partial := compared_in_part(run):
+    if partial := compared_in_part(report):
         page += ["", "## Compared in part", "", "| implementation | cases | what was compared |"]
         page += ["| --- | --- | --- |", *(f"| {each.implementation} | {each.cases} | {each} |" for each in partial)]
     page += ["", "## Versions", "", "| process | modules |", "| --- | --- |"]
-    for name, versions in sorted(run.versions.items()):
+    for name, versions in report.environment["frameworks"].items():
         page.append(f"| {name} | {', '.join(f'{module} {each}' for module, each in versions.items())} |")
     return page
 

@@ -1,13 +1,12 @@
-"""``environment.json``: what the run ran on."""
+"""What a run ran on: ``environment.json``."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections import Counter
+from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -15,17 +14,11 @@ import psutil
 from harness.session import Run
 from harness.worker.process import ONE_THREAD
 
-FILE = "environment.json"
-
-
-def write(run: Run, path: Path) -> None:
-    """Write the file."""
-    path.write_text(json.dumps(described(run), indent=2) + "\n", encoding="utf-8")
-
 
 def described(run: Run) -> dict[str, Any]:
     """Return the environment of a run as JSON can hold it."""
     return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "harness": version("bptt-harness"),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -36,6 +29,7 @@ def described(run: Run) -> dict[str, Any]:
         "threads": {name: os.environ.get(name, default) for name, default in ONE_THREAD.items()},
         "baseline": run.baseline,
         "implementations": list(run.implementations),
+        "processes": dict(run.processes),
         "floors": dict(Counter(outcome.floors.source or "none" for outcome in run.outcomes)),
         "cases": len(run.outcomes),
         "seconds": run.seconds,

@@ -3,47 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from harness.comparison import TensorComparison
-from harness.report import table
+from harness.report.table import Row
 from harness.session import CaseOutcome, Judged, Run
 
 FILE = "comparisons.csv"
 
-COLUMNS = (
-    "case",
-    "implementation",
-    "baseline",
-    "tensor",
-    "shape",
-    "dtype",
-    "elements",
-    "failed",
-    "max_abs_error",
-    "max_rel_error",
-    "max_ulp_error",
-    "error_ratio",
-    "worst_index",
-    "actual",
-    "expected",
-    "rtol",
-    "atol",
-    "floor",
-    "verdict",
-    "reason",
-)
+COLUMNS = {
+    "case": "text",
+    "implementation": "text",
+    "baseline": "text",
+    "tensor": "text",
+    "shape": "index",
+    "dtype": "text",
+    "elements": "count",
+    "failed": "count",
+    "max_abs_error": "number",
+    "max_rel_error": "number",
+    "max_ulp_error": "number",
+    "error_ratio": "number",
+    "worst_index": "index",
+    "actual": "number",
+    "expected": "number",
+    "rtol": "number",
+    "atol": "number",
+    "floor": "number",
+    "verdict": "text",
+    "reason": "text",
+    "allowed": "number",  # the bound at the worst element
+    "origin": "text",  # where the tolerance comes from
+}
 
 
-def write(run: Run, path: Path) -> None:
-    """Write the file."""
-    table.write(path, COLUMNS, (row for outcome, each in run.comparisons for row in _rows(outcome, each)))
+def rows(run: Run) -> Iterator[Row]:
+    """Yield the rows."""
+    for outcome, judged in run.comparisons:
+        yield from _rows(outcome, judged)
 
 
-def _rows(outcome: CaseOutcome, judged: Judged) -> Iterator[dict[str, Any]]:
+def _rows(outcome: CaseOutcome, judged: Judged) -> Iterator[Row]:
     case = outcome.case
-    empty = dict.fromkeys(COLUMNS)
+    empty = {name: "" if kind == "text" else None for name, kind in COLUMNS.items()}
     of_pair = {"case": case.name, "implementation": judged.implementation, "baseline": outcome.baseline}
     if judged.comparison is None:
         for tensor, shape in outcome.tensors.items():
@@ -88,7 +90,7 @@ def _tensor(each: TensorComparison) -> dict[str, Any]:
         "reason": each.reason,
     }
     if each.bound is not None:
-        row |= {"rtol": each.bound.rtol, "atol": each.bound.atol}
+        row |= {"rtol": each.bound.rtol, "atol": each.bound.atol, "origin": each.bound.origin}
     if each.metrics is not None:
         m = each.metrics
         row |= {
@@ -99,5 +101,6 @@ def _tensor(each: TensorComparison) -> dict[str, Any]:
             "worst_index": each.worst_index,
             "actual": m.actual,
             "expected": m.expected,
+            "allowed": m.allowed,
         }
     return row

@@ -1,0 +1,76 @@
+"""``harness judge``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.exits import Exit
+from harness.cli.options import report_from
+
+if TYPE_CHECKING:
+    from harness.report import Report
+    from harness.session import CaseOutcome
+
+BOUND = click.FloatRange(min=0)
+
+
+@click.command("judge")
+@click.argument("folder", metavar="REPORT", type=click.Path(path_type=Path))
+@click.option("--rtol", type=BOUND, help="|actual - expected| may be atol + rtol |expected|; 0 if atol alone is given.")
+@click.option("--atol", type=BOUND, help="The same; 0 if rtol alone is given.")
+@click.option("--baseline", metavar="NAME", help="What to compare with, in place of the report's baseline.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write the new report; nowhere unless given.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    folder: Path, rtol: float | None, atol: float | None, baseline: str | None, out: Path | None, as_json: bool
+) -> None:
+    """Judge the results of a report anew, with other tolerances or against another baseline; nothing is run again."""
+    from harness import report
+    from harness.cli.overview import show_report
+    from harness.cli.run import described
+    from harness.report.judging import judged_anew
+    from harness.report.kept import Damaged
+
+    saved = report_from(folder)
+    if baseline is not None:
+        _check_baseline(saved, baseline)
+    if not saved.kept:
+        raise click.UsageError(f"{folder} kept no tensors; run it again without --tensors none")
+    tolerance = None if rtol is None and atol is None else {"rtol": rtol or 0.0, "atol": atol or 0.0}
+    try:
+        if out is not None:
+            report.check(out)
+        run = judged_anew(saved, tolerance, baseline)
+    except (report.NotAReport, Damaged) as error:
+        raise click.UsageError(str(error)) from None
+    found = report.of_run(run, saved.folder)
+    if out is not None:
+        report.write(found, out)
+    if missing := len(saved["cases"]) - len(saved.kept):
+        click.echo(f"warning: of {missing} cases the tensors were not kept", err=True)
+    status = exit_status(run.outcomes)
+    if as_json:
+        click.echo(json.dumps(described(run, out or folder, status), indent=2))
+    else:
+        show_report(found, out or folder)
+    raise click.exceptions.Exit(status)
+
+
+def exit_status(outcomes: list[CaseOutcome]) -> Exit:
+    """Return the exit status: whether everything came out as its case says."""
+    if any(each.verdict == "error" for outcome in outcomes for each in outcome.judged):
+        return Exit.IMPLEMENTATION_FAILED
+    return Exit.AS_EXPECTED if all(outcome.as_expected for outcome in outcomes) else Exit.MISMATCH
+
+
+def _check_baseline(saved: Report, baseline: str) -> None:
+    from harness.casefile import nearest
+
+    there = list(dict.fromkeys(row["implementation"] for row in saved["runs"]))
+    if baseline not in there:
+        hint = nearest(baseline, there) or f"it has {', '.join(there)}"
+        raise click.UsageError(f"the report has no implementation {baseline!r}; {hint}")

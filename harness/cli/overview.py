@@ -1,0 +1,97 @@
+"""A report in the terminal: what disagrees first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.screen import table
+
+if TYPE_CHECKING:
+    from harness.report import Report
+    from harness.report.table import Row
+
+MAX_SHOWN = 20
+
+
+def show_report(report: Report, folder: Path) -> None:
+    """Print a report.
+
+    Args:
+        report: the report.
+        folder: where it is.
+    """
+    from harness.report import overview
+
+    wrong = overview.disagreements(report)
+    if wrong:
+        table("What disagrees", ["case", "implementation", "what"], wrong[:MAX_SHOWN])
+        _more(len(wrong), folder / "comparisons.csv")
+    if faults := overview.explained(report):
+        columns = ["implementation", "fault", "cases", "what it is"]
+        rows = [[each.implementation, each.fault, str(each.cases), each.explanation] for each in faults[:MAX_SHOWN]]
+        table("What the numbers say the fault is (more in diagnoses.csv)", columns, rows)
+    for row in report["cases"]:
+        if row["expect"] == "mismatch" and not row["as_expected"]:
+            click.echo(f"{row['case']}: {row['surprise']}")
+    worst = sorted(overview.worst_ratios(report).items())
+    if worst:
+        rows = [[name, dtype, f"{each.ratio:.3g}", each.tensor, each.case] for (name, dtype), each in worst]
+        table("Worst error ratio (above 1 is a mismatch)", ["implementation", "dtype", "worst", "tensor", "case"], rows)
+    if absent := overview.not_compared(report):
+        rows = [[name, str(count), reason] for name, count, reason in absent]
+        table("Not compared", ["implementation", "cases", "reason"], rows)
+    if partial := overview.compared_in_part(report):
+        rows = [[each.implementation, str(each.cases), str(each)] for each in partial]
+        table("Compared in part", ["implementation", "cases", "what was compared"], rows)
+    if ill := overview.ill_conditioned(report):
+        rows = [[row["case"], row["tensor"], row["remark"]] for row in ill[:MAX_SHOWN]]
+        table("Ill-conditioned: rounding explains what differs", ["case", "tensor", "why"], rows)
+        _more(len(ill), folder / "summary.md")
+    click.echo(overview.status_line(report))
+    click.echo(overview.floor_line(report))
+    click.echo(f"{report.environment['seconds']:.1f} s; the report is in {folder}")
+
+
+def _more(count: int, where: Path) -> None:
+    if count > MAX_SHOWN:
+        click.echo(f"... and {count - MAX_SHOWN} more in {where}\n")
+
+
+def show_case(report: Report, name: str) -> None:
+    """Print one case of a report: what it is, every tensor of every implementation, what explains what is wrong."""
+    from harness.report import overview
+
+    case = next(row for row in report["cases"] if row["case"] == name)
+    click.echo(f"{name}: {case['surprise'] or case['verdict']}\n  {case['about']}\n")
+    of_case = [row for row in report["comparisons"] if row["case"] == name]
+    implementations = dict.fromkeys(row["implementation"] for row in of_case if row["elements"])
+    cells = {(row["tensor"], row["implementation"]): _ratio_of(row) for row in of_case}
+    rows = [
+        [tensor, *(cells.get((tensor, implementation), "") for implementation in implementations)]
+        for tensor in dict.fromkeys(row["tensor"] for row in of_case)
+    ]
+    baseline = report.environment["baseline"]
+    table(f"Error ratio against {baseline} (above 1 is a mismatch)", ["tensor", *implementations], rows)
+    for row in of_case:
+        if row["verdict"] in ("mismatch", "error"):
+            click.echo(f"{row['implementation']}, {overview.in_words(row)}")
+    told = dict.fromkeys(
+        (row["implementation"], row["fault"], row["explanation"]) for row in report["diagnoses"] if row["case"] == name
+    )
+    for implementation, fault, explanation in told:
+        click.echo(f"{implementation}, {fault}: {explanation}")
+    for row in report["runs"]:
+        if row["case"] == name and row["verdict"] in ("unsupported", "error"):
+            click.echo(f"{row['implementation']}, {row['verdict']}: {row['reason']}")
+    click.echo(f"next: harness run '{name}'")
+
+
+def _ratio_of(row: Row) -> str:
+    """Write a tensor's error ratio, or what there is in its place."""
+    ratio = "" if row["error_ratio"] is None else f"{row['error_ratio']:.3g}"
+    if row["verdict"] in ("mismatch", "error"):
+        return f"{ratio} {row['verdict']}".strip()
+    return ratio

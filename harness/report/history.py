@@ -1,0 +1,42 @@
+"""Since when an implementation disagrees: from the report that a new one is written over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from harness.report import table
+from harness.report.report import Report
+from harness.report.table import Row, Unreadable
+from harness.report.tables import runs
+
+COLUMNS = {name: runs.COLUMNS[name] for name in ("case", "implementation", "verdict", "since")}
+WRONG = ("mismatch", "error")
+
+
+def with_history(report: Report, target: Path) -> Report:
+    """Return a report that says since when each disagreement is there.
+
+    One that the report in ``target`` has, too, is as old as it is there; one that it has not begins now. What cannot
+    be read there, because it is older than these columns or is not whole, has no say.
+
+    Args:
+        report: the report that is to be written.
+        target: where to.
+    """
+    before = {(row["case"], row["implementation"]): row["since"] for row in _read(target) if row["verdict"] in WRONG}
+    now = str(report.environment["date"])
+
+    def dated(row: Row) -> Row:
+        if row["since"] or row["verdict"] not in WRONG:
+            return row
+        return {**row, "since": before.get((row["case"], row["implementation"])) or now}
+
+    return replace(report, tables={**report.tables, "runs": [dated(row) for row in report["runs"]]})
+
+
+def _read(target: Path) -> list[Row]:
+    try:
+        return table.read(target / runs.FILE, COLUMNS)
+    except (Unreadable, OSError):
+        return []

@@ -1,0 +1,95 @@
+"""Kept results judged anew: with other tolerances, or against another baseline. Nothing is run again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from harness.report.kept import FOLDER, Damaged, Kept, read
+from harness.report.report import Report
+from harness.session import CaseOutcome, Evidence, Examiner, Judged, Run, judge_answers
+from harness.session.examiner import agreed
+from harness.session.floors import Floors, remarked
+from harness.session.oracle import side
+from harness.session.running import bounds_of
+
+Tolerance = Mapping[str, float]
+
+
+class Judge:
+    """Judges kept cases.
+
+    Args:
+        tolerance: ``rtol`` and ``atol`` in place of each case's own; None to leave those.
+        baseline: what to compare with; None for what it was.
+    """
+
+    def __init__(self, tolerance: Tolerance | None, baseline: str | None) -> None:
+        self.tolerance = tolerance
+        self.baseline = baseline
+        self._examiner = Examiner()
+
+    def judged(self, kept: Kept) -> CaseOutcome:
+        """Return the outcome of a case as it would have been."""
+        case, baseline = kept.problem.case, self.baseline or kept.baseline
+        if self.tolerance is not None:
+            case = replace(case, tolerance=dict(self.tolerance))
+        problem = replace(kept.problem, case=case)
+        floors = kept.floors if baseline == kept.baseline else Floors(reason=f"they were measured of {kept.baseline}")
+        evidence = Evidence(problem, kept.noise, kept.results, kept.oracle)
+        expected = kept.results.get(baseline)
+        judged, to_explain = [], []
+        for each in kept.judged:
+            if each.implementation == baseline:
+                judged.append(replace(each, verdict=None, oracle=""))
+                continue
+            own = self._one(each, evidence, floors, baseline)
+            judged.append(own)
+            if own.can_be_explained:
+                to_explain.append(each.implementation)
+        in_order = sorted(judged, key=lambda each: each.implementation != baseline)
+        bounds = {} if expected is None else bounds_of(problem, expected, kept.noise)
+        evidence = replace(evidence, to_explain=tuple(to_explain))
+        return self._examiner.examined(CaseOutcome(case, baseline, tuple(in_order), bounds, floors, evidence))
+
+    def _one(self, each: Judged, evidence: Evidence, floors: Floors, baseline: str) -> Judged:
+        problem, noise, results = evidence.problem, evidence.noise, evidence.results
+        was = replace(each, verdict=each.verdict or ("match" if each.status == "ok" else "error"), oracle="")
+        if each.implementation not in results:
+            return was
+        if baseline not in results:
+            return replace(was, verdict="error", reason=f"there is no baseline: {baseline} returned nothing")
+        answers = judge_answers(
+            problem, results[each.implementation], None, results[baseline], noise, each.complete, "failed"
+        )
+        comparison = remarked(answers.comparison, floors)
+        verdict = "error" if each.status == "error" else comparison.verdict
+        oracle, told = evidence.oracle, ""
+        if verdict == "mismatch" and oracle in results and oracle != baseline:
+            told = side(each.implementation, comparison, oracle, baseline, results, problem, noise)
+        return replace(was, verdict=verdict, comparison=comparison, reason=answers.reason, oracle=told)
+
+
+def judged_anew(report: Report, tolerance: Tolerance | None, baseline: str | None) -> Run:
+    """Return the run as it would have been, of the cases whose tensors were kept.
+
+    Args:
+        report: the report.
+        tolerance: ``rtol`` and ``atol`` in place of each case's own; None to leave those.
+        baseline: what to compare with; None for what it was.
+
+    Raises:
+        Damaged: if a file of kept tensors cannot be read.
+    """
+    judge = Judge(tolerance, baseline)
+    was = report.environment
+    implementations = dict.fromkeys(row["implementation"] for row in report["runs"])
+    run = Run(baseline or was["baseline"], tuple(implementations), versions=was["frameworks"])
+    run.processes, run.seconds_to_import, run.seconds = was["processes"], was["seconds_to_import"], was["seconds"]
+    for name, path in report.kept.items():
+        outcome = judge.judged(read(path))
+        if outcome.case.name != name:
+            raise Damaged(f"{path.name} holds {outcome.case.name}, but should hold {name}")
+        run.outcomes.append(replace(outcome, evidence=None, kept=f"{FOLDER}/{path.name}"))
+    agreed(run)
+    return run

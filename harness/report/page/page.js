@@ -1,0 +1,259 @@
+"use strict";
+// The page's data is JSON beside this script; everything that comes from it is set as text, never as markup.
+const data = JSON.parse(document.getElementById("data").textContent);
+const $ = (id) => document.getElementById(id);
+
+function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in made) made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+// Cividis, which reads the same to people who see red and green alike; light is small, dark is large.
+const SCALE = ["#fdea9f", "#e9d57b", "#cfbe70", "#b5a876", "#9b937a", "#807f79", "#666b72", "#4b586d", "#2b466a", "#00204d"];
+const LOWEST = 1e-3; // an error ratio below it has the lightest colour
+
+function shade(ratio) {
+  if (ratio === null) return "";
+  const position = (Math.log10(Math.max(ratio, LOWEST)) - Math.log10(LOWEST)) / -Math.log10(LOWEST);
+  return SCALE[Math.min(SCALE.length - 1, Math.max(0, Math.floor(position * (SCALE.length - 1))))];
+}
+const onShade = (colour) => (SCALE.indexOf(colour) > 4 ? "#ffffff" : "#1b1b1b");
+
+// JSON has no NaN and no infinity: they come as texts, as do values whose every digit counts.
+const number = (value) => (typeof value === "string" ? Number(value.replace("inf", "Infinity")) : value);
+function short(value) {
+  if (value === null) return "";
+  if (value === 0) return "0";
+  return Math.abs(value) >= 1e-2 && Math.abs(value) < 1e3 ? Number(value.toPrecision(2)).toString() : value.toExponential(0);
+}
+const MARK = { unsupported: "–", error: "!", mismatch: "×" };
+
+function ratioOf(run) {
+  let worst = null;
+  for (const tensor of run.tensors) {
+    const ratio = number(tensor.ratio);
+    if (ratio !== null && (worst === null || !(ratio <= worst))) worst = ratio; // NaN is worse than any number
+  }
+  return worst;
+}
+for (const each of data.cases) {
+  for (const run of each.runs) {
+    run.tensors = each.tensors.map((tensor, i) => ({ ...tensor, verdict: "match", ratio: run.ratios[i], ulp: run.ulps[i], ...run.details[tensor.name], heat: run.heats[tensor.name] })).filter((_, i) => run.compared[i]);
+    run.worst = ratioOf(run);
+  }
+  const ratios = each.runs.map((run) => run.worst).filter((ratio) => ratio !== null);
+  each.worst = ratios.some(Number.isNaN) ? Infinity : Math.max(-1, ...ratios);
+  each.disagrees = each.runs.some((run) => run.verdict === "mismatch" || run.verdict === "error");
+}
+
+function cell(each, run) {
+  const button = element("button", { className: `cell ${run.verdict}`, type: "button", tabIndex: -1 });
+  const colour = run.verdict === "unsupported" ? "" : shade(run.worst);
+  if (colour) {
+    button.style.background = colour;
+    button.style.color = onShade(colour);
+  } else button.classList.add("none");
+  button.textContent = MARK[run.verdict] || short(run.worst);
+  const said = run.worst === null ? run.reason : `error ratio ${run.worst.toPrecision(3)}`;
+  button.title = `${run.implementation}: ${run.verdict}; ${said}`;
+  button.setAttribute("aria-label", `${each.name}, ${button.title}`);
+  button.addEventListener("click", () => open(each.name, run.implementation));
+  return button;
+}
+
+function shown() {
+  const text = $("filter").value.toLowerCase();
+  const which = $("show").value;
+  const found = data.cases.filter(
+    (each) =>
+      each.name.toLowerCase().includes(text) &&
+      (which === "all" || (which === "wrong" ? !each.as_expected : each.disagrees)),
+  );
+  if ($("sort").value === "ratio") found.sort((a, b) => b.worst - a.worst);
+  if ($("sort").value === "name") found.sort((a, b) => a.name.localeCompare(b.name));
+  return found;
+}
+
+function draw() {
+  const head = element("tr", {}, element("th", { scope: "col" }, "case"));
+  for (const name of data.implementations) head.append(element("th", { className: "implementation", scope: "col" }, name));
+  const body = element("tbody");
+  const found = shown();
+  for (const each of found) {
+    const link = element("a", { href: `#${encodeURIComponent(each.name)}` }, each.name);
+    const row = element("tr", {}, element("th", { className: "case", scope: "row" }, link));
+    if (!each.as_expected) link.append(element("span", { className: "verdict mismatch" }, " not as expected"));
+    for (const name of data.implementations) {
+      const run = each.runs.find((one) => one.implementation === name);
+      row.append(element("td", {}, ...(run ? [cell(each, run)] : [])));
+    }
+    body.append(row);
+  }
+  $("table").replaceChildren(element("thead", {}, head), body);
+  $("count").textContent = `${found.length} of ${data.cases.length} cases`;
+  const first = body.querySelector(".cell");
+  if (first) first.tabIndex = 0; // one stop for the tab key, arrows within
+}
+
+$("table").addEventListener("keydown", (event) => {
+  const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
+  const from = event.target.closest(".cell");
+  if (!step || !from) return;
+  event.preventDefault();
+  const row = from.closest("tr");
+  let at = [row.rowIndex, from.closest("td").cellIndex];
+  for (;;) {
+    at = [at[0] + step[0], at[1] + step[1]];
+    const to = $("table").rows[at[0]]?.cells[at[1]];
+    if (!to || at[0] < 1 || at[1] < 1) return;
+    const button = to.querySelector(".cell");
+    if (button) {
+      from.tabIndex = -1;
+      button.tabIndex = 0;
+      button.focus();
+      return;
+    }
+  }
+});
+
+function legend() {
+  $("legend").replaceChildren("Error ratio:");
+  for (const ratio of [0.001, 0.01, 0.1, 1]) {
+    const swatch = element("span", { className: "swatch" }, ratio === 0.001 ? "≤.001" : String(ratio));
+    swatch.style.background = shade(ratio);
+    swatch.style.color = onShade(shade(ratio));
+    $("legend").append(swatch);
+  }
+  $("legend").append("× mismatch, ! error, – unsupported; empty: not for this implementation");
+}
+
+function open(name, implementation) {
+  const wanted = `#${encodeURIComponent(name)}` + (implementation ? `&${encodeURIComponent(implementation)}` : "");
+  if (location.hash === wanted) show();
+  else location.hash = wanted;
+}
+
+async function unpacked(plot) {
+  const bytes = Uint8Array.from(atob(plot.packed), (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return `data:image/svg+xml;charset=utf-8,${encodeURIComponent(await new Response(stream).text())}`;
+}
+
+function command(text) {
+  const button = element("button", { type: "button" }, "copy");
+  button.addEventListener("click", () => navigator.clipboard?.writeText(text).then(() => (button.textContent = "copied")));
+  return element("p", {}, element("code", {}, text), " ", button);
+}
+
+function heatmap(tensor, readout) {
+  // Each value is the worst element of its block; a tensor of more than two axes has one axis on top of the other.
+  const grid = element("table", { className: "heatmap" });
+  const { rows, columns, index, actual, expected, allowed } = tensor.heat;
+  const say = (k) => {
+    const off = Math.abs(number(actual[k]) - number(expected[k]));
+    readout.textContent = `${tensor.name}[${index[k].join(", ")}]: actual ${actual[k]}, expected ${expected[k]}, off by ${off.toPrecision(3)}, allowed ${number(allowed[k]).toPrecision(3)}`;
+  };
+  for (let i = 0; i < rows; i++) {
+    const row = element("tr");
+    for (let j = 0; j < columns; j++) {
+      const k = i * columns + j;
+      const ratio = Math.abs(number(actual[k]) - number(expected[k])) / number(allowed[k]);
+      const same = Object.is(number(actual[k]), number(expected[k])) || number(actual[k]) === number(expected[k]);
+      const square = element("td");
+      square.style.background = shade(same ? 0 : Number.isNaN(ratio) ? Infinity : ratio);
+      if (!same && !(ratio <= 1)) square.className = "off";
+      square.title = `[${index[k].join(", ")}]`;
+      square.addEventListener("mouseenter", () => say(k));
+      square.addEventListener("click", () => say(k));
+      row.append(square);
+    }
+    grid.append(row);
+  }
+  grid.tabIndex = 0;
+  let at = 0;
+  grid.setAttribute("role", "img");
+  grid.setAttribute("aria-label", `${tensor.name}: error ratio of each element; arrow keys read them out`);
+  grid.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    at = Math.min(rows * columns - 1, Math.max(0, at + step));
+    say(at);
+  });
+  return element("figure", {}, element("figcaption", {}, `${tensor.name} (${tensor.shape.join(", ")})`), element("div", { className: "scroll" }, grid));
+}
+
+function show() {
+  const [name, implementation] = location.hash.slice(1).split("&").map(decodeURIComponent);
+  const each = data.cases.find((one) => one.name === name);
+  const detail = $("detail");
+  detail.hidden = !each; // also for the anchors of the page itself
+  if (!each) return;
+  const compared = each.runs.filter((run) => run.tensors.length);
+  const worstFirst = [...compared].sort((a, b) => (Number.isNaN(b.worst) ? Infinity : b.worst) - (Number.isNaN(a.worst) ? Infinity : a.worst));
+  const wrong = compared.filter((run) => run.verdict === "mismatch" || run.verdict === "error");
+  const one = each.runs.find((run) => run.implementation === implementation) || wrong[0] || worstFirst.find((run) => run.tensors.some((tensor) => tensor.heat)) || worstFirst[0] || each.runs[0];
+  const parts = [element("p", {}, element("a", { href: "#overview" }, "all cases")), element("h2", {}, each.name)];
+  if (each.about) parts.push(element("p", {}, each.about));
+  parts.push(element("p", { className: "faint" }, each.what));
+  if (each.because) parts.push(element("p", {}, `A mismatch is expected: ${each.because}`));
+  if (each.surprise) parts.push(element("p", { className: "wrong" }, each.surprise));
+
+  const chooser = element("select", { id: "implementation" });
+  for (const run of each.runs) chooser.append(element("option", { value: run.implementation, selected: run === one }, `${run.implementation}: ${run.verdict}`));
+  chooser.addEventListener("change", () => open(each.name, chooser.value));
+  parts.push(element("p", { className: "controls" }, element("label", {}, `Against ${data.baseline}`, chooser)));
+  if (one) {
+    const line = element("p", {}, element("span", { className: `verdict ${one.verdict}` }, one.verdict));
+    if (one.reason) line.append(`: ${one.reason}`);
+    if (one.since) line.append(`; since ${one.since}`);
+    if (one.oracle) line.append(`; ${one.oracle}`);
+    parts.push(line);
+    for (const told of one.diagnoses) parts.push(element("p", { className: "wrong" }, element("strong", {}, told.fault), `: ${told.explanation}`));
+    if (one.tensors.length) {
+      const head = ["tensor", "shape", "verdict", "failed", "ratio", "ulp", "worst at", "actual", "expected", "allowed", "tolerance"];
+      const table = element("table", { id: "tensors" }, element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))));
+      const body = element("tbody");
+      for (const t of one.tensors) {
+        const ratio = number(t.ratio);
+        const failed = t.failed ? `${t.failed} of ${t.elements}` : "";
+        const cells = [t.name, t.shape.join(" × "), t.verdict, failed, ratio === null ? "" : ratio.toPrecision(3), t.ulp === null ? "" : short(number(t.ulp)), t.at ? `[${t.at.join(", ")}]` : "", t.actual ?? "", t.expected ?? "", t.allowed ?? "", t.tolerance];
+        const row = element("tr", {}, ...cells.map((text, i) => element("td", i > 2 ? { className: "number" } : {}, String(text))));
+        row.cells[2].classList.add("verdict", t.verdict);
+        row.cells[10].title = t.origin;
+        row.cells[10].append(element("div", { className: "faint" }, [t.origin, t.reason].filter(Boolean).join("; ")));
+        body.append(row);
+      }
+      table.append(body);
+      parts.push(element("div", { className: "scroll" }, table));
+    }
+    const readout = element("p", { className: "readout number", role: "status", id: "readout" }, "Point at an element to see its values.");
+    const maps = one.tensors.filter((tensor) => tensor.heat).map((tensor) => heatmap(tensor, readout));
+    if (maps.length) parts.push(element("h3", {}, "Error ratio of each element"), readout, element("div", { className: "heatmaps" }, ...maps));
+    parts.push(element("h3", {}, "Again"), command(`harness run '${each.name}' --impl ${one.implementation}`), command(`harness show REPORT --case '${each.name}'`));
+  }
+  if (each.plots.length) {
+    const plots = element("div", { className: "plots" });
+    for (const plot of each.plots) {
+      const image = element("img", { alt: plot.alt, width: 538, height: 307 });
+      unpacked(plot).then((source) => (image.src = source));
+      plots.append(element("figure", {}, image, element("figcaption", {}, plot.caption)));
+    }
+    parts.push(plots);
+  }
+  detail.replaceChildren(...parts);
+  detail.scrollIntoView({ block: "start" });
+  detail.focus({ preventScroll: true });
+}
+
+$("filter").addEventListener("input", draw);
+for (const id of ["show", "sort"]) $(id).addEventListener("change", draw);
+addEventListener("hashchange", show);
+legend();
+draw();
+show();

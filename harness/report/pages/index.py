@@ -1,0 +1,207 @@
+"""``index.html``: the report as a page to look at: one file, readable offline.
+
+The page holds the largest errors of every tensor. Heatmaps and plots would make it too large for all cases; they are
+there for those that disagree, for trainings, and for the largest error of each case file, up to ``MOST_BYTES``.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+from harness.comparison.comparison import written
+from harness.report import overview
+from harness.report.pictures import add_pictures, badness
+from harness.report.report import Report
+from harness.report.table import Row
+
+FILE = "index.html"
+MAX_ROWS = 50
+MOST_BYTES = 1_500_000
+"""Of heatmaps and plots."""
+MOST_PICTURED = 60
+"""Cases that have heatmaps and plots: each takes a tenth of a second."""
+
+
+def text(report: Report) -> str:
+    """Return the page."""
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+    sources = files("harness.report").joinpath("page")
+    style, script, template = (
+        sources.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "index.html.j2")
+    )
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    wrong = overview.disagreements(report)
+    return environment.from_string(template).render(
+        title="Gradient comparison",
+        status=overview.status_line(report),
+        floor=overview.floor_line(report),
+        wrong=wrong[:MAX_ROWS],
+        more_wrong=max(0, len(wrong) - MAX_ROWS),
+        faults=overview.explained(report)[:MAX_ROWS],
+        plots=_plots(report),
+        frameworks=sorted(report.environment["frameworks"].items()),
+        environment=report.environment,
+        data=Markup(_json(_data(report))),
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def _hash(source: str) -> str:
+    """Return what a content security policy knows a style or a script by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+def _json(data: Any) -> str:
+    """Return JSON that can stand in a script element, whatever its texts are."""
+    written = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return written.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _plots(report: Report) -> list[Any]:
+    from harness.report.plots import ulp_histogram
+
+    errors: dict[str, list[float]] = defaultdict(list)
+    for row in report["comparisons"]:
+        if row["max_ulp_error"] is not None:
+            errors[row["implementation"]].append(row["max_ulp_error"])
+    return [ulp_histogram(errors)] if errors else []
+
+
+def _data(report: Report) -> dict[str, Any]:
+    runs: dict[str, list[Row]] = defaultdict(list)
+    tensors: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    told: dict[tuple[str, str], dict[tuple[str, str], None]] = defaultdict(dict)
+    for row in report["runs"]:
+        if row["verdict"]:
+            runs[row["case"]].append(row)
+    for row in report["comparisons"]:
+        if row["elements"]:
+            tensors[row["case"], row["implementation"]].append(row)
+    for row in report["diagnoses"]:
+        told[row["case"], row["implementation"]][row["fault"], row["explanation"]] = None
+    cases = []
+    for case in report["cases"]:
+        of_case = {run["implementation"]: tensors[run["case"], run["implementation"]] for run in runs[case["case"]]}
+        there: dict[str, Row] = {}
+        for row in (row for rows in of_case.values() for row in rows):
+            there.setdefault(row["tensor"], row)
+        found = _case(case, there)
+        for run in runs[case["case"]]:
+            explanations = told[case["case"], run["implementation"]]
+            found["runs"].append(_run(run, of_case[run["implementation"]], there, list(explanations)))
+        cases.append(found)
+    _add_pictures(report, cases)
+    ran = dict.fromkeys(run["implementation"] for case in cases for run in case["runs"])
+    return {"baseline": report.environment["baseline"], "implementations": list(ran), "cases": cases}
+
+
+def _case(case: Row, tensors: dict[str, Row]) -> dict[str, Any]:
+    sizes = ", ".join(f"{name} {case[name]}" for name in ("batch", "time", "input", "hidden", "output") if case[name])
+    layers = f"{case['layers']} layer{'s' if case['layers'] > 1 else ''}"
+    return {
+        "name": case["case"],
+        "about": case["about"],
+        "what": f"{case['cell']}, {layers}, {sizes}, {case['dtype']}",
+        "because": case["because"],
+        "surprise": case["surprise"],
+        "as_expected": case["as_expected"],
+        "tensors": [
+            {
+                "name": name,
+                "shape": list(row["shape"]),
+                "tolerance": _tolerance(row),
+                "origin": row["origin"],
+            }
+            for name, row in tensors.items()
+        ],
+        "runs": [],
+        "plots": [],
+    }
+
+
+def _tolerance(row: Row) -> str:
+    if row["atol"] is None:
+        return ""
+    return f"{row['atol']:.3g}" + (f" + {row['rtol']:.3g} |expected|" if row["rtol"] else "")
+
+
+def _run(run: Row, rows: list[Row], tensors: dict[str, Row], explanations: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return what the page shows of an implementation on a case; what matches in few words, or it would be too long."""
+    by_name = {row["tensor"]: row for row in rows}
+    worst = max(rows, key=_ratio, default=None)
+    in_full = [row for row in rows if row is worst or row["verdict"] != "match" or row["reason"]]
+    return {
+        "implementation": run["implementation"],
+        "verdict": run["verdict"],
+        "reason": run["reason"],
+        "oracle": run["oracle"],
+        "since": run["since"],
+        "diagnoses": [{"fault": fault, "explanation": why} for fault, why in explanations],
+        "compared": [int(name in by_name) for name in tensors],
+        "ratios": [_number(by_name[name]["error_ratio"]) if name in by_name else None for name in tensors],
+        "ulps": [_number(by_name[name]["max_ulp_error"]) if name in by_name else None for name in tensors],
+        "details": {row["tensor"]: _detail(row, tensors[row["tensor"]]) for row in in_full},
+        "heats": {},
+    }
+
+
+def _ratio(row: Row) -> float:
+    ratio = row["error_ratio"]
+    return math.inf if ratio is None or math.isnan(ratio) else float(ratio)
+
+
+def _detail(row: Row, first: Row) -> dict[str, Any]:
+    """Return the worst element of a tensor, values as they are read; its tolerance if the first one's is another."""
+    said = ("verdict", "failed", "elements", "reason")
+    found = {name: row[name] for name in said if row[name] not in ("", 0, "match")}
+    if (row["atol"], row["rtol"]) != (first["atol"], first["rtol"]):
+        found |= {"tolerance": _tolerance(row), "origin": row["origin"]}
+    if row["error_ratio"] is not None:
+        found |= {
+            "at": list(row["worst_index"]),
+            "actual": written(row["actual"], row["dtype"]),
+            "expected": written(row["expected"], row["dtype"]),
+            "allowed": f"{row['allowed']:.3g}",
+        }
+    return found
+
+
+def _number(value: float | None) -> float | str | None:
+    """Return three digits, as JSON can hold them."""
+    if value is None:
+        return None
+    return float(f"{value:.3g}") if math.isfinite(value) else str(value)
+
+
+def _add_pictures(report: Report, cases: list[dict[str, Any]]) -> None:
+    """Add heatmaps and plots to the cases that are most worth looking at, as long as there is room."""
+    room = MOST_BYTES
+    for case in sorted(cases, key=_urgency(report, cases))[:MOST_PICTURED]:
+        if case["name"] not in report.kept:
+            continue
+        room -= add_pictures(report, case)
+        if room < 0:
+            return
+
+
+def _urgency(report: Report, cases: list[dict[str, Any]]) -> Callable[[dict[str, Any]], Any]:
+    """Return a key to sort cases by: what is not as expected first, then the worst of each file, then all others."""
+    files = {row["case"]: row["file"] for row in report["cases"]}
+    worst = {case["name"]: -badness(case["runs"]) for case in cases}
+    worst_of_file: dict[str, str] = {}
+    for name in sorted(worst, key=lambda name: worst[name]):
+        worst_of_file.setdefault(files[name], name)
+    chosen = set(worst_of_file.values())
+    return lambda case: (case["as_expected"], case["name"] not in chosen, worst[case["name"]])

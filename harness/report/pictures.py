@@ -1,0 +1,98 @@
+"""What of a case is shown as a picture: heatmaps of its tensors, gradients along time, loss curves."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from harness.report.heat import heat
+from harness.report.kept import read
+from harness.report.plots import Plot, along_time, curves
+from harness.report.report import Report
+from harness.result import Result
+
+MOST_LINES = 3
+"""Implementations in one plot: those that are off the furthest."""
+
+MOST_POINTS = 250
+"""Of a line; of more, the largest of each block."""
+
+CURVE = "training.loss"
+
+
+def add_pictures(report: Report, case: dict[str, Any]) -> int:
+    """Add its pictures to a case of the page; return how many bytes they take.
+
+    Args:
+        report: the report.
+        case: the case as the page has it, with its runs.
+    """
+    kept = read(report.kept[case["name"]])
+    expected = kept.results.get(report.environment["baseline"])
+    if expected is None:
+        return 0
+    by_badness = sorted(case["runs"], key=lambda run: -badness([run]))
+    others = {each["implementation"]: kept.results[each["implementation"]] for each in by_badness if each["details"]}
+    for run in by_badness[: 1 if case["as_expected"] else MOST_LINES]:
+        if run["implementation"] in others:
+            run["heats"] = _heats(report, case["name"], run["implementation"], others[run["implementation"]], expected)
+    plots = (_along_time(expected, others), _curves(expected, others))
+    case["plots"] += [plot.packed() for plot in plots if plot is not None]
+    return len(json.dumps([case["plots"], *(run["heats"] for run in case["runs"])]))
+
+
+def badness(runs: Sequence[Mapping[str, Any]]) -> float:
+    """Return the largest error ratio of runs as the page has them: infinite for what has no number, -1 for none."""
+    ratios = (ratio for run in runs for ratio, there in zip(run["ratios"], run["compared"], strict=True) if there)
+    return max((float(ratio) if isinstance(ratio, float) else math.inf for ratio in ratios), default=-1.0)
+
+
+def _heats(report: Report, case: str, implementation: str, result: Result, expected: Result) -> dict[str, Any]:
+    found = {}
+    for row in report["comparisons"]:
+        if (row["case"], row["implementation"]) != (case, implementation) or row["error_ratio"] is None:
+            continue
+        name = row["tensor"]
+        actual, right = result.tensors.get(name), expected.tensors.get(name)
+        if actual is not None and right is not None and name not in result.known and actual.shape == right.shape:
+            found[name] = heat(actual, right, row["rtol"], row["atol"]).plain()
+    return found
+
+
+def _along_time(expected: Result, others: Mapping[str, Result]) -> Plot | None:
+    """Plot the gradient of the inputs along time: what reaches each step from all that come after it."""
+    right = expected.gradients.get("inputs")
+    if right is None or not np.isfinite(right).any() or right.shape[1] == 1:
+        return None
+    with np.errstate(all="ignore"):
+        norm = np.sqrt(np.square(right.astype(np.float64)).sum(axis=(0, 2)))  # (T,)
+        errors = {
+            name: np.abs(each.gradients["inputs"].astype(np.float64) - right).max(axis=(0, 2))  # (T,)
+            for name, each in others.items()
+            if _whole(each, right.shape)
+        }
+    first = dict(list(errors.items())[:MOST_LINES])
+    return along_time(*_thinned(norm), {name: _thinned(each)[1] for name, each in first.items()}, "the inputs")
+
+
+def _whole(result: Result, shape: tuple[int, ...]) -> bool:
+    found = result.gradients.get("inputs")
+    return found is not None and found.shape == shape and "inputs" not in result.known
+
+
+def _curves(expected: Result, others: Mapping[str, Result]) -> Plot | None:
+    if CURVE not in expected.tensors:
+        return None
+    with_curve = {name: each.tensors[CURVE] for name, each in others.items() if CURVE in each.tensors}
+    return curves(expected.tensors[CURVE], dict(list(with_curve.items())[:MOST_LINES]))
+
+
+def _thinned(values: ndarray) -> tuple[ndarray, ndarray]:
+    """Return steps and values, (at most ``MOST_POINTS``,) each; of a block of steps the largest value."""
+    starts = np.unique(np.linspace(0, len(values), MOST_POINTS, endpoint=False).astype(int))
+    return starts, np.maximum.reduceat(np.nan_to_num(values, nan=np.inf), starts)

@@ -1,0 +1,56 @@
+"""A report: a run's tables and what it ran on, whether the run is at hand or was read back from a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any
+
+from harness.report import environment, tables
+from harness.report.table import Row
+from harness.session import Run
+
+STREAMED = "elements"
+"""The table that may be larger than memory: it is gone through, not held."""
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a run found, as tables.
+
+    Attributes:
+        environment: what it ran on, as JSON can hold it.
+        tables: the rows of each table but ``elements``, by the table's name.
+        elements: goes through the rows of ``elements``.
+        folder: below which the kept tensors are, as the table ``cases`` names them; None if none were kept.
+    """
+
+    environment: Mapping[str, Any]
+    tables: Mapping[str, Sequence[Row]]
+    elements: Callable[[], Iterator[Row]]
+    folder: Path | None = None
+
+    def __getitem__(self, table: str) -> Sequence[Row]:
+        return self.tables[table]
+
+    @property
+    def kept(self) -> dict[str, Path]:
+        """The files of the tensors that were kept, by case."""
+        folder = self.folder
+        return {} if folder is None else {r["case"]: folder / r["tensors"] for r in self["cases"] if r["tensors"]}
+
+
+def modules() -> dict[str, ModuleType]:
+    """Return the modules that make the tables, by the tables' names."""
+    return {each.name: import_module(f"{tables.__name__}.{each.name}") for each in iter_modules(tables.__path__)}
+
+
+def of_run(run: Run, folder: Path | None = None) -> Report:
+    """Return the report of a run, whose tensors were kept below a folder."""
+    makers = modules()
+    held = {name: list(maker.rows(run)) for name, maker in makers.items() if name != STREAMED}
+    return Report(environment.described(run), held, lambda: makers[STREAMED].rows(run), folder)

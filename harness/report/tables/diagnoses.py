@@ -1,0 +1,38 @@
+"""``diagnoses.csv``: a row for each tensor that disagrees and each explanation of it, the best first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.report.table import Row
+from harness.session import Run
+
+FILE = "diagnoses.csv"
+
+COLUMNS = {
+    "case": "text",
+    "implementation": "text",
+    "tensor": "text",
+    "fault": "text",
+    "residual": "number",
+    "explanation": "text",
+    "start": "text",  # where the numbers are first off
+    "declare": "text",  # what the case would say if this was meant
+}
+
+
+def rows(run: Run) -> Iterator[Row]:
+    """Yield the rows."""
+    for outcome, judged in run.comparisons:
+        for each in judged.diagnoses:
+            for tensor, residual in each.residuals.items():
+                yield {
+                    "case": outcome.case.name,
+                    "implementation": judged.implementation,
+                    "tensor": tensor,
+                    "fault": each.fault,
+                    "residual": residual,
+                    "explanation": each.explanation,
+                    "start": each.start,
+                    "declare": each.declare,
+                }

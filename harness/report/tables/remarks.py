@@ -1,0 +1,24 @@
+"""``remarks.csv``: what was noticed of an implementation when it was tried out, a row for each case and remark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.report.table import Row
+from harness.session import Run
+
+FILE = "remarks.csv"
+
+COLUMNS = {"case": "text", "implementation": "text", "kind": "text", "text": "text"}
+
+
+def rows(run: Run) -> Iterator[Row]:
+    """Yield the rows."""
+    for outcome, judged in run.comparisons:
+        for each in judged.remarks:
+            yield {
+                "case": outcome.case.name,
+                "implementation": judged.implementation,
+                "kind": each.kind,
+                "text": each.text,
+            }

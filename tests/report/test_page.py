@@ -1,0 +1,219 @@
+"""The page, as a person sees it: in a real browser, clicked through and walked through with the keyboard."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from tests.conftest import FAULTY, ROOT, SMALL_CASE
+
+pytestmark = pytest.mark.framework  # a browser takes its time, too
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+ARGUMENTS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script> & 'quotes'"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not (CHROMIUM and DRIVER):
+        missing = "needs Debian's packages chromium and chromium-driver"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ARGUMENTS.split():
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_window_size(1300, 900)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A page of four cases, of which two disagree and one has markup for a reason."""
+    place = tmp_path_factory.mktemp("page")
+    (place / "cases").mkdir()
+    (place / "cases" / "small.yaml").write_text(SMALL_CASE + "sweep: {dtype: [float32, float64]}\n")
+    about = HOSTILE.replace('"', '\\"')
+    (place / "cases" / "hostile.yaml").write_text(SMALL_CASE.replace("Small, and hides nothing.", f'"{about}"'))
+    (place / "cases" / "one.yaml").write_text(
+        SMALL_CASE.replace("about: Small", "about: For one").replace("layers: 2", "layers: 1")
+        + "implementations: [numpy-concat]\n"
+    )
+    subprocess.run(
+        [sys.executable, "-m", "harness", "run", "--impl", "numpy-concat,sign,transposed,not_a_number,partial"],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(FAULTY), str(ROOT)])},
+        capture_output=True,
+        check=False,
+    )
+    return place / "reports" / "latest" / "index.html"
+
+
+@pytest.fixture
+def opened(browser, page):
+    browser.set_window_size(1300, 900)
+    browser.get("about:blank")
+    browser.get(page.as_uri())
+    yield browser
+    assert browser.get_log("browser") == [], "nothing went wrong, and the content security policy held nothing back"
+
+
+def find(browser, selector):
+    return browser.find_elements(By.CSS_SELECTOR, selector)
+
+
+def names(browser):
+    return [each.text.removesuffix(" not as expected") for each in find(browser, "#table tbody th a")]
+
+
+def cell(browser, case, implementation):
+    return next(
+        each
+        for each in find(browser, ".cell")
+        if each.get_attribute("aria-label").startswith(f"{case}, {implementation}:")
+    )
+
+
+def wait_for(browser, found):
+    return WebDriverWait(browser, 10).until(lambda _: found())
+
+
+def test_it_is_one_small_file(page):
+    text = page.read_text()
+    assert page.stat().st_size < 500_000
+    for outside in ("http://", "https://", 'src="/', "@import"):
+        assert outside not in text.replace("http://www.w3.org", ""), outside
+
+
+def test_the_overview_has_a_cell_for_each_case_and_implementation(opened):
+    assert names(opened) == ["hostile", "one", "small[dtype=float32]", "small[dtype=float64]"]
+    assert cell(opened, "small[dtype=float64]", "numpy-concat").text == "0"
+    assert cell(opened, "small[dtype=float64]", "sign").text == "×"
+    assert cell(opened, "small[dtype=float64]", "not_a_number").text == "!"
+    assert len(find(opened, "#table tbody tr:nth-child(2) .cell")) == 1, "one is for numpy-concat alone"
+    assert find(opened, "h2#wrong")
+    assert "layer0.h0: 10 of 10 elements outside the tolerance" in find(opened, "main")[0].text
+
+
+def test_cases_are_filtered_and_sorted(opened):
+    find(opened, "#filter")[0].send_keys("FLOAT32")
+    assert names(opened) == ["small[dtype=float32]"]
+    assert find(opened, "#count")[0].text == "1 of 4 cases"
+    find(opened, "#filter")[0].clear()
+    find(opened, "#filter")[0].send_keys(Keys.SPACE, Keys.BACKSPACE)
+    Select(find(opened, "#show")[0]).select_by_value("wrong")
+    assert names(opened) == ["hostile", "small[dtype=float32]", "small[dtype=float64]"]
+    Select(find(opened, "#show")[0]).select_by_value("all")
+    Select(find(opened, "#sort")[0]).select_by_value("ratio")
+    assert names(opened)[-1] == "one", "what is right comes last"
+
+
+def test_a_cell_opens_its_case_with_the_diagnosis_and_the_command(opened):
+    cell(opened, "small[dtype=float64]", "transposed").click()
+    detail = wait_for(opened, lambda: next((each for each in find(opened, "#detail") if each.is_displayed()), None))
+    assert find(opened, "#detail h2")[0].text == "small[dtype=float64]"
+    assert "Small, and hides nothing." in detail.text
+    assert "harness run 'small[dtype=float64]' --impl transposed" in detail.text
+    assert "transposed" in find(opened, "#detail .wrong strong")[0].text
+    rows = {row.find_element(By.TAG_NAME, "td").text: row.text for row in find(opened, "#tensors tbody tr")}
+    assert set(rows) >= {"loss", "outputs", "inputs", "layer0.W_hh", "layer1.h0"}
+    assert "mismatch" in rows["layer0.W_hh"]
+    Select(find(opened, "#implementation")[0]).select_by_value("sign")
+    wait_for(opened, lambda: "--impl sign" in find(opened, "#detail")[0].text)
+    opened.back()
+    wait_for(opened, lambda: "--impl transposed" in find(opened, "#detail")[0].text)
+
+
+def test_the_pointer_reads_out_an_element(opened):
+    cell(opened, "small[dtype=float64]", "sign").click()
+    wait_for(opened, lambda: find(opened, ".heatmap"))
+    maps = {
+        each.find_element(By.TAG_NAME, "figcaption").text: each
+        for each in find(opened, "figure")
+        if each.find_elements(By.CSS_SELECTOR, ".heatmap")
+    }
+    of_state = maps["layer0.h0 (2, 5)"]
+    squares = of_state.find_elements(By.CSS_SELECTOR, "td")
+    assert len(squares) == 10
+    assert len(of_state.find_elements(By.CSS_SELECTOR, "td.off")) == 10
+    assert not maps["layer0.W_hh (5, 5)"].find_elements(By.CSS_SELECTOR, "td.off")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", squares[7])
+    ActionChains(opened).move_to_element(squares[7]).perform()
+    said = wait_for(
+        opened, lambda: "layer0.h0[1, 2]" in find(opened, "#readout")[0].text and find(opened, "#readout")[0].text
+    )
+    actual, expected = (float(part.split(" ")[1]) for part in said.partition(": ")[2].split(", ")[:2])
+    assert actual == -expected != 0
+
+
+def test_a_plot_of_the_gradient_along_time_is_shown(opened):
+    cell(opened, "small[dtype=float64]", "sign").click()
+    image = wait_for(opened, lambda: next(iter(find(opened, "#detail img[src^='data:']")), None))
+    wait_for(opened, lambda: opened.execute_script("return arguments[0].naturalWidth", image) > 100)
+    assert image.get_attribute("alt").startswith("Norm of the gradient of the inputs along time")
+
+
+def test_the_keyboard_is_enough(opened):
+    body = find(opened, "body")[0]
+    for _ in range(30):
+        ActionChains(opened).send_keys(Keys.TAB).perform()
+        focused = opened.switch_to.active_element
+        if "cell" in (focused.get_attribute("class") or ""):
+            break
+    assert focused.get_attribute("aria-label").startswith("hostile, numpy-concat:"), body.text[:200]
+    ActionChains(opened).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN).perform()
+    label = opened.switch_to.active_element.get_attribute("aria-label")
+    assert label.startswith("small[dtype=float32], ")
+    ActionChains(opened).send_keys(Keys.ENTER).perform()
+    wait_for(opened, lambda: find(opened, "#detail h2"))
+    assert find(opened, "#detail h2")[0].text == "small[dtype=float32]"
+
+
+def test_text_from_outside_is_never_markup(opened):
+    cell(opened, "hostile", "numpy-concat").click()
+    detail = wait_for(opened, lambda: next((each for each in find(opened, "#detail") if each.is_displayed()), None))
+    assert HOSTILE in detail.text
+    assert opened.title == "Gradient comparison"
+    assert not find(opened, "img[src='x']")
+
+
+@pytest.mark.parametrize("width", [360, 800, 1900])
+def test_it_fits_its_window(opened, width):
+    opened.set_window_size(max(width, 500), 800)  # a headless window is no narrower
+    opened.execute_script(f"document.body.style.width = '{width}px'")
+    cell(opened, "small[dtype=float64]", "sign").click()
+    wait_for(opened, lambda: find(opened, "#detail h2"))
+    time.sleep(0.2)
+    for each in [*find(opened, "section"), *find(opened, "figure")]:
+        assert each.size["width"] <= width, each.get_attribute("id")
+
+
+def test_a_link_to_a_case_opens_it(browser, page):
+    browser.get("about:blank")
+    browser.get(f"{Path(page).as_uri()}#small%5Bdtype%3Dfloat32%5D&sign")
+    wait_for(browser, lambda: "--impl sign" in find(browser, "#detail")[0].text)
+
+
+def test_the_same_report_makes_the_same_page(page):
+    from harness import report
+    from harness.report.pages import index
+
+    read = report.read(page.parent)
+    assert index.text(read) == index.text(read) == page.read_text()
