@@ -171,7 +171,8 @@ class Network:
                 if n > 0:
                     g = self.layers[n].of_inputs(delta, g)
         found: dict[str, ndarray] = {}
-        for layer, block, delta, start in zip(self.layers, self.structure.blocks, deltas, starts, strict=True):
+        # Where upper layers are left out, there are fewer than blocks.
+        for layer, block, delta, start in zip(self.layers, self.structure.blocks, deltas, starts, strict=False):
             gradients = layer.of_weights(delta) | layer.of_initial_states(delta, d_top, start)
             found |= {f"{block}.{name}": gradient for name, gradient in gradients.items()}
         inputs = self.layers[0].of_inputs(deltas[0], d_top)  # (T, B, I)

@@ -237,7 +237,9 @@ class CarryLeaksBetweenLayers(LayerFault):
 
     @override
     def first_carry(self) -> ndarray:
-        return super().first_carry() if self.above is None else self.above.last_carry
+        if self.above is None or not self.above.runs:  # as where upper layers are left out
+            return super().first_carry()
+        return self.above.last_carry
 
 
 def values_at_each_step(layer: Layer, g: ndarray) -> ndarray:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.cells import Run
 from harness.diagnosis.cells.layer import Step
 from harness.diagnosis.faults.base import LayerFault, RnnFault
 from harness.diagnosis.faults.places import PLACES, SIGMOIDS, TANHS, places
@@ -168,9 +167,9 @@ class CarriedSlopeOfNextStep(RnnFault):
         return "there is only one step" if problem.case.sizes.time == 1 else ""
 
     @override
-    def recursion(self, g: ndarray) -> Run:
+    def prepare(self) -> None:
+        super().prepare()
         self.slopes_after = np.concatenate([self.slopes[1:], self.slopes[-1:]])  # (T, B, H)
-        return super().recursion(g)
 
     @override
     def through_activation(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
