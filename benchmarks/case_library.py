@@ -146,10 +146,9 @@ def _faults_caught(problem: Problem, noise: Mapping[str, float]) -> Iterator[Cau
         fault = faults().get(name)
         branches = of_loss if fault is not None and issubclass(fault, NetworkFault) else of_recursion
         yield from ((name, branch) for branch in branches(problem.case))
-    if not predictions.out_of_reach:
-        for each in predictions.singles():
-            if (layer := each.suspects[0].layer) is not None:
-                yield each.suspects[0].name, f"layer {layer} alone"
+    for each in predictions.singles():
+        if (layer := each.suspects[0].layer) is not None:
+            yield each.suspects[0].name, f"layer {layer} alone"
 
 
 def _reaches(case: Case, expected: Result, noise: Mapping[str, float]) -> dict[str, float]:

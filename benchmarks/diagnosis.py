@@ -38,8 +38,8 @@ from harness.diagnosis.faults import Suspect
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
 from harness.implementations import implementations
 from harness.problem import Problem, build
+from harness.reference import solve
 from harness.worker import Workers
-from reference_impls import network, rnn_split
 from reference_impls.activations import ACTIVATIONS
 
 Tensors = dict[str, ndarray]
@@ -51,7 +51,7 @@ class Finding:
 
     Attributes:
         fault: the fault, or the two.
-        case, dtype: the case.
+        case, dtype, cell: the case.
         detected, first, tie, in_three: as above.
         seconds: how long the diagnosis took with all that it prepares, if that was timed.
         named: what was named first.
@@ -60,6 +60,7 @@ class Finding:
     fault: str
     case: str
     dtype: str
+    cell: str
     detected: bool
     first: bool
     tie: bool
@@ -89,7 +90,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print()
     _print_table("dtype", _grouped(singles, lambda each: each.dtype), singles)
     print()
+    _print_table("cell", _grouped(singles, lambda each: each.cell), singles)
+    print()
     _print_table("two faults at once", _grouped(pairs, lambda each: each.dtype), pairs)
+    print()
+    _print_table("two faults at once, by cell", _grouped(pairs, lambda each: each.cell), pairs)
     print(f"\nRight gradients of {chosen.right} random cases: {alarms} false alarms.")
     for name, findings in (("one fault", singles), ("two", pairs)):
         timed = [each for each in findings if each.seconds is not None]
@@ -206,6 +211,7 @@ def _named(wanted: set[str], fault: str, actual: Tensors, predictions: Predictio
         fault=fault,
         case=case.name,
         dtype=case.dtype,
+        cell=case.cell,
         detected=bool(found),
         first=bool(names) and names[0] == wanted,
         tie=wanted in names[1:],
@@ -226,15 +232,7 @@ def _false_alarms(batch: tuple[int, int]) -> int:
     for number in range(count):
         problem = build(_random_case(random.Random(f"{seed} {number}")), _no_weights)
         with np.errstate(all="ignore"):
-            answer = network.loss_and_gradients(
-                rnn_split,
-                problem.weights,
-                problem.inputs,
-                problem.initial_state,
-                ACTIVATIONS[problem.case.activation],
-                problem.loss,
-            )
-            tensors = _rounded_anew({"loss": answer[0], "outputs": answer[1], **answer[2]}, problem)
+            tensors = _rounded_anew(solve(problem), problem)
             alarms += bool(diagnose(tensors, Predictions(problem, rounding_noise(problem))))
     return alarms
 
@@ -249,13 +247,16 @@ def _random_case(draw: random.Random) -> Case:
     time_ = draw.randint(1, 9)
     output = draw.randint(2, 6) if readout else None
     scale = draw.choice([0.1, 0.5, 1.0, 2.0])
+    cell = draw.choice(["rnn", "lstm", "gru"])
     targets: dict[str, object] = {"normal": 1.0, "seed": draw.randrange(1000)}
     if kind == "softmax_cross_entropy":
         targets = {"uniform": (0.0, float(output or 0)), "seed": draw.randrange(1000)}
     return Case(
         name="random",
         file="random",
-        activation=draw.choice(list(ACTIVATIONS)),  # type: ignore[arg-type]
+        cell=cell,  # type: ignore[arg-type]
+        reset=draw.choice(["after", "before"]) if cell == "gru" else None,  # type: ignore[arg-type]
+        activation=draw.choice(list(ACTIVATIONS)) if cell == "rnn" else "tanh",  # type: ignore[arg-type]
         layers=draw.randint(1, 3),
         sizes=Sizes(draw.randint(1, 4), time_, draw.randint(1, 5), draw.randint(1, 6), output),
         dtype=draw.choice(["float32", "float64"]),  # type: ignore[arg-type]

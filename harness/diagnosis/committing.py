@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from numpy import ndarray
 
 from harness.diagnosis import bptt
-from harness.diagnosis.bptt import Layer, Network, rerun
+from harness.diagnosis.bptt import Network, anew
+from harness.diagnosis.cells import Layer
 from harness.diagnosis.faults import Fault, LayerFault, NetworkFault, Suspect, base
 from harness.diagnosis.wrapped import WrappedNetwork, is_wrapped
 from harness.problem import Problem
@@ -17,7 +18,7 @@ AROUND_LAYERS = frozenset(
 )
 """The methods of a network that need no layer in parts."""
 
-OF_LAYERS = ("carry-leaks-between-layers", "below-through-slope-twice")
+OF_LAYERS = ("below-through-slope-twice",)
 """Faults that override one of them and look into a layer all the same."""
 
 
@@ -32,15 +33,20 @@ def right(problem: Problem) -> Network:
 
 def with_faults(true: Network, suspects: tuple[Suspect, ...]) -> Mapping[str, ndarray]:
     """Return all tensors of the problem of ``true``, whose both passes are done, with these faults."""
+    return network_with(true, suspects).tensors()
+
+
+def network_with(true: Network, suspects: tuple[Suspect, ...]) -> Network:
+    """Return the network of ``true``, whose both passes are done, with these faults, its forward pass done."""
     network, layers, forward = kinds_of(suspects, true.problem)
-    return rerun(true, network, layers, forward=forward)
+    return anew(true, network, layers, forward=forward)
 
 
 def kinds_of(suspects: tuple[Suspect, ...], problem: Problem) -> tuple[type[Network], tuple[type[Layer], ...], bool]:
     """Return the classes of a problem's network and layers that have all these faults, and if they alter its forward
     pass.
     """
-    network, layers, forward = base.kinds_of(suspects, problem.case.layers)
+    network, layers, forward = base.kinds_of(suspects, problem.structure)
     if is_wrapped(problem) and not issubclass(network, WrappedNetwork):
         network = WrappedNetwork if network is Network else type("Faulty", (network, WrappedNetwork), {})
     return network, layers, forward
@@ -59,7 +65,7 @@ def obstacle(fault: type[Fault], problem: Problem) -> str:
         if not around or fault.title() in OF_LAYERS:
             what = "both directions" if problem.structure.directions == 2 else "sequences of unequal length"
             return f"it looks into a layer's recursion, and those over {what} are not taken apart"
-    return fault.obstacle(problem)
+    return base.obstacle_to(fault, problem)
 
 
 def overridden(fault: type[Fault]) -> set[str]:

@@ -3,19 +3,22 @@ r"""A weight's gradient as a sum of contributions, and the weight that each has 
 The right gradient of W is a sum over steps, over sequences, and over the age of the loss: how many steps after the
 step whose W is meant it stands. With C_k the contributions, (K, …), the right gradient is Σ_k C_k. If the numbers are
 Σ_k w_k C_k with other w_k, solving for w shows which steps were dropped, counted twice, or cut off. More elements than
-contributions are needed; what the elements cannot determine stays at 1, the least change that explains them.
+contributions are needed; what the elements cannot determine stays at 1, the least change that explains them. Where
+the columns of some gates alone are off, the weights are those gates'.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy import ndarray
 
-from harness.diagnosis.bptt import Layer, Network
+from harness.diagnosis.bptt import Network
+from harness.diagnosis.cells import Layer
 from harness.diagnosis.evidence import Evidence
+from harness.diagnosis.onset import gates_off, in_words
 
 MOST_NUMBERS = 2**21
 """Contributions are only computed if they are no more numbers than this."""
@@ -49,7 +52,7 @@ def decompositions(true: Network, evidence: Evidence) -> Iterator[Weighted]:
     ways = [way for way in WAYS if way[0] != "age" or true.problem.truncation is None]
     for n, layer in enumerate(true.layers):
         block = true.structure.blocks[n]
-        off = [w for w in ("W_xh", "W_hh", "b_h") if f"{block}.{w}" in evidence.off]
+        off = [w for w in layer.products(layer.delta) if f"{block}.{w}" in evidence.off]
         groups = [off] if len(off) < 2 else [off, *([w] for w in off)]
         for along, name, contributions_of in ways:
             for group in groups:
@@ -58,20 +61,23 @@ def decompositions(true: Network, evidence: Evidence) -> Iterator[Weighted]:
                 contributions = contributions_of(layer, group)
                 if contributions is None:
                     continue
-                named = {f"{block}.{w}": each for w, each in contributions.items()}
+                gates = gates_off(layer, block, group, evidence)
+                named = {f"{block}.{w}": _of_gates(layer, w, each, gates) for w, each in contributions.items()}
                 found = _solved(along, name, named, evidence)
+                if found is not None and len(gates) < len(layer.gates):
+                    found = replace(found, text=f"{found.text}, in the columns of {in_words(gates)}")
                 if found is not None:
                     yield found
 
 
 def _of_steps(layer: Layer, weights: Sequence[str]) -> dict[str, ndarray] | None:
     """The contribution of each step: (T, …)."""
-    return _products(layer, weights, "tbi,tbh->tih", layer.delta, len(layer.delta))
+    return _products(layer, weights, "tb{i},tbh->t{i}h", layer.delta, len(layer.delta))
 
 
 def _of_sequences(layer: Layer, weights: Sequence[str]) -> dict[str, ndarray] | None:
     """The contribution of each sequence: (B, …)."""
-    return _products(layer, weights, "tbi,tbh->bih", layer.delta, layer.delta.shape[1])
+    return _products(layer, weights, "tb{i},tbh->b{i}h", layer.delta, layer.delta.shape[1])
 
 
 def _of_ages(layer: Layer, weights: Sequence[str]) -> dict[str, ndarray] | None:
@@ -79,18 +85,11 @@ def _of_ages(layer: Layer, weights: Sequence[str]) -> dict[str, ndarray] | None:
     T = len(layer.delta)
     if T * layer.delta.size > MOST_NUMBERS:
         return None
-    slope = layer.slope()  # (T, B, H)
-    # What reached the layer from above, g, is what the recursion added at each step.
-    handed = np.zeros_like(layer.delta)  # (T, B, H)
-    handed[:-1] = layer.delta[1:] @ layer.W_hh.T
-    aged = layer.delta - handed * slope  # (T, B, H): g_t ⊙ φ'(a_t), of age 0
-    ages = [aged]
-    for _ in range(1, T):
-        older = np.zeros_like(aged)
-        older[:-1] = (aged[1:] @ layer.W_hh.T) * slope[:-1]
-        ages.append(older)
-        aged = older
-    return _products(layer, weights, "tbi,atbh->aih", np.stack(ages), T)
+    (run,) = layer.runs.values()
+    aged = np.zeros((T, *layer.delta.shape), layer.delta.dtype)  # (T, T, B, G·H): by age, then by step
+    for age, (delta, _) in enumerate(layer.by_age(run.g, T)):
+        aged[age, : len(delta)] = delta
+    return _products(layer, weights, "tb{i},atbh->a{i}h", aged, T)
 
 
 WAYS: tuple[tuple[str, str, Callable[[Layer, Sequence[str]], dict[str, ndarray] | None]], ...] = (
@@ -103,13 +102,35 @@ WAYS: tuple[tuple[str, str, Callable[[Layer, Sequence[str]], dict[str, ndarray] 
 def _products(
     layer: Layer, weights: Sequence[str], subscripts: str, delta: ndarray, count: int
 ) -> dict[str, ndarray] | None:
-    ones = np.ones((*layer.tape.x.shape[:2], 1), delta.dtype)  # (T, B, 1)
-    operands = {"W_xh": layer.tape.x, "W_hh": layer.tape.before, "b_h": ones}
-    H = delta.shape[-1]
-    if count < 2 or count * H * sum(operands[w].shape[-1] for w in weights) > MOST_NUMBERS:
+    """The products of each weight, summed over the axes that the subscripts leave out, columns side by side."""
+    products = {w: products for w, products in layer.products(delta).items() if w in weights}
+    rows = {w: 1 if operand is None else operand.shape[-1] for w, ((operand, _), *_) in products.items()}
+    if count < 2 or count * delta.shape[-1] * sum(rows.values()) > MOST_NUMBERS:
         return None
-    found = {w: np.einsum(subscripts, operands[w], delta, optimize=True) for w in weights}
-    return {w: each[:, 0] if w == "b_h" else each for w, each in found.items()}
+    found = {}
+    for w, parts in products.items():
+        sums = [_summed(subscripts, operand, part) for operand, part in parts]
+        found[w] = sums[0] if len(sums) == 1 else np.concatenate(sums, axis=-1)
+    return found
+
+
+def _summed(subscripts: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+    if operand is not None:
+        summed: ndarray = np.einsum(subscripts.format(i="i"), operand, delta, optimize=True)
+        return summed
+    ones = np.ones(delta.shape[-3:-1], delta.dtype)  # (T, B)
+    of_bias: ndarray = np.einsum(subscripts.format(i=""), ones, delta, optimize=True)
+    return of_bias
+
+
+def _of_gates(layer: Layer, weight: str, contributions: ndarray, gates: tuple[str, ...]) -> ndarray:
+    """The contributions (K, …) to the columns of some gates, and zero elsewhere."""
+    if weight == "b_hn" or len(gates) == len(layer.gates):
+        return contributions
+    found = np.zeros_like(contributions)
+    for gate in gates:
+        layer.block(found, gate)[...] = layer.block(contributions, gate)
+    return found
 
 
 def _solved(along: str, fault: str, contributions: Mapping[str, ndarray], evidence: Evidence) -> Weighted | None:
@@ -117,7 +138,7 @@ def _solved(along: str, fault: str, contributions: Mapping[str, ndarray], eviden
     for name, each in contributions.items():
         known = evidence.known.get(name, np.ones(each.shape[1:], bool))
         scale = np.broadcast_to(evidence.allowed[name], known.shape)[known]
-        if not scale.all():
+        if not evidence.truth[name].any():
             return None
         columns.append((each[:, known] / scale).T)  # (elements, K)
         wanted.append((evidence.actual[name] - evidence.truth[name])[known] / scale)
@@ -130,7 +151,9 @@ def _solved(along: str, fault: str, contributions: Mapping[str, ndarray], eviden
     weights = 1 + change
     simple = np.round(weights * 2) / 2
     for tried, fitted in ((simple, 0), (weights, count)):
-        predicted = {name: np.tensordot(tried, each, 1) for name, each in contributions.items()}
+        predicted = {
+            name: evidence.truth[name] + np.tensordot(tried - 1, each, 1) for name, each in contributions.items()
+        }
         if all(evidence.fit(name, each).agrees for name, each in predicted.items()):
             return Weighted(fault, _described(along, tried), predicted, fitted)
     return None

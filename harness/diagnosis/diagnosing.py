@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray
 
+from harness.diagnosis.committing import network_with
 from harness.diagnosis.evidence import Evidence, gather
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
+from harness.diagnosis.faults import Suspect
+from harness.diagnosis.onset import gates_off, in_words, onset, proven_onset
 from harness.diagnosis.parts import Explanation, Part
 from harness.diagnosis.predictions import Predictions
 from harness.diagnosis.search import Search
-from harness.problem import Problem
 from harness.tolerance import largest_magnitude
 
 MOST_SHOWN = 5
@@ -52,25 +54,28 @@ def diagnose(
     )
     if not evidence.off:
         return _misshapen(evidence)
-    start = first_off(evidence, predictions.problem)
+    start = first_off(evidence, predictions)
     found = Search(evidence, predictions, likely).explanations() if likely else []
     found = found or Search(evidence, predictions, thorough=thorough).explanations()
     told = [_told(each, start) for each in found]
+    suspects = {(t.fault, t.explanation): each.suspects for t, each in zip(told, found, strict=True)}
     unique = {(each.fault, each.explanation): each for each in reversed(told)}
     told = [each for each in told if unique.get((each.fault, each.explanation)) is each]
     if told and not told[0].declare:  # the numbers are as well those of what a case can declare
         told[0] = replace(told[0], declare=next((each.declare for each in told if each.declare), ""))
-    told = told[:MOST_SHOWN]
+    told = [
+        replace(each, start=f"{start}{_begun(predictions, suspects[each.fault, each.explanation])}")
+        for each in told[:MOST_SHOWN]
+    ]
     if not told and (rounded := _lower_precision(evidence, predictions.problem.case.dtype)):
         told = [rounded]
     if not told:
         off_by = {name: evidence.fit(name, evidence.truth[name]).residual for name in evidence.off}
-        why = f": {predictions.out_of_reach}" if predictions.out_of_reach else ""
-        told = [Diagnosis(UNEXPLAINED, f"unexplained{why}; {start}", off_by, start)]
+        told = [Diagnosis(UNEXPLAINED, f"unexplained; {start}", off_by, start)]
     return [*_misshapen(evidence), *told]
 
 
-def first_off(evidence: Evidence, problem: Problem) -> str:
+def first_off(evidence: Evidence, predictions: Predictions) -> str:
     """Say where the numbers are first off: in the order in which they are computed, forward and then back."""
     off = evidence.off
     if "outputs" in off:
@@ -84,23 +89,49 @@ def first_off(evidence: Evidence, problem: Problem) -> str:
     for name in ("readout.b_y", "readout.W_hy"):
         if name in off:
             return f"{forward}first off on the way back at the readout: {name}"
-    latest = _latest(evidence) if problem.structure.directions == 1 else ""
-    for layer in (f"layer{n}" for n in reversed(range(problem.structure.layers))):
-        wrong_names = [name for name in off if name.startswith(f"{layer}.")]  # of both its directions, if it has two
+    for n in reversed(range(predictions.problem.structure.layers)):
+        wrong_names = [name for name in off if name.startswith(f"layer{n}.")]  # of both its directions, if it has two
         if wrong_names:
-            at = latest if layer == "layer0" else ""
-            return f"{forward}first off on the way back in {layer}: {', '.join(wrong_names)}{at}"
-    return f"{forward}first off at the gradient of the inputs{latest}"
+            where = f"{', '.join(wrong_names)}{_columns(evidence, predictions, n, wrong_names)}"
+            return f"{forward}first off on the way back in layer{n}: {where}{_latest(evidence, predictions, n)}"
+    return f"{forward}first off at the gradient of the inputs{_latest(evidence, predictions, 0)}"
 
 
-def _latest(evidence: Evidence) -> str:
+def _columns(evidence: Evidence, predictions: Predictions, n: int, off: list[str]) -> str:
+    """Name the gates whose columns are off, if those of others are right."""
+    if not predictions.network.layers:  # they are whole
+        return ""
+    layer = predictions.network.layers[n]
+    weights = [weight for weight in layer.products(layer.delta) if f"layer{n}.{weight}" in off]
+    gates = gates_off(layer, f"layer{n}", weights, evidence)
+    return f", in the columns of {in_words(gates)}" if weights and 0 < len(gates) < len(layer.gates) else ""
+
+
+def _latest(evidence: Evidence, predictions: Predictions, n: int) -> str:
     """Up to which step the inputs' gradient is off: in one direction the way back reaches the last step first."""
-    if "inputs" not in evidence.off:
+    if predictions.problem.structure.directions == 2 or n != 0 or "inputs" not in evidence.off:
         return ""
     steps: ndarray = np.any(evidence.wrong("inputs"), axis=(0, 2))  # (T,)
     t = int(np.nonzero(steps)[0][-1])
     later = "" if t == len(steps) - 1 else "; at later steps the gradient of the inputs is right"
-    return f", at step {t} (counted from 0){later}"
+    gates = proven_onset(predictions.network, evidence, t) if predictions.network.layers else ""
+    return f", at step {t} (counted from 0){gates}{later}"
+
+
+def _begun(predictions: Predictions, suspects: tuple[Suspect, ...]) -> str:
+    """Say in which layer, step and gates faults of a gated cell's recursion begin to show."""
+    if (
+        not suspects
+        or not predictions.network.layers
+        or predictions.problem.structure.cell == "rnn"
+        or any(each.fault.alters_forward for each in suspects)
+    ):
+        return ""
+    faulty = network_with(predictions.network, suspects)
+    with np.errstate(all="ignore"):
+        faulty.tensors()
+    where = onset(predictions.network, faulty) if all(layer.runs for layer in faulty.layers) else ""
+    return f"; with this fault the recursion is first off {where}" if where else ""
 
 
 def _told(explanation: Explanation, start: str) -> Diagnosis:

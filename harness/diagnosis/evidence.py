@@ -143,7 +143,9 @@ def gather(
             expected = truth[name].astype(dtypes[name])
         # As Python's floats: the product with a float32 would underflow in float32.
         coarser = float(np.finfo(expected.dtype).eps) / float(np.finfo(dtype).eps)
-        own: float | ndarray = bound(name, expected, noise=(noise.get(name) or 0.0) * coarser).atol
+        # What underflows in the dtype is zero in it.
+        underflow = OTHER_UNITS * float(np.finfo(expected.dtype).smallest_subnormal)
+        own: float | ndarray = underflow + bound(name, expected, noise=(noise.get(name) or 0.0) * coarser).atol
         allowed[name] = own if digits is None or name not in digits else own + digits[name]
     evidence = Evidence(
         actual={name: right_shape[name].astype(np.float64) for name in in_order},

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 from numpy import ndarray
 
+from harness.diagnosis.bptt import Network
 from harness.diagnosis.committing import overridden
+from harness.diagnosis.evidence import SLACK, Evidence
 from harness.diagnosis.faults import Suspect
 from harness.diagnosis.predictions import Prediction
 
@@ -19,6 +22,44 @@ SCALED = ("upstream-scaled", "loss-scaled")
 def pivot_of(off: tuple[str, ...], candidates: list[Prediction]) -> str:
     """Return the tensor that is off and that the fewest faults touch."""
     return min(off, key=lambda name: sum(name in each.changed for each in candidates))
+
+
+def fitting_where_first_off(
+    true: Network, evidence: Evidence, candidates: list[Prediction]
+) -> Iterator[tuple[Suspect, Suspect]]:
+    """Yield the pairs that fit where, on the way back, the gradient of the inputs is first off.
+
+    Nothing wrong has been carried there yet. Faults of different terms then add up, in the gradient of the inputs, and
+    faults of one product multiply, in δ.
+
+    Args:
+        true: the network without a fault, after its backward pass.
+        evidence: the numbers in question.
+        candidates: what each fault would make, of the faults that are possible.
+    """
+    if not true.layers or "inputs" not in evidence.off or "outputs" in evidence.off:
+        return
+    wrong = evidence.wrong("inputs")  # (B, T, I)
+    t = int(np.flatnonzero(wrong.any(axis=(0, 2)))[-1])
+    known = evidence.known.get("inputs", np.ones_like(wrong))[:, t]  # (B, I)
+    right, actual = evidence.truth["inputs"][:, t], evidence.actual["inputs"][:, t]  # (B, I), (B, I)
+    allowed = SLACK * np.broadcast_to(evidence.allowed["inputs"], wrong.shape)[:, t]  # (B, I)
+    single = [each for each in candidates if each.suspects[0].name not in SCALED]
+    if not single or not np.isfinite(actual[known]).all():
+        return
+    effects = np.array([each.changed.get("inputs", evidence.truth["inputs"])[:, t] - right for each in single])
+    layer = true.layers[0]
+    delta, back = layer.delta[t], layer.input_weights().T  # (B, G·H), (G·H, I)
+    own = np.array([delta if each.delta is None else each.delta[t] for each in single])  # (N, B, G·H)
+    with np.errstate(all="ignore"):
+        ratios = np.where(delta == 0, 1, own / delta)  # (N, B, G·H)
+        for i in range(1, len(single)):
+            added = right + effects[i] + effects[:i]  # (i, B, I)
+            multiplied = (own[i] * ratios[:i]) @ back  # (i, B, I)
+            fits = [((np.abs(each - actual) <= allowed) | ~known).all(axis=(1, 2)) for each in (added, multiplied)]
+            for j in np.flatnonzero(fits[0] | fits[1]):
+                if set(evidence.off) <= single[i].changed.keys() | single[j].changed.keys():
+                    yield from _if_different(single[j], single[i])
 
 
 def worth_pairing(

@@ -10,11 +10,9 @@ import numpy as np
 from numpy import ndarray
 
 from harness.diagnosis.bptt import Network
-from harness.diagnosis.committing import right, suspects_of, with_faults
+from harness.diagnosis.committing import network_with, right, suspects_of
 from harness.diagnosis.faults import Fault, Suspect, faults
-from harness.diagnosis.wrapped import is_wrapped
 from harness.problem import Problem
-from harness.reference import solve
 from harness.tolerance import bound
 
 Tensors = Mapping[str, ndarray]
@@ -27,10 +25,16 @@ class Prediction:
     Attributes:
         suspects: the faults.
         changed: the tensors that would then be wrong, in float64.
+        delta: the first layer's δ, (T, B, G·H); None if it is too large to be kept, or was not computed.
     """
 
     suspects: tuple[Suspect, ...]
     changed: Tensors
+    delta: ndarray | None = None
+
+
+MOST_KEPT = 2**13
+"""Numbers of δ that are kept of a prediction."""
 
 
 class Predictions:
@@ -48,13 +52,6 @@ class Predictions:
         self._in_double = in_double(problem)
         self._singles: dict[tuple[str, bool], list[Prediction]] = {}
 
-    @property
-    def out_of_reach(self) -> str:
-        """Why the faults of the recursion cannot be committed on this problem; empty if they can."""
-        cell = self.problem.structure.cell
-        within_reach = cell == "rnn" or is_wrapped(self.problem)  # whose layers are whole, whatever their cell is
-        return "" if within_reach else f"the faults of the recursion are those of an rnn, and the cell is {cell}"
-
     @cached_property
     def network(self) -> Network:
         """The network without a fault, both its passes done."""
@@ -65,8 +62,6 @@ class Predictions:
     @cached_property
     def truth(self) -> Tensors:
         """The right tensors, in float64: loss, outputs, gradients."""
-        if self.out_of_reach:
-            return solve(self._in_double)
         assert self.network
         return self._tensors
 
@@ -88,15 +83,17 @@ class Predictions:
             in_one_layer: whether those count, too, that only one of several layers has.
         """
         found: list[Prediction] = []
-        for name, fault in self._catalogue().items():
+        for name, fault in faults().items():
             if among is None or name in among:
                 found += self._alone(name, fault, everywhere=True)
                 if in_one_layer:
                     found += self._alone(name, fault, everywhere=False)
         return found
 
-    def _catalogue(self) -> Mapping[str, type[Fault]]:
-        return {} if self.out_of_reach else faults()
+    def shows(self, fault: type[Fault]) -> bool:
+        """Whether a fault changes anything, with any of its parameters, in all layers or in one."""
+        suspects = sorted(suspects_of(fault, self._in_double), key=lambda each: each.layer is not None)
+        return any(self.predict((suspect,)).changed for suspect in suspects)
 
     def _alone(self, name: str, fault: type[Fault], *, everywhere: bool) -> list[Prediction]:
         if (name, everywhere) not in self._singles:
@@ -107,20 +104,28 @@ class Predictions:
 
     def predict(self, suspects: tuple[Suspect, ...]) -> Prediction:
         """Return what these faults together would make of the problem."""
-        tensors = self.tensors(suspects)
+        network, tensors = self._run(suspects)
+        first = network.layers[0] if network.layers else None
+        kept = first.delta if first is not None and first.runs and first.slopes.size <= MOST_KEPT else None
         with np.errstate(all="ignore"):
             changed = {
                 name: tensor
                 for name, tensor in tensors.items()
                 if not (np.abs(tensor - self.truth[name]) <= self.bounds[name]).all()
             }
-        return Prediction(suspects, changed)
+        return Prediction(suspects, changed, kept)
 
     def tensors(self, suspects: tuple[Suspect, ...]) -> Tensors:
         """Return all tensors of the problem with these faults, in float64."""
-        self.runs += 1
+        return self._run(suspects)[1]
+
+    def _run(self, suspects: tuple[Suspect, ...]) -> tuple[Network, Tensors]:
         with np.errstate(all="ignore"):
-            return with_faults(self.network, suspects)
+            network = network_with(self.network, suspects)
+            tensors = network.tensors()
+        # Of a case that is truncated itself, as many passes are one run.
+        self.runs += max(1, round(network.visits / self.network.visits))
+        return network, tensors
 
 
 def in_double(problem: Problem) -> Problem:

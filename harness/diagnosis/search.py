@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 
 import numpy as np
 from numpy import ndarray
@@ -17,11 +18,12 @@ from harness.diagnosis.decomposition import decompositions
 from harness.diagnosis.evidence import Evidence
 from harness.diagnosis.faults import Suspect
 from harness.diagnosis.faults.scale import factors
-from harness.diagnosis.pairing import SCALED, orders, pivot_of, worth_pairing
+from harness.diagnosis.pairing import SCALED, fitting_where_first_off, orders, pivot_of, worth_pairing
 from harness.diagnosis.parts import Explanation, Option, Part, coverings
 from harness.diagnosis.predictions import Prediction, Predictions
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Candidate, Subject
 from harness.problem import Problem
+from harness.tensors import GATES
 from reference_impls.truncation import passes
 
 MOST_FAULTS = 3
@@ -172,7 +174,7 @@ class Search:
                 own = grouped.get(key, Option(part, {}))
                 grouped[key] = Option(own.part, {**own.residuals, name: residual})
         options = list(grouped.values())
-        if base is None and not self.predictions.out_of_reach:
+        if base is None:
             for weighted in decompositions(self.predictions.network, self.evidence):
                 if self.among is not None and weighted.fault not in self.among:
                     continue
@@ -269,7 +271,9 @@ class Search:
         """Try faults in pairs that have to be tried together, and settle on top of them what they leave."""
         partial = []
         pivot = pivot_of(self.off, candidates)
-        for a, b in worth_pairing(self.off, candidates, pivot, self._fits):
+        fitting = fitting_where_first_off(self.predictions.network, self.evidence, candidates)
+        likely = sorted(fitting, key=_unlikely)
+        for a, b in chain(likely, worth_pairing(self.off, candidates, pivot, self._fits)):
             if self.predictions.runs > self.last_run:
                 break
             for order in orders(a, b):
@@ -301,10 +305,15 @@ class Search:
         return kept
 
 
+def _unlikely(pair: tuple[Suspect, Suspect]) -> tuple[int, int]:
+    return sum(each.layer is not None for each in pair), sum(each.fault.unlikely for each in pair)
+
+
 def _seconds_of_a_run(problem: Problem) -> float:
     """Estimate how long a network with a fault takes: its steps are Python, its products are not."""
     structure = problem.structure
     B, T, H = structure.batch, structure.time, structure.hidden
     together = (T,) if problem.lengths is None else set(problem.lengths.tolist())  # sequences of one length
     steps = len(structure.blocks) * sum(together) * len(passes(problem.truncation, T))
-    return 3e-4 + steps * (3e-5 + 6 * B * H * H / 4e9)
+    per_step = {"rnn": 3e-5, "lstm": 8e-5, "gru": 8e-5}[structure.cell]
+    return 3e-4 + steps * (per_step + 6 * GATES[structure.cell] * B * H * H / 4e9)

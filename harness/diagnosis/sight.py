@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.case import Case
-from harness.diagnosis.bptt import Layer
+from harness.diagnosis.cells import Layer
 from harness.diagnosis.committing import obstacle, suspects_of
 from harness.diagnosis.faults import Fault, faults
 from harness.diagnosis.predictions import Predictions, in_double
@@ -49,12 +49,11 @@ def sight(predictions: Predictions) -> Sight:
     """Commit every fault on a problem, and see which show."""
     problem = predictions.problem
     spots = {spot.name for spot in blind_spots(problem, predictions)}
-    shown = {each.suspects[0].name for each in predictions.singles()}
     seen, missed, impossible = [], {}, {}
     for name, fault in faults().items():
-        if reason := predictions.out_of_reach or _obstacle(fault, in_double(problem)):
+        if reason := _obstacle(fault, in_double(problem)):
             impossible[name] = reason
-        elif name in shown:
+        elif predictions.shows(fault):
             seen.append(name)
         else:
             hiding = [spot for spot in fault.hidden_by if spot in spots]
@@ -117,7 +116,7 @@ def blind_spots(problem: Problem, predictions: Predictions | None = None) -> lis
     found = [*_of_sizes(problem), *_of_arrays(problem)]
     if predictions is not None:
         found += _of_rounding(predictions)
-    if predictions is not None and not predictions.out_of_reach:
+    if predictions is not None:
         found += _of_outputs(predictions)
         if predictions.network.layers:  # in parts
             found += _of_gradients(predictions)
@@ -260,12 +259,7 @@ def _of_gradients(predictions: Predictions) -> Iterator[BlindSpot]:
 
 def _passing(layer: Layer) -> float:
     """The largest gradient that a step hands to the step before, where that is not cut."""
-    largest = 0.0
-    for starts, run in layer.runs.items():
-        handed = run.delta[1:] @ layer.W_hh.T  # (T - 1, B, H)
-        handed[[t - 1 for t in starts]] = 0
-        largest = max(largest, float(np.abs(handed).max(initial=0.0)))
-    return largest
+    return max(float(np.abs(run.arrived).max(initial=0.0)) for run in layer.runs.values())
 
 
 def _furthest(problem: Problem) -> int:
@@ -282,7 +276,7 @@ def _furthest(problem: Problem) -> int:
 
 
 def _can_saturate(problem: Problem) -> bool:
-    return problem.case.activation in ("tanh", "sigmoid")
+    return problem.structure.cell != "rnn" or problem.case.activation in ("tanh", "sigmoid")
 
 
 def _constant(array: ndarray) -> bool:

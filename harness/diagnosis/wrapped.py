@@ -16,7 +16,8 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.bptt import Layer, Network, masked
+from harness.diagnosis.bptt import Network, masked
+from harness.diagnosis.cells import Layer
 from harness.problem import Problem
 from harness.reference import activations_of, cell_of
 from harness.tensors import STATES
@@ -49,6 +50,7 @@ class WrappedNetwork(Network):
         self.problem, self.structure, self.kinds, self.layers = problem, problem.structure, layers, []
         self.tapes: dict[str, Tape] = {}  # by block
         self.model: WrappedNetwork | None = None
+        self.visits = 1
 
     # -- where each direction runs -----------------------------------------------------------------------------------
 
@@ -133,7 +135,9 @@ class WrappedNetwork(Network):
     @override
     def through_layers(self, d_top: ndarray) -> dict[str, ndarray]:
         total: dict[str, ndarray] = {}
-        for each in self.passes():
+        every = self.passes()
+        self.visits = len(every)
+        for each in every:
             counted = g = masked(d_top, each)  # (T, B, D·H)
             for n in reversed(range(self.structure.layers)):
                 d_x = self.through_layer(n, g, each, total)  # (T, B, D·H), or (T, B, I) of the first

@@ -97,7 +97,7 @@ def test_diagnose_explains_published_values(harness, workplace):
     problem = build(case, None)
     true = right(problem)
     true.tensors()
-    kinds = kinds_of((next(suspects_of(faults()["initial-state-left-out"], problem)),), 2)
+    kinds = kinds_of((next(suspects_of(faults()["initial-state-left-out"], problem)),), problem.structure)
     wrong = rerun(true, kinds[0], kinds[1], forward=False)
     rows = ", ".join(f"{value:.5f}" for value in wrong["layer1.W_hh"][1])
     with path.open("a") as file:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.diagnosis.bptt import Layer, Network
+from harness.diagnosis.bptt import Network
+from harness.diagnosis.cells import layer_kind
 from harness.diagnosis.committing import kinds_of, right, suspects_of
 from harness.diagnosis.faults import faults
 from harness.diagnosis.wrapped import WrappedNetwork
@@ -20,7 +21,9 @@ ALL = {**CASES, **WRAPPED}
 
 LEFT_OUT = {
     "bias-left-out": ".b_h",
-    "initial-state-ignored": ".h0",
+    "initial-state-ignored": (".h0", ".c0"),
+    "initial-cell-ignored": ".c0",
+    "recurrent-bias-left-out": ".b_hn",
     "readout-bias-left-out": ".b_y",
 }
 """What these do not use forward has no derivative; their gradient of it is that of someone who has forgotten it."""
@@ -28,6 +31,7 @@ LEFT_OUT = {
 NOT_ITS_OWN = {
     "softmax-twice-back-once",  # does not carry the gradient back through the first softmax
     "forward-activation-only",  # its backward pass is another's
+    "forward-alone",  # so is its
     "initial-state-of-first-layer",  # has a gradient of the states that it does not use
     "state-of-layer-below",  # does not carry a gradient back from one layer's start to another's end
     "overflowing-exponential",  # has no gradient
@@ -102,7 +106,7 @@ def test_what_is_taken_over_from_the_right_network_is_what_would_be_computed(nam
     problem = problem_of(name)
     true = right(problem)
     expected = true.tensors()
-    anew = Network(problem, (Layer,) * problem.case.layers)
+    anew = Network(problem, (layer_kind(problem.structure),) * problem.case.layers)
     for layer, model in zip(anew.layers, true.layers, strict=True):
         layer.tape, layer.model = model.tape, model
     anew.top, anew.outputs = true.top, true.outputs

@@ -12,7 +12,8 @@ import yaml
 from harness.case import Sizes, load
 from harness.conditioning import rounding_noise
 from harness.diagnosis import Predictions, diagnose
-from harness.diagnosis.bptt import Layer, Network, rerun, right
+from harness.diagnosis.bptt import Network, rerun, right
+from harness.diagnosis.cells import RnnLayer, layer_kind
 from harness.diagnosis.faults import faults, kinds_of, suspects_of
 from harness.implementations import implementations
 from harness.problem import build
@@ -104,20 +105,18 @@ def test_one_layer_alone_cannot_be_declared():
     assert found[0].declare == ""
 
 
-class Plain(Layer):
-    """A layer without a fault, which is not known to be one."""
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_with_another_fault_a_window_is_the_same_as_alone(name):
     """Alone it is computed by lags, with others in passes."""
     problem = problem_of(name)
     for suspect in suspects_of(faults()["truncated"], problem):
-        network, _, _ = kinds_of((suspect,), problem.case.layers)
+        network, _, _ = kinds_of((suspect,), problem.structure)
         true = right(problem)
         true.tensors()
-        alone = rerun(true, network, (Layer,) * problem.case.layers, forward=False)
-        in_passes = rerun(true, network, (Plain,) * problem.case.layers, forward=False)
+        layer = layer_kind(problem.structure)
+        plain = type("Plain", (layer,), {})  # without a fault, and not known to be
+        alone = rerun(true, network, (layer,) * problem.case.layers, forward=False)
+        in_passes = rerun(true, network, (plain,) * problem.case.layers, forward=False)
         assert alone.keys() == in_passes.keys()
         for tensor, expected in alone.items():
             np.testing.assert_allclose(in_passes[tensor], expected, rtol=0, atol=1e-13 * (1 + np.abs(expected).max()))
@@ -153,7 +152,7 @@ def test_a_shift_of_the_chunks_is_told():
     network = right(problem)
     network.tensors()
 
-    class After(Layer):
+    class After(RnnLayer):
         def cuts(self):
             return (1, 4, 7)
 

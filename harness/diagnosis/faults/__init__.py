@@ -6,9 +6,9 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from harness.diagnosis.faults.base import Fault, LayerFault, NetworkFault, Suspect, kinds_of, suspects_of
+from harness.diagnosis.faults.base import Fault, LayerFault, NetworkFault, Suspect, kinds_of, obstacle_to, suspects_of
 
-__all__ = ["Fault", "LayerFault", "NetworkFault", "Suspect", "faults", "kinds_of", "suspects_of"]
+__all__ = ["Fault", "LayerFault", "NetworkFault", "Suspect", "faults", "kinds_of", "obstacle_to", "suspects_of"]
 
 
 @cache

@@ -12,8 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from harness.diagnosis.bptt import Layer, Network
+from typing_extensions import override
+
+from harness.diagnosis.bptt import Network
+from harness.diagnosis.cells import GruAfterLayer, GruBeforeLayer, GruLayer, Layer, LstmLayer, RnnLayer, layer_kind
 from harness.problem import Problem
+from harness.tensors import GATES, Structure
 
 
 class _Ellipses(dict[str, str]):
@@ -29,12 +33,14 @@ class Fault:
         unlikely: how much rarer than others it is: 0 for what everybody gets wrong once.
         hidden_by: the blind spots of a case that can hide it, as ``harness.diagnosis.sight`` names them.
         declare: how a case says that this is what is meant; empty if it is never meant.
+        cells: the cells that can have it.
     """
 
     alters_forward: ClassVar[bool] = False
     unlikely: ClassVar[int] = 1
     hidden_by: ClassVar[tuple[str, ...]] = ()
     declare: ClassVar[str] = ""
+    cells: ClassVar[tuple[str, ...]] = tuple(GATES)
 
     @classmethod
     def title(cls) -> str:
@@ -66,6 +72,48 @@ class Fault:
 
 class LayerFault(Fault, Layer):
     """A fault inside one recurrent layer; it may be in all of them or in one."""
+
+
+class RnnFault(LayerFault, RnnLayer):
+    """A fault that only the layer of a vanilla rnn can have."""
+
+    cells = ("rnn",)
+
+
+class GatedFault(LayerFault):
+    """A fault of gates."""
+
+    cells = ("lstm", "gru")
+
+
+class LstmFault(LayerFault, LstmLayer):
+    """A fault that only the layer of an lstm can have."""
+
+    cells = ("lstm",)
+
+
+class GruFault(LayerFault, GruLayer):
+    """A fault that only the layer of a gru can have."""
+
+    cells = ("gru",)
+
+
+class GruAfterFault(GruFault, GruAfterLayer):
+    """A fault that only a gru can have whose reset gate is after the product."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if problem.structure.reset == "after" else "the reset gate is before the product"
+
+
+class GruBeforeFault(GruFault, GruBeforeLayer):
+    """A fault that only a gru can have whose reset gate is before the product."""
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return "" if problem.structure.reset == "before" else "the reset gate is after the product"
 
 
 class NetworkFault(Fault, Network):
@@ -103,39 +151,60 @@ class Suspect:
         return "" if self.layer is not None else self.fault.declare.format_map(dict(self.parameters))
 
 
+_VARIANTS: dict[tuple[type[Fault], tuple[tuple[str, Any], ...]], type[Fault]] = {}
+
+
+def _variant(fault: type[Fault], parameters: tuple[tuple[str, Any], ...]) -> type[Fault]:
+    """Return the class of a fault with its parameters, made once."""
+    if not parameters:
+        return fault
+    made = _VARIANTS.get((fault, parameters))
+    if made is None:
+        made = type(fault.__name__, (fault,), {"__doc__": fault.__doc__, **dict(parameters)})
+        _VARIANTS[fault, parameters] = made
+    return made
+
+
+def obstacle_to(fault: type[Fault], problem: Problem) -> str:
+    """Return why a fault cannot be committed on a problem; empty if it can."""
+    if problem.structure.cell not in fault.cells:
+        return f"the cell is {problem.structure.cell}, and it is a fault of {' and '.join(fault.cells)}"
+    return fault.obstacle(problem)
+
+
 def suspects_of(fault: type[Fault], problem: Problem) -> Iterator[Suspect]:
     """Yield a fault with all its parameters: in all layers, then in each layer alone."""
-    if fault.obstacle(problem):
+    if obstacle_to(fault, problem):
         return
     layers = problem.case.layers
     only: list[int | None] = [None]
     if issubclass(fault, LayerFault) and layers > 1:
         only += reversed(range(layers))
     for parameters in fault.variants(problem):
-        variant = type(fault.__name__, (fault,), {"__doc__": fault.__doc__, **parameters}) if parameters else fault
+        variant = _variant(fault, tuple(parameters.items()))
         for layer in only:
             yield Suspect(variant, tuple(parameters.items()), layer)
 
 
-def kinds_of(suspects: tuple[Suspect, ...], layers: int) -> tuple[type[Network], tuple[type[Layer], ...], bool]:
+def kinds_of(
+    suspects: tuple[Suspect, ...], structure: Structure
+) -> tuple[type[Network], tuple[type[Layer], ...], bool]:
     """Return the classes of a network that has all these faults, and whether its forward pass is another one.
 
     Args:
         suspects: the faults; of two that override the same method without ``super()`` the first counts.
-        layers: how many layers there are.
+        structure: how many layers there are, and of which cell.
     """
     of_network = tuple(s.fault for s in suspects if issubclass(s.fault, NetworkFault))
     of_layers = [
         tuple(s.fault for s in suspects if issubclass(s.fault, LayerFault) and s.layer in (None, n))
-        for n in range(layers)
+        for n in range(structure.layers)
     ]
-    kinds: tuple[Any, ...] = tuple(_with_faults(faults, Layer) for faults in of_layers)
+    kinds: tuple[Any, ...] = tuple(_with_faults(faults, layer_kind(structure)) for faults in of_layers)
     network: Any = _with_faults(of_network, Network)
     return network, kinds, any(s.fault.alters_forward for s in suspects)
 
 
 def _with_faults(faults: tuple[type, ...], right: type) -> type:
-    """Return the class that inherits from all these faults."""
-    if len(faults) < 2:
-        return faults[0] if faults else right
-    return type("Faulty", (*faults, right), {})
+    """Return the class that inherits from all these faults, and does right what they do not do wrong."""
+    return type("Faulty", (*faults, right), {}) if faults else right

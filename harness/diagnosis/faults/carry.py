@@ -9,7 +9,9 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.faults.base import LayerFault, NetworkFault
+from harness.diagnosis.cells import Layer, Run
+from harness.diagnosis.cells.layer import Step
+from harness.diagnosis.faults.base import LayerFault
 from harness.problem import Problem
 
 
@@ -24,8 +26,8 @@ class CarryUntransposed(LayerFault):
     hidden_by = ("one unit", "constant weights", "no gradient passes between steps")
 
     @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        return delta @ self.W_hh
+    def weights_back(self, t: Step) -> ndarray:
+        return self.turned(self.recurrent_weights()).T
 
 
 class CarryThroughInputWeights(LayerFault):
@@ -40,10 +42,8 @@ class CarryThroughInputWeights(LayerFault):
         return "" if square else "no W_xh is square"
 
     @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        if self.W_xh.shape != self.W_hh.shape:
-            return super().carry(delta, g, carried, t)
-        return delta @ self.W_xh.T
+    def weights_back(self, t: Step) -> ndarray:
+        return self.W_xh.T if self.W_xh.shape == self.W_hh.shape else super().weights_back(t)
 
 
 class CarryMissing(LayerFault):
@@ -53,8 +53,8 @@ class CarryMissing(LayerFault):
     hidden_by = ("zero recurrent weights", "no gradient passes between steps")
 
     @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        return np.zeros_like(delta)
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        return np.zeros_like(carried)
 
 
 class CarryThroughFirstLayer(LayerFault):
@@ -68,36 +68,34 @@ class CarryThroughFirstLayer(LayerFault):
         return "" if problem.case.layers > 1 else "there is only one layer"
 
     @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        return delta @ self.first.W_hh.T
+    def weights_back(self, t: Step) -> ndarray:
+        return self.first.W_hh.T
 
 
 class HandedOnBeforeSlope(LayerFault):
-    """What is handed on, to the step before and to the layer below, is dL/dh_t without the activation's derivative."""
+    """What is handed on, to the step before and to the layer below, lacks the derivative of the activation, or of the
+    gates: the gradient of their values is taken for δ_t.
+    """
 
     hidden_by = ("slope of one",)
 
     @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        return super().carry(self.total(g, carried, t), g, carried, t)
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        return super().carry(self.at_values(g, carried, t), g, carried, t)
 
     @override
     def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
-        totals, carried = np.zeros_like(g), np.zeros_like(g[0])  # (T, B, H), (B, H)
-        for t in self.order():
-            totals[t] = self.total(g, carried, t)
-            carried = self.handed_on(delta[t], g, carried, t)
-        return super().of_inputs(totals, g)
+        return super().of_inputs(values_at_each_step(self, g), g)
 
 
 class CarryBeforeSlope(LayerFault):
-    """What is carried back is (dL/dh_t) W_hhᵀ, without the activation's derivative at step t."""
+    """What is carried back lacks the derivative of the activation, or of the gates, at step t."""
 
     hidden_by = ("no gradient passes between steps", "slope of one")
 
     @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        return super().carry(self.total(g, carried, t), g, carried, t)
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        return super().carry(self.at_values(g, carried, t), g, carried, t)
 
 
 class CarryNeverReset(LayerFault):
@@ -106,7 +104,7 @@ class CarryNeverReset(LayerFault):
     hidden_by = ("no gradient passes between steps", "few steps", "no gradient reaches further than a step")
 
     @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
         return carried + super().carry(delta, g, carried, t)
 
 
@@ -118,8 +116,8 @@ class UpstreamHandedOn(LayerFault):
     hidden_by = ("no gradient passes between steps", "no upstream between the first and the last step")
 
     @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        return g[t] + super().carry(delta, g, carried, t)
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        return self.to_state(g[t]) + super().carry(delta, g, carried, t)
 
 
 class UpstreamTwice(LayerFault):
@@ -128,7 +126,7 @@ class UpstreamTwice(LayerFault):
     hidden_by = ("no gradient passes between steps",)
 
     @override
-    def total(self, g: ndarray, carried: ndarray, t: int) -> ndarray:
+    def total(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
         return g[t] + super().total(g, carried, t)
 
 
@@ -139,7 +137,7 @@ class CarryNotAdded(LayerFault):
     hidden_by = ("no gradient passes between steps", "loss at the last step alone", "one recursion for each loss")
 
     @override
-    def total(self, g: ndarray, carried: ndarray, t: int) -> ndarray:
+    def total(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
         return g[t] if g[t].any() else super().total(g, carried, t)
 
 
@@ -199,8 +197,8 @@ class CarryFromTheStart(LayerFault):
     hidden_by = ("loss at the first step alone",)
 
     @override
-    def recursion(self, g: ndarray) -> tuple[ndarray, ndarray]:
-        self.start_of_carry = g[-1]
+    def recursion(self, g: ndarray) -> Run:
+        self.start_of_carry = self.to_state(g[-1])
         return super().recursion(g)
 
     @override
@@ -221,11 +219,11 @@ class CarryClipped(LayerFault):
         yield from ({"carry_limit": limit} for limit in (0.1, 0.5, 1.0, 5.0))
 
     @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
         return np.clip(super().carry(delta, g, carried, t), -self.carry_limit, self.carry_limit)
 
 
-class CarryLeaksBetweenLayers(NetworkFault):
+class CarryLeaksBetweenLayers(LayerFault):
     """What is carried back is not reset between layers: a layer's recursion starts with what the layer above
     ended with.
     """
@@ -238,11 +236,12 @@ class CarryLeaksBetweenLayers(NetworkFault):
         return "" if problem.case.layers > 1 else "there is only one layer"
 
     @override
-    def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
-        handed = super().to_below(n, d_x, d_top)
-        if n == 0:
-            return handed
-        # Added to the last step's gradient from above, which is what the recursion starts with.
-        leaked = handed.copy()
-        leaked[-1] += self.layers[n].last_carry
-        return leaked
+    def first_carry(self) -> ndarray:
+        if self.above is None or not self.above.runs:  # as where upper layers are left out
+            return super().first_carry()
+        return self.above.last_carry
+
+
+def values_at_each_step(layer: Layer, g: ndarray) -> ndarray:
+    """The gradient of the gates' values, (T, B, G·H), from g (T, B, H) and what each step was handed."""
+    return np.stack([layer.at_values(g, layer.arrived[..., t, :, :], t) for t in range(len(g))])

@@ -6,7 +6,9 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.faults.base import LayerFault, NetworkFault
+from harness.diagnosis.cells.layer import Step
+from harness.diagnosis.faults.base import LayerFault, NetworkFault, RnnFault
+from harness.diagnosis.faults.carry import values_at_each_step
 from harness.problem import Problem
 
 
@@ -19,7 +21,7 @@ def _no_square(problem: Problem) -> str:
     return "" if square else "no W_xh is square"
 
 
-class InitialStateWithoutWeights(LayerFault):
+class InitialStateWithoutWeights(RnnFault):
     """The gradient of the initial state is δ_1 itself, without the last product with W_hhᵀ."""
 
     unlikely = 0
@@ -31,13 +33,13 @@ class InitialStateWithoutWeights(LayerFault):
 
 
 class InitialStateUntransposed(LayerFault):
-    """The gradient of the initial state is δ_1 W_hh, where W_hhᵀ belongs."""
+    """The gradient of the initial state goes through W_hh, where W_hhᵀ belongs: δ_1 W_hh."""
 
     hidden_by = ("one unit", "no gradient reaches the initial state")
 
     @override
-    def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
-        return delta[0] @ self.W_hh
+    def weights_back(self, t: Step) -> ndarray:
+        return self.turned(self.recurrent_weights()).T if t == 0 else super().weights_back(t)
 
 
 class InitialStateIsFirstState(LayerFault):
@@ -47,12 +49,10 @@ class InitialStateIsFirstState(LayerFault):
 
     @override
     def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
-        if len(g) == 1:
-            return g[0]
-        return g[0] + self.handed_on(delta[1], g, np.zeros_like(carried), 1)
+        return self.total(g, self.arrived[..., 0, :, :], 0)
 
 
-class InitialStateThroughSlope(LayerFault):
+class InitialStateThroughSlope(RnnFault):
     """The gradient of the initial state is multiplied by the activation's derivative once more, though no
     activation made it.
     """
@@ -65,11 +65,11 @@ class InitialStateThroughSlope(LayerFault):
 
     @override
     def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
-        return super().of_initial_state(delta, g, carried) * self.activation().slope_at_value(self.tape.before[0])
+        return super().of_initial_state(delta, g, carried) * self.activation_of("h").slope_at_value(self.tape.before[0])
 
 
 class InitialStateFromLastStep(LayerFault):
-    """The gradient of the initial state is what the last step hands back, δ_T W_hhᵀ."""
+    """The gradient of the initial state is what the last step hands back."""
 
     @override
     @classmethod
@@ -78,7 +78,8 @@ class InitialStateFromLastStep(LayerFault):
 
     @override
     def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
-        return delta[-1] @ self.W_hh.T
+        last = len(delta) - 1
+        return self.of_state(self.carry(delta[last], g, self.arrived[..., last, :, :], last))
 
 
 class InitialStateSummedOverBatch(LayerFault):
@@ -109,7 +110,7 @@ class InputsUntransposed(LayerFault):
 
     @override
     def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
-        return delta @ self.W_xh if self.W_xh.shape == self.W_hh.shape else super().of_inputs(delta, g)
+        return delta @ self.turned(self.W_xh).T if self.W_xh.shape == self.W_hh.shape else super().of_inputs(delta, g)
 
 
 class InputsThroughRecurrentWeights(LayerFault):
@@ -128,16 +129,13 @@ class InputsThroughRecurrentWeights(LayerFault):
 
 
 class InputsWithoutSlope(LayerFault):
-    """The gradient of a layer's inputs is (dL/dh_t) W_xhᵀ, without the activation's derivative."""
+    """The gradient of a layer's inputs lacks the derivative of the activation, or of the gates."""
 
     hidden_by = ("slope of one",)
 
     @override
     def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
-        carried = np.zeros_like(g)  # (T, B, H)
-        for t in range(len(g) - 1):
-            carried[t] = self.handed_on(delta[t + 1], g, np.zeros_like(g[0]), t + 1)
-        return super().of_inputs(g + carried, g)
+        return super().of_inputs(values_at_each_step(self, g), g)
 
 
 class InputsFromUpstreamOnly(LayerFault):
@@ -147,7 +145,8 @@ class InputsFromUpstreamOnly(LayerFault):
 
     @override
     def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
-        return super().of_inputs(g * self.slope(), g)
+        own = [self.through_activation(g, self.nothing(), t) for t in range(len(g))]  # (B, G·H) each
+        return super().of_inputs(np.stack(own), g)
 
 
 class BelowGetsLastStepOnly(NetworkFault):
@@ -229,6 +228,7 @@ class BelowThroughSlopeTwice(NetworkFault):
         "slope of zero or one",
         "slope of one",
     )
+    cells = ("rnn",)
 
     @override
     @classmethod

@@ -9,8 +9,9 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.bptt import Layer
-from harness.diagnosis.faults.base import LayerFault, NetworkFault
+from harness.diagnosis.cells import RnnLayer
+from harness.diagnosis.cells.layer import Step
+from harness.diagnosis.faults.base import LayerFault, NetworkFault, RnnFault
 from harness.problem import Problem
 from reference_impls.activations import ACTIVATIONS, Activation
 
@@ -20,24 +21,24 @@ def _no_square(problem: Problem) -> str:
     return "" if square else "no W_xh is square"
 
 
-class AnotherActivation(LayerFault):
-    """The activation is {activation_of}, forward and backward."""
+class AnotherActivation(RnnFault):
+    """The activation is {used_activation}, forward and backward."""
 
     alters_forward = True
-    declare = "activation: {activation_of}"
-    activation_of: str
+    declare = "activation: {used_activation}"
+    used_activation: str
 
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"activation_of": each} for each in ACTIVATIONS if each != problem.case.activation)
+        yield from ({"used_activation": each} for each in ACTIVATIONS if each != problem.case.activation)
 
     @override
-    def activation(self) -> Activation:
-        return ACTIVATIONS[self.activation_of]
+    def activation_of(self, gate: str) -> Activation:
+        return ACTIVATIONS[self.used_activation]
 
 
-class ForwardActivationOnly(LayerFault):
+class ForwardActivationOnly(RnnFault):
     """The forward pass uses {forward_activation}; the backward pass has the derivative of the case's activation."""
 
     alters_forward = True
@@ -52,7 +53,7 @@ class ForwardActivationOnly(LayerFault):
     @override
     def forward(self, x: ndarray) -> ndarray:
         name, self.name = self.name, self.forward_activation
-        states = Layer.forward(self, x)
+        states = RnnLayer.forward(self, x)
         self.name = name
         return states
 
@@ -64,8 +65,8 @@ class BiasLeftOut(LayerFault):
     hidden_by = ("zero biases",)
 
     @override
-    def from_inputs(self, x: ndarray) -> ndarray:
-        return super().from_inputs(x) - self.b_h
+    def bias(self) -> ndarray:
+        return np.zeros_like(self.b_h)
 
 
 class BiasTwice(LayerFault):
@@ -75,8 +76,8 @@ class BiasTwice(LayerFault):
     hidden_by = ("zero biases",)
 
     @override
-    def from_inputs(self, x: ndarray) -> ndarray:
-        return super().from_inputs(x) + self.b_h
+    def bias(self) -> ndarray:
+        return 2 * self.b_h
 
     @override
     def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
@@ -95,6 +96,10 @@ class InitialStateIgnored(LayerFault):
     def start(self) -> ndarray:
         return np.zeros_like(self.h0)
 
+    def start_cell(self) -> ndarray:
+        """Of an lstm: c_0."""
+        return np.zeros_like(self.h0)
+
 
 class RecurrentWeightsTransposed(LayerFault):
     """W_hh is used transposed, forward and backward."""
@@ -104,17 +109,13 @@ class RecurrentWeightsTransposed(LayerFault):
     hidden_by = ("one unit", "constant weights", "zero recurrent weights")
 
     @override
-    def from_state(self, before: ndarray) -> ndarray:
-        return before @ self.W_hh.T
+    def recurrent_weights(self) -> ndarray:
+        return self.turned(self.W_hh)
 
     @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        return delta @ self.W_hh
-
-    @override
-    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
-        summed = super().accumulated(weight, operand, delta)
-        return summed.T if weight == "W_hh" else summed
+    def of_weights(self, delta: ndarray) -> dict[str, ndarray]:
+        found = super().of_weights(delta)
+        return {**found, "W_hh": self.turned(found["W_hh"])}
 
 
 class InputWeightsTransposed(LayerFault):
@@ -128,21 +129,17 @@ class InputWeightsTransposed(LayerFault):
     def obstacle(cls, problem: Problem) -> str:
         return _no_square(problem)
 
-    def _turned(self) -> bool:
+    def _square(self) -> bool:
         return self.W_xh.shape == self.W_hh.shape
 
     @override
-    def from_inputs(self, x: ndarray) -> ndarray:
-        return x @ self.W_xh.T + self.b_h if self._turned() else super().from_inputs(x)
+    def input_weights(self) -> ndarray:
+        return self.turned(self.W_xh) if self._square() else super().input_weights()
 
     @override
-    def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
-        return delta @ self.W_xh if self._turned() else super().of_inputs(delta, g)
-
-    @override
-    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
-        summed = super().accumulated(weight, operand, delta)
-        return summed.T if weight == "W_xh" and self._turned() else summed
+    def of_weights(self, delta: ndarray) -> dict[str, ndarray]:
+        found = super().of_weights(delta)
+        return {**found, "W_xh": self.turned(found["W_xh"])} if self._square() else found
 
 
 class HalvesSwapped(LayerFault):
@@ -155,32 +152,23 @@ class HalvesSwapped(LayerFault):
 
     def _halves(self) -> tuple[ndarray, ndarray]:
         H = len(self.W_hh)
-        both = np.concatenate([self.W_xh, self.W_hh])  # (I + H, H)
+        both = np.concatenate([self.W_xh, self.W_hh])  # (I + H, G·H)
         return both[H:], both[:H]
 
     @override
-    def from_inputs(self, x: ndarray) -> ndarray:
-        return x @ self._halves()[0] + self.b_h
+    def input_weights(self) -> ndarray:
+        return self._halves()[0]
 
     @override
-    def from_state(self, before: ndarray) -> ndarray:
-        return before @ self._halves()[1]
+    def recurrent_weights(self) -> ndarray:
+        return self._halves()[1]
 
     @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        return delta @ self._halves()[1].T
-
-    @override
-    def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
-        return delta @ self._halves()[0].T
-
-    @override
-    def backward(self, g: ndarray) -> ndarray:
-        d_x = super().backward(g)
-        both = np.concatenate([self.gradients["W_hh"], self.gradients["W_xh"]])  # (H + I, H)
+    def of_weights(self, delta: ndarray) -> dict[str, ndarray]:
+        found = super().of_weights(delta)
+        both = np.concatenate([found["W_hh"], found["W_xh"]])  # (H + I, G·H)
         I = len(self.W_xh)
-        self.gradients |= {"W_xh": both[:I], "W_hh": both[I:]}
-        return d_x
+        return {**found, "W_xh": both[:I], "W_hh": both[I:]}
 
 
 class NoRecurrence(LayerFault):
@@ -190,12 +178,8 @@ class NoRecurrence(LayerFault):
     hidden_by = ("zero recurrent weights",)
 
     @override
-    def from_state(self, before: ndarray) -> ndarray:
-        return np.zeros_like(before)
-
-    @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        return np.zeros_like(delta)
+    def recurrent_weights(self) -> ndarray:
+        return np.zeros_like(self.W_hh)
 
     @override
     def state_operand(self) -> ndarray:
@@ -214,28 +198,22 @@ class StateNeverUpdated(LayerFault):
         return "there is only one step" if problem.case.sizes.time == 1 else ""
 
     @override
-    def from_inputs(self, x: ndarray) -> ndarray:
-        return super().from_inputs(x) + self.from_start()
+    def next_start(self, after: ndarray) -> ndarray:
+        return self.start()
 
-    def from_start(self) -> ndarray:
-        """h_0 W_hh: (B, H)."""
-        return super().from_state(self.start())
-
-    @override
-    def from_state(self, before: ndarray) -> ndarray:
-        return np.zeros_like(before)
+    def next_start_cell(self, cell: ndarray) -> ndarray:
+        """Of an lstm: the cell that the next step starts from."""
+        del cell
+        return self.start_cell()  # type: ignore[attr-defined]
 
     @override
-    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        return carried + super().carry(delta, g, carried, t)
+    def through_activation(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        return super().through_activation(g, np.zeros_like(carried), t)
 
     @override
-    def total(self, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        return g[t]
-
-    @override
-    def state_operand(self) -> ndarray:
-        return np.broadcast_to(self.start(), self.tape.before.shape)
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        # Every step hands on to the start, and none to another.
+        return carried + super().carry(delta, g, np.zeros_like(carried), t)
 
 
 class ReadoutBiasLeftOut(NetworkFault):
@@ -354,6 +332,10 @@ class InitialStateOfFirstLayer(LayerFault):
     def start(self) -> ndarray:
         return self.first.h0
 
+    def start_cell(self) -> ndarray:
+        """Of an lstm: c_0."""
+        return self.first.c0  # type: ignore[attr-defined]
+
 
 class StateOfLayerBelow(LayerFault):
     """A layer starts from the state that the layer below it ended with, where it should start from its own."""
@@ -368,3 +350,8 @@ class StateOfLayerBelow(LayerFault):
     @override
     def start(self) -> ndarray:
         return super().start() if self.below is None else self.below.tape.after[-1]
+
+    def start_cell(self) -> ndarray:
+        """Of an lstm: c_0."""
+        own: ndarray = super().start_cell()  # type: ignore[misc]
+        return own if self.below is None else self.below.tape.cells[-1]

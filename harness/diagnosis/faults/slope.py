@@ -1,4 +1,4 @@
-"""Faults of the activation's derivative."""
+"""Faults of the derivative of the activation, or of gates."""
 
 from __future__ import annotations
 
@@ -9,43 +9,60 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.faults.base import LayerFault
+from harness.diagnosis.cells.layer import Step
+from harness.diagnosis.faults.base import LayerFault, RnnFault
+from harness.diagnosis.faults.places import PLACES, SIGMOIDS, TANHS, places
 from harness.problem import Problem
 from reference_impls.activations import ACTIVATIONS
 
 
 class SlopeMissing(LayerFault):
-    """The activation's derivative is left out: δ_t is dL/dh_t itself."""
+    """The derivative of {missing_at} is left out."""
 
     unlikely = 0
     hidden_by = ("slope of one",)
+    missing_at: str
 
     @override
-    def slope(self) -> ndarray:
-        return np.ones_like(self.tape.after)
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"missing_at": each} for each in places(problem))
+
+    @override
+    def slope_of(self, gate: str) -> ndarray:
+        return np.ones_like(self.value_of(gate)) if gate in PLACES[self.missing_at] else super().slope_of(gate)
 
 
 class SlopeOfAnotherActivation(LayerFault):
-    """The derivative is that of {slope_of}, though the forward pass is not."""
+    """The derivative of {another_at} is that of {whose_slope}, though the forward pass is not."""
 
     hidden_by = ("slope of one",)
-    slope_of: str
+    another_at: str
+    whose_slope: str
 
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
         # That of the identity is 1: slope-missing.
-        yield from ({"slope_of": each} for each in ACTIVATIONS if each not in (problem.case.activation, "identity"))
+        others = [each for each in ACTIVATIONS if each not in (problem.case.activation, "identity")]
+        ways = {"tanh": (SIGMOIDS, ["tanh"]), "sigmoid": (TANHS, ["sigmoid"]), "rnn": (frozenset("h"), others)}
+        for among, names in ways.values():
+            yield from ({"another_at": at, "whose_slope": each} for at in places(problem, among) for each in names)
 
     @override
-    def slope(self) -> ndarray:
-        return ACTIVATIONS[self.slope_of].slope_at_value(self.tape.after)
+    def slope_of(self, gate: str) -> ndarray:
+        if gate not in PLACES[self.another_at]:
+            return super().slope_of(gate)
+        return ACTIVATIONS[self.whose_slope].slope_at_value(self.value_of(gate))
 
 
 class SlopeFormulaAtPreActivation(LayerFault):
-    """The derivative's formula, which takes the value h = φ(a), is given the pre-activation a: 1 − a² for tanh."""
+    """The derivative's formula for {formula_at}, which takes the value h = φ(a), is given its argument a: 1 − a² for
+    tanh.
+    """
 
     hidden_by = ("slope of one",)
+    formula_at: str
 
     @override
     @classmethod
@@ -53,14 +70,23 @@ class SlopeFormulaAtPreActivation(LayerFault):
         return _piecewise_linear(problem)
 
     @override
-    def slope(self) -> ndarray:
-        return self.activation().slope_at_value(self.tape.pre)
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"formula_at": each} for each in places(problem))
+
+    @override
+    def slope_of(self, gate: str) -> ndarray:
+        if gate not in PLACES[self.formula_at]:
+            return super().slope_of(gate)
+        return self.activation_of(gate).slope_at_value(self.argument_of(gate))
 
 
 class SlopeOfTheValue(LayerFault):
-    """The derivative is taken at h_t where it belongs at a_t: the activation is applied once too often, 1 −
-    tanh²(h_t).
+    """The derivative of {value_at} is taken at its value where it belongs at its argument: the function is applied once
+    too often, as in 1 − tanh²(h_t) or σ(i_t) (1 − σ(i_t)).
     """
+
+    value_at: str
 
     @override
     @classmethod
@@ -68,10 +94,16 @@ class SlopeOfTheValue(LayerFault):
         return _piecewise_linear(problem)
 
     @override
-    def slope(self) -> ndarray:
-        after = self.tape.after
-        activation = self.activation()
-        return activation.slope_at_value(activation.value(after.copy(), np.empty_like(after)))
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"value_at": each} for each in places(problem))
+
+    @override
+    def slope_of(self, gate: str) -> ndarray:
+        if gate not in PLACES[self.value_at]:
+            return super().slope_of(gate)
+        value, activation = self.value_of(gate), self.activation_of(gate)
+        return activation.slope_at_value(activation.value(value.copy(), np.empty_like(value)))
 
 
 class SlopeOfTheStepBefore(LayerFault):
@@ -79,10 +111,11 @@ class SlopeOfTheStepBefore(LayerFault):
 
     unlikely = 0
     hidden_by = ("slope of one",)
+    cells = ("rnn",)
 
     @override
     def slope(self) -> ndarray:
-        return self.activation().slope_at_value(self.tape.before)
+        return self.activation_of("h").slope_at_value(self.tape.before)
 
 
 class SlopeOfTheNextStep(LayerFault):
@@ -96,32 +129,32 @@ class SlopeOfTheNextStep(LayerFault):
         return "there is only one step" if problem.case.sizes.time == 1 else ""
 
     @override
-    def slope(self) -> ndarray:
-        slope = super().slope()
+    def slope_of(self, gate: str) -> ndarray:
+        slope = super().slope_of(gate)
         return np.concatenate([slope[1:], slope[-1:]])
 
 
-class SlopeOnUpstreamOnly(LayerFault):
+class SlopeOnUpstreamOnly(RnnFault):
     """The derivative multiplies the gradient from above and not what is carried back from the next step."""
 
     hidden_by = ("no gradient passes between steps", "slope of one")
 
     @override
-    def through_activation(self, g: ndarray, carried: ndarray, slope: ndarray, t: int) -> ndarray:
-        return g[t] * slope[t] + carried
+    def through_activation(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        return g[t] * self.slopes[t] + carried
 
 
-class SlopeOnCarriedOnly(LayerFault):
+class SlopeOnCarriedOnly(RnnFault):
     """The derivative multiplies what is carried back from the next step and not the gradient from above."""
 
     hidden_by = ("slope of one",)
 
     @override
-    def through_activation(self, g: ndarray, carried: ndarray, slope: ndarray, t: int) -> ndarray:
-        return g[t] + carried * slope[t]
+    def through_activation(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        return g[t] + carried * self.slopes[t]
 
 
-class CarriedSlopeOfNextStep(LayerFault):
+class CarriedSlopeOfNextStep(RnnFault):
     """What is carried back is multiplied by the derivative of the step that it comes from, a second time, and not by
     that of its own step.
     """
@@ -134,11 +167,16 @@ class CarriedSlopeOfNextStep(LayerFault):
         return "there is only one step" if problem.case.sizes.time == 1 else ""
 
     @override
-    def through_activation(self, g: ndarray, carried: ndarray, slope: ndarray, t: int) -> ndarray:
-        return g[t] * slope[t] + carried * slope[min(t + 1, len(slope) - 1)]
+    def prepare(self) -> None:
+        super().prepare()
+        self.slopes_after = np.concatenate([self.slopes[1:], self.slopes[-1:]])  # (T, B, H)
+
+    @override
+    def through_activation(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        return g[t] * self.slopes[t] + carried * self.slopes_after[t]
 
 
-class ReluLeaks(LayerFault):
+class ReluLeaks(RnnFault):
     """relu's derivative is {leak} where the pre-activation is negative, as that of a leaky relu."""
 
     unlikely = 2
@@ -172,29 +210,42 @@ class CacheOverwritten(LayerFault):
         return "there is only one step" if problem.case.sizes.time == 1 else ""
 
     @override
-    def slope(self) -> ndarray:
-        return np.broadcast_to(super().slope()[-1:], self.tape.after.shape).copy()
+    def backward(self, g: ndarray) -> ndarray:
+        whole = self.tape
+        last = {name: self._last(getattr(whole, name)) for name in whole._fields if name not in ("x", "before")}
+        self.tape = whole._replace(**last, before=self._last(whole.after))
+        d_x = super().backward(g)
+        self.tape = whole
+        return d_x
 
-    @override
-    def state_operand(self) -> ndarray:
-        return np.broadcast_to(self.tape.after[-1:], self.tape.after.shape)
+    def _last(self, kept: ndarray) -> ndarray:
+        return np.broadcast_to(kept[-1:], kept.shape)
 
 
 class SlopeTwice(LayerFault):
-    """The derivative is multiplied in twice at each step."""
+    """The derivative of {twice_at} is multiplied in twice at each step."""
 
     hidden_by = (
         "slope of zero or one",
         "slope of one",
     )
+    twice_at: str
 
     @override
-    def slope(self) -> ndarray:
-        return super().slope() ** 2
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"twice_at": each} for each in places(problem))
+
+    @override
+    def slope_of(self, gate: str) -> ndarray:
+        slope = super().slope_of(gate)
+        return slope**2 if gate in PLACES[self.twice_at] else slope
 
 
 class SlopeNotSquared(LayerFault):
-    """The derivative of tanh is written 1 − h, without the square."""
+    """The derivative of tanh at {unsquared_at} is written 1 − h, without the square."""
+
+    unsquared_at: str
 
     @override
     @classmethod
@@ -202,21 +253,51 @@ class SlopeNotSquared(LayerFault):
         return "" if problem.case.activation == "tanh" else "the activation is not tanh"
 
     @override
-    def slope(self) -> ndarray:
-        return 1 - self.tape.after
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"unsquared_at": each} for each in places(problem, TANHS | frozenset("h")))
+
+    @override
+    def slope_of(self, gate: str) -> ndarray:
+        return 1 - self.value_of(gate) if gate in PLACES[self.unsquared_at] else super().slope_of(gate)
 
 
 class SlopeIsValue(LayerFault):
-    """The value h_t itself stands where the derivative belongs."""
+    """The value of {slopeless_at} itself stands where its derivative belongs."""
 
     hidden_by = ("one step",)
+    slopeless_at: str
 
     @override
-    def slope(self) -> ndarray:
-        return self.tape.after
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"slopeless_at": each} for each in places(problem))
+
+    @override
+    def slope_of(self, gate: str) -> ndarray:
+        return self.value_of(gate) if gate in PLACES[self.slopeless_at] else super().slope_of(gate)
 
 
-class ReluSlopeAtKink(LayerFault):
+class SlopeIsSigmoidOfValue(LayerFault):
+    """Where the derivative of {resquashed_at} belongs, the sigmoid is applied to its value once more: σ(f_t)."""
+
+    cells = ("lstm", "gru")
+    resquashed_at: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"resquashed_at": each} for each in places(problem, SIGMOIDS))
+
+    @override
+    def slope_of(self, gate: str) -> ndarray:
+        if gate not in PLACES[self.resquashed_at]:
+            return super().slope_of(gate)
+        value = self.value_of(gate)
+        return self.activation_of(gate).value(value.copy(), np.empty_like(value))
+
+
+class ReluSlopeAtKink(RnnFault):
     """relu's derivative is {kink_slope} at a pre-activation of exactly 0, where torch and TensorFlow take 0."""
 
     unlikely = 2

@@ -9,11 +9,11 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.bptt import summed_products
+from harness.diagnosis.cells import summed_products
 from harness.diagnosis.faults.base import LayerFault, NetworkFault
 from harness.problem import Problem
 
-WEIGHTS = ("W_xh", "W_hh", "b_h")
+WEIGHTS = ("W_xh", "W_hh", "b_h", "b_hn")
 
 
 def _one_step(problem: Problem) -> str:
@@ -24,9 +24,14 @@ def _one_sequence(problem: Problem) -> str:
     return "there is only one sequence" if problem.case.sizes.batch == 1 else ""
 
 
-def _each_weight_and_all(parameter: str) -> Iterator[dict[str, Any]]:
-    yield {parameter: ", ".join(WEIGHTS)}
-    yield from ({parameter: weight} for weight in WEIGHTS)
+def _each_weight_and_all(parameter: str, problem: Problem) -> Iterator[dict[str, Any]]:
+    weights = [weight for weight in WEIGHTS if f"layer0.{weight}" in problem.weights]
+    yield {parameter: ", ".join(weights)}
+    yield from ({parameter: weight} for weight in weights)
+
+
+def _among(weights: str, weight: str) -> bool:
+    return weight in weights.split(", ")
 
 
 def _rows(operand: ndarray | None, rows: slice) -> ndarray | None:
@@ -49,11 +54,11 @@ class FirstStepLeftOut(LayerFault):
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
         # Of W_hh alone, that is initial-state-left-out.
-        yield from (each for each in _each_weight_and_all("without_first") if each["without_first"] != "W_hh")
+        yield from (each for each in _each_weight_and_all("without_first", problem) if each["without_first"] != "W_hh")
 
     @override
     def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
-        rows = slice(1 if weight in self.without_first else 0, None)
+        rows = slice(1 if _among(self.without_first, weight) else 0, None)
         return super().accumulated(weight, _rows(operand, rows), delta[rows])
 
 
@@ -72,11 +77,11 @@ class LastStepLeftOut(LayerFault):
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from _each_weight_and_all("without_last")
+        yield from _each_weight_and_all("without_last", problem)
 
     @override
     def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
-        rows = slice(0, -1 if weight in self.without_last else None)
+        rows = slice(0, -1 if _among(self.without_last, weight) else None)
         return super().accumulated(weight, _rows(operand, rows), delta[rows])
 
 
@@ -98,11 +103,11 @@ class AccumulatorOverwritten(LayerFault):
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from _each_weight_and_all("overwritten")
+        yield from _each_weight_and_all("overwritten", problem)
 
     @override
     def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
-        rows = slice(0, 1 if weight in self.overwritten else None)
+        rows = slice(0, 1 if _among(self.overwritten, weight) else None)
         return super().accumulated(weight, _rows(operand, rows), delta[rows])
 
 
@@ -119,11 +124,11 @@ class LastStepOnly(LayerFault):
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from _each_weight_and_all("last_step_of")
+        yield from _each_weight_and_all("last_step_of", problem)
 
     @override
     def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
-        rows = slice(-1 if weight in self.last_step_of else 0, None)
+        rows = slice(-1 if _among(self.last_step_of, weight) else 0, None)
         return super().accumulated(weight, _rows(operand, rows), delta[rows])
 
 
@@ -142,12 +147,12 @@ class OneSequenceOnly(LayerFault):
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
         for which in ("first", "last"):
-            for each in _each_weight_and_all("one_sequence_of"):
+            for each in _each_weight_and_all("one_sequence_of", problem):
                 yield {**each, "which_sequence": which}
 
     @override
     def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
-        if weight in self.one_sequence_of:
+        if _among(self.one_sequence_of, weight):
             b = slice(0, 1) if self.which_sequence == "first" else slice(-1, None)
             operand = None if operand is None else operand[:, b]
             delta = delta[:, b]
@@ -262,7 +267,7 @@ class BatchReducedBeforeProduct(LayerFault):
 
     @override
     def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
-        if operand is None or weight not in self.reduced_products:
+        if operand is None or not _among(self.reduced_products, weight):
             return super().accumulated(weight, operand, delta)
         how = np.sum if self.reduction_before == "sums" else np.mean
         reduced = how(operand, axis=1, keepdims=True), how(delta, axis=1, keepdims=True)  # (T, 1, K), (T, 1, H)
@@ -316,8 +321,9 @@ class BroadcastForOuterProduct(LayerFault):
     def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
         if weight != "W_hh" or operand is None:
             return super().accumulated(weight, operand, delta)
-        row = (operand * delta).sum(axis=(0, 1))  # (H,)
-        return np.broadcast_to(row, self.W_hh.shape).copy()
+        blocks = delta.shape[-1] // operand.shape[-1]
+        row = (np.tile(operand, blocks) * delta).sum(axis=(0, 1))  # (H,) for each block
+        return np.broadcast_to(row, (len(self.W_hh), len(row))).copy()
 
 
 class BiasSummedOverWrongAxis(LayerFault):
@@ -325,6 +331,7 @@ class BiasSummedOverWrongAxis(LayerFault):
 
     bias_axis: str
     hidden_by = ("one unit",)
+    cells = ("rnn",)
 
     @override
     @classmethod
@@ -371,6 +378,7 @@ class ReadoutOfPreActivation(NetworkFault):
     """The gradient of W_hy multiplies the output error with the pre-activation a_t where h_t belongs."""
 
     hidden_by = ("slope of one",)
+    cells = ("rnn",)
 
     @override
     @classmethod
@@ -422,7 +430,7 @@ class ReadoutOverwritten(NetworkFault):
 
     @override
     def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
-        if weight not in self.readout_overwritten:
+        if not _among(self.readout_overwritten, weight):
             return super().accumulated(weight, operand, delta)
         steps = self.problem.case.steps
         t = steps[0 if self.readout_step == "first" else -1]

@@ -9,10 +9,11 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.bptt import Layer, Network, Tape
+from harness.diagnosis.bptt import Network
+from harness.diagnosis.cells import Run, layer_kind
+from harness.diagnosis.cells.layer import SUMS
 from harness.diagnosis.faults.base import LayerFault, NetworkFault
 from harness.problem import Problem
-from reference_impls import network, rnn_split
 from reference_impls.truncation import Detach, Pass, Window, passes
 
 EACH_TRIED = 24
@@ -77,22 +78,12 @@ class Truncated(NetworkFault):
 
     @override
     def through_layers(self, d_top: ndarray) -> dict[str, ndarray]:
-        if type(self).to_below is not Network.to_below or any(type(layer) is not Layer for layer in self.layers):
+        right = layer_kind(self.structure)
+        alike = type(self).to_below is Network.to_below and all(layer.overrides(right) <= SUMS for layer in self.layers)
+        if not alike:
             return super().through_layers(d_top)
-        # Without another fault by the reference's lags: so many passes would take as long as all other faults together.
-        caches = [
-            rnn_split.Cache(
-                layer.tape.x,
-                layer.tape.pre,
-                np.concatenate([layer.tape.before[:1], layer.tape.after]),  # (T + 1, B, H)
-                layer.W_xh,
-                layer.W_hh,
-                layer.activation(),
-            )
-            for layer in self.layers
-        ]
-        passed = network.ForwardPass(self.top.swapaxes(0, 1), caches)
-        return network.backward(rnn_split, {}, passed, d_top.swapaxes(0, 1), Window(self.reach))
+        # Without another fault of the recursion by age: so many passes would take as long as all other faults together.
+        return self.through_layers_by_age(d_top, self.reach + 1)
 
 
 class LayersTruncated(LayerFault):
@@ -114,18 +105,13 @@ class LayersTruncated(LayerFault):
         yield from ({"layer_reach": reach} for reach in _reaches(problem))
 
     @override
-    def recursion(self, g: ndarray) -> tuple[ndarray, ndarray]:
-        slope = self.slope()  # (T, B, H)
-        # δ by how many steps ago it came from above: what is one step older stands one step earlier.
-        aged = g * slope  # (T, B, H)
-        delta, carried = aged.copy(), aged[0] @ self.W_hh.T  # (T, B, H), (B, H)
-        for _ in range(min(self.layer_reach, len(g) - 1)):
-            older = np.zeros_like(aged)  # (T, B, H)
-            older[:-1] = (aged[1:] @ self.W_hh.T) * slope[:-1]
-            aged = older
-            delta += aged
-            carried = carried + aged[0] @ self.W_hh.T
-        return delta, carried
+    def recursion(self, g: ndarray) -> Run:
+        delta, carried = np.zeros_like(self.slopes), self.nothing()  # (T, B, G·H), (…, B, H)
+        arrived = np.zeros((*carried.shape[:-2], *g.shape), g.dtype)  # (…, T, B, H): known by age alone
+        for of_age, handed in self.by_age(g, self.layer_reach + 1):
+            delta[: len(of_age)] += of_age
+            carried = carried + handed
+        return Run(g, delta, arrived, carried)
 
 
 class _CutFault(LayerFault):
@@ -267,11 +253,19 @@ class ChunksFromZero(LayerFault):
 
     @override
     def forward(self, x: ndarray) -> ndarray:
-        h0, tapes = self.h0, []
+        tapes = []
         for first in range(0, len(x), self.chunk_length):
+            self.chunk = first
             super().forward(x[first : first + self.chunk_length])
             tapes.append(self.tape)
-            self.h0 = np.zeros_like(h0)  # (B, H)
-        self.h0 = h0  # (B, H)
-        self.tape = Tape(*(np.concatenate(parts) for parts in zip(*tapes, strict=True)))
+        self.tape = type(self.tape)(*(np.concatenate(parts) for parts in zip(*tapes, strict=True)))
         return self.tape.after
+
+    @override
+    def start(self) -> ndarray:
+        return super().start() if self.chunk == 0 else np.zeros_like(self.h0)
+
+    def start_cell(self) -> ndarray:
+        """Of an lstm: c_0."""
+        own: ndarray = super().start_cell()  # type: ignore[misc]
+        return own if self.chunk == 0 else np.zeros_like(own)

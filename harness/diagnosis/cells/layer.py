@@ -1,0 +1,330 @@
+r"""What the layers of all cells have in common, in parts.
+
+The same mathematics as ``reference_impls``, where the derivations stand. Whatever the cell, a step's pre-activations
+a_t have a block of H columns for each gate, and on the way back
+
+    dL/dh_t = g_t + what the next step hands back                    ``total``
+    the gradient of the gates' values, cell by cell                  ``at_values``
+    δ_t = that ⊙ the slopes of the gates                             ``through_activation``
+    what δ_t hands to the step before, cell by cell                  ``carry``
+    dW = Σ_t operandᵀ δ_t                                            ``products``, ``accumulated``
+
+What is carried from step to step is (B, H); of an lstm (2, B, H), that of the state and that of the cell. A step t may
+be a slice of steps, for arrays whose axis before the batch is time: gradients of one age are one call for all steps.
+
+Time first inside: T time, B batch, I input, H hidden, G gates. Everything is computed in the dtype it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from reference_impls.activations import Activation
+
+Step = int | slice
+Products = Mapping[str, list[tuple[ndarray | None, ndarray]]]
+
+
+class Run(NamedTuple):
+    """What a layer's recursion makes of what reached its states."""
+
+    g: ndarray  # (T, B, H): what reached the states from above
+    delta: ndarray  # (T, B, G·H): the gradient of the pre-activations
+    arrived: ndarray  # (…, T, B, H): what each step was handed by the next
+    carried: ndarray  # (…, B, H): what the first step hands on
+
+
+SUMS = frozenset({"input_operand", "state_operand", "products", "accumulated"})
+"""The methods that make the weights' gradients of the δ of all steps."""
+
+AFTERWARDS = SUMS | frozenset(
+    {
+        "backward",
+        "of_initial_state",
+        "of_initial_cell",
+        "of_inputs",
+    }
+)
+"""The methods that make gradients of what the recursion left; a fault of these alone leaves the recursion as it is."""
+
+
+class Layer:
+    """One recurrent layer.
+
+    Attributes:
+        gates: the names of the gates whose blocks stand side by side.
+        parameters: its weights and initial states, by name without the layer's.
+        W_xh, W_hh, b_h, h0: those of every cell, (I, G·H), (H, G·H), (G·H,), (B, H).
+        name: the name of the activation.
+        tape: the forward pass: x (T, B, I), before and after (T, B, H), pre and values (T, B, G·H), and more by cell.
+        slopes: the slope of every gate, (T, B, G·H).
+        starts: the steps that begin a chunk in this pass, but for the first.
+        runs: the recursion in each pass, by what starts a chunk there.
+        arrived: what each step was handed by the next, in the last pass, (…, T, B, H).
+        model: the same layer without a fault, whose recursion is taken over where nothing differs.
+        gradients: of this pass, by name without the layer's.
+        first, below, above: the network's first layer, and the layers next to this one.
+        d_x: the gradient of the layer's inputs, (T, B, I).
+    """
+
+    gates: ClassVar[tuple[str, ...]]
+
+    def __init__(self, parameters: Mapping[str, ndarray], name: str) -> None:
+        self.parameters = parameters
+        self.W_xh, self.W_hh, self.b_h = (parameters[each] for each in ("W_xh", "W_hh", "b_h"))
+        self.h0, self.name = parameters["h0"], name
+        self.tape: Any
+        self.slopes: ndarray
+        self.gradients: dict[str, ndarray] = {}
+        self.starts: frozenset[int] = frozenset()
+        self.runs: dict[frozenset[int], Run] = {}
+        self.arrived: ndarray
+        self.model: Layer | None = None
+        self.first: Layer = self
+        self.below: Layer | None = None
+        self.above: Layer | None = None
+        self.d_x: ndarray
+        self.last_carry: ndarray
+
+    # -- gates -------------------------------------------------------------------------------------------------------
+
+    def block(self, array: ndarray, gate: str) -> ndarray:
+        """The columns of a gate, (…, H), of an array (…, G·H): a view."""
+        H, k = self.h0.shape[-1], self.gates.index(gate)
+        view: ndarray = array[..., k * H : (k + 1) * H]
+        return view
+
+    def turned(self, matrix: ndarray) -> ndarray:
+        """A matrix (H, G·H) with the block of each gate transposed."""
+        return np.concatenate([self.block(matrix, gate).T for gate in self.gates], axis=-1)
+
+    def activation_of(self, gate: str) -> Activation:
+        """The nonlinearity of a gate."""
+        raise NotImplementedError
+
+    def argument_of(self, gate: str) -> ndarray:
+        """What a gate's nonlinearity is applied to: (T, B, H)."""
+        return self.block(self.tape.pre, gate)
+
+    def value_of(self, gate: str) -> ndarray:
+        """What it gives: (T, B, H)."""
+        return self.block(self.tape.values, gate)
+
+    def slope_of(self, gate: str) -> ndarray:
+        """A gate's derivative at every step: (T, B, H)."""
+        return self.activation_of(gate).slope_at_value(self.value_of(gate))
+
+    # -- forward -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> ndarray:
+        """h_0: (B, H)."""
+        return self.h0
+
+    def next_start(self, after: ndarray) -> ndarray:
+        """The state that the next step starts from, of the one that a step ends with: (B, H)."""
+        del self
+        return after
+
+    def input_weights(self) -> ndarray:
+        """W_xh as it is used: (I, G·H)."""
+        return self.W_xh
+
+    def recurrent_weights(self) -> ndarray:
+        """W_hh as it is used: (H, G·H)."""
+        return self.W_hh
+
+    def bias(self) -> ndarray:
+        """b_h as it is used: (G·H,)."""
+        return self.b_h
+
+    def from_inputs(self, x: ndarray) -> ndarray:
+        """x_t W_xh + b_h at every step: (T, B, G·H)."""
+        return x @ self.input_weights() + self.bias()
+
+    def forward(self, x: ndarray) -> ndarray:
+        """Run over x (T, B, I); return the states (T, B, H)."""
+        raise NotImplementedError
+
+    def taken(self, tape: Any) -> Any:
+        """The tape of another forward pass, with what the way back computes anew of what is kept."""
+        del self
+        return tape
+
+    # -- backward ----------------------------------------------------------------------------------------------------
+
+    def slope(self) -> ndarray:
+        """The derivative of every gate at every step: (T, B, G·H)."""
+        slopes = [self.slope_of(gate) for gate in self.gates]
+        return slopes[0] if len(slopes) == 1 else np.concatenate(slopes, axis=-1)
+
+    def prepare(self) -> None:
+        """Compute what the recursion needs of the forward pass."""
+        self.slopes = self.slope()
+
+    def nothing(self) -> ndarray:
+        """A gradient of zero, to be carried: (…, B, H)."""
+        return np.zeros_like(self.h0)
+
+    def of_state(self, carried: ndarray) -> ndarray:
+        """The part of what is carried, (…, B, H), that is the state's: (B, H)."""
+        del self
+        return carried
+
+    def to_state(self, gradient: ndarray) -> ndarray:
+        """What is carried, (…, B, H), if the state's part is a gradient (B, H) and there is nothing else."""
+        del self
+        return gradient
+
+    def first_carry(self) -> ndarray:
+        """What the recursion starts from at the last step: (…, B, H)."""
+        return self.nothing()
+
+    def order(self) -> Iterable[int]:
+        """The steps, as the recursion visits them."""
+        return reversed(range(len(self.tape.x)))
+
+    def total(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        """dL/dh_t from above, g_t of g (T, B, H), and from the next step, carried (…, B, H): (B, H)."""
+        return g[t] + self.of_state(carried)
+
+    def at_values(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        """The gradient of the gates' values: (B, G·H)."""
+        raise NotImplementedError
+
+    def through_activation(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        """δ_t: (B, G·H)."""
+        return self.at_values(g, carried, t) * self.slopes[t]
+
+    def weights_back(self, t: Step) -> ndarray:
+        """W_hhᵀ, by which step t carries its gradient back: (G·H, H)."""
+        del t
+        return self.recurrent_weights().T
+
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        """What δ_t (B, G·H) hands to the step before: (…, B, H)."""
+        raise NotImplementedError
+
+    def cuts(self) -> Collection[int]:
+        """The steps that hand nothing to the step before, because they start from a constant."""
+        return self.starts
+
+    def cut(self, handed: ndarray) -> ndarray:
+        """What is left of what a step would hand on, (…, B, H), where it is cut."""
+        del self
+        return np.zeros_like(handed)
+
+    def handed_on(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
+        """What the step before gets of δ_t (B, G·H): (…, B, H)."""
+        handed = self.carry(delta, g, carried, t)
+        return self.cut(handed) if t in self.cuts() else handed
+
+    def recursion(self, g: ndarray) -> Run:
+        """Carry g (T, B, H) back through all steps."""
+        carried = self.first_carry()
+        delta = np.zeros_like(self.slopes)  # (T, B, G·H)
+        arrived = np.zeros((*carried.shape[:-2], *g.shape), g.dtype)  # (…, T, B, H)
+        for t in self.order():
+            arrived[..., t, :, :] = carried
+            delta[t] = self.through_activation(g, carried, t)
+            carried = self.handed_on(delta[t], g, carried, t)
+        return Run(g, delta, arrived, carried)
+
+    def input_operand(self) -> ndarray:
+        """What δ is multiplied with for W_xh: (T, B, I)."""
+        x: ndarray = self.tape.x
+        return x
+
+    def state_operand(self) -> ndarray:
+        """What δ is multiplied with for W_hh: (T, B, H)."""
+        before: ndarray = self.tape.before
+        return before
+
+    def products(self, delta: ndarray) -> Products:
+        """For each weight the operands and what they are multiplied with, of δ (T, B, G·H), column block by block."""
+        return {
+            "W_xh": [(self.input_operand(), delta)],
+            "W_hh": [(self.state_operand(), delta)],
+            "b_h": [(None, delta)],
+        }
+
+    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        """Σ over steps and sequences of operandᵀ δ, or of δ for a bias, whose operand is None."""
+        del self, weight
+        return summed_products(operand, delta)
+
+    def of_weights(self, delta: ndarray) -> dict[str, ndarray]:
+        """The gradients of the weights, from δ (T, B, G·H)."""
+        found = {}
+        for weight, products in self.products(delta).items():
+            parts = [self.accumulated(weight, operand, part) for operand, part in products]
+            found[weight] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+        return found
+
+    def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
+        """The gradient of h_0, (B, H), from δ (T, B, G·H), g (T, B, H) and what the first step hands on (…, B, H)."""
+        del delta, g
+        return self.of_state(carried)
+
+    def of_initial_states(self, delta: ndarray, g: ndarray, carried: ndarray) -> dict[str, ndarray]:
+        """The gradients of all initial states, by name."""
+        return {"h0": self.of_initial_state(delta, g, carried)}
+
+    def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
+        """The gradient of x, (T, B, I), from δ (T, B, G·H)."""
+        del g
+        return delta @ self.input_weights().T
+
+    def backward(self, g: ndarray) -> ndarray:
+        """Set every gradient from g (T, B, H), what reaches the states from above; return d_x."""
+        self.prepare()
+        model = self.model
+        known = model.runs.get(self.starts) if model is not None and self.overrides(type(model)) <= AFTERWARDS else None
+        run = known if known is not None and np.array_equal(g, known.g) else self.recursion(g)
+        self.runs[self.starts] = run
+        self.arrived, self.last_carry = run.arrived, run.carried
+        self.gradients = self.of_weights(run.delta) | self.of_initial_states(run.delta, g, run.carried)
+        self.d_x = self.of_inputs(run.delta, g)
+        return self.d_x
+
+    @property
+    def delta(self) -> ndarray:
+        """The gradient of the pre-activations, the sum over all passes: (T, B, G·H)."""
+        first, *others = (run.delta for run in self.runs.values())
+        return sum(others, first)
+
+    def by_age(self, g: ndarray, ages: int) -> Iterator[tuple[ndarray, ndarray]]:
+        """Sort δ by how many steps later the gradient came from above, which g (T, B, H) is.
+
+        Yields:
+            For each age d, from 0 to ages − 1: δ of the steps that have it, (T − d, B, G·H), and what the first step
+            hands on of it, (…, B, H).
+        """
+        T = len(g)
+        carried = np.zeros((*self.nothing().shape[:-2], *g.shape), g.dtype)  # (…, T, B, H)
+        for d in range(min(ages, T)):
+            delta, handed = self.of_age(g if d == 0 else np.zeros_like(g), carried, T - d)
+            yield delta, handed[..., 0, :, :]
+            carried = handed[..., 1:, :, :]
+
+    def of_age(self, g: ndarray, carried: ndarray, steps: int) -> tuple[ndarray, ndarray]:
+        """δ, (steps, B, G·H), and what each of the first steps hands on, (…, steps, B, H), of one age."""
+        t = slice(0, steps)
+        delta = self.through_activation(g, carried, t)
+        return delta, self.carry(delta, g, carried, t)
+
+    def overrides(self, right: type[Layer]) -> set[str]:
+        """The methods that a layer has otherwise than a layer without a fault, or beside its."""
+        own = [kind for kind in type(self).__mro__ if kind not in right.__mro__]
+        return {name for kind in own for name, each in vars(kind).items() if callable(each)}
+
+
+def summed_products(operand: ndarray | None, delta: ndarray) -> ndarray:
+    """Σ over the first two axes of operandᵀ δ, (K, H) of (T, B, K) and (T, B, H); without an operand Σ δ, (H,)."""
+    rows = delta.reshape(-1, delta.shape[-1])  # (T·B, H)
+    if operand is None:
+        return rows.sum(axis=0)
+    return operand.reshape(len(rows), operand.shape[-1]).T @ rows
