@@ -9,7 +9,6 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.cells import RnnLayer
 from harness.diagnosis.cells.layer import Step
 from harness.diagnosis.faults.base import LayerFault, NetworkFault, RnnFault
 from harness.problem import Problem
@@ -53,7 +52,7 @@ class ForwardActivationOnly(RnnFault):
     @override
     def forward(self, x: ndarray) -> ndarray:
         name, self.name = self.name, self.forward_activation
-        states = RnnLayer.forward(self, x)
+        states = super().forward(x)
         self.name = name
         return states
 

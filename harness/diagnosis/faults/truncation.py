@@ -239,6 +239,7 @@ class ChunksFromZero(LayerFault):
     unlikely = 0
     hidden_by = ("zero recurrent weights",)
     chunk_length: int
+    chunk = 0  # where the chunk begins that is run
 
     @override
     @classmethod
