@@ -82,6 +82,7 @@ class Implementation:
             None if the implementation has no initialisation to offer.
         only_with: a field of a case, without which it takes no part; empty for none.
         only_named: whether it takes part only in cases whose ``implementations`` lists it: one that differs on purpose.
+        specialised: whether it takes part only in cases that it supports, since nobody would miss it in others.
         own_optimiser: whether it trains with an optimiser of its own, and returns what became of it; it takes part only
             in cases with training.
         work: how many multiplications of numbers it takes for a problem, where that is far more than the reference
@@ -99,6 +100,7 @@ class Implementation:
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None
     only_with: str = ""
     only_named: bool = False
+    specialised: bool = False
     own_optimiser: bool = False
     work: Callable[[Problem], float] | None = None
     about: str = ""
@@ -111,7 +113,7 @@ class Implementation:
         """Whether a case is for this implementation."""
         if self.only_with:
             return getattr(case, self.only_with) is not None
-        if self.own_optimiser and case.training == "none":
+        if (self.own_optimiser and case.training == "none") or (self.specialised and self.reason_against(case)):
             return False
         return not self.only_named if case.implementations is None else self.name in case.implementations
 
@@ -152,6 +154,7 @@ def implementation(
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None,
     only_with: str = "",
     only_named: bool = False,
+    specialised: bool = False,
     own_optimiser: bool = False,
     work: Callable[[Problem], float] | None = None,
 ) -> Callable[[Callable[[Problem], Returned]], Implementation]:
@@ -167,6 +170,7 @@ def implementation(
         initial_weights: the framework's own initialisation.
         only_with: a field of a case, without which it takes no part.
         only_named: whether it takes part only in cases whose ``implementations`` lists it.
+        specialised: whether it takes part only in cases that it supports.
         own_optimiser: whether it trains with an optimiser of its own; it takes part only in cases with training.
         work: how many multiplications it takes for a problem, where that is far more than the reference takes.
 
@@ -193,6 +197,7 @@ def implementation(
             initial_weights=initial_weights,
             only_with=only_with,
             only_named=only_named,
+            specialised=specialised,
             own_optimiser=own_optimiser,
             work=work,
             about=about,

@@ -18,7 +18,13 @@ for what a tolerance may ask, and on machines whose longdouble is float64 there 
 """
 
 
-@implementation("closed-form", layout="split", supports={"cell": ("rnn",), "activation": ("identity",)}, complete=True)
+@implementation(
+    "closed-form",
+    layout="split",
+    supports={"cell": ("rnn",), "activation": ("identity",)},
+    complete=True,
+    specialised=True,
+)
 def closed_form(problem: Problem) -> Returned:
     """Linear dynamics in closed form: sums over powers of W_hh, nothing handed from step to step.
 

@@ -79,3 +79,9 @@ def test_a_wrong_baseline_is_found(name):
 def test_what_it_cannot_represent_it_refuses(fields, reason):
     with pytest.raises(Unsupported, match=reason):
         run(implementations()["closed-form"], problem_of(**fields))
+
+
+def test_it_is_asked_only_where_it_can_answer():
+    closed_form = implementations()["closed-form"]
+    assert closed_form.takes_part_in(problem_of().case)
+    assert not closed_form.takes_part_in(problem_of(activation="tanh").case)
