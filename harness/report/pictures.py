@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def add_pictures(report: Report, case: dict[str, Any]) -> int:
         if run["implementation"] in others:
             run["heats"] = _heats(report, case["name"], run["implementation"], others[run["implementation"]], expected)
     plots = (_along_time(expected, others), _curves(expected, others))
-    case["plots"] += [plot.packed() for plot in plots if plot is not None]
+    case["plots"] += [asdict(plot) for plot in plots if plot is not None]
     return len(json.dumps([case["plots"], *(run["heats"] for run in case["runs"])]))
 
 

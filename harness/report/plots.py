@@ -6,7 +6,6 @@ Colours are those of Okabe and Ito, which people tell apart however they see col
 from __future__ import annotations
 
 import base64
-import gzip
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -55,11 +54,6 @@ class Plot:
     def source(self) -> str:
         """The image as a data URI."""
         return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode()
-
-    def packed(self) -> dict[str, str]:
-        """Return it as JSON can hold it, the image compressed to a sixth."""
-        packed = base64.b64encode(gzip.compress(self.svg.encode(), mtime=0)).decode()
-        return {"packed": packed, "alt": self.alt, "caption": self.caption}
 
 
 def ulp_histogram(errors: Mapping[str, Sequence[float]]) -> Plot:

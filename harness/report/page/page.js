@@ -1,6 +1,12 @@
 "use strict";
-// The page's data is JSON beside this script; everything that comes from it is set as text, never as markup.
-const data = JSON.parse(document.getElementById("data").textContent);
+// The page's data is JSON, compressed, beside this script; all that comes from it is set as text, never as markup.
+let data;
+
+async function unpacked(packed) {
+  const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+}
+
 const $ = (id) => document.getElementById(id);
 
 function element(tag, properties = {}, ...children) {
@@ -41,7 +47,7 @@ function ratioOf(run) {
   }
   return worst;
 }
-for (const each of data.cases) {
+function prepare(each) {
   for (const run of each.runs) {
     run.tensors = each.tensors.map((tensor, i) => ({ ...tensor, verdict: "match", ratio: run.ratios[i], ulp: run.ulps[i], ...run.details[tensor.name], heat: run.heats[tensor.name] })).filter((_, i) => run.compared[i]);
     run.worst = ratioOf(run);
@@ -136,12 +142,6 @@ function open(name, implementation) {
   const wanted = `#${encodeURIComponent(name)}` + (implementation ? `&${encodeURIComponent(implementation)}` : "");
   if (location.hash === wanted) show();
   else location.hash = wanted;
-}
-
-async function unpacked(plot) {
-  const bytes = Uint8Array.from(atob(plot.packed), (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return `data:image/svg+xml;charset=utf-8,${encodeURIComponent(await new Response(stream).text())}`;
 }
 
 function command(text) {
@@ -240,8 +240,8 @@ function show() {
   if (each.plots.length) {
     const plots = element("div", { className: "plots" });
     for (const plot of each.plots) {
-      const image = element("img", { alt: plot.alt, width: 538, height: 307 });
-      unpacked(plot).then((source) => (image.src = source));
+      const source = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(plot.svg)}`;
+      const image = element("img", { src: source, alt: plot.alt, width: 538, height: 307 });
       plots.append(element("figure", {}, image, element("figcaption", {}, plot.caption)));
     }
     parts.push(plots);
@@ -255,5 +255,9 @@ $("filter").addEventListener("input", draw);
 for (const id of ["show", "sort"]) $(id).addEventListener("change", draw);
 addEventListener("hashchange", show);
 legend();
-draw();
-show();
+unpacked($("data").textContent).then((found) => {
+  data = found;
+  data.cases.forEach(prepare);
+  draw();
+  show();
+});
