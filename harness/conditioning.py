@@ -6,12 +6,18 @@ recurrence is chaotic or the chain is long, roundings grow. This is measured. Th
 in the same dtype, with every number that it is given, every hidden state and every output multiplied by 1 ± eps, the
 signs at random; each tensor's largest change is taken, over a few such draws.
 
+The gradient of a weight, and the loss, are sums besides, over steps and sequences, and whoever adds N terms one after
+the other rounds each partial sum. Of terms of one sign the partial sums grow evenly to the whole, S; each is rounded by
+eps/√12 of itself in the mean, and Σ_k (k/N)² = N/3, which makes eps·S·√N/6 of it all, in the mean. As much is added,
+the signs at random, since the reference adds in blocks, which round less.
+
 (Forward error ≲ condition number × backward error: Higham 2002, "Accuracy and Stability of Numerical Algorithms",
 section 1.6. Random roundings as a probe: Parker 1997, "Monte Carlo Arithmetic".)
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -93,7 +99,29 @@ def rounded_tensors(problem: Problem, random: np.random.Generator, kept: Kept) -
         inputs=problem.inputs + rounded(problem.inputs),
         targets=problem.targets + rounded(problem.targets),
     )
-    return _tensors(rounded_problem, activations_of(problem, rounded_once_more), rounded, kept)
+    found = _tensors(rounded_problem, activations_of(problem, rounded_once_more), rounded, kept)
+    return found | _added_one_by_one(problem, found, random.spawn(1)[0])
+
+
+def _added_one_by_one(
+    problem: Problem, tensors: Mapping[str, ndarray], random: np.random.Generator
+) -> dict[str, ndarray]:
+    """Return those of the tensors that are sums over steps and sequences, as if added up term by term."""
+    found = {}
+    for name, terms in _terms(problem).items():
+        tensor = tensors[name]
+        signs = random.integers(0, 2, tensor.shape, dtype=np.int8) * 2 - 1
+        largest = float(np.abs(tensor[np.isfinite(tensor)]).max(initial=0.0))
+        by = float(np.finfo(tensor.dtype).eps) * math.sqrt(terms) / 6 * largest
+        found[name] = tensor + (by * signs).astype(tensor.dtype)
+    return found
+
+
+def _terms(problem: Problem) -> dict[str, int]:
+    """How many terms the sum over steps and sequences has that a weight's gradient is, or the loss."""
+    of_outputs, of_steps = int(problem.covered.sum()), int(problem.valid.sum())
+    weights = {name: of_outputs if name.startswith("readout.") else of_steps for name in problem.structure.weights}
+    return {"loss": of_outputs * problem.structure.outputs[2], **weights}
 
 
 def _tensors(

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from harness.case import Case, Loss, Sizes
+from harness.comparison import compare
 from harness.conditioning import rounding_noise
 from harness.implementations import implementations
 from harness.problem import Problem, build
+from harness.reference import forward, solve
 from harness.result import run
 
 EPS = {"float32": 2.0**-23, "float64": 2.0**-52}
@@ -206,3 +208,28 @@ def test_of_a_truncated_gradient_it_is_that_gradient_s_own():
         noise = rounding_noise(problem)["inputs"]
         assert EPS["float64"] < noise < 1e-9 * in_full
         assert relative_noise(problem)["inputs"] < 30
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_of_many_terms_may_be_added_one_after_the_other(dtype):
+    """Six thousand terms of one sign: NumPy adds the rows of a matrix in order, and is off by many roundings."""
+    positive = {"uniform": (0.5, 1.0), "seed": 2}
+    problem = make_problem(
+        dtype=dtype,
+        sizes=Sizes(batch=3, time=2000, input=2, hidden=4),
+        weights={"uniform": (0.01, 0.1), "seed": 1},
+        inputs=positive,
+        upstream=positive,
+    )
+    in_order = solve(problem)
+    delta = np.zeros((2000, 3, 4), dtype)
+    states, d_state = forward(problem).caches[0].states, np.zeros((3, 4), dtype)
+    for t in reversed(range(2000)):
+        delta[t] = (d_state + problem.upstream[:, t]) * (1 - states[t + 1] ** 2)
+        d_state = delta[t] @ problem.weights["layer0.W_hh"].T
+    b_h = delta.astype(np.longdouble).sum(axis=(0, 1)).astype(dtype)
+    exactly, noise = {**in_order, "layer0.b_h": b_h}, rounding_noise(problem)
+    assert np.abs(b_h - in_order["layer0.b_h"]).max() > 5 * EPS[dtype] * np.abs(b_h).max()
+    assert compare(in_order, exactly, noise=noise).matches
+    wrong = {**exactly, "layer0.b_h": b_h * (1 + 400 * EPS[dtype])}
+    assert not compare(wrong, exactly, noise=noise).matches
