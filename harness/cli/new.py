@@ -8,20 +8,27 @@ from pathlib import Path
 
 import click
 
+CELLS = ("rnn", "lstm", "gru")
 CASES = Path("cases")
 SCHEMA = Path("case.schema.json")
 
 
 @click.command("new")
 @click.argument("name", required=False)
+@click.option("--cell", type=click.Choice(CELLS), help="The cell of the new case; rnn unless given.")
+@click.option("--like", metavar="CASE", help="Start from the file of this case instead.")
 @click.option("--implementation", "file", metavar="FILE.py", help="Write an implementation to begin with instead.")
-def command(name: str | None, file: str | None) -> None:
+def command(name: str | None, cell: str | None, like: str | None, file: str | None) -> None:
     """Write a new case file, or an implementation of your own to begin with. Nothing is ever overwritten.
 
     NAME is the case's name: mine or lstm/mine becomes cases/mine.yaml or cases/lstm/mine.yaml.
     """
     from harness import templates
 
+    if like is not None and cell is not None:
+        raise click.UsageError("--like brings the cell of its case; leave out --cell")
+    if file is not None and (like or cell):
+        raise click.UsageError("--like and --cell are for a new case, not for an implementation")
     if (name is None) == (file is None):
         raise click.UsageError("name a case, as in `harness new mine`, or a file: `harness new --implementation my.py`")
     if file is not None:
@@ -30,8 +37,10 @@ def command(name: str | None, file: str | None) -> None:
         click.echo(f"wrote {path}: one tanh layer by hand, to change as you like\nnext: harness check {path}")
     else:
         path = _case_file(str(name))
-        _create(path, _schema_line(path) + templates.case())
-        click.echo(f"wrote {path}\nnext: harness validate {path}, then harness run {path}")
+        text = templates.case(cell or "rnn") if like is None else _text_of(like, path)
+        _create(path, _schema_line(path) + text)
+        first = "say in `about` what it is for, then " if like is not None else ""
+        click.echo(f"wrote {path}\nnext: {first}harness validate {path}, then harness run {path}")
 
 
 def _case_file(name: str) -> Path:
@@ -41,6 +50,20 @@ def _case_file(name: str) -> Path:
             f"{name!r} should be a path below {CASES}/ of letters, digits, - and _, such as mine or lstm/mine"
         )
     return CASES / f"{bare}.yaml"
+
+
+def _text_of(like: str, path: Path) -> str:
+    """Return the text of a case's file without its schema line; what it reads from files must be there for both."""
+    from harness.case import load
+
+    loaded = load([like])
+    if loaded.mistakes:
+        raise click.UsageError("\n".join(map(str, loaded.mistakes)))
+    source = Path(loaded.cases[0].file)
+    text = source.read_text(encoding="utf-8")
+    if re.search(r"\bfile:", text) and source.parent.resolve() != path.parent.resolve():
+        raise click.UsageError(f"{source} reads arrays from files beside it; name the new case {source.parent}/...")
+    return re.sub(r"\A# yaml-language-server:.*\n", "", text)
 
 
 def _python_file(name: str) -> Path:

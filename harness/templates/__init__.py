@@ -7,9 +7,24 @@ from pathlib import Path
 _FOLDER = Path(__file__).parent
 
 
-def case() -> str:
-    """Return the text of a new case file, without its schema line."""
-    return (_FOLDER / "case.yaml").read_text(encoding="utf-8")
+WIDTH = 53
+"""Where the comments begin."""
+
+CELLS = {
+    "rnn": (("cell: rnn", "or lstm, gru"), ("activation: tanh", "or relu, sigmoid, identity")),
+    "lstm": (("cell: lstm", "or rnn, gru; its states are layerN.h0 and layerN.c0"),),
+    "gru": (
+        ("cell: gru", "or rnn, lstm"),
+        ("reset: after", "the reset gate after the product, as torch; or before"),
+    ),
+}
+"""What a case says of its cell: lines and the comments on them."""
+
+
+def case(cell: str = "rnn") -> str:
+    """Return the text of a new case file of a cell, without its schema line."""
+    text = (_FOLDER / "case.yaml").read_text(encoding="utf-8")
+    return text.replace("{cell}", "\n".join(f"{line:{WIDTH}}# {comment}" for line, comment in CELLS[cell]), 1)
 
 
 def implementation() -> str:

@@ -4,6 +4,9 @@ import shutil
 
 import pytest
 
+from harness.templates import CELLS
+from harness.tensors import GATES
+
 
 @pytest.mark.parametrize("name", ["mine", "mine.yaml", "cases/mine.yaml"])
 def test_a_new_case_is_valid_and_matches(check, workplace, name):
@@ -87,3 +90,42 @@ def test_an_implementation_is_a_python_file(check):
     done = check.command("new", "--implementation", "mine.txt")
     assert done.status == 2
     assert "such as mine.py" in done.err
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_new_case_of_each_cell_is_valid_and_matches(check, workplace, cell):
+    assert check.command("new", "mine", "--cell", cell).status == 0
+    assert f"\ncell: {cell} " in "\n" + (workplace / "cases/mine.yaml").read_text()
+    assert check.command("validate", "cases/mine.yaml").status == 0
+    assert check.command("run", "cases/mine.yaml", "--impl", "numpy-concat").status == 0
+
+
+def test_the_cells_of_a_new_case_are_those_that_there_are():
+    from harness.cli.new import CELLS as OFFERED
+
+    assert set(OFFERED) == set(CELLS) == set(GATES)
+
+
+def test_a_new_case_starts_from_another(check, workplace, pytestconfig):
+    shutil.copy(pytestconfig.rootpath / "case.schema.json", workplace)
+    shutil.copytree(pytestconfig.rootpath / "cases" / "truncation", workplace / "cases" / "truncation")
+    done = check.command("new", "deep/mine", "--like", "truncation/detach")
+    assert done.status == 0, done.err
+    assert "say in `about` what it is for" in done.out
+    new = (workplace / "cases/deep/mine.yaml").read_text().splitlines()
+    old = (workplace / "cases/truncation/detach.yaml").read_text().splitlines()
+    assert new[0] == "# yaml-language-server: $schema=../../case.schema.json"
+    assert new[1:] == old[1:]
+    assert check.command("validate", "cases/deep/mine.yaml").status == 0
+
+
+def test_a_new_case_cannot_start_from_what_is_none_or_from_two_things(check, workplace):
+    assert "did you mean 'small'?" in check.command("new", "mine", "--like", "smal").err
+    assert "leave out --cell" in check.command("new", "mine", "--like", "small", "--cell", "gru").err
+    assert "not for an implementation" in check.command("new", "--implementation", "a.py", "--cell", "gru").err
+    small = workplace / "cases" / "small.yaml"
+    small.write_text(small.read_text() + "# inputs: {file: x.npz, key: x}\n")
+    refused = check.command("new", "deep/mine", "--like", "small")
+    assert refused.status == 2
+    assert "reads arrays from files beside it" in refused.err
+    assert not (workplace / "cases" / "deep").exists()
