@@ -77,3 +77,17 @@ def test_its_tensors_may_have_a_tolerance(loaded, name, mistakes):
     assert len(found.mistakes) == mistakes
     without = loaded("none", f"tolerance: {{{name}: {{atol: 1}}}}\n")
     assert len(without.mistakes) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("bidirectional: true", "a training of a bidirectional network cannot carry its states"),
+        ("lengths: [2, 1, 3, 3]", "a training with lengths cannot carry its states"),
+    ],
+    ids=["bidirectional", "lengths"],
+)
+def test_states_are_carried_only_where_the_last_step_is_before_the_first(loaded, field, said):
+    (mistake,) = loaded(f"{{steps: 3, {SGD}, carry_state: true}}", f"{field}\n").mistakes
+    assert "training.carry_state" in str(mistake)
+    assert said in str(mistake)

@@ -129,6 +129,13 @@ def test_the_last_batch_of_a_pass_ends_it(problem_of):
     assert [batches.ends_a_pass(s) for s in range(6)] == [False, False, True, False, False, True]
 
 
+def test_a_batch_has_the_lengths_of_its_own_sequences(problem_of):
+    batches = Batches(problem_of({"batch": 1}, sizes=Sizes(3, 4, 2, 2, 6), lengths=(4, 1, 2)))
+    of_steps = [batches.of_step(s, {}) for s in range(4)]
+    assert [each.case.lengths for each in of_steps] == [(4,), (1,), (2,), (4,)]
+    assert [int(each.covered.sum()) for each in of_steps] == [4, 1, 2, 4]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_everything_stays_in_the_dtype_of_the_case(problem_of, dtype, optimizer):
