@@ -80,7 +80,7 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
                     show(len(run.outcomes))
                     shown = _show_said(run, shown)
             run.outcomes = [_as_documented(outcome) for outcome in run.outcomes]
-            report.write(report.of_run(run, keeper.folder), out)
+            report.write(report.of_run(run, keeper.folder, plotted=False), out)
     status = exit_status(run, loaded)
     if as_json:
         click.echo(json.dumps(_with_remarks(described(run, out, status), run), indent=2))

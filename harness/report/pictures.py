@@ -42,7 +42,7 @@ def add_pictures(report: Report, case: dict[str, Any]) -> int:
     for run in by_badness[: 1 if case["as_expected"] else MOST_LINES]:
         if run["implementation"] in others:
             run["heats"] = _heats(report, case["name"], run["implementation"], others[run["implementation"]], expected)
-    plots = (_along_time(expected, others), _curves(expected, others))
+    plots = (_along_time(expected, others), _curves(expected, others)) if report.plotted else ()
     case["plots"] += [asdict(plot) for plot in plots if plot is not None]
     return len(json.dumps([case["plots"], *(run["heats"] for run in case["runs"])]))
 

@@ -12,22 +12,32 @@ from tests.conftest import FAULTY, ROOT, SMALL_CASE
 IMPLEMENTATIONS = "numpy-concat,sign,not_a_number,missing,wrong_shape,representing_nothing,raising,partial"
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """The folder of a report; not to be changed."""
-    place = tmp_path_factory.mktemp("written")
-    (place / "cases").mkdir()
-    (place / "cases" / "small.yaml").write_text(SMALL_CASE + "sweep: {dtype: [float32, float64]}\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", "run", "--impl", IMPLEMENTATIONS],
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(FAULTY), str(ROOT)])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 3, done.stderr
-    return place / "reports" / "latest"
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory):
+    """Run implementations on a case; return the folder of the report, which is not to be changed."""
+
+    def run(case, implementations, status):
+        place = tmp_path_factory.mktemp("reported")
+        (place / "cases").mkdir()
+        (place / "cases" / "small.yaml").write_text(case)
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", "run", "--impl", implementations],
+            cwd=place,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(FAULTY), str(ROOT)])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, done.stderr
+        return place / "reports" / "latest"
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def written(reported):
+    """The folder of a report of two cases; not to be changed."""
+    return reported(SMALL_CASE + "sweep: {dtype: [float32, float64]}\n", IMPLEMENTATIONS, 3)
 
 
 @pytest.fixture

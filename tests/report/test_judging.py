@@ -11,7 +11,7 @@ from harness.report import kept as keeping
 from harness.report.judging import judged_anew
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def saved(written):
     return report.read(written)
 

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.conftest import SMALL_CASE
+
 IMPLEMENTATIONS = (
     "numpy-concat,off_by_a_millionth,sign,not_a_number,missing,extra,wrong_shape,representing_nothing,raising,partial"
 )
@@ -22,13 +24,12 @@ COLUMNS = {
 }
 
 
-@pytest.fixture
-def report(harness, workplace):
-    harness("run", "--impl", IMPLEMENTATIONS)
-    return workplace / "reports" / "latest"
+@pytest.fixture(scope="module")
+def report(reported):
+    return reported(SMALL_CASE, IMPLEMENTATIONS, 3)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def compared(report):
     return pd.read_csv(report / "comparisons.csv")
 

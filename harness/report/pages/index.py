@@ -71,6 +71,8 @@ def _packed(data: Any) -> str:
 
 
 def _plots(report: Report) -> list[Any]:
+    if not report.plotted:
+        return []
     from harness.report.plots import ulp_histogram
 
     errors: dict[str, list[float]] = defaultdict(list)
