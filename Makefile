@@ -16,7 +16,7 @@ report: $(INSTALLED) ## Run all cases and write the comparison report to reports
 	$(BIN)/harness run
 
 test: $(INSTALLED) ## Run all tests, the cases among them
-	$(BIN)/pytest --numprocesses $(TESTERS) --durations 20
+	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --durations 20
 
 lint: $(INSTALLED) ## Check style, types and the layers of the imports
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.session import CaseOutcome, Judged
 
 DEFAULT_BASELINE = "numpy-split"
+WHOLE_FILES = "harness_whole_files"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +37,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "framework: needs a framework's process")
     if config.getoption("--harness-impl") or config.getoption("--harness-baseline") != DEFAULT_BASELINE:
         _comparing(config)  # so that a wrong name is one message before anything is collected
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of pytest-xdist whether it is given whole files."""
+    node.workerinput[WHOLE_FILES] = node.config.getoption("dist") == "loadfile"
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -139,8 +146,9 @@ class Comparing:
         self.baseline = there[baseline]
         self.workers = Workers()
         self.examiner = Examiner()
-        # Under xdist the tests of a case may go to several processes, and each runs only what it is given.
-        self.is_alone = not hasattr(config, "workerinput")
+        # Under xdist the tests of a case may go to several processes, and each runs only what it is given; unless it
+        # distributes whole files.
+        self.is_alone = getattr(config, "workerinput", {WHOLE_FILES: True})[WHOLE_FILES]
         self.selected: dict[str, list[Implementation]] = {}
         self._last: tuple[object, CaseOutcome] | None = None
 

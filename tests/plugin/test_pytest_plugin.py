@@ -88,7 +88,25 @@ def test_selection_and_parallel_runs(run_pytest, workplace):
         "3 passed, 3 deselected"
         in run_pytest("-q", "-k", "small and printing", *only("numpy-concat", "printing")).stdout
     )
-    assert "6 passed" in run_pytest("-q", "-n", "2", *only("numpy-concat", "printing")).stdout
+    for how in ("load", "loadfile"):
+        assert "6 passed" in run_pytest("-q", "-n", "2", "--dist", how, *only("numpy-concat", "printing")).stdout
+
+
+def test_the_implementations_of_a_case_run_together_where_whole_files_are_distributed(run_pytest, workplace):
+    """Its baseline and its floor are then computed once, and it takes the time of the slowest."""
+    (workplace / "conftest.py").write_text(
+        "import harness.session\n"
+        "run_case = harness.session.run_case\n"
+        "def counted(*arguments):\n"
+        "    with open('ran.txt', 'a') as file:\n"
+        "        print(len(arguments[1]), file=file)\n"
+        "    return run_case(*arguments)\n"
+        "harness.session.run_case = counted\n"
+    )
+    for how, ran in (("loadfile", ["3"]), ("load", ["2", "2"])):
+        assert "2 passed" in run_pytest("-n", "2", "--dist", how, *only("numpy-concat", "printing")).stdout
+        assert (workplace / "ran.txt").read_text().split() == ran, how
+        (workplace / "ran.txt").unlink()
 
 
 def test_a_documented_mismatch_passes_and_its_absence_fails(run_pytest, workplace):
