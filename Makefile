@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # Each of the processes that run the tests starts every framework for itself.
 TESTERS ?= 2
 
-.PHONY: help report test lint tolerances diagnosis-benchmark library gallery schema clean
+.PHONY: help report test lint tolerances diagnosis-benchmark library page-benchmark gallery schema clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -32,6 +32,9 @@ diagnosis-benchmark: $(INSTALLED) ## Show how well faults are named, over all ca
 
 library: $(INSTALLED) ## Write docs/cases.md, what each case catches that no simpler one does (some minutes)
 	$(BIN)/python -m benchmarks.case_library
+
+page-benchmark: $(INSTALLED) ## Measure the report's page for 100 and 1,000 cases (some minutes)
+	$(BIN)/python -m benchmarks.page
 
 gallery: $(INSTALLED) ## Write docs/faults, every fault with a picture of what it does (half a minute)
 	$(BIN)/python -m benchmarks.gallery

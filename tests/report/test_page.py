@@ -1,10 +1,13 @@
 """The page, as a person sees it: in a real browser, clicked through and walked through with the keyboard."""
 
 import os
+import re
 import shutil
+import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from harness import report
+from harness.report.pages import index
 from tests.conftest import FAULTY, ROOT, SMALL_CASE
 
 pytestmark = pytest.mark.framework  # a browser takes its time, too
@@ -83,6 +88,10 @@ def names(browser):
     return [each.text.removesuffix(" not as expected") for each in find(browser, "#table tbody th a")]
 
 
+def rows(browser):
+    return browser.execute_script("return document.getElementById('table').tBodies[0]?.rows.length ?? 0")
+
+
 def cell(browser, case, implementation):
     return next(
         each
@@ -93,6 +102,19 @@ def cell(browser, case, implementation):
 
 def wait_for(browser, found):
     return WebDriverWait(browser, 10).until(lambda _: found())
+
+
+@pytest.fixture(scope="module")
+def many(page, tmp_path_factory):
+    """A page of a thousand cases: those of the other page, again and again."""
+    read = report.read(page.parent)
+    tables = {
+        name: [{**row, "case": f"{row['case']}{n}"} for n in range(250) for row in rows]
+        for name, rows in read.tables.items()
+    }
+    path = tmp_path_factory.mktemp("many") / "index.html"
+    path.write_text(index.text(replace(read, tables=tables, folder=None, plotted=False)))
+    return path
 
 
 def test_it_is_one_small_file(page):
@@ -109,7 +131,9 @@ def test_the_overview_has_a_cell_for_each_case_and_implementation(opened):
     assert cell(opened, "small[dtype=float64]", "not_a_number").text == "!"
     assert len(find(opened, "#table tbody tr:nth-child(2) .cell")) == 1, "one is for numpy-concat alone"
     assert find(opened, "h2#wrong")
-    assert "layer0.h0: 10 of 10 elements outside the tolerance" in find(opened, "main")[0].text
+    said = find(opened, "main")[0].text
+    assert "layer0.h0: 10 of 10 elements outside the tolerance" in said
+    assert re.search(r"small\[dtype=float64\]\s+sign\s+20\d\d-\d\d-\d\d\s+layer0", said), "since when"
 
 
 def test_cases_are_filtered_and_sorted(opened):
@@ -125,6 +149,44 @@ def test_cases_are_filtered_and_sorted(opened):
     assert names(opened)[-1] == "one", "what is right comes last"
 
 
+def test_a_thousand_cases_are_there_at_once_and_answer(browser, many):
+    assert many.stat().st_size < 1_000_000
+    browser.get("about:blank")
+    browser.get(many.as_uri())
+    wait_for(browser, lambda: rows(browser))
+    (usable,) = browser.execute_script("return performance.getEntriesByName('overview').map((each) => each.startTime)")
+    assert usable < 3_000, "milliseconds, on a machine that does something else, too"
+    assert rows(browser) < 1000
+    typed = "const at = performance.now(); arguments[0].value = arguments[1]; "
+    typed += "arguments[0].dispatchEvent(new Event('input')); document.body.getBoundingClientRect(); "
+    field = find(browser, "#filter")[0]
+    taken = [
+        browser.execute_script(typed + "return performance.now() - at", field, text)
+        for text in ("float", "one", "", "hostile", "")
+    ]
+    assert statistics.median(taken) < 100
+
+
+def test_more_cases_come_as_one_scrolls_or_steps_down(browser, many):
+    browser.get("about:blank")
+    browser.get(many.as_uri())
+    few = wait_for(browser, lambda: rows(browser))
+    assert find(browser, "#more")[0].text == f"{1000 - few} more"
+    browser.execute_script("arguments[0].scrollIntoView()", find(browser, "#more")[0])
+    wait_for(browser, lambda: rows(browser) > few)
+    browser.execute_script("scrollTo(0, 0)")
+    more = rows(browser)
+    last = find(browser, "#table tbody tr:last-child .cell")[0]
+    browser.execute_script("arguments[0].focus()", last)
+    ActionChains(browser).send_keys(Keys.ARROW_DOWN).perform()
+    assert rows(browser) > more
+    assert browser.switch_to.active_element.get_attribute("class").startswith("cell")
+    browser.execute_script("arguments[0].click()", find(browser, "#more")[0])
+    assert rows(browser) == 1000
+    assert not find(browser, "#more")[0].is_displayed()
+    assert len(find(browser, ".cell[tabindex='0']")) == 1, "one stop for the tab key"
+
+
 def test_a_cell_opens_its_case_with_the_diagnosis_and_the_command(opened):
     cell(opened, "small[dtype=float64]", "transposed").click()
     detail = wait_for(opened, lambda: next((each for each in find(opened, "#detail") if each.is_displayed()), None))
@@ -132,6 +194,8 @@ def test_a_cell_opens_its_case_with_the_diagnosis_and_the_command(opened):
     assert "Small, and hides nothing." in detail.text
     assert "harness run 'small[dtype=float64]' --impl transposed" in detail.text
     assert "transposed" in find(opened, "#detail .wrong strong")[0].text
+    assert "first off" in find(opened, "#detail .wrong:has(strong)")[0].text, "where two implementations part"
+    assert re.search(r"mismatch.*; since 20\d\d-\d\d-\d\d \d\d:\d\d", detail.text)
     rows = {row.find_element(By.TAG_NAME, "td").text: row.text for row in find(opened, "#tensors tbody tr")}
     assert set(rows) >= {"loss", "outputs", "inputs", "layer0.W_hh", "layer1.h0"}
     assert "mismatch" in rows["layer0.W_hh"]
@@ -212,8 +276,5 @@ def test_a_link_to_a_case_opens_it(browser, page):
 
 
 def test_the_same_report_makes_the_same_page(page):
-    from harness import report
-    from harness.report.pages import index
-
     read = report.read(page.parent)
     assert index.text(read) == index.text(read) == page.read_text()

@@ -28,7 +28,7 @@ function shade(ratio) {
   const position = (Math.log10(Math.max(ratio, LOWEST)) - Math.log10(LOWEST)) / -Math.log10(LOWEST);
   return SCALE[Math.min(SCALE.length - 1, Math.max(0, Math.floor(position * (SCALE.length - 1))))];
 }
-const onShade = (colour) => (SCALE.indexOf(colour) > 4 ? "#ffffff" : "#1b1b1b");
+const onShade = (colour) => (SCALE.indexOf(colour) > 5 ? "#ffffff" : "#1b1b1b");
 
 // JSON has no NaN and no infinity: they come as texts, as do values whose every digit counts.
 const number = (value) => (typeof value === "string" ? Number(value.replace("inf", "Infinity")) : value);
@@ -37,24 +37,29 @@ function short(value) {
   if (value === 0) return "0";
   return Math.abs(value) >= 1e-2 && Math.abs(value) < 1e3 ? Number(value.toPrecision(2)).toString() : value.toExponential(0);
 }
+const day = (date) => date.replace("T", " ").replace(/([0-9]{2}:[0-9]{2}):.*$/, "$1");
 const MARK = { unsupported: "–", error: "!", mismatch: "×" };
 
-function ratioOf(run) {
+function worstOf(run) {
   let worst = null;
-  for (const tensor of run.tensors) {
-    const ratio = number(tensor.ratio);
+  run.ratios.forEach((each, i) => {
+    const ratio = run.compared[i] ? number(each) : null;
     if (ratio !== null && (worst === null || !(ratio <= worst))) worst = ratio; // NaN is worse than any number
-  }
+  });
   return worst;
 }
-function prepare(each) {
-  for (const run of each.runs) {
-    run.tensors = each.tensors.map((tensor, i) => ({ ...tensor, verdict: "match", ratio: run.ratios[i], ulp: run.ulps[i], ...run.details[tensor.name], heat: run.heats[tensor.name] })).filter((_, i) => run.compared[i]);
-    run.worst = ratioOf(run);
-  }
+function prepare(each, position) {
+  each.position = position;
+  each.lowered = each.name.toLowerCase();
+  for (const run of each.runs) run.worst = worstOf(run);
   const ratios = each.runs.map((run) => run.worst).filter((ratio) => ratio !== null);
   each.worst = ratios.some(Number.isNaN) ? Infinity : Math.max(-1, ...ratios);
   each.disagrees = each.runs.some((run) => run.verdict === "mismatch" || run.verdict === "error");
+}
+function tensorsOf(each, run) {
+  // Only of what is looked at: of a thousand cases it would take longer than all the rest.
+  run.tensors ??= each.tensors.map((tensor, i) => ({ ...tensor, verdict: "match", ratio: run.ratios[i], ulp: run.ulps[i], ...run.details[tensor.name], heat: run.heats[tensor.name] })).filter((_, i) => run.compared[i]);
+  return run.tensors;
 }
 
 function cell(each, run) {
@@ -68,8 +73,19 @@ function cell(each, run) {
   const said = run.worst === null ? run.reason : `error ratio ${run.worst.toPrecision(3)}`;
   button.title = `${run.implementation}: ${run.verdict}; ${said}`;
   button.setAttribute("aria-label", `${each.name}, ${button.title}`);
-  button.addEventListener("click", () => open(each.name, run.implementation));
+  button.dataset.implementation = run.implementation;
   return button;
+}
+
+function rowOf(each) {
+  if (each.row) return each.row;
+  const link = element("a", { href: `#${encodeURIComponent(each.name)}` }, each.name);
+  if (!each.as_expected) link.append(element("span", { className: "verdict mismatch" }, " not as expected"));
+  each.row = element("tr", {}, element("th", { className: "case", scope: "row" }, link));
+  each.row.dataset.position = each.position;
+  const runs = new Map(each.runs.map((run) => [run.implementation, run]));
+  for (const name of data.implementations) each.row.append(element("td", {}, ...(runs.has(name) ? [cell(each, runs.get(name))] : [])));
+  return each.row;
 }
 
 function shown() {
@@ -77,7 +93,7 @@ function shown() {
   const which = $("show").value;
   const found = data.cases.filter(
     (each) =>
-      each.name.toLowerCase().includes(text) &&
+      each.lowered.includes(text) &&
       (which === "all" || (which === "wrong" ? !each.as_expected : each.disagrees)),
   );
   if ($("sort").value === "ratio") found.sort((a, b) => b.worst - a.worst);
@@ -85,26 +101,47 @@ function shown() {
   return found;
 }
 
+const AT_ONCE = 60; // rows; a browser takes a second for a thousand
+let found = [];
+
 function draw() {
-  const head = element("tr", {}, element("th", { scope: "col" }, "case"));
-  for (const name of data.implementations) head.append(element("th", { className: "implementation", scope: "col" }, name));
-  const body = element("tbody");
-  const found = shown();
-  for (const each of found) {
-    const link = element("a", { href: `#${encodeURIComponent(each.name)}` }, each.name);
-    const row = element("tr", {}, element("th", { className: "case", scope: "row" }, link));
-    if (!each.as_expected) link.append(element("span", { className: "verdict mismatch" }, " not as expected"));
-    for (const name of data.implementations) {
-      const run = each.runs.find((one) => one.implementation === name);
-      row.append(element("td", {}, ...(run ? [cell(each, run)] : [])));
-    }
-    body.append(row);
-  }
-  $("table").replaceChildren(element("thead", {}, head), body);
-  $("count").textContent = `${found.length} of ${data.cases.length} cases`;
+  found = shown();
+  const body = $("table").tBodies[0];
+  body.querySelector(".cell[tabindex='0']")?.setAttribute("tabindex", "-1");
+  body.replaceChildren();
+  drawMore(AT_ONCE);
   const first = body.querySelector(".cell");
   if (first) first.tabIndex = 0; // one stop for the tab key, arrows within
+  $("count").textContent = `${found.length} of ${data.cases.length} cases`;
 }
+function drawMore(rows) {
+  const body = $("table").tBodies[0];
+  const there = body.rows.length;
+  body.append(...found.slice(there, there + rows).map(rowOf));
+  $("more").hidden = body.rows.length === found.length;
+  $("more").textContent = `${found.length - body.rows.length} more`;
+}
+
+function head() {
+  const row = element("tr", {}, element("th", { scope: "col" }, "case"));
+  for (const name of data.implementations) row.append(element("th", { className: "implementation", scope: "col" }, element("span", {}, name)));
+  // Columns of a width that is known need no look at every row.
+  const columns = element("colgroup", {}, ...[...row.cells].map((_, i) => element("col", { className: i ? "implementation" : "case" })));
+  $("table").replaceChildren(columns, element("thead", {}, row), element("tbody"));
+}
+
+$("table").addEventListener("click", (event) => {
+  const button = event.target.closest(".cell");
+  if (button) open(data.cases[button.closest("tr").dataset.position].name, button.dataset.implementation);
+});
+// Whoever scrolls down or steps down finds more rows there before the end is in sight.
+const NEAR = "800px";
+new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && drawMore(AT_ONCE), { rootMargin: NEAR }).observe($("more"));
+$("more").addEventListener("click", () => {
+  const row = $("table").rows.length;
+  drawMore(found.length);
+  $("table").rows[row]?.querySelector("a").focus(); // where the button was, which is gone
+});
 
 $("table").addEventListener("keydown", (event) => {
   const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
@@ -115,11 +152,12 @@ $("table").addEventListener("keydown", (event) => {
   let at = [row.rowIndex, from.closest("td").cellIndex];
   for (;;) {
     at = [at[0] + step[0], at[1] + step[1]];
+    if (at[0] === $("table").rows.length) drawMore(AT_ONCE);
     const to = $("table").rows[at[0]]?.cells[at[1]];
     if (!to || at[0] < 1 || at[1] < 1) return;
     const button = to.querySelector(".cell");
     if (button) {
-      from.tabIndex = -1;
+      for (const one of $("table").querySelectorAll(".cell[tabindex='0']")) one.tabIndex = -1;
       button.tabIndex = 0;
       button.focus();
       return;
@@ -194,7 +232,7 @@ function show() {
   const detail = $("detail");
   detail.hidden = !each; // also for the anchors of the page itself
   if (!each) return;
-  const compared = each.runs.filter((run) => run.tensors.length);
+  const compared = each.runs.filter((run) => tensorsOf(each, run).length);
   const worstFirst = [...compared].sort((a, b) => (Number.isNaN(b.worst) ? Infinity : b.worst) - (Number.isNaN(a.worst) ? Infinity : a.worst));
   const wrong = compared.filter((run) => run.verdict === "mismatch" || run.verdict === "error");
   const one = each.runs.find((run) => run.implementation === implementation) || wrong[0] || worstFirst.find((run) => run.tensors.some((tensor) => tensor.heat)) || worstFirst[0] || each.runs[0];
@@ -211,10 +249,14 @@ function show() {
   if (one) {
     const line = element("p", {}, element("span", { className: `verdict ${one.verdict}` }, one.verdict));
     if (one.reason) line.append(`: ${one.reason}`);
-    if (one.since) line.append(`; since ${one.since}`);
+    if (one.since) line.append(`; since ${day(one.since)}`);
     if (one.oracle) line.append(`; ${one.oracle}`);
     parts.push(line);
-    for (const told of one.diagnoses) parts.push(element("p", { className: "wrong" }, element("strong", {}, told.fault), `: ${told.explanation}`));
+    for (const told of one.diagnoses) {
+      const said = element("p", { className: "wrong" }, element("strong", {}, told.fault), `: ${told.explanation}`);
+      if (told.start && !told.explanation.includes(told.start)) said.append(element("span", { className: "faint" }, ` ${told.start}.`));
+      parts.push(said);
+    }
     if (one.tensors.length) {
       const head = ["tensor", "shape", "verdict", "failed", "ratio", "ulp", "worst at", "actual", "expected", "allowed", "tolerance"];
       const table = element("table", { id: "tensors" }, element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))));
@@ -258,6 +300,8 @@ legend();
 unpacked($("data").textContent).then((found) => {
   data = found;
   data.cases.forEach(prepare);
+  head();
   draw();
+  performance.mark("overview"); // by which its loading is measured
   show();
 });
