@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # Each of the processes that run the tests starts every framework for itself.
 TESTERS ?= 2
 
-.PHONY: help report test lint tolerances diagnosis-benchmark library page-benchmark gallery schema clean
+.PHONY: help report test lint tolerances diagnosis-benchmark library page-benchmark gallery screenshots schema clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -38,6 +38,9 @@ page-benchmark: $(INSTALLED) ## Measure the report's page for 100 and 1,000 case
 
 gallery: $(INSTALLED) ## Write docs/faults, every fault with a picture of what it does (half a minute)
 	$(BIN)/python -m benchmarks.gallery
+
+screenshots: $(INSTALLED) ## Write docs/pictures, a report that shows a wrong gradient (a minute; needs chromium)
+	$(BIN)/python -m benchmarks.gallery.screenshots
 
 schema: $(INSTALLED) ## Write case.schema.json, which editors read
 	$(BIN)/harness schema > case.schema.json

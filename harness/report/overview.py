@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import NamedTuple
 
 from harness.comparison import SEVERITY
@@ -66,8 +67,14 @@ def status_line(report: Report) -> str:
     return f"{counted}: {found or 'nothing compared'}; {conclusion}."
 
 
-def disagreements(report: Report) -> list[tuple[str, str, str]]:
-    """Return (case, implementation, what is wrong) for each that was not expected to disagree, errors first."""
+def disagreements(report: Report, words: Callable[[Row], str] | None = None) -> list[tuple[str, str, str]]:
+    """Return (case, implementation, what is wrong) for each that was not expected to disagree, errors first.
+
+    Args:
+        report: the report.
+        words: says how the worst tensor came out, as ``in_brief`` does; ``in_words`` unless given.
+    """
+    say = words or in_words
     as_expected = {row["case"] for row in report["cases"] if row["as_expected"]}
     wrong: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in compared(report):
@@ -87,13 +94,20 @@ def disagreements(report: Report) -> list[tuple[str, str, str]]:
         else:
             first, *more = sorted(wrong[pair], key=_worst_first)
             also = f" (+{len(more)} more)" if more else ""
-            found.append((run["verdict"], *pair, "; ".join(filter(None, [in_words(first) + also, run["oracle"]]))))
+            found.append((run["verdict"], *pair, "; ".join(filter(None, [say(first) + also, run["oracle"]]))))
     return [row[1:] for row in sorted([*found, *failed], key=lambda row: row[0] != "error")]
 
 
 def _worst_first(row: Row) -> tuple[int, float]:
     ratio = row["error_ratio"]
     return -SEVERITY.index(row["verdict"]), -math.inf if ratio is None or math.isnan(ratio) else -ratio
+
+
+def in_brief(row: Row) -> str:
+    """Say how a tensor came out, a row of ``comparisons``, without its worst element."""
+    ratio = row["error_ratio"]
+    far = "" if ratio is None or not math.isfinite(ratio) else f", {ratio:.2g} times the bound"
+    return f"{row['tensor']}: {row['reason'] or row['verdict']}{far}"
 
 
 def in_words(row: Row) -> str:

@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from harness.report.heat import heat
 from harness.report.kept import read
-from harness.report.plots import Plot, along_time, curves
+from harness.report.plots import Plot, along_time, apart, curves
 from harness.report.table import Row
 from harness.result import Result
 
@@ -45,7 +45,7 @@ def add_pictures(case: dict[str, Any], path: Path, compared: Mapping[str, Sequen
     for run in by_badness[: 1 if case["as_expected"] else MOST_LINES]:
         if run["implementation"] in others:
             run["heats"] = _heats(compared[run["implementation"]], others[run["implementation"]], expected)
-    plots = (_along_time(expected, others), _curves(expected, others)) if plotted else ()
+    plots = (_along_time(expected, others), *_curves(expected, others)) if plotted else ()
     case["plots"] += [asdict(plot) for plot in plots if plot is not None]
     return len(json.dumps([case["plots"], *(run["heats"] for run in case["runs"])]))
 
@@ -89,11 +89,12 @@ def _whole(result: Result, shape: tuple[int, ...]) -> bool:
     return found is not None and found.shape == shape and "inputs" not in result.known
 
 
-def _curves(expected: Result, others: Mapping[str, Result]) -> Plot | None:
+def _curves(expected: Result, others: Mapping[str, Result]) -> tuple[Plot | None, ...]:
     if CURVE not in expected.tensors:
-        return None
+        return ()
     with_curve = {name: each.tensors[CURVE] for name, each in others.items() if CURVE in each.tensors}
-    return curves(expected.tensors[CURVE], dict(list(with_curve.items())[:MOST_LINES]))
+    first = dict(list(with_curve.items())[:MOST_LINES])
+    return curves(expected.tensors[CURVE], first), apart(expected.tensors[CURVE], first)
 
 
 def _thinned(values: ndarray) -> tuple[ndarray, ndarray]:

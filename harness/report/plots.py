@@ -98,6 +98,30 @@ def curves(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot:
     return Plot(chart(lines, x, y), alt, "The loss at each step; lines that lie on each other agree.")
 
 
+def apart(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot | None:
+    """Plot how far each loss of a training is off, absolute; None where none is off.
+
+    Args:
+        of_baseline: (steps,).
+        others: for each implementation, (steps,).
+    """
+    with np.errstate(all="ignore"):
+        errors = {
+            name: np.abs(each.astype(np.float64) - of_baseline)
+            for name, each in others.items()
+            if each.shape == of_baseline.shape
+        }
+    if not any((each > 0).any() for each in errors.values()):
+        return None
+    steps = np.arange(len(of_baseline))
+    lines = [_line(number, f"error, {name}", steps, each) for number, (name, each) in enumerate(errors.items())]
+    x = linear("step of the training", steps.astype(np.float64), whole=True)
+    y = logarithmic("error of the loss, absolute", np.concatenate([line.y for line in lines]))
+    last = ", ".join(f"{name} {each[-1]:.3g}" for name, each in errors.items())
+    caption = "Where trainings part from the baseline's: rounding alone makes an error that grows slowly, if at all."
+    return Plot(chart(lines, x, y), f"Error of the loss along a training, at the last step: {last}", caption)
+
+
 def _line(number: int, label: str, x: ndarray, y: ndarray, *, steps: bool = False) -> Line:
     round_ = number // len(COLOURS)  # in which the colours are the same again, with other dashes
     return Line(label, x, y, COLOURS[number % len(COLOURS)], DASHES[(number + round_) % len(DASHES)], steps=steps)

@@ -131,6 +131,8 @@ def test_the_overview_has_a_cell_for_each_case_and_implementation(opened):
     assert cell(opened, "small[dtype=float64]", "not_a_number").text == "!"
     assert len(find(opened, "#table tbody tr:nth-child(2) .cell")) == 1, "one is for numpy-concat alone"
     assert find(opened, "h2#wrong")
+    assert len(find(opened, "#wrong ~ table tbody tr")) == 5, "the overview is in sight, too"
+    find(opened, "#wrong ~ details summary")[0].click()
     said = find(opened, "main")[0].text
     assert "layer0.h0: 10 of 10 elements outside the tolerance" in said
     assert re.search(r"small\[dtype=float64\]\s+sign\s+20\d\d-\d\d-\d\d\s+layer0", said), "since when"
@@ -227,6 +229,42 @@ def test_the_pointer_reads_out_an_element(opened):
     assert actual == -expected != 0
 
 
+def test_what_is_off_is_dark_by_its_size_or_by_its_error_ratio(opened):
+    """Relative to the tensor's largest element at first, as in the fault gallery: most error ratios are far over 1."""
+    cell(opened, "small[dtype=float64]", "transposed").click()
+    wait_for(opened, lambda: find(opened, ".heatmap"))
+    measure = Select(find(opened, "#measure")[0])
+    assert "relative" in measure.first_selected_option.text
+
+    def colours(name):
+        (tensor,) = [each for each in find(opened, ".heatmap") if each.get_attribute("aria-label").startswith(name)]
+        squares = tensor.find_elements(By.CSS_SELECTOR, "td")
+        return [each.value_of_css_property("background-color") for each in squares]
+
+    assert len(set(colours("layer0.W_hh:"))) > 2
+    assert len(set(colours("outputs:"))) == 1
+    measure.select_by_value("ratio")
+    darkest = "rgba(0, 32, 77, 1)"
+    assert darkest in colours("layer0.W_hh:")
+    assert len(set(colours("layer0.W_hh:"))) == 2, "far off, or on the diagonal and right"
+
+
+def test_numbers_on_cells_are_legible(opened):
+    """A contrast of 4 to 1 at least on each colour of the scale, whoever looks."""
+    pairs = opened.execute_script("return SCALE.map((colour) => [colour, onShade(colour)])")
+
+    def luminance(colour):
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for pair in pairs:
+        low, high = sorted(luminance(colour) for colour in pair)
+        assert (high + 0.05) / (low + 0.05) > 4, pair
+    lightness = [luminance(colour) for colour, _ in pairs]
+    assert lightness == sorted(lightness, reverse=True), "told apart without hues"
+
+
 def test_a_plot_of_the_gradient_along_time_is_shown(opened):
     cell(opened, "small[dtype=float64]", "sign").click()
     image = wait_for(opened, lambda: next(iter(find(opened, "#detail img[src^='data:']")), None))
@@ -256,6 +294,19 @@ def test_text_from_outside_is_never_markup(opened):
     assert HOSTILE in detail.text
     assert opened.title == "Gradient comparison"
     assert not find(opened, "img[src='x']")
+
+
+def test_a_telephone_needs_no_scrolling_sideways(browser, page):
+    metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        for where in ("", "#small%5Bdtype%3Dfloat64%5D&sign"):
+            browser.get("about:blank")
+            browser.get(page.as_uri() + where)
+            wait_for(browser, lambda: rows(browser))
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.parametrize("width", [360, 800, 1900])

@@ -21,6 +21,7 @@ function element(tag, properties = {}, ...children) {
 
 // Cividis, which reads the same to people who see red and green alike; light is small, dark is large.
 const SCALE = ["#fdea9f", "#e9d57b", "#cfbe70", "#b5a876", "#9b937a", "#807f79", "#666b72", "#4b586d", "#2b466a", "#00204d"];
+const RIGHT = "#fff6d8"; // not off at all
 const LOWEST = 1e-3; // an error ratio below it has the lightest colour
 
 function shade(ratio) {
@@ -79,7 +80,8 @@ function cell(each, run) {
 
 function rowOf(each) {
   if (each.row) return each.row;
-  const link = element("a", { href: `#${encodeURIComponent(each.name)}` }, each.name);
+  const parts = each.name.split(/(?<=[[,=/])/).flatMap((part) => [part, element("wbr")]); // where a long name may be broken
+  const link = element("a", { href: `#${encodeURIComponent(each.name)}` }, ...parts);
   if (!each.as_expected) link.append(element("span", { className: "verdict mismatch" }, " not as expected"));
   each.row = element("tr", {}, element("th", { className: "case", scope: "row" }, link));
   each.row.dataset.position = each.position;
@@ -188,22 +190,31 @@ function command(text) {
   return element("p", {}, element("code", {}, text), " ", button);
 }
 
-function heatmap(tensor, readout) {
+// How dark an element is: by its error ratio, or by its error relative to the tensor's largest element, as in the fault gallery.
+const MEASURES = { ratio: "error ratio", relative: "error relative to the tensor's largest element" };
+const isOff = (tensor) => tensor.failed > 0;
+
+function heatmap(tensor, measure, readout) {
   // Each value is the worst element of its block; a tensor of more than two axes has one axis on top of the other.
   const grid = element("table", { className: "heatmap" });
   const { rows, columns, index, actual, expected, allowed } = tensor.heat;
+  const largest = Math.max(...expected.map((value) => Math.abs(number(value))).filter(Number.isFinite), 0) || 1;
   const say = (k) => {
     const off = Math.abs(number(actual[k]) - number(expected[k]));
     readout.textContent = `${tensor.name}[${index[k].join(", ")}]: actual ${actual[k]}, expected ${expected[k]}, off by ${off.toPrecision(3)}, allowed ${number(allowed[k]).toPrecision(3)}`;
   };
   for (let i = 0; i < rows; i++) {
+    const [here, above] = [index[i * columns], index[Math.max(0, i - 1) * columns]];
+    if (here.length > 2 && here[0] !== above[0]) grid.append(element("tr", { className: "gap" })); // the next sequence
     const row = element("tr");
     for (let j = 0; j < columns; j++) {
       const k = i * columns + j;
-      const ratio = Math.abs(number(actual[k]) - number(expected[k])) / number(allowed[k]);
+      const error = Math.abs(number(actual[k]) - number(expected[k]));
+      const ratio = error / number(allowed[k]);
+      const dark = measure === "ratio" ? ratio : ratio <= 1 ? 0 : error / largest;
       const same = Object.is(number(actual[k]), number(expected[k])) || number(actual[k]) === number(expected[k]);
       const square = element("td");
-      square.style.background = shade(same ? 0 : Number.isNaN(ratio) ? Infinity : ratio);
+      square.style.background = same || dark === 0 ? RIGHT : shade(Number.isNaN(dark) ? Infinity : dark);
       if (!same && !(ratio <= 1)) square.className = "off";
       square.title = `[${index[k].join(", ")}]`;
       square.addEventListener("mouseenter", () => say(k));
@@ -254,30 +265,37 @@ function show() {
     parts.push(line);
     for (const told of one.diagnoses) {
       const said = element("p", { className: "wrong" }, element("strong", {}, told.fault), `: ${told.explanation}`);
-      if (told.start && !told.explanation.includes(told.start)) said.append(element("span", { className: "faint" }, ` ${told.start}.`));
+      if (told.start && !told.explanation.includes(told.start)) said.append(element("span", { className: "faint" }, ` ${told.start[0].toUpperCase()}${told.start.slice(1)}.`));
       parts.push(said);
     }
     if (one.tensors.length) {
-      const head = ["tensor", "shape", "verdict", "failed", "ratio", "ulp", "worst at", "actual", "expected", "allowed", "tolerance"];
+      const head = ["tensor", "verdict", "ratio", "failed", "ulp", "shape", "worst at", "actual", "expected", "allowed", "tolerance"];
       const table = element("table", { id: "tensors" }, element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))));
       const body = element("tbody");
       for (const t of one.tensors) {
         const ratio = number(t.ratio);
         const failed = t.failed ? `${t.failed} of ${t.elements}` : "";
-        const cells = [t.name, t.shape.join(" × "), t.verdict, failed, ratio === null ? "" : ratio.toPrecision(3), t.ulp === null ? "" : short(number(t.ulp)), t.at ? `[${t.at.join(", ")}]` : "", t.actual ?? "", t.expected ?? "", t.allowed ?? "", t.tolerance];
-        const row = element("tr", {}, ...cells.map((text, i) => element("td", i > 2 ? { className: "number" } : {}, String(text))));
-        row.cells[2].classList.add("verdict", t.verdict);
+        const cells = [t.name, t.verdict, ratio === null ? "" : ratio.toPrecision(3), failed, t.ulp === null ? "" : short(number(t.ulp)), t.shape.join(" × "), t.at ? `[${t.at.join(", ")}]` : "", t.actual ?? "", t.expected ?? "", t.allowed ?? "", t.tolerance];
+        const row = element("tr", {}, ...cells.map((text, i) => element("td", i > 1 ? { className: "number" } : {}, String(text))));
+        row.cells[1].classList.add("verdict", t.verdict);
         row.cells[10].title = t.origin;
-        row.cells[10].append(element("div", { className: "faint" }, [t.origin, t.reason].filter(Boolean).join("; ")));
+        row.cells[10].append(element("div", { className: "faint" }, [t.origin, t.failed ? "" : t.reason].filter(Boolean).join("; ")));
         body.append(row);
       }
       table.append(body);
       parts.push(element("div", { className: "scroll" }, table));
     }
     const readout = element("p", { className: "readout number", role: "status", id: "readout" }, "Point at an element to see its values.");
-    const maps = one.tensors.filter((tensor) => tensor.heat).map((tensor) => heatmap(tensor, readout));
-    if (maps.length) parts.push(element("h3", {}, "Error ratio of each element"), readout, element("div", { className: "heatmaps" }, ...maps));
-    parts.push(element("h3", {}, "Again"), command(`harness run '${each.name}' --impl ${one.implementation}`), command(`harness show REPORT --case '${each.name}'`));
+    const mapped = one.tensors.filter((tensor) => tensor.heat);
+    if (mapped.length) {
+      const measure = element("select", { id: "measure" });
+      for (const [value, text] of Object.entries(MEASURES)) measure.append(element("option", { value, selected: value === (mapped.some(isOff) ? "relative" : "ratio") }, text));
+      const maps = element("div", { className: "heatmaps" });
+      const fill = () => maps.replaceChildren(...mapped.map((tensor) => heatmap(tensor, measure.value, readout)));
+      measure.addEventListener("change", fill);
+      fill();
+      parts.push(element("h3", {}, "Each element"), element("p", { className: "controls" }, element("label", {}, "The darker, the larger the", measure), element("span", { className: "faint" }, "outlined: outside the tolerance")), readout, maps);
+    }
   }
   if (each.plots.length) {
     const plots = element("div", { className: "plots" });
@@ -286,8 +304,9 @@ function show() {
       const image = element("img", { src: source, alt: plot.alt, width: 538, height: 307 });
       plots.append(element("figure", {}, image, element("figcaption", {}, plot.caption)));
     }
-    parts.push(plots);
+    parts.push(element("h3", {}, "Along time"), plots);
   }
+  if (one) parts.push(element("h3", {}, "Again"), command(`harness run '${each.name}' --impl ${one.implementation}`), command(`harness show REPORT --case '${each.name}'`));
   detail.replaceChildren(...parts);
   detail.scrollIntoView({ block: "start" });
   detail.focus({ preventScroll: true });

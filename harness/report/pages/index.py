@@ -24,6 +24,8 @@ from harness.report.table import Row
 
 FILE = "index.html"
 MAX_ROWS = 50
+AT_FIRST = 5
+"""Rows of what disagrees that are in sight, above the overview."""
 MOST_BYTES = 8_000_000
 """Of heatmaps and plots, before they are compressed."""
 MOST_PICTURED = 60
@@ -40,12 +42,13 @@ def text(report: Report) -> str:
         sources.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "index.html.j2")
     )
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    wrong = overview.disagreements(report)
+    wrong = overview.disagreements(report, overview.in_brief)
     return environment.from_string(template).render(
         title="Gradient comparison",
         status=overview.status_line(report),
         floor=overview.floor_line(report),
         wrong=_wrong(report, wrong[:MAX_ROWS]),
+        at_first=AT_FIRST,
         more_wrong=max(0, len(wrong) - MAX_ROWS),
         faults=overview.explained(report)[:MAX_ROWS],
         plots=_plots(report),
