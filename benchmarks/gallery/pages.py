@@ -216,8 +216,8 @@ What to look for:
 - **One weight alone**: the fault is in the sum that makes its gradient, or in what was done to it afterwards.
 - **Some columns alone**: the fault is in one gate.
 
-In a report the colour is the error ratio, which is far over 1 wherever a fault shows: compare which squares are off,
-and ask `harness check` how far.
+A report's page draws the heatmaps of a wrong answer in the same way, with an outline around each element that is
+outside the tolerance.
 
 ## Groups
 

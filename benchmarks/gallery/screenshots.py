@@ -19,7 +19,6 @@ from benchmarks.page import browser
 
 FOLDER = Path("docs/pictures")
 WIDTH = 1200
-COLOURS = 128
 CASES = ("cases/basic/tanh.yaml", "cases/basic/widths.yaml", "cases/edge/one_unit.yaml", "cases/edge/vanishing.yaml")
 IMPLEMENTATIONS = "my_rnn,torch,torch-cell,keras,tf1,numpy-concat,complex-step"
 NAME = "my_rnn"
@@ -68,7 +67,7 @@ def main() -> None:
         square = driver.find_elements(By.CSS_SELECTOR, ".heatmap td.off")[0]
         driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", square)
         ActionChains(driver).move_to_element(square).perform()
-        _save(driver, "case.png", 1500, of="#detail")
+        _save(driver, "case.png", 1800, of="#detail")
 
 
 def _reported(scratch: Path) -> Path:
@@ -95,12 +94,13 @@ def _at(driver: webdriver.Chrome, selector: str) -> None:
 
 
 def _save(driver: webdriver.Chrome, name: str, height: int, of: str | None = None) -> None:
-    """Take a picture of the window, or of an element, no higher than so many pixels; in few colours, as a page has."""
+    """Take a picture of the window, or of an element, no higher than so many pixels."""
     driver.set_window_size(WIDTH, 4000)
     taken = driver.find_element(By.CSS_SELECTOR, of).screenshot_as_png if of else driver.get_screenshot_as_png()
     image = Image.open(io.BytesIO(taken)).convert("RGB")
     image = image.crop((0, 0, image.width, min(height, image.height)))
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
+    # A quarter of the bytes; of the ways to choose colours, this one keeps those of which there is little.
+    image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
     print(f"{FOLDER / name}: {image.width} × {image.height}, {(FOLDER / name).stat().st_size / 1e3:.0f} kB")
 
 

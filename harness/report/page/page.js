@@ -80,7 +80,7 @@ function cell(each, run) {
 
 function rowOf(each) {
   if (each.row) return each.row;
-  const parts = each.name.split(/(?<=[[,=/])/).flatMap((part) => [part, element("wbr")]); // where a long name may be broken
+  const parts = each.name.split(/(?<=[[,/])/).flatMap((part) => [part, element("wbr")]); // where a long name may be broken
   const link = element("a", { href: `#${encodeURIComponent(each.name)}` }, ...parts);
   if (!each.as_expected) link.append(element("span", { className: "verdict mismatch" }, " not as expected"));
   each.row = element("tr", {}, element("th", { className: "case", scope: "row" }, link));
