@@ -3,11 +3,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.docs-installed
 
 # Each of the processes that run the tests starts every framework for itself.
 TESTERS ?= 2
 
-.PHONY: help report test lint tolerances diagnosis-benchmark library schema clean
+.PHONY: help report test lint docs tolerances diagnosis-benchmark library schema commands clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -24,6 +25,10 @@ lint: $(INSTALLED) ## Check style, types and the layers of the imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(DOCS_INSTALLED) ## Make the documentation site in docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
+	@echo 'the site is in docs/_build/html/index.html'
+
 tolerances: report ## Show the headroom of each tolerance over the errors of the last report
 	$(BIN)/python -m harness.report.headroom reports/latest
 
@@ -36,11 +41,18 @@ library: $(INSTALLED) ## Write docs/cases.md, what each case catches that no sim
 schema: $(INSTALLED) ## Write case.schema.json, which editors read
 	$(BIN)/harness schema > case.schema.json
 
+commands: $(INSTALLED) ## Write docs/commands.md, the reference of the command line
+	$(BIN)/python -m docs.command_reference
+
 clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) reports/latest reports/check .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) docs/_build reports/latest reports/check .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # By the variable rather than by --constraint, the versions hold for what builds the package, too.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT='$(CURDIR)/constraints.txt' $(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	PIP_CONSTRAINT='$(CURDIR)/constraints.txt' $(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
