@@ -26,9 +26,10 @@ def scratch(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(target)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR)
+    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)  # gone with the process, however it ends
+        (folder / "lock").rename(folder / _LOCK)  # whoever finds it by this name finds it locked
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
