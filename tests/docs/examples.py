@@ -8,8 +8,8 @@
 | ``yaml`` | keys of a case file: valid beside those of a small case |
 | ``sh`` | not run, because it installs or takes long; but commands, their options and targets of make must exist |
 
-``<!-- file: my_rnn.py -->`` above a block of any language writes it to that file instead. ``<!-- quoted: FILE -->``
-says that it stands in this file of the repository, line by line, at any indentation. ``<!-- skip: next -->`` leaves one out.
+``<!-- file: my_rnn.py -->`` above a block of any language writes it to that file instead; ``<!-- quoted: FILE -->``
+says that it stands in this file of the repository, at any indentation; ``<!-- skip: next -->`` leaves it out.
 """
 
 from __future__ import annotations
