@@ -1,7 +1,7 @@
 """Links from a page to a file of the repository lead, on the site, to a page that shows this file.
 
 On GitHub ``[tanh](../cases/basic/tanh.yaml)`` opens the file. Sphinx would offer it as a download, and does not know
-Markdown outside of its folder at all. A fragment ``#L12`` is the line, in both places. A link to a folder is its text.
+Markdown outside of its folder at all. A link to a folder is its text alone.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _redirect(app: Sphinx, doctree: nodes.document) -> None:
             uri = f"{PAGES[name]}.html" + (f"#{fragment}" if fragment else "")
         elif target.is_file():
             _linked(app.env).setdefault(app.env.docname, set()).add(name)
-            uri = f"{_page(name)}.html" + (f"#L-{fragment.removeprefix('L')}" if fragment else "")
+            uri = f"{_page(name)}.html"
         else:
             node.replace_self(node.children)
             continue
@@ -84,6 +84,6 @@ def _source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
             language = get_lexer_for_filename(name).aliases[0]
         except ClassNotFound:
             language = "text"
-        shown = builder.highlighter.highlight_block(text, language, linenos=False, lineanchors="L", anchorlinenos=True)
-        body = f'<h1><code>{name}</code></h1><div class="highlight-{language}">{shown}</div>'
+        shown = builder.highlighter.highlight_block(text, language)
+        body = f'<h1 class="source"><code>{name}</code></h1><div class="highlight-{language}">{shown}</div>'
         yield _page(name), {"title": name, "body": body, "parents": []}, "page.html"

@@ -101,12 +101,16 @@ def test_the_action_passes_what_is_right(step, repository):
 def test_the_action_fails_on_what_is_wrong_and_names_it_on_the_page(step, repository):
     spoil(repository)
     (repository / "page.md").write_text("# What another step wrote\n")
-    inputs = {"implementation": "my_rnn.py:my_bptt", "cases": "cases/small.yaml", "report": "a report/here"}
+    case = repository / "cases" / "small.yaml"
+    case.write_text(case.read_text() + "sweep: {dtype: [float32, float64]}\n")
+    (repository / "smalld").touch()  # what the brackets would become, were they a pattern
+    inputs = {"implementation": "my_rnn.py:my_bptt", "cases": "small[dtype=float64]", "report": "a report/here"}
     assert step(CHECK, **inputs).returncode == 1
     assert step(SUMMARY, **inputs).returncode == 0
     page = (repository / "page.md").read_text()
     assert page.startswith("# What another step wrote\n")
     assert "carry-untransposed" in page
+    assert "1 cases, " in page
     assert (repository / "a report" / "here" / "index.html").is_file()
 
 
