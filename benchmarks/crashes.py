@@ -2,7 +2,7 @@
 
     python -m benchmarks.crashes [TRIES]     of each kind, 10 unless given
 
-A kill of the whole harness is survived if no process is left, the report that was there before is there still, whole, or
+A kill of the whole harness is survived if no process is left, the report from before is there still, whole, or
 the new one is, and ``--resume`` then makes the same report as a run that nobody disturbed, timings aside. A kill of one
 framework's process is survived if the report is there, every row of every other framework is that of an undisturbed
 run, and at most the rows that were under way are errors, with the reason.
