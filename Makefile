@@ -7,7 +7,11 @@ INSTALLED := $(VENV)/.installed
 # Each of the processes that run the tests starts every framework for itself.
 TESTERS ?= 2
 
-.PHONY: help report test lint tolerances diagnosis-benchmark library schema clean
+# A few cases of each kind, whose report is committed: small enough to be looked at in a change.
+BASELINE := $(addprefix cases/,basic/activations.yaml basic/dot.yaml cells/smallest.yaml cells/gru_reset_ported.yaml \
+	cells/lengths_last_step.yaml truncation/last_steps.yaml tutorials/sine.yaml training/sgd.yaml)
+
+.PHONY: help report test lint baseline regressions tolerances diagnosis-benchmark library schema clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -23,6 +27,12 @@ lint: $(INSTALLED) ## Check style, types and the layers of the imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+regressions: report ## Compare the last report with the committed one; fails if something got worse
+	$(BIN)/harness diff reports/baseline reports/latest --ignore-new
+
+baseline: $(INSTALLED) ## Write the committed report anew, which regressions compares with
+	$(BIN)/harness run $(BASELINE) --tensors none --no-cache --out reports/baseline
 
 tolerances: report ## Show the headroom of each tolerance over the errors of the last report
 	$(BIN)/python -m harness.report.headroom reports/latest

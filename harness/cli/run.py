@@ -53,7 +53,7 @@ def command(context: click.Context, /, out: Path, resume: bool, no_cache: bool, 
 
     CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named.
     """
-    from harness import report
+    from harness import probe, report
     from harness.cache import unfinished
     from harness.cli.overview import show_report
     from harness.cli.screen import progress
@@ -84,6 +84,7 @@ def command(context: click.Context, /, out: Path, resume: bool, no_cache: bool, 
                 for run in execute(loaded.cases, to_run, of_baseline, workers, asked["elements"], keeper.keep):
                     done = len(run.outcomes)
                     show(done)
+                run.subnormals = probe.subnormals(run, [of_baseline, *to_run], workers)
             found = report.of_run(run, keeper.folder)
             report.write(found, out)
     except KeyboardInterrupt:

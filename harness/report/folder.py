@@ -35,7 +35,7 @@ ENVIRONMENT_FIELDS = {
 }
 """What is read of the environment."""
 
-FORMAT = 1
+FORMAT = 2
 """Of the tables. A report of another format is not read."""
 
 
