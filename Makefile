@@ -12,7 +12,7 @@ TESTERS ?= 2
 BASELINE := $(addprefix cases/,basic/activations.yaml basic/dot.yaml cells/smallest.yaml cells/gru_reset_ported.yaml \
 	cells/lengths_last_step.yaml truncation/last_steps.yaml tutorials/sine.yaml training/sgd.yaml)
 
-.PHONY: help report test lint docs baseline regressions tolerances diagnosis-benchmark library schema commands clean
+.PHONY: help report test lint docs baseline regressions tolerances diagnosis-benchmark crashes library schema commands clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -44,6 +44,9 @@ tolerances: report ## Show the headroom of each tolerance over the errors of the
 
 diagnosis-benchmark: $(INSTALLED) ## Show how well faults are named, over all cases (half an hour)
 	$(BIN)/python -m benchmarks.diagnosis
+
+crashes: $(INSTALLED) ## Kill runs and their processes at random moments; show what survived (ten minutes)
+	$(BIN)/python -m benchmarks.crashes
 
 library: $(INSTALLED) ## Write docs/cases.md, what each case catches that no simpler one does (some minutes)
 	$(BIN)/python -m benchmarks.case_library
