@@ -17,8 +17,12 @@ SIZES = {"B": 2, "T": T, "I": 3, "H": 2, "O": 2}
 TRUNCATIONS = [*(Detach(k) for k in (1, 2, 3, 4, 5, 8)), *(Window(k) for k in (0, 1, 2, 3, 4, 9))]
 
 
+def number_of(truncation):
+    return truncation.every if isinstance(truncation, Detach) else truncation.steps
+
+
 def shortens(truncation):
-    return truncation[0] < T - isinstance(truncation, Window)
+    return number_of(truncation) < T - isinstance(truncation, Window)
 
 
 SHORTENED = [each for each in TRUNCATIONS if shortens(each)]
@@ -26,10 +30,6 @@ SHORTENED = [each for each in TRUNCATIONS if shortens(each)]
 
 def named(truncation):
     return f"{type(truncation).__name__.lower()}={number_of(truncation)}"
-
-
-def number_of(truncation):
-    return truncation.every if isinstance(truncation, Detach) else truncation.steps
 
 
 def start_of(truncation, t):
