@@ -98,7 +98,9 @@ def test_one_off_is_another_gradient(sized_net, derivation, truncation):
     problem = sized_net(SIZES, activation="tanh", loss="dot", layers=2, readout=True)
     right = problem.solve(derivation, truncation)[2]
     longer = problem.solve(derivation, type(truncation)(number_of(truncation) + 1))[2]
-    other = problem.solve(derivation, (Window if isinstance(truncation, Detach) else Detach)(truncation[0] + 1))[2]
+    other = problem.solve(
+        derivation, (Window if isinstance(truncation, Detach) else Detach)(number_of(truncation) + 1)
+    )[2]
     for wrong in (longer, other, problem.solve(derivation)[2]):
         for name in ("layer0.W_xh", "layer1.W_hh", "inputs"):
             alike = np.allclose(wrong[name], right[name], rtol=1e-3)
