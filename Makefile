@@ -33,7 +33,7 @@ docs: $(DOCS_INSTALLED) ## Make the documentation site in docs/_build/html; a wa
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
 	@echo 'the site is in docs/_build/html/index.html'
 
-regressions: report ## Compare the last report with the committed one; fails if something got worse
+regressions: $(INSTALLED) ## Compare the last report with the committed one; fails if something got worse
 	$(BIN)/harness diff reports/baseline reports/latest --ignore-new
 
 baseline: $(INSTALLED) ## Write the committed report anew, which regressions compares with

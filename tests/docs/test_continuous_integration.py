@@ -110,7 +110,7 @@ def test_the_action_fails_on_what_is_wrong_and_names_it_on_the_page(step, reposi
     page = (repository / "page.md").read_text()
     assert page.startswith("# What another step wrote\n")
     assert "carry-untransposed" in page
-    assert "1 cases, " in page
+    assert "1 case, " in page
     assert (repository / "a report" / "here" / "index.html").is_file()
 
 
