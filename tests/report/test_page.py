@@ -28,6 +28,7 @@ ARGUMENTS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
+LONG = "long" * 12
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script> & 'quotes'"
 
 
@@ -109,7 +110,7 @@ def many(page, tmp_path_factory):
     """A page of a thousand cases: those of the other page, again and again."""
     read = report.read(page.parent)
     tables = {
-        name: [{**row, "case": f"{row['case']}{n}"} for n in range(250) for row in rows]
+        name: [{**row, "case": f"{row['case']}{LONG}{n}"} for n in range(250) for row in rows]
         for name, rows in read.tables.items()
     }
     path = tmp_path_factory.mktemp("many") / "index.html"
@@ -296,14 +297,15 @@ def test_text_from_outside_is_never_markup(opened):
     assert not find(opened, "img[src='x']")
 
 
-def test_a_telephone_needs_no_scrolling_sideways(browser, page):
+def test_a_telephone_needs_no_scrolling_sideways(browser, many):
     metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     try:
-        for where in ("", "#small%5Bdtype%3Dfloat64%5D&sign"):
+        for where in ("", f"#small%5Bdtype%3Dfloat64%5D{LONG}0&sign"):
             browser.get("about:blank")
-            browser.get(page.as_uri() + where)
+            browser.get(many.as_uri() + where)
             wait_for(browser, lambda: rows(browser))
+            assert bool(find(browser, "#detail h2")) == bool(where)
             assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
