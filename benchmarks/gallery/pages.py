@@ -241,4 +241,11 @@ They are below `{cases}`, and run like any other: `harness check my_rnn.py {case
 | case | about |
 | --- | --- |
 {of_cases}
+
+```{{toctree}}
+:hidden:
+:glob:
+
+*
+```
 """
