@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # Each of the processes that run the tests starts every framework for itself.
 TESTERS ?= 2
 
-.PHONY: help report test lint tolerances diagnosis-benchmark library schema clean
+.PHONY: help report test lint tolerances diagnosis-benchmark fuzz-inputs library schema clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -29,6 +29,9 @@ tolerances: report ## Show the headroom of each tolerance over the errors of the
 
 diagnosis-benchmark: $(INSTALLED) ## Show how well faults are named, over all cases (half an hour)
 	$(BIN)/python -m benchmarks.diagnosis
+
+fuzz-inputs: $(INSTALLED) ## Try ten thousand bad case files and reports (a quarter of an hour)
+	$(BIN)/python -m benchmarks.bad_inputs 10000
 
 library: $(INSTALLED) ## Write docs/cases.md, what each case catches that no simpler one does (some minutes)
 	$(BIN)/python -m benchmarks.case_library
