@@ -38,6 +38,7 @@ EXTREMES: dict[str, str] = {
     "uniform_beyond_floats": SIZES + "inputs: {uniform: [-1e308, 1e308]}\n",
     "normal_beyond_floats": SIZES + "inputs: {normal: 1e308}\n",
     "fill_beyond_float32": SIZES + "dtype: float32\ninputs: {fill: 1e300}\n",
+    "labels_beyond_floats": SIZES + f"loss: {{kind: softmax_cross_entropy}}\ntargets: {{uniform: [0, {'9' * 390}]}}\n",
     "label_of_many_digits": SIZES + f"loss: {{kind: softmax_cross_entropy}}\ntargets: {{fill: {'9' * 30}}}\n",
     "many_steps_of_loss": SIZES + f"loss: {{steps: [{'0,' * 90_000}]}}\n",
     "many_lengths": SIZES + f"lengths: [{'9,' * 90_000}]\n",

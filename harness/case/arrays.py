@@ -80,7 +80,7 @@ SIGMAS = 100
 
 
 def _whole(number: float) -> bool:
-    return float(number).is_integer()
+    return isinstance(number, int) or number.is_integer()  # an int may be beyond floats
 
 
 def _label(path: Path, value: Any, below: int) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from harness.case import Case
+from harness.comparison import Comparison
 from harness.implementations import Implementation
 from harness.session import CaseOutcome, Judged, run_case
 from harness.session.running import chosen_for
@@ -76,12 +78,26 @@ def _patient(implementation: Implementation) -> Implementation:
     return replace(implementation, framework=framework)
 
 
+def _overflows_in_both(comparison: Comparison) -> bool:
+    """Tell whether all that two disagree on is what neither of them has a finite number for.
+
+    A training that diverges overflows in everybody. ``harness run`` calls that a mismatch, since such numbers prove
+    nothing; of an implementation they say as little.
+    """
+    worst = [each.metrics for each in comparison.disagreements]
+    return all(
+        each is not None and not math.isfinite(each.actual) and not math.isfinite(each.expected) for each in worst
+    )
+
+
 def _wrong(judged: Judged) -> Wrong | None:
     """Return what is wrong with one implementation, if anything is; nobody is wrong where the baseline failed."""
     verdict = judged.verdict or ("error" if judged.status == "error" else "match")
     if verdict not in ("mismatch", "error") or judged.reason.startswith("there is no baseline"):
         return None
     told = judged.reason
+    if judged.status == "ok" and judged.comparison is not None and _overflows_in_both(judged.comparison):
+        return None
     if judged.comparison is not None and judged.comparison.disagreements:
         told = "; ".join(filter(None, [str(judged.comparison.disagreements[0]), told]))
     return Wrong(judged.implementation, verdict, told, judged.oracle)

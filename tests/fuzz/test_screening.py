@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from harness.conditioning import rounding_noise
-from harness.fuzz.candidates import Drawing, default_implementations
+from harness.fuzz.candidates import Drawing, case_of, default_implementations
+from harness.fuzz.confirming import _wrong as wrong_of
 from harness.fuzz.screening import Noises, screened, surely_agrees
 from harness.implementations import implementation, implementations
 from harness.problem import build
 from harness.reference import solve
-from harness.session import compare_for
+from harness.session import Judged, compare_for
 from harness.training import run
 
 DRAWING = Drawing(21)
@@ -104,3 +105,30 @@ def test_unless_told_otherwise_a_search_is_for_all_that_claim_to_be_right():
     names = {each.name for each in default_implementations()}
     assert names >= {"numpy-split", "numpy-concat", "torch", "torch-cell", "complex-step"}
     assert not names & {"torch-clamp", "published", "keras", "tf1"}
+
+
+def test_what_overflows_in_both_is_no_finding_and_what_overflows_in_one_is():
+    """Found by ``harness fuzz --seed 400``: a linear training that diverges within three steps, in float32."""
+    data = {
+        "activation": "identity",
+        "layers": 3,
+        "sizes": {"batch": 1, "time": 1, "input": 1, "hidden": 2, "output": 1},
+        "dtype": "float32",
+        "weights": "ones",
+        "readout": "linear",
+        "training": {"steps": 3, "optimizer": {"sgd": {"lr": 0.05}}},
+    }
+    problem = build(case_of(data, "diverging"), None)
+    expected = run(BASELINE, problem)
+    assert not np.isfinite(expected.training["training.loss"]).all()
+
+    def wrong(actual):
+        comparison = compare_for(problem, actual, expected, {}, complete=True)
+        return wrong_of(Judged("mine", "ok", comparison.verdict, comparison=comparison))
+
+    assert not compare_for(problem, expected, expected, {}, complete=True).matches
+    assert wrong(expected) is None
+    finite = {name: np.nan_to_num(tensor, posinf=1.0) for name, tensor in expected.training.items()}
+    assert wrong(replace(expected, training=finite)) is not None
+    outputs = expected.outputs * np.float32(2)
+    assert wrong(replace(expected, outputs=outputs)) is not None
