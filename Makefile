@@ -3,11 +3,16 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.docs-installed
 
 # Each of the processes that run the tests starts every framework for itself.
 TESTERS ?= 2
 
-.PHONY: help report test lint tolerances diagnosis-benchmark fuzz-inputs library schema clean
+# A few cases of each kind, whose report is committed: small enough to be looked at in a change.
+BASELINE := $(addprefix cases/,basic/activations.yaml basic/dot.yaml cells/smallest.yaml cells/gru_reset_ported.yaml \
+	cells/lengths_last_step.yaml truncation/last_steps.yaml tutorials/sine.yaml training/sgd.yaml)
+
+.PHONY: help report test lint docs baseline regressions tolerances diagnosis-benchmark crashes fuzz-inputs library schema commands clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -24,6 +29,16 @@ lint: $(INSTALLED) ## Check style, types and the layers of the imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(DOCS_INSTALLED) ## Make the documentation site in docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
+	@echo 'the site is in docs/_build/html/index.html'
+
+regressions: $(INSTALLED) ## Compare the last report with the committed one; fails if something got worse
+	$(BIN)/harness diff reports/baseline reports/latest --ignore-new
+
+baseline: $(INSTALLED) ## Write the committed report anew, which regressions compares with
+	$(BIN)/harness run $(BASELINE) --tensors none --no-cache --out reports/baseline
+
 tolerances: report ## Show the headroom of each tolerance over the errors of the last report
 	$(BIN)/python -m harness.report.headroom reports/latest
 
@@ -33,17 +48,27 @@ diagnosis-benchmark: $(INSTALLED) ## Show how well faults are named, over all ca
 fuzz-inputs: $(INSTALLED) ## Try ten thousand bad case files and reports (a quarter of an hour)
 	$(BIN)/python -m benchmarks.bad_inputs 10000
 
+crashes: $(INSTALLED) ## Kill runs and their processes at random moments; show what survived (ten minutes)
+	$(BIN)/python -m benchmarks.crashes
+
 library: $(INSTALLED) ## Write docs/cases.md, what each case catches that no simpler one does (some minutes)
 	$(BIN)/python -m benchmarks.case_library
 
 schema: $(INSTALLED) ## Write case.schema.json, which editors read
 	$(BIN)/harness schema > case.schema.json
 
+commands: $(INSTALLED) ## Write docs/commands.md, the reference of the command line
+	$(BIN)/python -m docs.command_reference
+
 clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) reports/latest reports/check .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) docs/_build reports/latest reports/check .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # By the variable rather than by --constraint, the versions hold for what builds the package, too.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT='$(CURDIR)/constraints.txt' $(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	PIP_CONSTRAINT='$(CURDIR)/constraints.txt' $(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@

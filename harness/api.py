@@ -22,7 +22,7 @@ from harness.session.examiner import BASELINE_IS_OFF
 from harness.training import noise_of
 from harness.training import run as run_here
 from harness.trial import Trial, try_out
-from harness.worker import NativeWeightsFailed, Workers
+from harness.worker import Memory, NativeWeightsFailed, Workers
 
 Runnable = str | Implementation | Callable[[Problem], Returned]
 """An implementation by name, one made by the decorator, or a plain function, which then works in split weights."""
@@ -57,7 +57,7 @@ class Case(cases.Case):
 @cache
 def shared_workers() -> Workers:
     """The processes that serve calls from Python; they start when first needed and end with this process."""
-    workers = Workers()
+    workers = Workers(Memory())
     atexit.register(workers.end)
     return workers
 

@@ -9,6 +9,7 @@ import numpy as np
 from harness.case import Case, Loss, Sizes
 from harness.implementations import Implementation, install_line, missing_modules
 from harness.problem import build
+from harness.session import Run
 from harness.worker import Workers
 
 SUBNORMAL = 1e-310
@@ -54,3 +55,10 @@ def examine(implementations: Sequence[Implementation], workers: Workers) -> list
                 )
         findings.append(finding)
     return findings
+
+
+def subnormals(run: Run, implementations: Sequence[Implementation], workers: Workers) -> dict[str, str]:
+    """Return what becomes of subnormal numbers in each implementation that has answered to a case of a run."""
+    answered = {each.implementation for outcome in run.outcomes for each in outcome.judged if each.status == "ok"}
+    findings = examine([each for each in implementations if each.name in answered], workers)
+    return {each["implementation"]: each["subnormals"] for each in findings if each["subnormals"]}

@@ -9,6 +9,7 @@ The plugin is loaded wherever the harness is installed, so nothing is imported f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("harness", "gradient comparison")
     group.addoption("--harness-impl", metavar="A,B", help="compare only these implementations")
     group.addoption("--harness-baseline", default=DEFAULT_BASELINE, metavar="N", help="what they are compared with")
+    group.addoption("--harness-no-cache", action="store_true", help="compute everything anew")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -130,7 +132,7 @@ class Comparing:
         from harness.casefile import nearest
         from harness.implementations import implementations
         from harness.session import Examiner, not_installed
-        from harness.worker import Workers
+        from harness.worker import Memory, Workers
 
         there = implementations()
         named = config.getoption("--harness-impl")
@@ -144,7 +146,7 @@ class Comparing:
             raise pytest.UsageError("\n".join(missing))
         self.asked = [there[name] for name in by_name[:-1]] or list(there.values())
         self.baseline = there[baseline]
-        self.workers = Workers()
+        self.workers = Workers(Memory(since=math.inf if config.getoption("--harness-no-cache") else 0.0))
         self.examiner = Examiner()
         # Under xdist the tests of a case may go to several processes, and each runs only what it is given; unless it
         # distributes whole files.

@@ -28,6 +28,12 @@ upstream: {normal: 1.0, seed: 4}
 Harness = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(autouse=True)
+def _a_cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what tests compute apart from what the user's runs do; tests share it, as runs do."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path_factory.getbasetemp() / "harness-cache"))
+
+
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
     """A folder with one small case in ``cases/small.yaml``."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.case.validation import adapter
+from pydantic import TypeAdapter
+
+from harness.case.fields import STRICT, Fields
 
 
 def json_schema() -> dict[str, Any]:
     """Return the schema: the fields of a case, and ``sweep``."""
-    schema = adapter().json_schema(mode="validation")
+    STRICT["use_attribute_docstrings"] = True
+    try:
+        schema = TypeAdapter(Fields).json_schema(mode="validation")
+    finally:
+        STRICT["use_attribute_docstrings"] = False
     schema["title"] = "Case"
     schema["properties"]["sweep"] = {
         "description": "Fields by name (sizes.time), each with a list of values; each combination is a case.",

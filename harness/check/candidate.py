@@ -28,19 +28,28 @@ class Candidate:
     said: str
 
 
-def introduced(file: UserFile, limit: float, workers: Workers) -> Candidate:
-    """Have a file imported by a process of its own, and return what it offers.
+def process_of(file: UserFile, limit: float) -> Framework:
+    """Return the process of a file.
 
     Args:
         file: the file.
         limit: how many seconds the import, and later each case, may take.
+    """
+    program = ("-m", "harness.worker.user_file", str(file.path), file.shown, file.function, str(limit))
+    return Framework(file.shown, (), install="", program=program, limit=limit, restarts=RESTARTS)
+
+
+def introduced(file: UserFile, process: Framework, workers: Workers) -> Candidate:
+    """Have a file imported by its process, and return what it offers.
+
+    Args:
+        file: the file.
+        process: its process.
         workers: who keeps the process.
 
     Raises:
         FileRefused: if it cannot be imported, has no such implementation, or one by a name that is taken.
     """
-    program = ("-m", "harness.worker.user_file", str(file.path), file.shown, file.function, str(limit))
-    process = Framework(file.shown, (), install="", program=program, limit=limit, restarts=RESTARTS)
     try:
         answer = workers.introduction(process)
     except WorkerFailed as failure:

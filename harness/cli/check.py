@@ -51,11 +51,11 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
     CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named, simple ones first.
     """
     from harness import report, userfile
-    from harness.check import introduced, simplest_first
+    from harness.check import introduced, process_of, simplest_first
     from harness.cli.run import described, exit_status
     from harness.cli.screen import progress
     from harness.session import execute
-    from harness.worker import Workers
+    from harness.worker import Memory, Workers
 
     (of_baseline,) = chosen([baseline])
     try:
@@ -63,12 +63,14 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
         report.check(out)
     except (userfile.FileRefused, report.NotAReport) as error:
         raise click.UsageError(str(error)) from None
-    loaded = load_cases(cases)
-    end_without_cases(loaded)
-    to_run = loaded.cases if cases else simplest_first(loaded.cases)
-    with Workers() as workers:
+    with Workers(Memory()) as workers:
+        process = process_of(named, limit)
+        workers.start([process])
+        loaded = load_cases(cases)
+        end_without_cases(loaded)
+        to_run = loaded.cases if cases else simplest_first(loaded.cases)
         try:
-            candidate = introduced(named, limit, workers)
+            candidate = introduced(named, process, workers)
         except userfile.FileRefused as refused:
             _refuse(refused)
         _show_printed(candidate.said, "when it was imported")
@@ -80,7 +82,7 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
                     show(len(run.outcomes))
                     shown = _show_said(run, shown)
             run.outcomes = [_as_documented(outcome) for outcome in run.outcomes]
-            report.write(report.of_run(run, keeper.folder, plotted=False), out)
+            report.write(report.of_run(run, keeper.folder, plotted=False, dated=False), out)
     status = exit_status(run, loaded)
     if as_json:
         click.echo(json.dumps(_with_remarks(described(run, out, status), run), indent=2))

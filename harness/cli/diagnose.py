@@ -25,7 +25,7 @@ def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
     """
     from harness.implementations import implementations
     from harness.session import execute
-    from harness.worker import Workers
+    from harness.worker import Memory, Workers
 
     (asked,) = chosen([name])
     loaded = load_cases(cases)
@@ -35,7 +35,7 @@ def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
         click.echo(f"{name} takes part in none of these {len(loaded.cases)} cases", err=True)
         raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
     reference = implementations()["numpy-split" if name != "numpy-split" else "numpy-concat"]
-    with Workers() as workers:
+    with Workers(Memory()) as workers:
         *_, run = execute(to_run, [asked], reference, workers, "none")
     pairs = list(run.comparisons)
     if as_json:

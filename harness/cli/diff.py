@@ -22,8 +22,9 @@ MAX_SHOWN = 40
 @click.command("diff")
 @click.argument("before", metavar="REPORT_A", type=click.Path(path_type=Path))
 @click.argument("after", metavar="REPORT_B", type=click.Path(path_type=Path))
+@click.option("--ignore-new", is_flag=True, help="Leave out the cases that only REPORT_B has.")
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
-def command(before: Path, after: Path, as_json: bool) -> None:
+def command(before: Path, after: Path, ignore_new: bool, as_json: bool) -> None:
     """Show what changed from one report to another; the status is 1 if something got worse.
 
     Worse is a mismatch or an error that was none and that its case does not expect, an error that grew tenfold, and
@@ -31,7 +32,7 @@ def command(before: Path, after: Path, as_json: bool) -> None:
     """
     from harness.report.difference import difference
 
-    found = difference(report_from(before), report_from(after))
+    found = difference(report_from(before), report_from(after), with_new=not ignore_new)
     if as_json:
         click.echo(json.dumps({"worse": len(found.worse), **asdict(found)}, indent=2))
     else:

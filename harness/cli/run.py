@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from harness.cli.exits import Exit
 from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases
 
 if TYPE_CHECKING:
+    from harness.cache.unfinished import Unfinished
     from harness.case import Loaded
     from harness.session import Run
 
@@ -41,45 +44,54 @@ if TYPE_CHECKING:
     show_default=True,
     help="Of which cases to keep the tensors, for harness judge and show: all, or those not as expected.",
 )
+@click.option("--resume", is_flag=True, help="Go on with the run into this folder that was interrupted or killed.")
+@click.option("--no-cache", is_flag=True, help="Compute everything anew; what was computed before is not looked at.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(
-    cases: tuple[str, ...],
-    names: str | None,
-    baseline: str,
-    out: Path,
-    elements: Any,
-    tensors: Any,
-    as_json: bool,
-) -> None:
+@click.pass_context
+def command(context: click.Context, /, out: Path, resume: bool, no_cache: bool, as_json: bool, **asked: Any) -> None:
     """Run cases, compare each implementation with the baseline, write the report.
 
     CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named.
     """
-    from harness import report
+    from harness import probe, report
+    from harness.cache import unfinished
     from harness.cli.overview import show_report
     from harness.cli.screen import progress
     from harness.implementations import implementations
     from harness.session import execute, not_installed
-    from harness.worker import Workers
+    from harness.worker import Memory, Workers
 
-    named = chosen(names.split(",")) if names is not None else []
-    (of_baseline,) = chosen([baseline])
-    asked = named or list(implementations().values())
-    loaded = load_cases(cases)
+    before = _interrupted(context, out, asked) if resume else None
+    asked = asked if before is None else dict(before.asked)
+    named = chosen(asked["names"].split(",")) if asked["names"] is not None else []
+    (of_baseline,) = chosen([asked["baseline"]])
+    to_run = named or list(implementations().values())
+    loaded = load_cases(asked["cases"])
     end_without_cases(loaded)
     try:
         report.check(out)
     except report.NotAReport as error:
         raise click.UsageError(str(error)) from None
     if not named:
-        for line in not_installed(asked):
+        for line in not_installed(to_run):
             click.echo(f"warning: {line}", err=True)
-    with report.Keeper(out, tensors) as keeper:
-        with Workers() as workers, progress(len(loaded.cases), workers.starting) as show:
-            for run in execute(loaded.cases, asked, of_baseline, workers, elements, keeper.keep):
-                show(len(run.outcomes))
-        found = report.of_run(run, keeper.folder)
-        report.write(found, out)
+    begun = unfinished.begin(out, asked, None if before is None else before.started)
+    memory = Memory(since=begun.started if no_cache else 0.0)
+    done = 0
+    try:
+        with report.Keeper(out, asked["tensors"]) as keeper:
+            with Workers(memory) as workers, progress(len(loaded.cases), workers.starting) as show:
+                for run in execute(loaded.cases, to_run, of_baseline, workers, asked["elements"], keeper.keep):
+                    done = len(run.outcomes)
+                    show(done)
+                run.subnormals = probe.subnormals(run, [of_baseline, *to_run], workers)
+            found = report.of_run(run, keeper.folder)
+            report.write(found, out)
+    except KeyboardInterrupt:
+        _end_to_be_resumed("interrupted", done, len(loaded.cases), out, Exit.INTERRUPTED)
+    except OSError as error:
+        _end_to_be_resumed(f"{out} cannot be written: {error}", done, len(loaded.cases), out, Exit.BAD_INPUT)
+    unfinished.end(out)
     status = exit_status(run, loaded)
     if as_json:
         click.echo(json.dumps(described(run, out, status), indent=2))
@@ -91,6 +103,33 @@ def command(
         if not run.tensors_compared:
             nothing = "nothing was compared; `harness list implementations` shows what can be named with --impl"
             click.echo(nothing, err=True)
+    raise click.exceptions.Exit(status)
+
+
+def _interrupted(context: click.Context, out: Path, asked: Mapping[str, Any]) -> Unfinished:
+    """Return the run that is to be gone on with; end the command if there is none, or it was another."""
+    from harness.cache import unfinished
+
+    before = unfinished.find(out)
+    if before is None:
+        raise click.UsageError(f"no run into {out} was interrupted; leave --resume out to begin one")
+    for name, value in asked.items():
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and _plain(value) != before.asked[name]:
+            was = before.asked[name]
+            raise click.UsageError(
+                f"the run into {out} that was interrupted had {name} {was!r}, and not {_plain(value)!r}; "
+                f"`harness run --resume --out {out}` goes on with it, without --resume another begins"
+            )
+    return before
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _end_to_be_resumed(why: str, done: int, of: int, out: Path, status: Exit) -> NoReturn:
+    """End the command before its report is there; what was computed is kept."""
+    click.echo(f"{why}, with {done} of {of} cases done; to go on: harness run --resume --out {out}", err=True)
     raise click.exceptions.Exit(status)
 
 

@@ -25,12 +25,12 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
     """
     from harness.cli.screen import progress
     from harness.diagnosis.sight import catalogue
-    from harness.worker import NativeWeightsFailed, Workers
+    from harness.worker import Memory, NativeWeightsFailed, Workers
 
     loaded = load_cases(cases)
     end_without_cases(loaded)
     found: list[tuple[Case, Sight]] = []
-    with Workers() as workers, progress(len(loaded.cases), workers.starting) as show:
+    with Workers(Memory()) as workers, progress(len(loaded.cases), workers.starting) as show:
         for number, case in enumerate(loaded.cases, 1):
             try:
                 found.append((case, _of_case(case, workers)))

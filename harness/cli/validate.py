@@ -65,7 +65,10 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
 
 
 def _blind(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    """Find what can hide faults in the first cases of each file, once for each file; of weights that a framework makes, nothing is known here."""
+    """Find what can hide faults in the first cases of each file, once for each file.
+
+    Of weights that a framework makes, nothing is known here.
+    """
     from harness.diagnosis.sight import blind_spots_of_case
 
     found: dict[tuple[str, str], dict[str, Any]] = {}

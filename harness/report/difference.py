@@ -19,6 +19,8 @@ from harness.report.table import Row
 GROWN = 10.0
 """An error that grew by this factor is told."""
 
+NOT_THERE = "not there"
+
 UNITS_ALLOWED = 16.0
 """Below 1 / this an error ratio is rounding."""
 
@@ -68,12 +70,12 @@ class Difference:
         return not (self.verdicts or self.errors or self.cases or self.versions)
 
 
-def difference(before: Report, after: Report) -> Difference:
-    """Return what changed from ``before`` to ``after``."""
+def difference(before: Report, after: Report, *, with_new: bool = True) -> Difference:
+    """Return what changed from ``before`` to ``after``; with or without the cases that only ``after`` has."""
     return Difference(
         tuple(_verdicts(before, after)),
         tuple(_errors(before, after)),
-        tuple(_cases(before, after)),
+        tuple(each for each in _cases(before, after) if with_new or each.before != NOT_THERE),
         tuple(_versions(before.environment, after.environment)),
     )
 
@@ -132,17 +134,17 @@ def _errors(before: Report, after: Report) -> Iterator[Changed]:
 def _cases(before: Report, after: Report) -> Iterator[Changed]:
     was, now = (_by(report["cases"], "case") for report in (before, after))
     for (name,) in was.keys() - now.keys():
-        yield Changed(name, "", "", was[name,]["verdict"], "not there", False)
+        yield Changed(name, "", "", was[name,]["verdict"], NOT_THERE, False)
     for (name,) in now.keys() - was.keys():
         row = now[name,]
-        yield Changed(name, "", "", "not there", row["surprise"] or row["verdict"], not row["as_expected"])
+        yield Changed(name, "", "", NOT_THERE, row["surprise"] or row["verdict"], not row["as_expected"])
 
 
 def _versions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Changed]:
     then, now = (dict(_named(each)) for each in (before, after))
     for name in {**then, **now}:
         if then.get(name, "") != now.get(name, ""):
-            yield Changed("", name, "", then.get(name, "not there"), now.get(name, "not there"), False)
+            yield Changed("", name, "", then.get(name, NOT_THERE), now.get(name, NOT_THERE), False)
 
 
 def _named(environment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +20,7 @@ from harness.report.history import with_history
 from harness.report.kept import FOLDER as KEPT
 from harness.report.kept import STATUSES
 from harness.report.report import STREAMED, Report, modules
+from harness.report.scratch import scratch, take_place
 from harness.report.table import Row, Unreadable
 
 ENVIRONMENT = "environment.json"
@@ -38,7 +38,7 @@ ENVIRONMENT_FIELDS = {
 }
 """What is read of the environment."""
 
-FORMAT = 1
+FORMAT = 2
 """Of the tables. A report of another format is not read."""
 
 
@@ -70,21 +70,19 @@ def write(report: Report, target: Path) -> None:
 
     Raises:
         NotAReport: if something else is there.
+        OSError: if it cannot be written; what was there is still there.
     """
     check(target)
-    report = with_history(report, target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-        new, old = Path(scratch) / "new", Path(scratch) / "old"
+    if report.dated:
+        report = with_history(report, target)
+    with scratch(target) as folder:
+        new = folder / "new"
         new.mkdir()
         _fill(new, report)
         for path in [*new.rglob("*"), new]:
             _flush(path)
-        if target.exists():
-            target.rename(old)
-        new.rename(target)
+        take_place(new, target)
         _flush(target.parent)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _fill(folder: Path, report: Report) -> None:

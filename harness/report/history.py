@@ -36,6 +36,8 @@ def with_history(report: Report, target: Path) -> Report:
 
 
 def _read(target: Path) -> list[Row]:
+    if not (target / runs.FILE).is_file():
+        return []
     try:
         return table.read(target / runs.FILE, COLUMNS)
     except (Unreadable, OSError):

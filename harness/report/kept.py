@@ -7,9 +7,7 @@ anything: with other tolerances, or against another baseline.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +17,7 @@ from numpy import ndarray
 
 from harness.comparison import SEVERITY
 from harness.problem import Problem
+from harness.report.scratch import scratch
 from harness.result import Result
 from harness.session import CaseOutcome, Judged
 from harness.session.floors import Floors
@@ -87,22 +86,17 @@ class Keeper:
     """
 
     def __init__(self, beside: Path, which: Which = "all") -> None:
-        self._made = [folder for folder in beside.parents if not folder.exists()]
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        self._scratch = tempfile.TemporaryDirectory(prefix=f".{beside.name}.", dir=beside.parent)
-        self.folder = Path(self._scratch.name)
         self.which = which
-        (self.folder / FOLDER).mkdir()
+        self._scratch = scratch(beside)
         self._count = 0
 
     def __enter__(self) -> Keeper:
+        self.folder = self._scratch.__enter__()
+        (self.folder / FOLDER).mkdir()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._scratch.cleanup()
-        with suppress(OSError):  # there is a report in it
-            for folder in self._made:
-                folder.rmdir()
+        self._scratch.__exit__(None, None, None)
 
     def keep(self, outcome: CaseOutcome) -> str:
         """Keep the tensors of a case; return the name of the file below the report, empty if they are not kept."""

@@ -48,13 +48,17 @@ def compared(report: Report) -> list[Row]:
     return [row for row in report["comparisons"] if row["elements"]]
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 case, 2 cases."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def status_line(report: Report) -> str:
     """Return one line that says how the run came out, with its counts."""
     tensors = compared(report)
-    counted = (
-        f"{len(report['cases'])} cases, {len(tensors)} tensors and {sum(row['elements'] for row in tensors)} elements "
-        f"compared with {report.environment['baseline']}"
-    )
+    sums = {"case": len(report["cases"]), "tensor": len(tensors), "element": sum(row["elements"] for row in tensors)}
+    cases, of_tensors, elements = (counted(number, noun) for noun, number in sums.items())
+    what = f"{cases}, {of_tensors} and {elements} compared with {report.environment['baseline']}"
     verdicts = Counter(row["verdict"] for row in report["runs"] if row["verdict"])
     found = ", ".join(
         f"{verdicts[verdict]} {verdict}"
@@ -62,8 +66,8 @@ def status_line(report: Report) -> str:
         if verdicts[verdict]
     )
     surprises = sum(not row["as_expected"] for row in report["cases"])
-    conclusion = "all as expected" if not surprises else f"{surprises} cases not as expected"
-    return f"{counted}: {found or 'nothing compared'}; {conclusion}."
+    conclusion = "all as expected" if not surprises else f"{counted(surprises, 'case')} not as expected"
+    return f"{what}: {found or 'nothing compared'}; {conclusion}."
 
 
 def disagreements(report: Report) -> list[tuple[str, str, str]]:
@@ -116,13 +120,13 @@ def floor_line(report: Report) -> str:
     """Return a sentence on where the floors come from: how far the baseline itself is off."""
     cases = report["cases"]
     counts = Counter(row["floor_source"] for row in cases if row["floor_source"])
-    found = ", ".join(f"{_SOURCES[source]} in {count}" for source, count in counts.most_common())
+    found = ", ".join(f"{_SOURCES[source]} in {counted(count, 'case')}" for source, count in counts.most_common())
     missing = sum(not row["floor_source"] for row in cases)
-    without = f"there is none in {missing}" if missing else ""
+    without = f"there is none in {counted(missing, 'case')}" if missing else ""
     reasons = Counter(row["floor_reason"] for row in cases if row["floor_reason"])
     because = f" ({'; '.join(reason for reason, _ in reasons.most_common(MAX_REASONS))})" if reasons else ""
     baseline = report.environment["baseline"]
-    return f"Floor, how far {baseline} itself is off: {'; '.join(filter(None, [found, without]))} cases{because}."
+    return f"Floor, how far {baseline} itself is off: {'; '.join(filter(None, [found, without]))}{because}."
 
 
 _SOURCES = {
@@ -171,7 +175,8 @@ def training_line(report: Report) -> str:
     names, cases = ({row[column] for row in steps} for column in ("implementation", "case"))
     if not steps:
         return ""
-    return f"Training: {len(steps)} steps of {len(names)} implementations in {len(cases)} cases; each in training.csv."
+    by = f"{counted(len(names), 'implementation')} in {counted(len(cases), 'case')}"
+    return f"Training: {counted(len(steps), 'step')} of {by}; each in training.csv."
 
 
 def not_compared(report: Report) -> list[tuple[str, int, str]]:

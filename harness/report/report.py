@@ -28,6 +28,7 @@ class Report:
         elements: goes through the rows of ``elements``.
         folder: below which the kept tensors are, as the table ``cases`` names them; None if none were kept.
         plotted: whether its page has plots; they take a second or two.
+        dated: whether it says since when each disagreement is there, as far as the report in its place knows.
     """
 
     environment: Mapping[str, Any]
@@ -35,6 +36,7 @@ class Report:
     elements: Callable[[], Iterator[Row]]
     folder: Path | None = None
     plotted: bool = True
+    dated: bool = True
 
     def __getitem__(self, table: str) -> Sequence[Row]:
         return self.tables[table]
@@ -51,8 +53,8 @@ def modules() -> dict[str, ModuleType]:
     return {each.name: import_module(f"{tables.__name__}.{each.name}") for each in iter_modules(tables.__path__)}
 
 
-def of_run(run: Run, folder: Path | None = None, *, plotted: bool = True) -> Report:
+def of_run(run: Run, folder: Path | None = None, *, plotted: bool = True, dated: bool = True) -> Report:
     """Return the report of a run, whose tensors were kept below a folder."""
     makers = modules()
     held = {name: list(maker.rows(run)) for name, maker in makers.items() if name != STREAMED}
-    return Report(environment.described(run), held, lambda: makers[STREAMED].rows(run), folder, plotted)
+    return Report(environment.described(run), held, lambda: makers[STREAMED].rows(run), folder, plotted, dated)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 Row = Mapping[str, Any]
 """A value for each column of a table."""
@@ -50,9 +49,13 @@ def write(path: Path, columns: Columns, rows: Iterable[Row]) -> int:
         columns: the columns; each row has each of them.
         rows: the rows.
     """
-    cells = [[_cell(row[column]) for column in columns] for row in rows]
-    pd.DataFrame(cells, columns=list(columns), dtype=object).to_csv(path, index=False, lineterminator="\n")
-    return len(cells)
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for count, row in enumerate(rows, 1):  # noqa: B007 - how many there were
+            writer.writerow([_cell(row[column]) for column in columns])
+    return count
 
 
 def _cell(value: Any) -> Any:
@@ -69,6 +72,8 @@ def read(path: Path, columns: Columns) -> list[Row]:
     Raises:
         Unreadable: if it is no such table: with the line and the column.
     """
+    import pandas as pd  # half a second, which who only writes need not wait for
+
     try:
         found = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
     except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors

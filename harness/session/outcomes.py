@@ -156,6 +156,7 @@ class Run:
         seconds_to_import: how long each framework took to import.
         seconds: how long the run took.
         processes: for each implementation the name of the process that it runs in.
+        subnormals: what becomes of subnormal numbers in each implementation that was probed.
     """
 
     baseline: str
@@ -165,6 +166,7 @@ class Run:
     seconds_to_import: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     processes: Mapping[str, str] = field(default_factory=dict)
+    subnormals: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def comparisons(self) -> Iterator[tuple[CaseOutcome, Judged]]:

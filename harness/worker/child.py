@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import select
 import sys
-import threading
-import time
 from importlib.metadata import PackageNotFoundError, version
 
 from harness.worker.transport import Channel
+
+LIFELINE = "HARNESS_LIFELINE"
+"""The environment variable that has the descriptor of the pipe that is closed when the harness is gone."""
 
 
 def opened_channel() -> Channel:
@@ -27,15 +30,19 @@ def opened_channel() -> Channel:
 
 
 def end_with_parent() -> None:
-    """End this process soon after the harness is gone, even in the middle of a computation."""
-    parent = os.getppid()
+    """End this process, and those that it starts, when the harness is gone, even in the middle of a computation.
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+    The harness holds the other end of a pipe, and nobody writes to it. When the harness is gone, however it ended, the
+    system signals that the pipe can be read. Nothing handles that signal, so it ends the process, even one that never
+    comes back to Python.
+    """
+    lifeline = int(os.environ[LIFELINE])
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    waiting = select.poll()
+    waiting.register(lifeline, select.POLLIN)
+    if waiting.poll(0):  # it was gone before the signal was asked for
         os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def version_of(module: str) -> str:

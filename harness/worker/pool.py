@@ -18,6 +18,7 @@ from harness.problem import Problem
 from harness.result import Result
 from harness.tensors import Structure
 from harness.trial import Remark
+from harness.worker.memory import Memory, Recalled
 from harness.worker.messages import of_floor_request, of_problem, to_floor, to_results
 from harness.worker.process import WorkerFailed, WorkerProcess
 from harness.worker.transport import Message
@@ -62,9 +63,19 @@ class NativeWeightsFailed(Exception):
 
 
 class Workers:
-    """The worker processes of a run. A context manager that ends them all."""
+    """The worker processes of a run. A context manager that ends them all.
 
-    def __init__(self) -> None:
+    Args:
+        memory: answers from before, and what is to be kept for later; None to ask anew whatever is asked.
+
+    Attributes:
+        recalled: how many questions needed no process.
+    """
+
+    def __init__(self, memory: Memory | None = None) -> None:
+        self._memory = memory
+        self.recalled = 0
+        self._known: dict[str, Recalled] = {}
         self._processes: dict[str, WorkerProcess] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._failures: dict[str, list[WorkerFailed]] = {}
@@ -72,8 +83,13 @@ class Workers:
         self._ended = False
 
     def start(self, frameworks: Iterable[Framework]) -> None:
-        """Begin to start the processes of these frameworks; return at once."""
+        """Begin to start the processes of these frameworks; return at once.
+
+        Those whose answers are likely remembered wait for the first question that is new.
+        """
         for framework in frameworks:
+            if self._memory is not None and self._memory.knows(framework):
+                continue
             threading.Thread(target=self._wait, args=(framework,), daemon=True).start()
 
     def starting(self) -> list[str]:
@@ -81,13 +97,15 @@ class Workers:
         return [name for name, process in list(self._processes.items()) if process.seconds_to_import is None]
 
     def versions(self) -> dict[str, dict[str, str]]:
-        """The versions of the modules of each framework that is ready."""
-        return {name: process.versions for name, process in self._processes.items() if process.versions}
+        """The versions of the modules of each framework that is ready, or whose answers were remembered."""
+        ready = {name: process.versions for name, process in self._processes.items() if process.versions}
+        return {name: dict(each.versions) for name, each in self._known.items()} | ready
 
     def seconds_to_import(self) -> dict[str, float]:
-        """How long the modules of each framework that is ready took to import."""
+        """How long the modules of each framework that is ready took to import, now or when it was asked."""
         ready = {name: process.seconds_to_import for name, process in self._processes.items()}
-        return {name: seconds for name, seconds in ready.items() if seconds is not None}
+        known = {name: each.seconds_to_import for name, each in self._known.items()}
+        return known | {name: seconds for name, seconds in ready.items() if seconds is not None}
 
     def run(self, implementation: Implementation, problem: Problem) -> Outcome:
         """Run an implementation in its framework's process. Never raises on the implementation's account."""
@@ -182,6 +200,23 @@ class Workers:
         return answer.arrays
 
     def _ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:
+        """Ask a framework's process, unless it was asked before; keep what it answers."""
+        if self._memory is None or not (key := self._memory.key(framework, header, arrays)):
+            return self._ask_process(framework, header, arrays)[0]
+        if (recalled := self._memory.recall(key)) is not None:
+            with self._guard:
+                self.recalled += 1
+                self._known[framework.name] = recalled
+            return recalled.answer
+        answer, process = self._ask_process(framework, header, arrays)
+        assert process.seconds_to_import is not None, "it has answered"
+        self._memory.trace(framework)
+        self._memory.keep(key, Recalled(answer, process.versions, process.seconds_to_import))
+        return answer
+
+    def _ask_process(
+        self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]
+    ) -> tuple[Message, WorkerProcess]:
         """Ask a framework's process, one request at a time; a process that failed is started again for the next."""
         failures = self._failures.setdefault(framework.name, [])
         with self._lock(framework):
@@ -193,7 +228,7 @@ class Workers:
                 )
             process = self._process(framework)
             try:
-                return process.ask(header, arrays, limit=framework.limit)
+                return process.ask(header, arrays, limit=framework.limit), process
             except WorkerFailed as failure:
                 failures.append(failure)
                 with self._guard:
@@ -226,6 +261,8 @@ class Workers:
         for name, process in processes.items():
             with self._locks[name]:  # whoever waits for an answer has just seen its process end
                 process.close()
+        if self._memory is not None:
+            self._memory.close()
 
     def __enter__(self) -> Self:
         return self

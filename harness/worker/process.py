@@ -17,6 +17,7 @@ from numpy import ndarray
 
 import harness
 from harness.implementations import Framework
+from harness.worker.child import LIFELINE
 from harness.worker.dumps import innermost, is_timeout, located, split
 from harness.worker.transport import Channel, ChannelClosedError, ChannelTimeoutError, Message
 
@@ -80,14 +81,18 @@ class WorkerProcess:
         self._failed: WorkerFailed | None = None
         self._heard = 0
         self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._lifeline: int | None
+        watched, self._lifeline = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, *OWN_PATH, *(framework.program or ("-m", "harness.worker", framework.name))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._chatter,
-            env={**ONE_THREAD, **os.environ, **this_harness(), **framework.environment},
+            env={**ONE_THREAD, **os.environ, **this_harness(), **framework.environment, LIFELINE: str(watched)},
             start_new_session=True,  # Ctrl-C is for the harness, which ends its workers itself
+            pass_fds=(watched,),
         )
+        os.close(watched)
         assert self._process.stdin
         assert self._process.stdout
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
@@ -134,13 +139,21 @@ class WorkerProcess:
         self.seconds_to_import = float(ready.header["seconds"])
 
     def kill(self) -> None:
-        """End the process now, whatever it is doing. A request that is under way in another thread fails."""
-        self._process.kill()
+        """End the process now, whatever it is doing, and those that it started.
+
+        A request that is under way in another thread fails.
+        """
+        if self._process.returncode is None:  # else its number may be another's by now
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End the process and let go of what belongs to it. No request may be under way; may be called again."""
         self.kill()
         self._process.wait()
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe
             pipe.close()
@@ -183,5 +196,7 @@ def _ending(status: int | None) -> str:
     if status is None:
         return "closed its output"
     if status < 0:
-        return f"was ended by {signal.Signals(-status).name}"
+        ended_by = signal.Signals(-status)
+        hint = ", as the system does where memory runs out" if ended_by == signal.SIGKILL else ""
+        return f"was ended by {ended_by.name}{hint}"
     return f"ended with status {status}"

@@ -42,6 +42,28 @@ class Message:
     arrays: Mapping[str, ndarray]
 
 
+def described(header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> tuple[bytes, list[bytes | memoryview]]:
+    """Return a message as bytes: its header with its length before it, and the bytes of each array."""
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    listed = [[name, array.dtype.str, list(array.shape)] for name, array in contiguous.items()]
+    encoded = json.dumps({**header, "arrays": listed}).encode()
+    buffers = [array.reshape(-1).view(np.uint8).data if array.size else b"" for array in contiguous.values()]
+    return _LENGTH.pack(len(encoded)) + encoded, buffers
+
+
+def decoded(content: memoryview) -> Message:
+    """Return the message that is whole in these bytes; its arrays share them."""
+    (length,) = _LENGTH.unpack(content[: _LENGTH.size])
+    start = _LENGTH.size + length
+    header = json.loads(bytes(content[_LENGTH.size : start]))
+    arrays = {}
+    for name, dtype, shape in header.pop("arrays"):
+        end = start + np.dtype(dtype).itemsize * math.prod(shape)
+        arrays[name] = np.frombuffer(content[start:end], dtype).reshape(shape)
+        start = end
+    return Message(header, arrays)
+
+
 class Channel:
     """One end of a pair of pipes.
 
@@ -64,13 +86,10 @@ class Channel:
             ChannelClosedError: if the other end is gone.
             ChannelTimeoutError: if it did not take the message within ``timeout`` seconds.
         """
-        contiguous = {name: np.asarray(array, order="C") for name, array in (arrays or {}).items()}
-        described = [[name, array.dtype.str, list(array.shape)] for name, array in contiguous.items()]
-        encoded = json.dumps({**header, "arrays": described}).encode()
         deadline = time.monotonic() + timeout
-        self._write(_LENGTH.pack(len(encoded)) + encoded, deadline)
-        for array in contiguous.values():
-            self._write(array.reshape(-1).view(np.uint8).data if array.size else b"", deadline)
+        encoded, buffers = described(header, arrays or {})
+        for part in (encoded, *buffers):
+            self._write(part, deadline)
 
     def receive(self, *, timeout: float = math.inf) -> Message:
         """Wait for a message.

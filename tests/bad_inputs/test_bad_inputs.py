@@ -56,7 +56,7 @@ def test_a_stall_a_crash_and_a_mistake_without_a_place_are_noticed(monkeypatch, 
     assert "ZeroDivisionError" in case_files.complaint_of(path)
     monkeypatch.setattr(validate, "_blind", lambda _: [0][bytearray(2**30)[0] + 1 :])
     assert "MB" in case_files.complaint_of(path)
+    assert "without a place" in complaint(["show", "nowhere"], reports.LOCATED)
     monkeypatch.setattr("benchmarks.bad_inputs.watching.HANGS", 0.2)
     monkeypatch.setattr(validate, "_blind", lambda _: __import__("time").sleep(5))
     assert "took more than" in case_files.complaint_of(path)
-    assert "without a place" in complaint(["show", "nowhere"], reports.LOCATED)

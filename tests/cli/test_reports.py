@@ -73,3 +73,12 @@ def test_the_nearest_case_is_suggested(harness):
     refused = harness("show", "good", "--case", "smal")
     assert refused.returncode == 2
     assert "good has no case 'smal'; did you mean 'small'?" in refused.stderr
+
+
+def test_diff_can_leave_out_cases_that_only_the_second_has(harness, workplace):
+    harness("run", "--impl", "numpy-concat", "--out", "one")
+    (workplace / "cases" / "other.yaml").write_text((workplace / "cases" / "small.yaml").read_text())
+    harness("run", "--impl", "numpy-concat", "--out", "two")
+    assert "not there" in harness("diff", "one", "two").stdout
+    assert harness("diff", "one", "two", "--ignore-new").stdout == "nothing changed\n"
+    assert "other" in harness("diff", "two", "one", "--ignore-new").stdout, "what is gone is told"

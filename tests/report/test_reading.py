@@ -7,6 +7,7 @@ import pytest
 
 from harness import report
 from harness.report import overview, table
+from harness.report.folder import FORMAT
 from harness.report.report import modules
 
 
@@ -85,7 +86,7 @@ DAMAGE = {
     "manifest_is_no_json": (_put("manifest.json", "{"), "manifest.json is no JSON"),
     "manifest_is_a_list": (_put("manifest.json", "[]"), "manifest.json should be an object, but is a list"),
     "manifest_says_nothing": (_put("manifest.json", "{}"), "has the format None"),
-    "rows_is_a_list": (_put("manifest.json", '{"format": 1, "rows": []}'), "manifest.json has no 'rows'"),
+    "rows_is_a_list": (_put("manifest.json", f'{{"format": {FORMAT}, "rows": []}}'), "manifest.json has no 'rows'"),
     "environment_is_no_json": (_put("environment.json", "x"), "environment.json is no JSON"),
     "environment_says_nothing": (_put("environment.json", "{}"), "environment.json has no 'baseline'"),
     "other_format": (_put("manifest.json", '{"format": 99, "rows": {}}'), "has the format 99"),

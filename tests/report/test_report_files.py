@@ -200,3 +200,18 @@ def test_the_summary_begins_with_what_disagrees(report):
     assert page.index("## What disagrees") < page.index("## Worst error ratio")
     assert "layer0.W\\_hh: 1 of 25 elements outside the tolerance" in page
     assert "this one represents nothing" in page
+
+
+def test_seeds_and_what_becomes_of_subnormal_numbers_are_told(harness, workplace):
+    harness("run", "--impl", "numpy-concat,complex-step", "--out", "told")
+    import json
+
+    environment = json.loads((workplace / "told" / "environment.json").read_text())
+    assert environment["subnormals"] == {
+        "numpy-split": "kept",
+        "numpy-concat": "kept",
+        "complex-step": "flushed to zero",
+    }
+    assert environment["threads"]["OMP_NUM_THREADS"] == "1"
+    (row,) = pd.read_csv(workplace / "told" / "cases.csv").to_dict("records")
+    assert row["seeds"] == "weights 1, inputs 2, initial_state 3, upstream 4"

@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from harness.check import process_of
 from harness.implementations import Framework
+from harness.userfile import named
 from harness.worker import WorkerFailed
 from harness.worker.process import WorkerProcess
 
@@ -70,24 +73,65 @@ def test_a_request_that_takes_too_long_ends_the_process():
     assert process._process.poll() is not None
 
 
+BUSY = {
+    "waiting": "import time; time.sleep(600)",
+    "in Python": "while True: pass",
+    "in C, without ever letting Python go": "import ctypes; ctypes.PyDLL(None).sleep(600)",
+    "with a process of its own": "import subprocess; subprocess.run(['sleep', '600'])",
+}
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="needs /proc to look for processes")  # noqa: PTH112
-def test_no_process_outlives_a_harness_that_was_killed(workplace):
+@pytest.mark.parametrize("doing", BUSY)
+def test_no_process_outlives_a_harness_that_was_killed(tmp_path, doing):
+    file = tmp_path / "users.py"
+    file.write_text(f"import os\nprint(os.getpid(), flush=True)\n{BUSY[doing]}\n")
     code = (
-        "import time\n"
-        "from harness.implementations import NUMPY\n"
+        "import sys, time\n"
+        "from harness.check import process_of\n"
+        "from harness.userfile import named\n"
         "from harness.worker.process import WorkerProcess\n"
-        "process = WorkerProcess(NUMPY); process.wait_until_ready()\n"
-        "print(process._process.pid, flush=True); time.sleep(60)\n"
+        "process = WorkerProcess(process_of(named(sys.argv[1]), 600))\n"
+        "while not process._everything(): time.sleep(0.01)\n"
+        "print(process._process.pid, flush=True); time.sleep(600)\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen([sys.executable, "-c", code, str(file)], stdout=subprocess.PIPE, text=True)
     worker = int(parent.stdout.readline())
+    time.sleep(0.2)  # so that it is busy
+    started = of_group(worker)
+    assert worker in started
+    assert len(started) == (2 if doing.startswith("with") else 1)
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and is_running(worker):
-        time.sleep(0.05)
-    assert not is_running(worker)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(map(is_running, started)):
+        time.sleep(0.02)
+    assert not [each for each in started if is_running(each)]
+
+
+def of_group(leader):
+    """The processes of a group, all of which a worker has started."""
+    found = []
+    for pid in (int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()):
+        try:
+            if os.getpgid(pid) == leader and is_running(pid):
+                found.append(pid)
+        except ProcessLookupError:
+            continue
+    return found
+
+
+def test_closing_a_process_ends_those_that_it_started(tmp_path):
+    file = tmp_path / "users.py"
+    file.write_text("import subprocess\nprint('up', flush=True)\nsubprocess.run(['sleep', '600'])\n")
+    process = WorkerProcess(process_of(named(str(file)), 600))
+    while not process._everything() or len(of_group(process._process.pid)) < 2:
+        time.sleep(0.01)
+    started = of_group(process._process.pid)
+    process.close()
+    time.sleep(0.1)
+    assert not [each for each in started if is_running(each)]
 
 
 def is_running(pid):

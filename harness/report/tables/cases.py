@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from harness.report.table import Row
 from harness.session import Run
@@ -21,6 +22,7 @@ COLUMNS = {
     "hidden": "count",
     "output": "count",
     "dtype": "text",
+    "seeds": "text",  # of what is drawn at random, by field
     "expect": "text",
     "because": "text",
     "verdict": "text",
@@ -48,6 +50,7 @@ def rows(run: Run) -> Iterator[Row]:
             "hidden": sizes.hidden,
             "output": sizes.output,
             "dtype": case.dtype,
+            "seeds": ", ".join(f"{field} {seed}" for field, seed in seeds(case.to_plain())),
             "expect": case.expect,
             "because": case.because or "",
             "verdict": outcome.verdict,
@@ -57,3 +60,12 @@ def rows(run: Run) -> Iterator[Row]:
             "floor_reason": outcome.floors.reason,
             "tensors": outcome.kept,
         }
+
+
+def seeds(fields: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, int]]:
+    """Yield each field of a case that has a seed, with the seed."""
+    for name, value in fields.items():
+        if name == "seed":
+            yield above, value
+        elif isinstance(value, dict):
+            yield from seeds(value, f"{above}.{name}" if above else name)

@@ -1,0 +1,236 @@
+"""Kills harness runs, and the processes of their frameworks, at random moments; counts what survived.
+
+    python -m benchmarks.crashes [TRIES]     of each kind, 10 unless given
+
+A kill of the whole harness is survived if no process is left, the report from before is there still, whole, or
+the new one is, and ``--resume`` then makes the same report as a run that nobody disturbed, timings aside. A kill of one
+framework's process is survived if the report is there, every row of every other framework is that of an undisturbed
+run, and at most the rows that were under way are errors, with the reason.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.report import NotAReport, read
+
+CASES = """\
+about: Killed again and again.
+layers: 2
+sizes: {batch: 2, time: 60, input: 4, hidden: 5}
+weights: {uniform: [-0.5, 0.5], seed: 1}
+initial_state: {normal: 0.5, seed: 3}
+loss: {kind: dot}
+upstream: {normal: 1.0, seed: 4}
+sweep: {inputs: [%s], dtype: [float32, float64]}
+""" % ", ".join(f"{{normal: 1.0, seed: {seed}}}" for seed in range(10))  # noqa: UP031 - braces are YAML's
+
+IMPLEMENTATIONS = "numpy-concat,complex-step,torch,torch-cell"
+TIMINGS = {"seconds", "since"}
+OF_TORCH = {"torch", "torch-cell"}
+Tables = dict[str, list[dict[str, str]]]
+
+
+def tables(report: Path) -> Tables:
+    """Return the rows of a report without timings."""
+    read(report)
+    found = {}
+    for path in sorted(report.glob("*.csv")):
+        with path.open(newline="") as file:
+            found[path.name] = [{k: v for k, v in row.items() if k not in TIMINGS} for row in csv.DictReader(file)]
+    return found
+
+
+class Place:
+    """A folder with cases, a cache of its own and, unless told otherwise, a report from before."""
+
+    def __init__(self, folder: Path, before: Path | None) -> None:
+        self.folder = folder
+        self.report = folder / "reports" / "latest"
+        (folder / "cases").mkdir()
+        (folder / "cases" / "killed.yaml").write_text(CASES)
+        if before is not None:
+            shutil.copytree(before, self.report)
+
+    def begin(self, *options: str) -> subprocess.Popen[str]:
+        """Start a run."""
+        command = [sys.executable, "-m", "harness", "run", *options]
+        environment = {**os.environ, "HARNESS_CACHE": str(self.folder / "cache")}
+        return subprocess.Popen(
+            command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def run(self, *options: str) -> tuple[int, str]:
+        """Run to the end; return the exit status and what was said."""
+        running = self.begin(*options)
+        said, complained = running.communicate(timeout=300)
+        return running.returncode, said + complained
+
+    def left_behind(self) -> list[str]:
+        """Return what lies beside the report and is none."""
+        return [each.name for each in self.report.parent.iterdir() if each != self.report]
+
+
+@contextmanager
+def place(before: Path | None) -> Iterator[Place]:
+    """Make a place that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Place(Path(folder), before)
+
+
+def alive(pids: list[int]) -> list[int]:
+    """Return which of these processes are running."""
+    deadline = time.monotonic() + 5
+    while (left := [pid for pid in pids if _runs(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def whole_run(how: signal.Signals, undisturbed: Path, seconds: float, draw: random.Random) -> str:
+    """Kill a whole harness; return what did not survive, empty if everything did."""
+    before = undisturbed if draw.random() < 0.5 else None
+    with place(before) as there:
+        running = there.begin("--impl", IMPLEMENTATIONS)
+        time.sleep(draw.uniform(0.05, seconds))
+        family = [each.pid for each in psutil.Process(running.pid).children(recursive=True)]
+        running.send_signal(how)
+        _, said = running.communicate(timeout=60)
+        if left := alive(family):
+            return f"processes {left} are left"
+        if "Traceback" in said:
+            return said
+        finished = running.returncode == 0
+        try:
+            if (before is not None or finished) and tables(there.report) != tables(undisturbed):
+                return "the report is neither the one from before nor the new one"
+        except NotAReport as error:
+            return f"the report is not whole: {error}"
+        status, said = there.run("--resume")
+        if status == 2 and "no run" in said and (finished or not (there.folder / "cache" / "unfinished").exists()):
+            status, said = there.run("--impl", IMPLEMENTATIONS)  # killed before it began, or after it had ended
+        if status != 0:
+            return f"--resume ended with {status}: {said}"
+        if tables(there.report) != tables(undisturbed):
+            return "the report after --resume is another"
+        if there.left_behind():
+            return f"left beside the report: {there.left_behind()}"
+    return ""
+
+
+def one_framework(how: signal.Signals, undisturbed: Path, seconds: float, draw: random.Random) -> str:
+    """Kill the process of a framework; return what did not survive, empty if everything did."""
+    with place(None) as there:
+        running = there.begin("--impl", IMPLEMENTATIONS)
+        time.sleep(draw.uniform(0.3, seconds))
+        torch = [
+            each
+            for each in psutil.Process(running.pid).children()
+            if each.status() != psutil.STATUS_ZOMBIE and each.cmdline()[-2:] == ["harness.worker", "torch"]
+        ]
+        for each in torch:
+            each.send_signal(how)
+        said, complained = running.communicate(timeout=300)
+        if "Traceback" in complained or running.returncode not in (0, 3):
+            return f"status {running.returncode}: {said}{complained}"
+        now, then = tables(there.report), tables(undisturbed)
+        failed = 0
+        for name in ("runs.csv", "comparisons.csv"):
+            for row, right in zip(now[name], then[name], strict=True):
+                if row == right:
+                    continue
+                if row["implementation"] not in OF_TORCH or how.name not in row["reason"]:
+                    return f"{name}: {row} in place of {right}"
+                failed += name == "runs.csv"
+        if failed > 1:
+            return f"{failed} results were lost to one kill"
+    return ""
+
+
+def damaged_cache(_: signal.Signals | None, undisturbed: Path, seconds: float, draw: random.Random) -> str:
+    """Damage the cache between two runs; return what did not survive, empty if everything did."""
+    del seconds
+    with place(None) as there:
+        there.run("--impl", IMPLEMENTATIONS)
+        for path in (there.folder / "cache" / "answers").rglob("*"):
+            if path.is_file() and draw.random() < 0.3:
+                content = bytearray(path.read_bytes())
+                content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+                path.write_bytes(content[: draw.randrange(len(content))] if draw.random() < 0.5 else content)
+        status, said = there.run("--impl", IMPLEMENTATIONS)
+        if status != 0:
+            return f"ended with {status}: {said}"
+        return "" if tables(there.report) == tables(undisturbed) else "the report is another"
+
+
+def two_at_once(_: signal.Signals | None, undisturbed: Path, seconds: float, draw: random.Random) -> str:
+    """Run twice into one folder at once; return what did not survive, empty if everything did."""
+    with place(None) as there:
+        first = there.begin("--impl", IMPLEMENTATIONS)
+        time.sleep(draw.uniform(0, seconds / 2))
+        second = there.begin("--impl", IMPLEMENTATIONS)
+        for each in (first, second):
+            said, complained = each.communicate(timeout=300)
+            if each.returncode != 0:
+                return f"ended with {each.returncode}: {said}{complained}"
+        if there.left_behind():
+            return f"left beside the report: {there.left_behind()}"
+        return "" if tables(there.report) == tables(undisturbed) else "the report is another"
+
+
+Try = Callable[[Any, Path, float, random.Random], str]
+
+KINDS: dict[str, tuple[Try, signal.Signals | None]] = {
+    "the harness, SIGKILL": (whole_run, signal.SIGKILL),
+    "the harness, Ctrl-C": (whole_run, signal.SIGINT),
+    "torch's process, SIGKILL": (one_framework, signal.SIGKILL),
+    "torch's process, SIGSEGV": (one_framework, signal.SIGSEGV),
+    "the cache, bits and ends": (damaged_cache, None),
+    "two runs at once": (two_at_once, None),
+}
+
+
+def main() -> None:
+    """Print a table."""
+    tries = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    with tempfile.TemporaryDirectory() as folder:
+        quiet = Place(Path(folder), None)
+        start = time.perf_counter()
+        status, said = quiet.run("--impl", IMPLEMENTATIONS)
+        assert status == 0, said
+        seconds = time.perf_counter() - start
+        print("| what is killed or damaged | tries | survived |\n| --- | --- | --- |")
+        lost = []
+        for kind, (attempt, how) in KINDS.items():
+            found = [attempt(how, quiet.report, seconds, random.Random(f"{kind} {number}")) for number in range(tries)]
+            lost += [[kind, each] for each in found if each]
+            print(f"| {kind} | {tries} | {found.count('')} |", flush=True)
+    for kind, what in lost:
+        print(f"\n{kind}: {what}")
+    print(json.dumps({"seconds_undisturbed": round(seconds, 1)}))
+    raise SystemExit(bool(lost))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Answers of worker processes, kept in the cache: a question that was answered before starts no process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from numpy import ndarray
+
+from harness.cache import Store, environment_of, place, sources_of
+from harness.cache.dependence import OURS
+from harness.cache.store import key_of
+from harness.implementations import Framework, implementations, initialisers
+from harness.worker.process import ONE_THREAD
+from harness.worker.transport import Message, decoded, described
+
+NOTHING_DEPENDS_ON = ("name", "file", "about", "implementations", "tolerance", "nonfinite", "expect", "because")
+"""Fields of a case that say how it is named, run and judged, and not what is computed."""
+
+WORKER = ("harness.worker.messages", "harness.worker.child")
+OF_TRAINING = ("harness.training.running",)
+OF_ANSWERS = ("harness.result",)
+SOURCES = {"rounding_noise": ("harness.training.noise",), "floor": ("harness.floor",)}
+"""The modules that answer, by what is asked; of the others it is the implementation that answers."""
+
+KEPT_FOR_GOOD = ("ok", "unsupported")
+"""An error may be the machine's, and is tried again."""
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """An answer as it was kept.
+
+    Attributes:
+        answer: the message.
+        versions: of the modules of the process that gave it.
+        seconds_to_import: how long they took to import then.
+    """
+
+    answer: Message
+    versions: Mapping[str, str]
+    seconds_to_import: float
+
+
+class Memory:
+    """What was asked of worker processes, and what they answered.
+
+    Args:
+        since: what was answered before this time, in seconds of the epoch, is passed over.
+        store: where it is kept; this user's cache unless given.
+    """
+
+    def __init__(self, since: float = 0.0, store: Store | None = None) -> None:
+        self.store = Store(place(), since=since) if store is None else store
+        self._traced = set[str]()
+
+    def key(self, framework: Framework, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> str:
+        """Return the key of a question: all that its answer depends on.
+
+        Empty where that is not known: for a user's file, and for what another package offers.
+        """
+        if framework.program or not _is_ours(header.get("implementation", "")):
+            return ""
+        case = header.get("case")
+        content = {**header, "case": None if case is None else _computed(case)}
+        asked, buffers = described(content, arrays)
+        environment = _environment(framework.name)
+        return key_of(asked, environment.encode(), _answering(*_asked(header)).encode(), *buffers)
+
+    def recall(self, key: str) -> Recalled | None:
+        """Return what was answered to a question; None if that is not known."""
+        content = self.store.get(key)
+        if content is None:
+            return None
+        message = decoded(content)
+        header = dict(message.header)
+        kept = header.pop("kept")
+        return Recalled(Message(header, message.arrays), kept["versions"], kept["seconds_to_import"])
+
+    def keep(self, key: str, recalled: Recalled) -> None:
+        """Keep the answer to a question, if it would be the same again."""
+        answer = recalled.answer
+        if answer.header["status"] not in KEPT_FOR_GOOD:
+            return
+        kept = {"versions": dict(recalled.versions), "seconds_to_import": recalled.seconds_to_import}
+        header, buffers = described({**answer.header, "kept": kept}, answer.arrays)
+        self.store.put(key, [header, *buffers])
+
+    def knows(self, framework: Framework) -> bool:
+        """Whether the present source of a framework's implementations was ever asked something here."""
+        return not framework.program and self.store.get(self._trace(framework)) is not None
+
+    def trace(self, framework: Framework) -> None:
+        """Remember that the present source of a framework's implementations was asked something."""
+        if framework.name not in self._traced:
+            self._traced.add(framework.name)
+            self.store.put(self._trace(framework), [b""])
+
+    def close(self) -> None:
+        """Hold the store to its size, if something came to it."""
+        if self.store.written:
+            self.store.trim()
+
+    @staticmethod
+    def _trace(framework: Framework) -> str:
+        there = implementations().values()
+        names = [each.name for each in there if each.framework.name == framework.name and _is_ours(each.name)]
+        answering = [_answering("run", name, trains=False) for name in names]
+        return key_of(_environment(framework.name).encode(), *(each.encode() for each in answering))
+
+
+def _is_ours(implementation: str) -> bool:
+    return not implementation or implementations()[implementation].function.__module__.partition(".")[0] in OURS
+
+
+def _computed(case: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in case.items() if name not in NOTHING_DEPENDS_ON}
+
+
+def _asked(header: Mapping[str, Any]) -> tuple[str, str, bool]:
+    """Return what is asked, of which implementation, and whether it trains."""
+    do = header["do"]
+    if do == "initial_weights":
+        return do, initialisers()[header["framework"]].name, False
+    return do, header.get("implementation", ""), header["case"]["training"] != "none"
+
+
+@cache
+def _answering(do: str, implementation: str, trains: bool) -> str:
+    """Return a digest of the source that answers a question."""
+    modules: Iterable[str] = SOURCES.get(do, ())
+    if implementation:
+        chosen = implementations()[implementation]
+        own = chosen.initial_weights if do == "initial_weights" else chosen.function
+        modules = [chosen.function.__module__, own.__module__, *(OF_TRAINING if trains else OF_ANSWERS)]
+    return sources_of([*modules, *WORKER])
+
+
+@cache
+def _environment(framework: str) -> str:
+    """Return what a framework's process runs on."""
+    chosen = next(each.framework for each in implementations().values() if each.framework.name == framework)
+    threads = {name: os.environ.get(name, default) for name, default in ONE_THREAD.items()}
+    return environment_of(chosen.modules, {**threads, **chosen.environment})

@@ -1,0 +1,135 @@
+"""Entries are whole or not there, whatever happens to them; the longest unused make room."""
+
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from harness.cache import Store, place
+from harness.cache.store import key_of
+
+KEY = key_of(b"a question")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def entry(store, key=KEY):
+    return store.folder / key[:2] / key
+
+
+def test_what_is_put_is_what_is_got(store):
+    assert store.get(KEY) is None
+    store.put(KEY, [b"one", memoryview(b"two"), b""])
+    assert bytes(store.get(KEY)) == b"onetwo"
+    assert store.get(key_of(b"another")) is None
+
+
+def test_keys_are_of_the_content_in_order():
+    assert key_of(b"ab") == key_of(b"a", b"b")
+    assert key_of(b"ab") != key_of(b"ba")
+
+
+@pytest.mark.parametrize("at", [0, 10, 30, 60, -1], ids=lambda at: f"byte {at}")
+def test_a_changed_byte_is_noticed_and_the_entry_dropped(store, at):
+    store.put(KEY, [bytes(range(100))])
+    content = bytearray(entry(store).read_bytes())
+    content[at] ^= 1
+    entry(store).write_bytes(content)
+    assert store.get(KEY) is None
+    assert not entry(store).exists()
+
+
+@pytest.mark.parametrize("size", [0, 5, 50, 100], ids=lambda size: f"{size} bytes")
+def test_an_entry_cut_short_is_noticed(store, size):
+    store.put(KEY, [bytes(range(100))])
+    os.truncate(entry(store), size)
+    assert store.get(KEY) is None
+    store.put(KEY, [b"anew"])
+    assert bytes(store.get(KEY)) == b"anew"
+
+
+def test_what_was_written_before_a_time_is_passed_over_and_stays(store, tmp_path):
+    store.put(KEY, [b"old"])
+    os.utime(entry(store), (0, time.time() - 100))
+    later = Store(tmp_path, since=time.time() - 50)
+    assert later.get(KEY) is None
+    assert bytes(store.get(KEY)) == b"old"
+    assert later.get(KEY) is None, "reading it does not make it new"
+
+
+def test_the_longest_unused_make_room(tmp_path):
+    store = Store(tmp_path, limit=10_000)
+    keys = [key_of(bytes([number])) for number in range(12)]
+    for number, key in enumerate(keys):
+        store.put(key, [bytes(1000)])
+        os.utime(entry(store, key), (number, number))
+    assert store.get(keys[0]) is not None  # used just now
+    store.trim()
+    left = [number for number, key in enumerate(keys) if entry(store, key).exists()]
+    assert left == [0, *range(4, 12)]
+    assert sum(each.stat().st_size for each in store.folder.rglob("*") if each.is_file()) <= 10_000
+
+
+def test_what_would_push_out_much_is_not_kept(tmp_path):
+    store = Store(tmp_path, limit=8000)
+    store.put(KEY, [bytes(1001)])
+    assert store.get(KEY) is None
+
+
+def test_half_written_files_are_no_entries_and_go(store):
+    store.put(KEY, [b"whole"])
+    left = entry(store).with_name("tmp-of-a-killed-process")
+    left.write_bytes(b"half")
+    store.trim()
+    assert left.exists(), "it may be at work still"
+    os.utime(left, (0, 0))
+    store.trim()
+    assert not left.exists()
+    assert bytes(store.get(KEY)) == b"whole"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")  # noqa: PTH110
+def test_a_full_disk_costs_no_more_than_the_entry(store, monkeypatch):
+    monkeypatch.setattr("tempfile.mkstemp", lambda dir: (os.open("/dev/full", os.O_WRONLY), str(dir / "scratch")))
+    store.put(KEY, [bytes(100_000)])
+    monkeypatch.undo()
+    assert store.get(KEY) is None
+    assert store.written == 0
+
+
+def test_a_place_that_cannot_be_written_is_an_empty_store(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    store = Store(tmp_path / "file")
+    store.put(KEY, [b"lost"])
+    assert store.get(KEY) is None
+    store.trim()
+
+
+def put_and_get(folder, number):
+    store = Store(folder, limit=40_000)
+    for turn in range(40):
+        content = bytes([number, turn]) * 300
+        key = key_of(bytes([turn % 7]))
+        store.put(key, [key.encode(), content])
+        found = store.get(key)
+        assert found is None or bytes(found[: len(key)]) == key.encode()
+        store.trim()
+    return True
+
+
+def test_many_processes_share_a_store(tmp_path):
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        assert all(pool.map(put_and_get, [tmp_path] * 4, range(4)))
+
+
+def test_its_place_can_be_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    assert place() == tmp_path
+    monkeypatch.delenv("HARNESS_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "of-the-user"))
+    assert place().name == "bptt-harness"

@@ -1,0 +1,162 @@
+"""A run that was interrupted or killed goes on, and its report is that of a run that nobody disturbed."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import SMALL_CASE
+
+TIMINGS = {"seconds", "since"}
+TABLES = ("cases", "comparisons", "diagnoses", "elements", "floors", "remarks", "runs", "tolerances", "training")
+
+
+@pytest.fixture
+def slow(workplace):
+    """Six cases that take a while, and a cache of their own."""
+    take_a_while(workplace)
+    return workplace
+
+
+def take_a_while(workplace):
+    case = workplace / "cases" / "small.yaml"
+    case.parent.mkdir(exist_ok=True)
+    seeds = ", ".join(f"{{normal: 1.0, seed: {seed}}}" for seed in range(6))
+    case.write_text(SMALL_CASE.replace("time: 3", "time: 200") + f"sweep: {{inputs: [{seeds}]}}\n")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The tables of a run that nobody disturbed."""
+    workplace = tmp_path_factory.mktemp("undisturbed")
+    take_a_while(workplace)
+    running = begun(workplace)
+    running.communicate(timeout=100)
+    assert running.returncode == 0
+    return without_timings(workplace / "reports/latest")
+
+
+def begun(workplace, *options, cache="cache"):
+    command = [sys.executable, "-m", "harness", "run", "--impl", "numpy-concat,complex-step", *options]
+    environment = {**os.environ, "HARNESS_CACHE": str(workplace / cache)}
+    return subprocess.Popen(
+        command, cwd=workplace, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def answers(workplace, cache="cache"):
+    return sum(len(files) for _, _, files in os.walk(workplace / cache / "answers"))
+
+
+def without_timings(report):
+    found = {}
+    for table in TABLES:
+        with (report / f"{table}.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        found[table] = [{name: value for name, value in row.items() if name not in TIMINGS} for row in rows]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("how", "enough"),
+    [(signal.SIGKILL, 1), (signal.SIGKILL, 15), (signal.SIGINT, 15)],
+    ids=["killed at the beginning", "killed half-way", "interrupted half-way"],
+)
+def test_it_goes_on_and_the_report_is_the_same(slow, undisturbed, how, enough):
+    running = begun(slow)
+    while answers(slow) < enough:
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.send_signal(how)
+    _, said = running.communicate(timeout=30)
+    assert "Traceback" not in said
+    if how == signal.SIGINT:
+        assert running.returncode == 130
+        assert "to go on: harness run --resume --out reports/latest" in said
+    assert not (slow / "reports" / "latest").exists()
+    kept = answers(slow)
+
+    going_on = subprocess.run(
+        [sys.executable, "-m", "harness", "run", "--resume", "--json"],
+        cwd=slow, env={**os.environ, "HARNESS_CACHE": str(slow / "cache")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert going_on.returncode == 0, going_on.stderr
+    assert json.loads(going_on.stdout)["cases"] == 6
+    assert answers(slow) > kept
+    assert without_timings(slow / "reports/latest") == undisturbed
+    assert [each.name for each in (slow / "reports").iterdir()] == ["latest"]
+
+
+def test_what_was_there_before_stays_until_the_new_report_is_whole(harness, workplace):
+    assert harness("run", "--impl", "numpy-concat").returncode == 0
+    before = {each.name: each.read_bytes() for each in (workplace / "reports/latest").iterdir() if each.is_file()}
+    running = begun(workplace, "--out", "reports/latest")
+    time.sleep(0.5)
+    running.kill()
+    running.communicate()
+    after = {each.name: each.read_bytes() for each in (workplace / "reports/latest").iterdir() if each.is_file()}
+    assert after == before
+
+
+def test_there_must_be_something_to_go_on_with(harness):
+    none = harness("run", "--resume")
+    assert none.returncode == 2
+    assert "no run into reports/latest was interrupted; leave --resume out to begin one" in none.stderr
+    harness("run", "--impl", "numpy-concat")
+    assert harness("run", "--resume").returncode == 2
+
+
+def test_going_on_is_with_the_same(slow, harness):
+    running = begun(slow)
+    while answers(slow) < 3:
+        time.sleep(0.01)
+    running.kill()
+    running.communicate()
+    other = harness("run", "--resume", "--baseline", "torch-cell", HARNESS_CACHE=str(slow / "cache"))
+    assert other.returncode == 2
+    assert "had baseline 'numpy-split', and not 'torch-cell'" in other.stderr
+    assert "Traceback" not in other.stderr
+
+
+def seconds(report):
+    with (report / "runs.csv").open(newline="") as file:
+        return [row["seconds"] for row in csv.DictReader(file)]
+
+
+def test_without_the_cache_everything_is_computed_anew(harness, workplace):
+    harness("run", "--impl", "numpy-concat", "--out", "first")
+    harness("run", "--impl", "numpy-concat", "--out", "second")
+    harness("run", "--impl", "numpy-concat", "--out", "third", "--no-cache")
+    assert seconds(workplace / "first") == seconds(workplace / "second")
+    assert seconds(workplace / "first") != seconds(workplace / "third")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_that_cannot_be_written(harness, workplace):
+    (workplace / "reports").mkdir(mode=0o500)
+    refused = harness("run", "--impl", "numpy-concat")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_disk_that_is_full_is_said_and_nothing_is_lost(harness, workplace):
+    """A file-size limit stands for a full disk: both are an OSError in the middle of writing."""
+    limited = (
+        "import resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))\n"
+        "from harness.cli import main\n"
+        "main(['run', '--impl', 'numpy-concat', '--tensors', 'none'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", limited], cwd=workplace, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert "harness run --resume --out reports/latest" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (workplace / "reports").exists()
+    assert harness("run", "--resume").returncode == 0
