@@ -170,6 +170,9 @@ def _check_rows(folder: Path, tables: Mapping[str, list[Row]]) -> None:
     for table_name, rows in tables.items():
         columns = [column for column in known if rows and column in rows[0]]
         for number, row in enumerate(rows):
+            if empty := [column for column in ("shape", "elements") if column in row and row[column] is None]:
+                place = f"{modules()[table_name].FILE}, row {number + 1}, column {empty[0]}"
+                raise NotAReport(f"{folder} cannot be read: {place}: nothing is there, but should be")
             if wrong := [column for column in columns if row[column] not in known[column]]:
                 file, value = modules()[table_name].FILE, str(row[wrong[0]])[:100]
                 there = (

@@ -114,6 +114,10 @@ DAMAGE = {
         "runs.csv, row 2, column verdict: 'misfit', but should be unsupported, match, mismatch or error",
     ),
     "a_status_is_none": (_change("runs.csv", status="fine"), "column status: 'fine', but should be ok"),
+    "a_shape_is_missing": (
+        _change("comparisons.csv", shape=""),
+        "row 2, column shape: nothing is there, but should be",
+    ),
     "a_row_of_no_case": (_change("runs.csv", case="large"), "column case: 'large', but should be a case of cases.csv"),
     "a_version_is_a_list": (
         lambda folder: _put(
