@@ -12,7 +12,8 @@ TESTERS ?= 2
 BASELINE := $(addprefix cases/,basic/activations.yaml basic/dot.yaml cells/smallest.yaml cells/gru_reset_ported.yaml \
 	cells/lengths_last_step.yaml truncation/last_steps.yaml tutorials/sine.yaml training/sgd.yaml)
 
-.PHONY: help report test lint docs baseline regressions tolerances diagnosis-benchmark crashes library page-benchmark gallery screenshots schema commands clean
+# None of what `make help` lists is a file.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -44,6 +45,9 @@ tolerances: report ## Show the headroom of each tolerance over the errors of the
 
 diagnosis-benchmark: $(INSTALLED) ## Show how well faults are named, over all cases (half an hour)
 	$(BIN)/python -m benchmarks.diagnosis
+
+fuzz-inputs: $(INSTALLED) ## Try ten thousand bad case files and reports (a quarter of an hour)
+	$(BIN)/python -m benchmarks.bad_inputs 10000
 
 crashes: $(INSTALLED) ## Kill runs and their processes at random moments; show what survived (ten minutes)
 	$(BIN)/python -m benchmarks.crashes
