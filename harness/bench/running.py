@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -24,7 +25,8 @@ from harness.worker.messages import of_problem, to_results
 from harness.worker.process import WorkerProcess
 from harness.worker.transport import Message
 
-ROUNDS = 12
+LEAST_ROUNDS = 3
+MOST_ROUNDS = 12
 BLOCK = 0.1
 """Seconds that a contestant has at a stretch, and in which it runs once at least."""
 
@@ -59,10 +61,9 @@ class Figures:
     processor_seconds: ndarray = field(default_factory=lambda: np.empty(0))
     first_seconds: float = 0.0
 
-    @property
-    def median(self) -> float:
-        """The median run in seconds; NaN if there is none."""
-        return float(np.median(self.seconds)) if self.seconds.size else float("nan")
+    def median(self, *, of_processors: bool = False) -> float:
+        """Return the median run in seconds, on the clock or of all processors; there must have been one."""
+        return float(np.median(self.processor_seconds if of_processors else self.seconds))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +72,14 @@ class Bench:
 
     Attributes:
         figures: of each point in turn, of each contestant.
-        peaks: for each point, the operations a second of the measured matrix product in the point's dtype, of its
-            median run: additions and multiplications.
+        peaks: for each point, the additions and multiplications a second of the measured matrix product in the point's
+            dtype, of its median run: by the clock, and by the time of all processors.
         threads: how many each process had.
         versions: of each framework's modules.
     """
 
     figures: tuple[Figures, ...]
-    peaks: Mapping[Point, float]
+    peaks: Mapping[Point, tuple[float, float]]
     threads: int
     versions: Mapping[str, Mapping[str, str]]
 
@@ -97,11 +98,11 @@ def bench(
         points: the problems.
         contestants: who takes part; the modules of their frameworks must be there.
         threads: how many threads each process may use.
-        seconds: about how long the rounds of one point may take, all contestants together; each runs thrice at least.
+        seconds: how long new rounds of one point may begin, all contestants together; there are three at least.
         told: is told of each point that is done.
     """
     found: list[Figures] = []
-    peaks: dict[Point, float] = {}
+    peaks: dict[Point, tuple[float, float]] = {}
     with _Processes([*(each.framework for each in contestants), NUMPY], threads) as processes:
         for point in points:
             figures, peaks[point] = _at(point, contestants, processes, seconds)
@@ -165,16 +166,18 @@ def _of_xla(threads: int) -> dict[str, str]:
 
 def _at(
     point: Point, contestants: Sequence[Contestant], processes: _Processes, seconds: float
-) -> tuple[list[Figures], float]:
+) -> tuple[list[Figures], tuple[float, float]]:
     problem = build(point.case, _no_weights)
     expected = _expected(problem)
     figures = {each.name: _agreed(each, point, problem, expected, processes) for each in contestants}
     processes.ask(NUMPY.name, {"do": "prepare_product", "dtype": point.dtype})
     ready = {each.name: each.framework.name for each in contestants if figures[each.name].status == "ok"}
-    once = sum(max(BLOCK, figures[name].first_seconds) for name in ready) + BLOCK
     turns = [*ready.items(), (PRODUCT, NUMPY.name)]
     taken: dict[str, list[ndarray]] = {name: [] for name, _ in turns}
-    for turn in range(max(3, min(ROUNDS, int(seconds / once)))):
+    end = time.monotonic() + seconds
+    for turn in range(MOST_ROUNDS):
+        if turn >= LEAST_ROUNDS and time.monotonic() > end:
+            break
         start = turn % len(turns)
         for name, framework in turns[start:] + turns[:start]:
             if name in figures and figures[name].status != "ok":
@@ -191,8 +194,9 @@ def _at(
         if figures[name].status == "ok":
             runs = np.concatenate(taken[name])  # (N, 2)
             figures[name] = replace(figures[name], seconds=runs[:, 0], processor_seconds=runs[:, 1])
-    product = float(np.median(np.concatenate(taken[PRODUCT])[:, 0]))
-    return list(figures.values()), 2 * PRODUCT_SIZE**3 / product
+    on_clock, of_processors = (float(each) for each in np.median(np.concatenate(taken[PRODUCT]), axis=0))
+    operations = 2 * PRODUCT_SIZE**3
+    return list(figures.values()), (operations / on_clock, operations / of_processors)
 
 
 def _timed(name: str, framework: str, processes: _Processes) -> ndarray:

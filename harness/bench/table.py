@@ -33,7 +33,10 @@ COLUMNS: Columns = {
     "ratio_to_torch_and_tensorflow": "number",  # of the median to that of the faster of the two
     "ratio_to_others": "number",  # of the median to that of the fastest that is of another framework
     "share_of_peak": "number",  # of the speed of a matrix product, measured in the same rounds
-    "peak_gflops": "number",
+    "processor_ratio_to_torch_and_tensorflow": "number",  # these by processor_seconds: with one thread, what the
+    "processor_ratio_to_others": "number",  # clock would say if nothing else ran
+    "processor_share_of_peak": "number",
+    "peak_gflops": "number",  # by the processor's time
     "threads": "count",
     "versions": "text",
 }
@@ -51,7 +54,7 @@ def _row(each: Figures, found: Bench) -> Row:
     point = each.point
     timed = each.seconds.size > 0
     lower, upper = np.percentile(each.seconds, (25, 75)) if timed else (None, None)
-    peak = found.peaks[point]
+    peak, processor_peak = found.peaks[point]
     there = [other for other in found.figures if other.point == point and other.framework != each.framework]
     two = [other for other in there if other.framework in EAGER_OR_GRAPH]
     versions = found.versions.get(each.framework, {})
@@ -66,15 +69,20 @@ def _row(each: Figures, found: Bench) -> Row:
         "status": each.status,
         "reason": each.reason,
         "runs": each.seconds.size,
-        "median_seconds": each.median if timed else None,
+        "median_seconds": each.median() if timed else None,
         "lower_quartile_seconds": lower,
         "upper_quartile_seconds": upper,
         "fastest_seconds": float(each.seconds.min()) if timed else None,
-        "processor_seconds": float(np.median(each.processor_seconds)) if timed else None,
+        "processor_seconds": each.median(of_processors=True) if timed else None,
         "ratio_to_torch_and_tensorflow": _ratio(each, two),
         "ratio_to_others": _ratio(each, there),
-        "share_of_peak": operations(point) / each.median / peak if timed else None,
-        "peak_gflops": peak / 1e9,
+        "share_of_peak": operations(point) / each.median() / peak if timed else None,
+        "processor_ratio_to_torch_and_tensorflow": _ratio(each, two, of_processors=True),
+        "processor_ratio_to_others": _ratio(each, there, of_processors=True),
+        "processor_share_of_peak": operations(point) / each.median(of_processors=True) / processor_peak
+        if timed
+        else None,
+        "peak_gflops": processor_peak / 1e9,
         "threads": found.threads,
         "versions": ", ".join(f"{module} {version}" for module, version in versions.items()),
     }
@@ -85,9 +93,9 @@ def operations(point: Point) -> float:
     return 2.0 * point.case.structure.multiplications
 
 
-def _ratio(each: Figures, others: Sequence[Figures]) -> float | None:
-    medians = [other.median for other in others if other.seconds.size]
-    return each.median / min(medians) if medians and each.seconds.size else None
+def _ratio(each: Figures, others: Sequence[Figures], *, of_processors: bool = False) -> float | None:
+    medians = [other.median(of_processors=of_processors) for other in others if other.seconds.size]
+    return each.median(of_processors=of_processors) / min(medians) if medians and each.seconds.size else None
 
 
 def best_by_hand(table: Iterable[Row]) -> list[Row]:
