@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
@@ -167,9 +168,8 @@ def _of_xla(threads: int) -> dict[str, str]:
 def _at(
     point: Point, contestants: Sequence[Contestant], processes: _Processes, seconds: float
 ) -> tuple[list[Figures], tuple[float, float]]:
-    problem = build(point.case, _no_weights)
-    expected = _expected(problem)
-    figures = {each.name: _agreed(each, point, problem, expected, processes) for each in contestants}
+    reference = Reference(build(point.case, _no_weights))
+    figures = {each.name: _agreed(each, point, reference, processes) for each in contestants}
     processes.ask(NUMPY.name, {"do": "prepare_product", "dtype": point.dtype})
     ready = {each.name: each.framework.name for each in contestants if figures[each.name].status == "ok"}
     turns = [*ready.items(), (PRODUCT, NUMPY.name)]
@@ -211,14 +211,9 @@ def _timed(name: str, framework: str, processes: _Processes) -> ndarray:
     return answer.arrays["seconds"]
 
 
-def _expected(problem: Problem) -> Result:
-    answer = solve(problem)
-    return replace(read(answer, "split", problem, 0.0), loss=None)
-
-
-def _agreed(contestant: Contestant, point: Point, problem: Problem, expected: Result, processes: _Processes) -> Figures:
+def _agreed(contestant: Contestant, point: Point, reference: Reference, processes: _Processes) -> Figures:
     """Let a contestant prepare and answer; it is ok only if the answer is the reference's."""
-    header, arrays = of_problem(problem)
+    header, arrays = of_problem(reference.problem)
     blank = Figures(point, contestant.name, contestant.framework.name, "error")
     request = {"do": "prepare", "contestant": contestant.name, **header}
     try:
@@ -229,21 +224,36 @@ def _agreed(contestant: Contestant, point: Point, problem: Problem, expected: Re
         return replace(blank, status=answer.header["status"], reason=answer.header["reason"])
     result, _ = to_results(answer)
     assert result is not None, "it is ok"
-    if reason := disagreement(result, problem, expected):
+    if reason := reference.disagreement(result):
         return replace(blank, status="mismatch", reason=reason)
     return replace(blank, status="ok", first_seconds=result.seconds)
 
 
-def disagreement(result: Result, problem: Problem, expected: Result) -> str:
-    """Say in one line where a result is not the reference's within the harness's tolerances; empty if it is.
+class Reference:
+    """The reference's answer to a problem, which others are held against.
 
-    Measured rounding noise only ever widens a tolerance, and takes five times as long as the problem, so it is measured
-    where the tolerances are too narrow without it.
+    Args:
+        problem: in the split layout.
     """
-    comparison = compare(result, expected)
-    if not comparison.matches:
-        comparison = compare(result, expected, noise=rounding_noise(problem))
-    return "" if comparison.matches else str(comparison.disagreements[0])
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.expected = replace(read(solve(problem), "split", problem, 0.0), loss=None)
+
+    @cached_property
+    def noise(self) -> dict[str, float]:
+        """How far rounding alone moves each tensor; measuring it takes several times as long as the problem."""
+        return rounding_noise(self.problem)
+
+    def disagreement(self, result: Result) -> str:
+        """Say in one line where a result is not the reference's within the harness's tolerances; empty if it is.
+
+        Measured rounding noise only ever widens a tolerance, so it is asked for where one is too narrow without it.
+        """
+        comparison = compare(result, self.expected)
+        if not comparison.matches:
+            comparison = compare(result, self.expected, noise=self.noise)
+        return "" if comparison.matches else str(comparison.disagreements[0])
 
 
 def _no_weights(*_: Any) -> Mapping[str, ndarray]:

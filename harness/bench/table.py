@@ -25,6 +25,7 @@ COLUMNS: Columns = {
     "status": "text",
     "reason": "text",
     "runs": "count",
+    "first_seconds": "number",  # with compiling and whatever else is done once
     "median_seconds": "number",
     "lower_quartile_seconds": "number",
     "upper_quartile_seconds": "number",
@@ -69,6 +70,7 @@ def _row(each: Figures, found: Bench) -> Row:
         "status": each.status,
         "reason": each.reason,
         "runs": each.seconds.size,
+        "first_seconds": each.first_seconds if timed else None,
         "median_seconds": each.median() if timed else None,
         "lower_quartile_seconds": lower,
         "upper_quartile_seconds": upper,

@@ -11,44 +11,38 @@ from harness.bench import Bench, Figures, Point, contestants, grid
 from harness.bench import table as tables
 from harness.bench.points import GRID
 from harness.bench.process import timed
-from harness.bench.running import disagreement
+from harness.bench.running import Reference
 from harness.problem import build
-from harness.reference import solve
 from harness.report.table import read
-from harness.result import read as read_result
 
 POINT = Point("lstm", "float64", 2, 3, 4, 5)
 QUICK = ("bench", "--quick", "--cell", "rnn", "--out", "speed")
 
 
 @pytest.fixture(scope="module")
-def right():
-    problem = build(POINT.case, None)
-    return problem, replace(read_result(solve(problem), "split", problem, 0.0), loss=None)
+def reference():
+    return Reference(build(POINT.case, None))
 
 
-def test_the_right_answer_agrees(right):
-    problem, expected = right
-    assert disagreement(expected, problem, expected) == ""
+def test_the_right_answer_agrees(reference):
+    assert reference.disagreement(reference.expected) == ""
 
 
 @pytest.mark.parametrize("tensor", ["layer0.W_xh", "layer0.b_h", "layer0.c0", "inputs"])
-def test_a_gradient_off_by_a_millionth_does_not_agree(right, tensor):
-    problem, expected = right
-    wrong = replace(expected, gradients={**expected.gradients, tensor: expected.gradients[tensor] * (1 + 1e-6)})
-    assert tensor in disagreement(wrong, problem, expected)
+def test_a_gradient_off_by_a_millionth_does_not_agree(reference, tensor):
+    right = reference.expected
+    wrong = replace(right, gradients={**right.gradients, tensor: right.gradients[tensor] * (1 + 1e-6)})
+    assert tensor in reference.disagreement(wrong)
 
 
-def test_a_missing_gradient_does_not_agree(right):
-    problem, expected = right
-    fewer = {name: each for name, each in expected.gradients.items() if name != "layer0.h0"}
-    assert "layer0.h0: is missing" in disagreement(replace(expected, gradients=fewer), problem, expected)
+def test_a_missing_gradient_does_not_agree(reference):
+    fewer = {name: each for name, each in reference.expected.gradients.items() if name != "layer0.h0"}
+    assert "layer0.h0: is missing" in reference.disagreement(replace(reference.expected, gradients=fewer))
 
 
-def test_outputs_in_another_dtype_do_not_agree(right):
-    problem, expected = right
-    wrong = replace(expected, outputs=expected.outputs.astype(np.float32))
-    assert "float32" in disagreement(wrong, problem, expected)
+def test_outputs_in_another_dtype_do_not_agree(reference):
+    wrong = replace(reference.expected, outputs=reference.expected.outputs.astype(np.float32))
+    assert "float32" in reference.disagreement(wrong)
 
 
 def test_the_quick_run_writes_table_and_plot(harness, workplace):
@@ -62,6 +56,7 @@ def test_the_quick_run_writes_table_and_plot(harness, workplace):
     }
     for row in rows:
         assert row["runs"] >= 3
+        assert row["first_seconds"] > 0
         assert 0 < row["fastest_seconds"] <= row["lower_quartile_seconds"] <= row["median_seconds"]
         assert row["median_seconds"] <= row["upper_quartile_seconds"]
         assert row["share_of_peak"] > 0
