@@ -50,7 +50,7 @@ def _sigmoid(a: ndarray, out: ndarray) -> ndarray:
         positive = a.real > 0
         decay = np.exp(np.where(positive, -a, a))
         return np.divide(np.where(positive, 1, decay), 1 + decay, out=out)
-    # The same for real numbers, to the bit. Two exponentials take a fifth of the time of two choices.
+    # The same for real numbers, to the bit. Two exponentials take less time than two choices.
     below = np.copysign(a, -1)  # −|a|
     np.exp(below, out=below)
     below += 1
