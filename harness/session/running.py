@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness import tolerance as tolerances
 from harness.case import Case
@@ -79,6 +79,16 @@ class Answered:
     outcomes: Mapping[str, Outcome]
     noise: Mapping[str, float]
     floor: Floor | None
+
+
+class AtOnce(Executor):
+    """Calls what is submitted at once, for answers that need not be waited for."""
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        """Call; return what is done already."""
+        done: Future[Any] = Future()
+        done.set_result(call(*args, **named))
+        return done
 
 
 def run_case(

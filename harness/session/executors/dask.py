@@ -13,8 +13,8 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from concurrent.futures import Future as LocalFuture
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +34,7 @@ from harness.session.executors.local import CASES_AT_ONCE, suitable_jobs
 from harness.session.outcomes import CaseOutcome
 from harness.session.running import (
     Answered,
+    AtOnce,
     answered,
     chosen_for,
     frameworks_for,
@@ -68,7 +69,10 @@ def begin(memory: Memory, jobs: int | None, scheduler: str | None) -> Distribute
     if address is None:
         workers = max(2, suitable_jobs()) if jobs is None else jobs
         cluster = LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=workers, threads_per_worker=CASES_AT_ONCE, dashboard_address=None, silence_logs=logging.ERROR
+            n_workers=workers,
+            threads_per_worker=CASES_AT_ONCE,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,
         )
         return Distributed(memory, Client(cluster), cluster)  # type: ignore[no-untyped-call]
     if jobs is not None:
@@ -275,7 +279,7 @@ class Distributed(CaseExecutor):
             return without_weights(case, chosen, failure)
         remembered = self.recalled()
         try:
-            answers = answered(problem, chosen, remembered, _AtOnce())
+            answers = answered(problem, chosen, remembered, AtOnce())
         except NotRemembered:
             return _Made(problem, self.send(of_case(problem, chosen)))
         for name, each in remembered.recalled.items():
@@ -295,7 +299,7 @@ class Distributed(CaseExecutor):
                 self._cases[machine] += 1
             except KilledWorker as killed:
                 asking = Lost(_lost(killed))
-            answers = answered(made.problem, chosen, asking, _AtOnce())
+            answers = answered(made.problem, chosen, asking, AtOnce())
         return judge_case(made.problem, chosen, answers, collect)
 
 
@@ -305,15 +309,6 @@ class _Made:
 
     problem: Problem
     answers: Answered | Future[bytes]
-
-
-class _AtOnce(Executor):
-    """Calls what is submitted at once: it has nothing to wait for."""
-
-    def submit(self, call: Any, /, *args: Any, **named: Any) -> LocalFuture[Any]:
-        done: LocalFuture[Any] = LocalFuture()
-        done.set_result(call(*args, **named))
-        return done
 
 
 class _OneByOne(Asking):
