@@ -1,10 +1,16 @@
 """Whatever works on the cases, and with however many processes: the tables are the same."""
 
+import logging
 import os
 import signal
+import subprocess
 import sys
+import time
+from contextlib import suppress
 
+import psutil
 import pytest
+from distributed import LocalCluster
 
 from harness.cache import Store
 from harness.case import Case, Loss, Sizes
@@ -79,23 +85,54 @@ def test_three_jobs_make_no_difference(expected, tmp_path):
     assert tables_of(run) == expected
 
 
-def test_dask_makes_no_difference_though_a_worker_is_lost(expected, tmp_path):
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster that is not the run's own."""
+    with LocalCluster(
+        n_workers=2, threads_per_worker=4, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
+    ) as cluster:
+        yield cluster
+
+
+def frameworks_below(pid):
+    """The processes of frameworks that a process, or one below it, has started, by number."""
+    found = set()
+    for each in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            found |= {each.pid} if "harness.worker" in each.cmdline() else set()
+    return found
+
+
+def test_dask_makes_no_difference_though_a_worker_is_lost(expected, cluster, tmp_path):
     store = Store(tmp_path)
-    with begin("dask", Memory(store=store), jobs=2) as executor:
-        first = next(iter(executor._cluster.workers.values()))
-        pid = first.process.pid
-        run = run_with(executor, meanwhile=lambda: os.kill(pid, signal.SIGKILL))
-        assert first.process is None or first.process.pid != pid, "it was to be lost"
+    lost, stays = (nanny.process.pid for nanny in cluster.workers.values())
+    frameworks = set()
+
+    def lose():
+        frameworks.update(frameworks_below(lost), frameworks_below(stays))
+        os.kill(lost, signal.SIGKILL)
+
+    with begin("dask", Memory(store=store), scheduler=cluster.scheduler_address) as executor:
+        run = run_with(executor, meanwhile=lose)
+        baseline, other = implementations()["numpy-split"], implementations()["numpy-concat"]
+        for case in CASES:  # raises if it is not
+            answered(build(case, None), [baseline, other], executor.recalled(), AtOnce())
     assert tables_of(run) == expected
     assert run.executor == "dask"
     assert [machine["cases"] for machine in run.machines] == [len(CASES)]
-    kept = store.contents()[0]
-    assert kept >= 3 * len(CASES)
+    assert len(frameworks) >= 4, "NumPy and FLINT at each"
+    psutil.wait_procs([psutil.Process(pid) for pid in frameworks if psutil.pid_exists(pid)], timeout=10)
+    assert not [pid for pid in frameworks if psutil.pid_exists(pid)]
 
-    with begin("dask", Memory(store=store), jobs=1) as executor:
-        again = run_with(executor)
-    assert tables_of(again) == expected
-    assert sum(machine["cases"] for machine in again.machines) == 0, "all of it was remembered"
+
+def test_workers_with_another_version_are_not_used(cluster, monkeypatch, tmp_path):
+    real = fingerprints._version_of
+    monkeypatch.setattr(fingerprints, "_version_of", lambda name: "1.0" if name == "numpy" else real(name))
+    with (
+        begin("dask", Memory(store=Store(tmp_path)), scheduler=cluster.scheduler_address) as executor,
+        pytest.raises(ExecutorFailed, match=r"will not do: numpy is .*, but should be 1\.0; install the same versions"),
+    ):
+        run_with(executor, CASES[:1])
 
 
 def test_a_case_that_takes_every_worker_along_is_an_error_of_its_own():
@@ -117,16 +154,6 @@ def test_a_worker_that_comes_later_with_another_version_refuses():
     station.close()
     assert message.header["refused"] == f"numpy is {own['modules']['numpy']}, but should be 1.0"
     assert exchanges == []
-
-
-def test_workers_with_another_version_are_not_used(monkeypatch, tmp_path):
-    real = fingerprints._version_of
-    monkeypatch.setattr(fingerprints, "_version_of", lambda name: "1.0" if name == "numpy" else real(name))
-    with (
-        begin("dask", Memory(store=Store(tmp_path)), jobs=1) as executor,
-        pytest.raises(ExecutorFailed, match=r"will not do: numpy is .*, but should be 1\.0; install the same versions"),
-    ):
-        run_with(executor, CASES[:1])
 
 
 def test_a_scheduler_that_is_not_there(monkeypatch, tmp_path):
@@ -158,3 +185,21 @@ def test_a_mistake_of_ours_is_not_taken_for_a_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "harness.session.executors.local", None)
     with pytest.raises(ModuleNotFoundError, match=r"harness\.session\.executors\.local"):
         begin("local", Memory())
+
+
+def test_ctrl_c_ends_everything(workplace):
+    case = workplace / "cases" / "small.yaml"
+    case.write_text(case.read_text().replace("time: 3", "time: 200000"))
+    command = [sys.executable, "-m", "harness", "run", "--impl", "numpy-concat", "--executor", "dask", "--jobs", "1"]
+    running = subprocess.Popen(command, cwd=workplace, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not frameworks_below(running.pid):
+        assert running.poll() is None
+        time.sleep(0.1)
+    below = psutil.Process(running.pid).children(recursive=True)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal sends it: to the Dask worker, too
+    _, chatter = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "with 0 of 1 cases done; to go on: harness run --resume --out reports/latest --executor dask" in chatter
+    assert "Traceback" not in chatter
+    _, left = psutil.wait_procs(below, timeout=10)
+    assert not left

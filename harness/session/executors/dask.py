@@ -72,7 +72,7 @@ def begin(memory: Memory, jobs: int | None, scheduler: str | None) -> Distribute
             n_workers=workers,
             threads_per_worker=CASES_AT_ONCE,
             dashboard_address="127.0.0.1:0",
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
         )
         return Distributed(memory, Client(cluster), cluster)  # type: ignore[no-untyped-call]
     if jobs is not None:
