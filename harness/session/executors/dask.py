@@ -9,6 +9,7 @@ Dask gives its cases to others.
 from __future__ import annotations
 
 import logging
+import signal
 import time
 import uuid
 from collections import Counter, deque
@@ -94,14 +95,18 @@ class AtEachWorker(WorkerPlugin):
         name: its name among the plugins of a worker.
         expected: the fingerprint of the harness that asks.
         questions: about how many questions each framework will be asked.
+        ours: whether the worker is a process that this run started, in its terminal.
     """
 
     name: str
     expected: Mapping[str, Any]
     questions: Mapping[str, int]
+    ours: bool
 
     def setup(self, worker: Any) -> None:
         """Start the processes."""
+        if self.ours:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the harness, which ends its workers itself
         threads = worker.state.nthreads
         self.station = Station(self.expected, self.questions, threads, max(1, threads // CASES_AT_ONCE))
 
@@ -244,7 +249,7 @@ class Distributed(CaseExecutor):
             if isinstance(found, BaseException):
                 raise found
             self._known(found, "; ".join(differences(expected, found)), address)
-        self._client.register_plugin(AtEachWorker(self._plugin, expected, questions))
+        self._client.register_plugin(AtEachWorker(self._plugin, expected, questions, self._cluster is not None))
         self._ready = True
 
     def _known(self, found: Mapping[str, Any], refusal: str, address: str = "") -> str:
