@@ -49,6 +49,9 @@ diagnosis-benchmark: $(INSTALLED) ## Show how well faults are named, over all ca
 fuzz-inputs: $(INSTALLED) ## Try ten thousand bad case files and reports (a quarter of an hour)
 	$(BIN)/python -m benchmarks.bad_inputs 10000
 
+bench: $(INSTALLED) ## Time the hand-written gradients beside the frameworks, into reports/bench (a quarter of an hour)
+	$(BIN)/harness bench
+
 crashes: $(INSTALLED) ## Kill runs and their processes at random moments; show what survived (ten minutes)
 	$(BIN)/python -m benchmarks.crashes
 
@@ -71,7 +74,7 @@ commands: $(INSTALLED) ## Write docs/commands.md, the reference of the command l
 	$(BIN)/python -m docs.command_reference
 
 clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) docs/_build reports/latest reports/check .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) docs/_build reports/latest reports/check reports/bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # By the variable rather than by --constraint, the versions hold for what builds the package, too.
 $(INSTALLED): pyproject.toml constraints.txt

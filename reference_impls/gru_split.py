@@ -123,26 +123,32 @@ def forward(
     phi, sigma = activation.value, gate_activation.value
     W_hrz, W_hn = W_hh[:, : 2 * H], W_hh[:, 2 * H :]  # (H, 2H), (H, H): views
 
-    gates = (x.reshape(T * B, I) @ W_xh + b_h).reshape(T, B, 3 * H)  # (T, B, 3H): a_t without its recurrent part
+    gates = (x.reshape(T * B, I) @ W_xh).reshape(T, B, 3 * H)  # (T, B, 3H)
+    gates += b_h  # (T, B, 3H): a_t without its recurrent part
     states = np.empty((T + 1, B, H), gates.dtype)  # (T + 1, B, H)
     states[0] = h0  # (B, H)
     under_reset = states[:-1] if b_hn is None else np.empty((T, B, H), gates.dtype)  # (T, B, H): before, q_t is h_{t-1}
+    recurrent = np.empty((B, 3 * H), gates.dtype)  # (B, 3H)
+    squashed = np.empty((B, 2 * H), gates.dtype)  # (B, 2H): r_t, z_t in one piece, for which σ is faster
+    reset, kept = np.empty((2, B, H), gates.dtype)  # (B, H) each: r_t ⊙ q_t, z_t ⊙ h_{t-1}
     for t in range(T):
-        h, q = states[t], under_reset[t]  # (B, H), (B, H)
+        h, q, new = states[t], under_reset[t], states[t + 1]  # (B, H) each
         r_and_z, n = gates[t, :, : 2 * H], gates[t, :, 2 * H :]  # (B, 2H), (B, H): views of a_t, to become the gates
         r, z = r_and_z[:, :H], r_and_z[:, H:]  # (B, H), (B, H): views
         if b_hn is None:
             r_and_z += h @ W_hrz  # (B, 2H)
-            sigma(r_and_z, r_and_z)
-            n += (r * q) @ W_hn  # (B, H)
+            r_and_z[:] = sigma(r_and_z, squashed)
+            n += np.multiply(r, q, out=reset) @ W_hn  # (B, H)
         else:
-            recurrent = h @ W_hh  # (B, 3H)
+            np.matmul(h, W_hh, out=recurrent)  # (B, 3H)
             r_and_z += recurrent[:, : 2 * H]
-            sigma(r_and_z, r_and_z)
+            r_and_z[:] = sigma(r_and_z, squashed)
             np.add(recurrent[:, 2 * H :], b_hn, out=q)  # (B, H)
-            n += r * q  # (B, H)
+            n += np.multiply(r, q, out=reset)  # (B, H)
         phi(n, n)
-        states[t + 1] = (1 - z) * n + z * h  # (B, H)
+        np.subtract(1, z, out=new)
+        new *= n
+        new += np.multiply(z, h, out=kept)  # (B, H): (1 − z_t) ⊙ n_t + z_t ⊙ h_{t-1}
     return Cache(x, gates, states, under_reset, W_xh, W_hh, b_hn is not None, activation, gate_activation)
 
 
@@ -169,12 +175,13 @@ def backward(
     r, z, n = (cache.gates[:, :, k * H : (k + 1) * H] for k in range(3))  # (T, B, H) each
     before = cache.states[:-1]  # (T, B, H): h_0, …, h_{T-1}
 
-    delta = np.empty((T, B, 3 * H), d_outputs.dtype)  # (T, B, 3H): what ρ_t or dh_t is multiplied with, to become δ_t
+    delta = sigma_slope(cache.gates)  # (T, B, 3H): what ρ_t or dh_t is multiplied with, to become δ_t
     of_r, of_z, of_n = (delta[:, :, k * H : (k + 1) * H] for k in range(3))  # (T, B, H) each: views
-    of_r[...] = cache.under_reset * sigma_slope(r)
-    of_z[...] = (before - n) * sigma_slope(z)
-    of_n[...] = (1 - z) * phi_slope(n)
+    of_r *= cache.under_reset
+    of_z *= before - n
+    np.multiply(1 - z, phi_slope(n), out=of_n)  # n is squashed by φ, not by σ
     recurrent = np.empty_like(delta)  # (T, B, 3H): ε_t, with reset after
+    d_before = np.empty((B, H), d_outputs.dtype)  # (B, H): what of dh_{t-1} came through the product
 
     d_state = np.zeros((B, H), d_outputs.dtype)  # (B, H): what of dh_t comes from later steps, to become dh_t
     for t in reversed(range(T)):
@@ -186,7 +193,7 @@ def backward(
             of_r[t] *= of_n[t]
             recurrent[t] = delta[t]
             recurrent[t, :, 2 * H :] *= r[t]
-            d_state += recurrent[t] @ W_hhT  # (B, H)
+            d_state += np.matmul(recurrent[t], W_hhT, out=d_before)  # (B, H)
         else:
             d_product = of_n[t] @ W_hnT  # (B, H): ρ_t
             of_r[t] *= d_product

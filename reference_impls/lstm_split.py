@@ -111,20 +111,26 @@ def forward(
     H = W_hh.shape[0]
     phi, sigma = activation.value, gate_activation.value
 
-    gates = (x.reshape(T * B, I) @ W_xh + b_h).reshape(T, B, 4, H)  # (T, B, 4, H): a_t without its recurrent part
+    rows = x.reshape(T * B, I) @ W_xh  # (T·B, 4H)
+    rows += b_h  # (T·B, 4H): a_t without its recurrent part
+    gates = rows.reshape(T, B, 4, H)  # (T, B, 4, H): a view, to become i_t, f_t, g_t, o_t
     states = np.empty((T + 1, B, H), gates.dtype)  # (T + 1, B, H)
     cells = np.empty_like(states)  # (T + 1, B, H)
     squashed = np.empty((T, B, H), gates.dtype)  # (T, B, H)
     states[0], cells[0] = h0, c0  # (B, H), (B, H)
+    recurrent = np.empty((B, 4 * H), gates.dtype)  # (B, 4H)
+    candidate, added = np.empty((2, B, H), gates.dtype)  # (B, H), (B, H)
     for t in range(T):
-        gate = gates[t]  # (B, 4, H): a view, a_t to become i_t, f_t, g_t, o_t
-        gate += (states[t] @ W_hh).reshape(B, 4, H)
-        i_and_f, g, o = gate[:, :2], gate[:, 2], gate[:, 3]  # (B, 2, H), (B, H), (B, H)
-        sigma(i_and_f, i_and_f)
-        phi(g, g)
-        sigma(o, o)
-        cells[t + 1] = gate[:, 1] * cells[t] + gate[:, 0] * g  # (B, H)
-        phi(cells[t + 1], squashed[t])  # (B, H)
+        pre, c = rows[t * B : (t + 1) * B], cells[t + 1]  # (B, 4H), (B, H): views
+        i, f, g, o = pre[:, :H], pre[:, H : 2 * H], pre[:, 2 * H : 3 * H], pre[:, 3 * H :]  # (B, H) each: views
+        np.matmul(states[t], W_hh, out=recurrent)  # (B, 4H)
+        pre += recurrent  # (B, 4H): now a_{t+1}
+        phi(g, candidate)  # (B, H)
+        sigma(pre, pre)  # (B, 4H): all four at once, since one call on the whole is faster than two on parts of rows
+        g[:] = candidate  # (B, H)
+        np.multiply(f, cells[t], out=c)  # (B, H)
+        c += np.multiply(i, g, out=added)  # (B, H)
+        phi(c, squashed[t])  # (B, H)
         np.multiply(o, squashed[t], out=states[t + 1])  # (B, H)
     return Cache(x, gates, states, cells, squashed, W_xh, W_hh, activation, gate_activation)
 
@@ -149,18 +155,20 @@ def backward(
     phi_slope, sigma_slope = cache.activation.slope_at_value, cache.gate_activation.slope_at_value
     i, f, g, o = (cache.gates[:, :, k] for k in range(4))  # (T, B, H) each
 
-    delta = np.empty((T, B, 4, H), d_outputs.dtype)  # (T, B, 4, H): what dc_t or dh_t is multiplied with, to become δ_t
-    delta[:, :, 0] = g * sigma_slope(i)  # (T, B, H)
-    delta[:, :, 1] = cache.cells[:-1] * sigma_slope(f)  # (T, B, H)
-    delta[:, :, 2] = i * phi_slope(g)  # (T, B, H)
-    delta[:, :, 3] = cache.squashed * sigma_slope(o)  # (T, B, H)
-    cell_to_state = o * phi_slope(cache.squashed)  # (T, B, H): ∂h_t/∂c_t
+    delta = sigma_slope(cache.gates)  # (T, B, 4, H): what dc_t or dh_t is multiplied with, to become δ_t
+    delta[:, :, 0] *= g  # (T, B, H)
+    delta[:, :, 1] *= cache.cells[:-1]  # (T, B, H)
+    np.multiply(i, phi_slope(g), out=delta[:, :, 2])  # (T, B, H): g is squashed by φ, not by σ
+    delta[:, :, 3] *= cache.squashed  # (T, B, H)
+    cell_to_state = phi_slope(cache.squashed)  # (T, B, H)
+    cell_to_state *= o  # (T, B, H): ∂h_t/∂c_t
 
     d_state = np.zeros((B, H), d_outputs.dtype)  # (B, H): δ_{t+1} W_hhᵀ, to become dh_t
     d_cell = np.zeros((B, H), d_outputs.dtype)  # (B, H): dc_{t+1} ⊙ f_{t+1}, to become dc_t
+    through_state = np.empty((B, H), d_outputs.dtype)  # (B, H)
     for t in reversed(range(T)):
         d_state += d_outputs[t]  # (B, H)
-        d_cell += d_state * cell_to_state[t]  # (B, H)
+        d_cell += np.multiply(d_state, cell_to_state[t], out=through_state)  # (B, H)
         delta[t, :, :3] *= d_cell[:, None]  # (B, 3, H): δ^i, δ^f, δ^g
         delta[t, :, 3] *= d_state  # (B, H): δ^o
         np.matmul(delta[t].reshape(B, 4 * H), W_hhT, out=d_state)  # (B, H)

@@ -84,7 +84,8 @@ def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray,
     H = W_hh.shape[0]
     phi = activation.value
 
-    pre = (x.reshape(T * B, I) @ W_xh + b_h).reshape(T, B, H)  # (T, B, H): a_t without its recurrent part
+    pre = (x.reshape(T * B, I) @ W_xh).reshape(T, B, H)  # (T, B, H)
+    pre += b_h  # (T, B, H): a_t without its recurrent part
     states = np.empty((T + 1, B, H), pre.dtype)  # (T + 1, B, H)
     states[0] = h0  # (B, H)
     recurrent = np.empty((B, H), pre.dtype)  # (B, H)

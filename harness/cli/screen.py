@@ -46,18 +46,24 @@ class Starting(ProgressColumn):
 
 
 @contextmanager
-def progress(total: int, starting: Callable[[], Sequence[str]]) -> Iterator[Callable[[int], None]]:
+def progress(total: int, starting: Callable[[], Sequence[str]], what: str = "cases") -> Iterator[Callable[[int], None]]:
     """Show a progress bar on standard error, if that is a terminal.
 
     Args:
-        total: how many cases there are.
+        total: how many there are.
         starting: returns the frameworks that are still starting.
+        what: what they are, in the plural.
 
     Yields:
-        A function that takes the number of cases that are done.
+        A function that takes the number of those that are done.
     """
     console = Console(stderr=True)
-    columns = (TextColumn("{task.completed}/{task.total} cases"), BarColumn(), TimeElapsedColumn(), Starting(starting))
+    columns = (
+        TextColumn(f"{{task.completed}}/{{task.total}} {what}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        Starting(starting),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("cases", total=total)
+        task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)

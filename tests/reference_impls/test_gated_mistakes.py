@@ -7,13 +7,13 @@ from reference_impls import gru_concatenated, gru_split, lstm_concatenated, lstm
 LSTM_SPLIT = {
     "the cell's own path through time is forgotten": ("d_cell *= f[t]", "d_cell *= 0"),
     "the cell's own path is not scaled by the forget gate": ("d_cell *= f[t]", "d_cell *= 1"),
-    "the forget gate sees the new cell": ("cache.cells[:-1] * sigma", "cache.cells[1:] * sigma"),
+    "the forget gate sees the new cell": ("*= cache.cells[:-1]", "*= cache.cells[1:]"),
     "the forget gate of another step": ("d_cell *= f[t]", "d_cell *= f[t - 1]"),
-    "the output gate sees the cell without its tanh": ("cache.squashed * sigma", "cache.cells[1:] * sigma"),
-    "no slope of the cell's tanh": ("o * phi_slope(cache.squashed)", "o * 1"),
-    "no slope of the input gate": ("g * sigma_slope(i)", "g * 1"),
-    "no slope of the forget gate": ("cache.cells[:-1] * sigma_slope(f)", "cache.cells[:-1]"),
-    "the candidate's slope is the gates'": ("i * phi_slope(g)", "i * sigma_slope(g)"),
+    "the output gate sees the cell without its tanh": ("3] *= cache.squashed", "3] *= cache.cells[1:]"),
+    "no slope of the cell's tanh": ("= phi_slope(cache.squashed)", "= np.ones_like(cache.squashed)"),
+    "no slope of the input gate": ("0] *= g", "0] = g"),
+    "no slope of the forget gate": ("1] *= cache.cells[:-1]", "1] = cache.cells[:-1]"),
+    "the candidate's slope is the gates'": ("(i, phi_slope(g)", "(i, sigma_slope(g)"),
     "the output gate under the cell's gradient": ("delta[t, :, 3] *= d_state", "delta[t, :, 3] *= d_cell"),
     "the candidate under the state's gradient": (
         "delta[t, :, :3] *= d_cell[:, None]",
@@ -34,15 +34,15 @@ LSTM_CONCATENATED = {
 GRU_SPLIT = {
     "the state's own path through time is forgotten": ("d_state *= z[t]", "d_state *= 0"),
     "the state's own path is the candidate's": ("d_state *= z[t]", "d_state *= 1 - z[t]"),
-    "the update gate's sign": ("(before - n) * sigma", "(n - before) * sigma"),
-    "the update gate sees the candidate alone": ("(before - n) * sigma", "-n * sigma"),
-    "the candidate's share is the state's": ("(1 - z) * phi", "z * phi"),
-    "no slope of the reset gate": ("cache.under_reset * sigma_slope(r)", "cache.under_reset * 1"),
+    "the update gate's sign": ("of_z *= before - n", "of_z *= n - before"),
+    "the update gate sees the candidate alone": ("of_z *= before - n", "of_z *= -n"),
+    "the candidate's share is the state's": ("(1 - z, phi", "(z, phi"),
+    "no slope of the reset gate": ("of_r *= cache.under_reset", "of_r[...] = cache.under_reset"),
 }
 GRU_AFTER = {
     "the recurrent bias has the candidate's gradient": ("recurrent[:, :, 2 * H :].sum", "delta[:, :, 2 * H :].sum"),
     "the reset gate is missing on the way to the state": ("recurrent[t, :, 2 * H :] *= r[t]", "pass"),
-    "the reset gate sees the state": ("of_r[...] = cache.under_reset", "of_r[...] = before"),
+    "the reset gate sees the state": ("of_r *= cache.under_reset", "of_r *= before"),
     "the recurrent weights have the input weights' rows": ("beforeT @ recurrent", "beforeT @ delta"),
 }
 GRU_BEFORE = {

@@ -1,0 +1,17 @@
+"""``numpy-split``: the hand-written reference with split weights."""
+
+from __future__ import annotations
+
+from harness.bench.contestants.base import Contestant, Pass
+from harness.bench.contestants.hand_written import passes_of
+from harness.implementations import NUMPY
+from harness.problem import Problem
+
+
+def prepare(problem: Problem, threads: int) -> Pass:
+    """Return the reference's two passes; the environment has told its matrix product how many threads it may use."""
+    del threads
+    return passes_of(problem, "split")
+
+
+CONTESTANT = Contestant("numpy-split", "split", NUMPY, prepare)
