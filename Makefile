@@ -11,7 +11,7 @@ TESTERS ?= 2
 BASELINE := $(addprefix cases/,basic/activations.yaml basic/dot.yaml cells/smallest.yaml cells/gru_reset_ported.yaml \
 	cells/lengths_last_step.yaml truncation/last_steps.yaml tutorials/sine.yaml training/sgd.yaml)
 
-.PHONY: help report test lint baseline regressions tolerances diagnosis-benchmark crashes library schema clean
+.PHONY: help report test lint baseline regressions tolerances diagnosis-benchmark crashes mutation library schema clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -42,6 +42,9 @@ diagnosis-benchmark: $(INSTALLED) ## Show how well faults are named, over all ca
 
 crashes: $(INSTALLED) ## Kill runs and their processes at random moments; show what survived (ten minutes)
 	$(BIN)/python -m benchmarks.crashes
+
+mutation: $(INSTALLED) ## Change our own code in one place at a time; show what the tests do not notice (an hour or two)
+	$(BIN)/python -m benchmarks.mutation --out reports/mutation.jsonl
 
 library: $(INSTALLED) ## Write docs/cases.md, what each case catches that no simpler one does (some minutes)
 	$(BIN)/python -m benchmarks.case_library
