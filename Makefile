@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.docs-installed
 
 # Each of the processes that run the tests starts every framework for itself.
 TESTERS ?= 2
@@ -11,7 +12,8 @@ TESTERS ?= 2
 BASELINE := $(addprefix cases/,basic/activations.yaml basic/dot.yaml cells/smallest.yaml cells/gru_reset_ported.yaml \
 	cells/lengths_last_step.yaml truncation/last_steps.yaml tutorials/sine.yaml training/sgd.yaml)
 
-.PHONY: help report test lint baseline regressions tolerances diagnosis-benchmark crashes mutation library schema clean
+# None of what `make help` lists is a file.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -28,7 +30,11 @@ lint: $(INSTALLED) ## Check style, types and the layers of the imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-regressions: report ## Compare the last report with the committed one; fails if something got worse
+docs: $(DOCS_INSTALLED) ## Make the documentation site in docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
+	@echo 'the site is in docs/_build/html/index.html'
+
+regressions: $(INSTALLED) ## Compare the last report with the committed one; fails if something got worse
 	$(BIN)/harness diff reports/baseline reports/latest --ignore-new
 
 baseline: $(INSTALLED) ## Write the committed report anew, which regressions compares with
@@ -40,6 +46,9 @@ tolerances: report ## Show the headroom of each tolerance over the errors of the
 diagnosis-benchmark: $(INSTALLED) ## Show how well faults are named, over all cases (half an hour)
 	$(BIN)/python -m benchmarks.diagnosis
 
+fuzz-inputs: $(INSTALLED) ## Try ten thousand bad case files and reports (a quarter of an hour)
+	$(BIN)/python -m benchmarks.bad_inputs 10000
+
 crashes: $(INSTALLED) ## Kill runs and their processes at random moments; show what survived (ten minutes)
 	$(BIN)/python -m benchmarks.crashes
 
@@ -49,14 +58,30 @@ mutation: $(INSTALLED) ## Change our own code in one place at a time; show what 
 library: $(INSTALLED) ## Write docs/cases.md, what each case catches that no simpler one does (some minutes)
 	$(BIN)/python -m benchmarks.case_library
 
+page-benchmark: $(INSTALLED) ## Measure the report's page for 100 and 1,000 cases (some minutes)
+	$(BIN)/python -m benchmarks.page
+
+gallery: $(INSTALLED) ## Write docs/faults, every fault with a picture of what it does (half a minute)
+	$(BIN)/python -m benchmarks.gallery
+
+screenshots: $(INSTALLED) ## Write docs/pictures, a report that shows a wrong gradient (a minute; needs chromium)
+	$(BIN)/python -m benchmarks.gallery.screenshots
+
 schema: $(INSTALLED) ## Write case.schema.json, which editors read
 	$(BIN)/harness schema > case.schema.json
 
+commands: $(INSTALLED) ## Write docs/commands.md, the reference of the command line
+	$(BIN)/python -m docs.command_reference
+
 clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) reports/latest reports/check .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) docs/_build reports/latest reports/check .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # By the variable rather than by --constraint, the versions hold for what builds the package, too.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT='$(CURDIR)/constraints.txt' $(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	PIP_CONSTRAINT='$(CURDIR)/constraints.txt' $(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@

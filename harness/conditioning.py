@@ -38,11 +38,12 @@ _Rounding = Callable[[ndarray], ndarray]
 """Maps a tensor to what one more rounding adds to it."""
 
 
-def rounding_noise(problem: Problem) -> dict[str, float]:
+def rounding_noise(problem: Problem, draws: int = DRAWS) -> dict[str, float]:
     """Measure how far each tensor moves when every number is rounded once more.
 
     Args:
         problem: in the split layout.
+        draws: how often; with fewer, no tensor moves further.
 
     Returns:
         For each tensor, the largest absolute change of any element in any draw that is finite.
@@ -52,7 +53,7 @@ def rounding_noise(problem: Problem) -> dict[str, float]:
         reference = _tensors(problem, activations_of(problem), np.zeros_like, kept)
         noise = dict.fromkeys(reference, 0.0)
         random = np.random.Generator(np.random.PCG64(0))
-        for _ in range(DRAWS):
+        for _ in range(draws):
             for name, moved in rounded_tensors(problem, random, kept).items():
                 change = np.abs(moved - reference[name])
                 noise[name] = max(noise[name], float(change[np.isfinite(change)].max(initial=0.0)))

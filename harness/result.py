@@ -125,7 +125,9 @@ def read(returned: Returned, layout: str, problem: Problem, seconds: float) -> R
     gradients = {**layouts()[layout].gradients_to_canonical(weights, structure), **others}
     in_order = [name for name in structure.gradients if name in gradients]
     gradients = {name: gradients[name] for name in dict.fromkeys([*in_order, *gradients])}
-    why = {name: why_not(name, array.shape, layout, structure, taken) for name, array in others.items()}
+    not_weights = {**structure.initial_state, "inputs": structure.inputs}
+    misplaced = {name: array for name, array in others.items() if array.shape != not_weights.get(name)}
+    why = {name: why_not(name, array.shape, layout, structure, taken) for name, array in misplaced.items()}
     misfits = {name: reason for name, reason in why.items() if reason}
     return Result(loss, outputs, gradients, seconds, known, half_units, directional, misfits, training, per_step)
 
@@ -135,6 +137,8 @@ def _training(
 ) -> tuple[dict[str, ndarray], dict[str, ndarray]]:
     """Take what became of training out of the arrays: what is compared, in the split layout, and what is told."""
     found = {name: arrays.pop(name) for name in list(arrays) if name.startswith((TRAINED, TRAINING))}
+    if not found:
+        return {}, {}
     weights = {name.removeprefix(TRAINED): each for name, each in found.items() if name.startswith(TRAINED)}
     expected = layouts()[layout].shapes(structure)
     fitting = {name: each for name, each in weights.items() if each.shape == expected.get(name)}

@@ -17,5 +17,5 @@ Conventions:
 
 Read in this order: ``activations``, ``rnn_split``, ``rnn_concatenated``, ``lstm_split``, ``lstm_concatenated``,
 ``gru_split``, ``gru_concatenated``, ``readout``, ``losses``, ``layer``, ``network``, ``lengths``, ``bidirectional``;
-then ``truncation``, and ``complex_step``, ``complex_step_gated``.
+then ``truncation``, and ``derivatives``, ``complex_step``, ``complex_step_gated``.
 """

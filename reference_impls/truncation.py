@@ -37,19 +37,22 @@ take this one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
 
-class Detach(NamedTuple):
+@dataclass(frozen=True)
+class Detach:
     """The gradient of the state is cut where a step t > 0 is a multiple of ``every``, which is 1 or more."""
 
     every: int
 
 
-class Window(NamedTuple):
+@dataclass(frozen=True)
+class Window:
     """The loss of a step reaches its own step and the ``steps`` before it, 0 or more."""
 
     steps: int

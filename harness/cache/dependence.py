@@ -22,6 +22,9 @@ OURS = ("harness", "reference_impls")
 FOUND_BY_LOOKING = ("harness.layout",)
 """Packages whose modules are found by looking into their folder, so that no import statement names them."""
 
+EVERYWHERE = ("numpy", "mpmath")
+"""Packages that any process may compute with."""
+
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<dots>\.*)(?P<module>[\w.]*)[ \t]+import[ \t]*(?:\((?P<several>[^)]*)\)|(?P<one>[^\n(]*))"
     r"|import[ \t]+(?P<plain>[^\n]*))",
@@ -100,7 +103,7 @@ def environment_of(modules: Iterable[str], variables: Mapping[str, str]) -> str:
         modules: what it imports; neither imported nor executed here.
         variables: what is set for it.
     """
-    there = [f"{name} {_version_of(name)}" for name in sorted({*modules, "numpy"})]
+    there = [f"{name} {_version_of(name)}" for name in sorted({*modules, *EVERYWHERE})]
     values = [f"{name}={value}" for name, value in sorted(variables.items())]
     return "; ".join([sys.version, platform.machine(), _processor(), *there, *values])
 

@@ -116,6 +116,14 @@ class Store:
                 path.unlink()
             total -= size
 
+    def contents(self) -> tuple[int, int]:
+        """Return how many entries there are, and their bytes."""
+        sizes = []
+        for path in self.folder.glob("*/*"):
+            with suppress(OSError):  # another process was faster
+                sizes.append(path.stat().st_size)
+        return len(sizes), sum(sizes)
+
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
 

@@ -7,12 +7,15 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path as FilePath
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from harness.casefile import Path, nearest
 from harness.tensors import Shape
+
+LONGEST_NAME = 250
+"""Of a file, or of an array in it."""
 
 Problem = tuple[Path, str, str]
 """Where below the spec, what is wrong, and a hint."""
@@ -29,6 +32,8 @@ def problems(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
         labels: for a tensor of class labels, how many classes there are.
     """
     if isinstance(spec, str):
+        if spec == "ones" and labels == 1:
+            yield (), f"{tensor} holds labels, and the only one there is is 0", "use zeros"
         return
     if "values" in spec:
         yield from nested(("values",), spec["values"], tensor, shape, index_below=labels)
@@ -43,6 +48,8 @@ def problems(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
         low, high = spec["uniform"]
         if not low <= high:
             yield ("uniform",), f"low is {low}, above high, {high}; it should be [low, high]", ""
+        elif math.isinf(high - low):
+            yield ("uniform",), f"from {low} to {high} is further than float64 goes", ""
         elif labels is not None and not (_whole(low) and _whole(high) and 0 <= low < high <= labels):
             yield ("uniform",), f"{tensor} holds labels, whole numbers from 0 to {labels - 1}", f"use [0, {labels}]"
     elif "fill" in spec and labels is not None:
@@ -51,8 +58,29 @@ def problems(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
         yield ("normal",), f"{tensor} holds labels, whole numbers from 0 to {labels - 1}", f"use uniform: [0, {labels}]"
 
 
+def too_large(spec: Any, dtype: str) -> Iterator[Problem]:
+    """Find the numbers of a spec, whose form and shape are right, that the dtype has not: they would be infinite."""
+    most = float(np.finfo(dtype).max)
+    for key, largest in (("fill", most), ("uniform", most), ("values", most), ("normal", most / SIGMAS)):
+        if isinstance(spec, dict) and key in spec:
+            for number in np.ravel(np.array(spec[key], dtype=np.float64)):
+                if not abs(number) <= largest:
+                    yield (
+                        (key,),
+                        f"{number:g} is more than {dtype} holds"
+                        if key != "normal"
+                        else (f"numbers with a standard deviation of {number:g} are more than {dtype} holds"),
+                        f"at most {largest:.3g}",
+                    )
+                    return
+
+
+SIGMAS = 100
+"""No normal random number is so many standard deviations from zero."""
+
+
 def _whole(number: float) -> bool:
-    return float(number).is_integer()
+    return isinstance(number, int) or number.is_integer()  # an int may be beyond floats
 
 
 def _label(path: Path, value: Any, below: int) -> Iterator[Problem]:
@@ -91,6 +119,10 @@ def _written(shape: Shape) -> str:
 
 def _in_file(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int | None) -> Iterator[Problem]:
     name, key = spec["file"], spec["key"]
+    if len(name) > LONGEST_NAME or len(key) > LONGEST_NAME:
+        at = "file" if len(name) > LONGEST_NAME else "key"
+        yield (at,), f"a name of {len(spec[at]):,} letters; it may have {LONGEST_NAME}", ""
+        return
     try:
         path = folder / name
         # resolve() follows symbolic links, so a link that leads out is found as well as "..".
@@ -99,6 +131,9 @@ def _in_file(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
             return
         if path.suffix != ".npz":
             yield ("file",), f"{name} should be an .npz file", "numpy.savez makes one"
+            return
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            yield ("file",), f"{name} is no file", "numpy.savez makes one"
             return
         # numpy.load would leave the file open if it is no archive, and take a lone array for one.
         with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
@@ -112,6 +147,16 @@ def _in_file(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
             if unpacked > 32 * math.prod(shape) + 65536:
                 yield ("key",), f"{key} unpacks to {unpacked:,} bytes, far more than {tensor} {shape} needs", ""
                 return
+            # So is what it says of itself: an array of any size is made before its numbers are looked for.
+            with archive.zip.open(f"{key}.npy") as packed:
+                said, dtype = _header(packed)
+            if said != shape:
+                yield ("key",), f"{key} has shape {said}, but {tensor} has {shape}", ""
+                return
+            if dtype.kind not in ("iu" if labels is not None else "fiu"):
+                kind = "whole numbers" if labels is not None else "numbers"
+                yield ("key",), f"{key} has dtype {dtype}, but {tensor} holds {kind}", ""
+                return
             array = archive[key]
     except FileNotFoundError:
         there = [file.name for file in folder.glob("*.npz")]
@@ -120,12 +165,23 @@ def _in_file(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
     except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         yield ("file",), f"{name} cannot be read as an .npz file of plain arrays: {error}", ""
         return
-    if array.shape != shape:
-        yield ("key",), f"{key} has shape {array.shape}, but {tensor} has {shape}", ""
-    elif array.dtype.kind not in ("iu" if labels is not None else "fiu"):
-        kind = "whole numbers" if labels is not None else "numbers"
-        yield ("key",), f"{key} has dtype {array.dtype}, but {tensor} holds {kind}", ""
-    elif labels is not None and not ((array >= 0) & (array < labels)).all():
+    if labels is not None and not ((array >= 0) & (array < labels)).all():
         yield ("key",), f"{key} has labels outside 0 to {labels - 1}", ""
     elif not np.isfinite(array).all():
         yield ("key",), f"{key} has values that are not finite", ""
+
+
+def _header(file: IO[bytes]) -> tuple[Shape, np.dtype[Any]]:
+    """Read the shape and the dtype that an .npy file says it has.
+
+    Raises:
+        ValueError: if it says nothing of the kind.
+    """
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    else:  # numpy writes it for names of fields, which plain arrays have none of
+        raise ValueError(f"its array has the format {version}")
+    return shape, dtype

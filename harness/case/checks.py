@@ -145,7 +145,9 @@ def _names(case: Fields) -> Iterator[Problem]:
 
 def _arrays(case: Fields, folder: FilePath) -> Iterator[Problem]:
     for path, spec, tensor, shape, labels in _specs(case):
-        for below, problem, hint in arrays.problems(spec, tensor, shape, folder, labels):
+        wrong = list(arrays.problems(spec, tensor, shape, folder, labels))
+        wrong = wrong or ([] if labels is not None else list(arrays.too_large(spec, case.dtype)))
+        for below, problem, hint in wrong:
             yield (*path, *below), problem, hint
 
 
@@ -195,6 +197,8 @@ def _memory(case: Fields) -> Iterator[Problem]:
             f"needs {_gigabytes(needed)} of memory, but this machine has {_gigabytes(there).removeprefix('about ')}",
             "",
         )
+    elif case.sizes.time > 1_000_000:  # each step is a turn of a loop, and a number in lists of steps
+        yield ("sizes", "time"), f"{case.sizes.time} steps; at most 1,000,000 can be run", ""
     elif case.layers > 10_000:  # each layer is Python objects in every framework, however small its arrays
         yield ("layers",), f"{case.layers} layers; at most 10,000 can be built", ""
 

@@ -13,6 +13,9 @@ from harness.casefile import Document, Mistake, MistakesFound, nearest, parse
 
 CASES_FOLDER = "cases"
 SUFFIX = ".yaml"
+MOST_WRONG = 100
+"""Cases of a sweep that may have mistakes before the others are not looked at: they are mostly the same mistakes."""
+
 _SELECTION = re.compile(r"(?P<file>.*?)(?P<combination>\[.*\])\Z", re.DOTALL)
 
 
@@ -107,11 +110,15 @@ def read(file: CaseFile, implementations: Collection[str] | None = None) -> Load
         document = parse(file.path.read_bytes(), shown)
         if not isinstance(document.data, dict):
             raise MistakesFound([document.mistake((), "a case file should be a mapping of keys", "such as sizes: ...")])
+        wrong = 0
         for combination in sweep.combinations(document):
             case, mistakes = _case(file, shown, document, combination, implementations)
             loaded.mistakes += [each for each in mistakes if each not in loaded.mistakes]
             if case is not None:
                 loaded.cases.append(case)
+            wrong += case is None
+            if wrong == MOST_WRONG:
+                break
     except MistakesFound as error:
         loaded.mistakes += error.mistakes
     except OSError as error:
@@ -127,19 +134,19 @@ def _case(
     combination: sweep.Combination,
     implementations: Collection[str] | None,
 ) -> tuple[Case | None, list[Mistake]]:
-    from harness.case.validation import validated  # imports pydantic, which only reading a case needs
+    from harness.case import validation  # imports pydantic, which only reading a case needs
 
     def located(path: tuple[str | int, ...], problem: str, hint: str = "", *, at_key: bool = False) -> Mistake:
         return combination.locate(document, path, problem, hint, at_key=at_key)
 
-    case, mistakes = validated(combination.data, file.name + combination.suffix, file.path, shown, located)
+    case, mistakes = validation.validated(combination.data, file.name + combination.suffix, file.path, shown, located)
     if case is not None and case.published is not None:
         # A number does not know with how many digits it was written; the file does.
         units = published.half_units(case.published, lambda path: combination.text(document, path))
         case = replace(case, half_units=units)
     if case is not None and implementations is not None:
         for position, name in enumerate(case.implementations or ()):
-            if name not in implementations:
+            if name not in implementations and len(mistakes) < validation.MOST_MISTAKES:
                 hint = nearest(name, implementations) or "`harness list implementations` shows what there is"
                 mistakes.append(located(("implementations", position), f"there is no implementation {name!r}", hint))
         if mistakes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from harness.tensors import Shape
 
 if TYPE_CHECKING:
     from harness.case.fields import Fields
+
+MOST_STEPS = 1_000_000
+"""Of a training. Each is a row of a table."""
 
 TRAINING = "training."
 """How the names begin of what is known of each step."""
@@ -42,15 +46,30 @@ def tensors(case: Fields) -> dict[str, Shape]:
     }
 
 
+def _empty_batches(case: Fields, batch: int, lengths: tuple[int, ...]) -> Iterator[Problem]:
+    """Find the first batch none of whose sequences has a step with a loss: there is nothing to be a mean of."""
+    for first in range(0, len(lengths), batch):
+        longest = max(lengths[first : first + batch])
+        if longest <= min(case.steps):
+            problem = f"the sequences {first} to {first + batch - 1} have no step that the loss covers, so no mean loss"
+            yield ("training", "batch"), problem, "use reduction: sum, or larger batches"
+            return
+
+
 def problems(case: Fields) -> Iterator[Problem]:
     """Find what is wrong with the training of a case: a batch that does not fit, weights that are not there."""
     if case.training == "none":
         return
+    if case.training["steps"] > MOST_STEPS:
+        yield ("training", "steps"), f"{case.training['steps']} steps; at most {MOST_STEPS:,} can be run", ""
     B, batch = case.sizes.batch, case.training.get("batch", case.sizes.batch)
     if B % batch:
-        divisors = [str(n) for n in range(1, B + 1) if B % n == 0]
+        small = [n for n in range(1, math.isqrt(B) + 1) if B % n == 0]
+        divisors = [str(n) for n in sorted({*small, *(B // n for n in small)})]
         problem = f"a batch of {batch} should divide sizes.batch, which is {B}"
         yield ("training", "batch"), problem, f"use {', '.join(divisors[:12])}"
+    elif case.lengths is not None and len(case.lengths) == B and case.loss.reduction == "mean":
+        yield from _empty_batches(case, batch, case.lengths)
     if case.training.get("carry_state") and (case.bidirectional or case.lengths is not None):
         what = "of a bidirectional network" if case.bidirectional else "with lengths"
         problem = (

@@ -9,6 +9,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -18,6 +19,9 @@ from harness.case import checks
 from harness.case.alternatives import TAG
 from harness.case.fields import OPTIMIZERS, SPEC_KEYS, SPEC_WORDS, TRUNCATIONS, Case, Fields, Loss, Sizes, Training
 from harness.casefile import Mistake, Path, listed, nearest
+
+MOST_MISTAKES = 100
+"""Mistakes of one case that are told; a file with more is no case file with mistakes."""
 
 Located = Callable[..., Mistake]
 """Makes a mistake out of (path, problem, hint, at_key=…)."""
@@ -49,8 +53,9 @@ def validated(
         fields = adapter().validate_json(json.dumps(data))
     except ValidationError as error:
         errors = [each for each in error.errors(include_url=False) if not _follows_from_another(each)]
-        return None, _in_order({_mistake(each, located) for each in errors})
-    found = {located(path, problem, hint) for path, problem, hint in checks.problems(fields, file.parent)}
+        return None, _in_order({_mistake(each, located) for each in errors[:MOST_MISTAKES]})
+    problems = islice(checks.problems(fields, file.parent), MOST_MISTAKES)
+    found = {located(path, problem, hint) for path, problem, hint in problems}
     if found:
         return None, _in_order(found)
     return Case(name=name, file=shown_file, **vars(fields)), []
@@ -170,7 +175,7 @@ def _names(fields_of: Any) -> tuple[str, ...]:
 def _is_number(given: Any) -> bool:
     try:
         float(given)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
     return isinstance(given, str)
 

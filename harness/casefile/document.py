@@ -19,7 +19,9 @@ import yaml
 from harness.casefile.mistakes import Mistake, MistakesFound, Path
 
 MAX_DEPTH = 32
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 16 * 2**20
+MAX_VALUES = 100_000
+"""Keys and values that a file may have: some seconds' worth, and more than anybody writes by hand."""
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -92,6 +94,7 @@ def parse(text: str | bytes, file: str) -> Document:
 class _Parser:
     def __init__(self, file: str) -> None:
         self.file = file
+        self.values = 0
 
     def fail(self, mark: Any, problem: str, hint: str = "", path: Path = ()) -> MistakesFound:
         line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
@@ -125,6 +128,12 @@ class _Parser:
             elif isinstance(event, yaml.AliasEvent):
                 raise self.fail(event.start_mark, f"aliases (*{event.anchor}) are not allowed in case files")
             elif isinstance(event, yaml.NodeEvent):
+                self.values += 1
+                if self.values > MAX_VALUES:
+                    problem = f"the file has more than {MAX_VALUES:,} keys and values"
+                    raise self.fail(
+                        event.start_mark, problem, "put large arrays into an .npz file: {file: x.npz, key: W}"
+                    )
                 self.refuse_decorations(event)
                 self.node(event, stack)
             elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):

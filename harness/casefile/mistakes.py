@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 Path = tuple[str | int, ...]
 """The way from a document's root to one of its values: keys of mappings, positions in lists."""
@@ -56,9 +57,16 @@ class MistakesFound(ValueError):
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
+MOST_NAMES = 1000
+LONGEST_NAME = 200
+"""How many names, and names of what length, are looked at for the nearest one: it takes time in proportion to both."""
+
+
 def nearest(name: object, valid: Iterable[str]) -> str:
     """Return ``did you mean 'hidden'?`` for the valid name nearest to ``name``, or nothing if none is near."""
-    matches = difflib.get_close_matches(str(name), list(valid), n=1, cutoff=0.6)
+    if len(str(name)) > LONGEST_NAME:
+        return ""
+    matches = difflib.get_close_matches(str(name), list(islice(valid, MOST_NAMES)), n=1, cutoff=0.6)
     return f"did you mean {matches[0]!r}?" if matches else ""
 
 

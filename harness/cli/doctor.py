@@ -14,6 +14,7 @@ from harness.cli.exits import Exit
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(as_json: bool) -> None:
     """Start every framework; show versions, threads, how subnormal numbers fare, and what is missing."""
+    from harness.cache import Store, place
     from harness.implementations import implementations
     from harness.probe import examine
     from harness.report.environment import described
@@ -24,6 +25,8 @@ def command(as_json: bool) -> None:
         findings = examine(list(implementations().values()), workers)
         run = Run("numpy-split", tuple(implementations()), [], workers.versions(), workers.seconds_to_import())
         environment = described(run)
+    entries, size = Store(place()).contents()
+    environment["cache"] = {"folder": str(place()), "answers": entries, "bytes": size}
     if as_json:
         click.echo(json.dumps({"environment": environment, "implementations": findings}, indent=2))
     else:
@@ -47,3 +50,5 @@ def _print(findings: list[dict[str, Any]], environment: dict[str, Any]) -> None:
     click.echo(f"harness {environment['harness']}, Python {environment['python']}, {environment['platform']}")
     gigabytes = environment["memory_bytes"] / 2**30
     click.echo(f"{environment['processors']} processors, {gigabytes:.1f} GiB of memory; in each process {threads}")
+    cache = environment["cache"]
+    click.echo(f"{cache['answers']} answers, {cache['bytes'] / 2**20:.1f} MiB, are kept in {cache['folder']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -18,7 +19,8 @@ SCHEMA = Path("case.schema.json")
 @click.option("--cell", type=click.Choice(CELLS), help="The cell of the new case; rnn unless given.")
 @click.option("--like", metavar="CASE", help="Start from the file of this case instead.")
 @click.option("--implementation", "file", metavar="FILE.py", help="Write an implementation to begin with instead.")
-def command(name: str | None, cell: str | None, like: str | None, file: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the file and the next command as JSON.")
+def command(name: str | None, cell: str | None, like: str | None, file: str | None, as_json: bool) -> None:
     """Write a new case file, or an implementation of your own to begin with. Nothing is ever overwritten.
 
     NAME is the case's name: mine or lstm/mine becomes cases/mine.yaml or cases/lstm/mine.yaml.
@@ -34,13 +36,17 @@ def command(name: str | None, cell: str | None, like: str | None, file: str | No
     if file is not None:
         path = _python_file(file)
         _create(path, templates.implementation())
-        click.echo(f"wrote {path}: one tanh layer by hand, to change as you like\nnext: harness check {path}")
+        wrote, following = f"{path}: one tanh layer by hand, to change as you like", f"harness check {path}"
     else:
         path = _case_file(str(name))
         text = templates.case(cell or "rnn") if like is None else _text_of(like, path)
         _create(path, _schema_line(path) + text)
         first = "say in `about` what it is for, then " if like is not None else ""
-        click.echo(f"wrote {path}\nnext: {first}harness validate {path}, then harness run {path}")
+        wrote, following = f"{path}", f"{first}harness validate {path}, then harness run {path}"
+    if as_json:
+        click.echo(json.dumps({"file": str(path), "next": following}, indent=2))
+    else:
+        click.echo(f"wrote {wrote}\nnext: {following}")
 
 
 def _case_file(name: str) -> Path:

@@ -127,6 +127,10 @@ MOST_WORK = 1e9
 """Multiplications of a network that is run for its blind spots."""
 
 
+TURN = 4e5
+"""What a turn of the loops costs, in multiplications: of a small network that runs long, it is nearly everything."""
+
+
 def blind_spots_of_case(case: Case) -> list[BlindSpot]:
     """Find what the author of a case should be warned of.
 
@@ -135,7 +139,8 @@ def blind_spots_of_case(case: Case) -> list[BlindSpot]:
     weights = {"uniform": (-0.5, 0.5)} if isinstance(case.weights, dict) and "from" in case.weights else case.weights
     problem = build(replace(case, weights=weights), _no_framework)
     B, T, _ = problem.structure.outputs
-    work = float(B * T * case.layers) * case.sizes.hidden**2
+    turns = float(T * len(problem.structure.blocks))
+    work = turns * (B * case.sizes.hidden**2 + TURN)
     predictions = Predictions(problem, {}) if work <= MOST_WORK else None
     found = {spot.name: spot for spot in blind_spots(problem, predictions) if spot.text}
     return list(found.values())

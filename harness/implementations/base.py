@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from numpy import ndarray
 
 from harness.case.fields import Fields
-from harness.casefile import listed
+from harness.casefile import listed, nearest
 from harness.problem import Problem
 from harness.tensors import Structure
 
@@ -127,6 +128,20 @@ class Implementation:
         return ""
 
 
+def _check(name: str, supports: Mapping[str, Any]) -> None:
+    """Make sure that ``supports`` is what it should be, before a case is held against it."""
+    fields = [each.name for each in dataclasses.fields(Fields)]
+    for field_name, values in supports.items():
+        if field_name not in fields:
+            hint = nearest(field_name, fields) or f"there are {listed(fields)}"
+            raise ValueError(f"{name} has supports for {field_name!r}, which is no field of a case; {hint}")
+        if not isinstance(values, (tuple, list)):
+            raise ValueError(
+                f"{name} has supports={{{field_name!r}: {values!r}}}, but should have a tuple of values: "
+                f"supports={{{field_name!r}: ({values!r},)}}"
+            )
+
+
 def refuse_directions_and_lengths(problem: Problem) -> None:
     """Refuse what an implementation that runs each layer once, from the first step to the last, cannot represent.
 
@@ -175,10 +190,11 @@ def implementation(
         work: how many multiplications it takes for a problem, where that is far more than the reference takes.
 
     Raises:
-        ValueError: if there is no such layout.
+        ValueError: if there is no such layout, or ``supports`` names no field of a case, or gives no list of values.
     """
-    from harness.casefile import nearest
     from harness.layout import layouts
+
+    _check(name, supports or {})
 
     if layout not in layouts():
         hint = nearest(layout, layouts())

@@ -46,7 +46,7 @@ def _float64(spec: ArraySpec, tensor: str, shape: Shape, dtype: DTypeLike, folde
             return random.integers(int(low), int(high), shape)
         return random.uniform(low, high, shape)
     if "normal" in spec:
-        return generator(spec.get("seed", 0), tensor).normal(0.0, spec["normal"], shape)
+        return generator(spec.get("seed", 0), tensor).normal(0.0, spec["normal"] + 0.0, shape)  # NumPy refuses −0.0
     if "values" in spec:
         return np.array(spec["values"])
     if "one_hot" in spec:

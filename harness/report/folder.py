@@ -13,9 +13,12 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
+from harness.casefile import listed
+from harness.comparison import SEVERITY
 from harness.report import pages, table
 from harness.report.history import with_history
 from harness.report.kept import FOLDER as KEPT
+from harness.report.kept import STATUSES
 from harness.report.report import STREAMED, Report, modules
 from harness.report.scratch import scratch, take_place
 from harness.report.table import Row, Unreadable
@@ -135,10 +138,11 @@ def read(folder: Path) -> Report:
     manifest = _json(folder, MANIFEST, {})
     if manifest.get("format") != FORMAT:
         raise NotAReport(
-            f"{folder} has the format {manifest.get('format')!r} of harness {environment.get('harness')}, but this one "
-            f"reads {FORMAT}; run it again, or install that version"
+            f"{folder}: {MANIFEST} has the format {manifest.get('format')!r} of harness {environment.get('harness')}, "
+            f"but this one reads {FORMAT}; run it again, or install that version"
         )
     _json(folder, ENVIRONMENT, ENVIRONMENT_FIELDS)
+    _check_environment(folder, environment)
     _json(folder, MANIFEST, {"rows": dict})
     tables = {}
     for name, maker in modules().items():
@@ -150,12 +154,49 @@ def read(folder: Path) -> Report:
             raise NotAReport(
                 f"{folder} is not whole: {maker.FILE} has {len(tables[name])} rows, but should have {whole}"
             )
+    _check_rows(folder, tables)
     for row in tables["cases"]:
         if row["tensors"]:
             if not re.fullmatch(rf"{KEPT}/\d+\.safetensors", row["tensors"]):
                 raise NotAReport(f"{folder} cannot be read: cases.csv names {row['tensors']!r}, which is no file of it")
             _is_there(folder, row["tensors"])
     return Report(environment, tables, lambda: _elements(folder), folder)
+
+
+def _check_rows(folder: Path, tables: Mapping[str, list[Row]]) -> None:
+    """Make sure that verdicts and statuses are such, and that every row is of a case that there is."""
+    names = {row["case"] for row in tables["cases"]}
+    known = {"verdict": ("", *SEVERITY), "status": STATUSES, "expect": ("match", "mismatch"), "case": names}
+    for table_name, rows in tables.items():
+        columns = [column for column in known if rows and column in rows[0]]
+        for number, row in enumerate(rows):
+            if empty := [column for column in ("shape", "elements") if column in row and row[column] is None]:
+                place = f"{modules()[table_name].FILE}, row {number + 1}, column {empty[0]}"
+                raise NotAReport(f"{folder} cannot be read: {place}: nothing is there, but should be")
+            if wrong := [column for column in columns if row[column] not in known[column]]:
+                file, value = modules()[table_name].FILE, str(row[wrong[0]])[:100]
+                there = (
+                    "a case of cases.csv" if wrong[0] == "case" else listed([each for each in known[wrong[0]] if each])
+                )
+                place = f"{file}, row {number + 1}, column {wrong[0]}"
+                raise NotAReport(f"{folder} cannot be read: {place}: {value!r}, but should be {there}")
+
+
+def _check_environment(folder: Path, environment: Mapping[str, Any]) -> None:
+    """Make sure that what is read of the environment is of its kind further down, too."""
+    versions = [
+        version
+        for modules in environment["frameworks"].values()
+        if isinstance(modules, dict)
+        for version in modules.values()
+    ]
+    wrong = [
+        *(each for each in environment["frameworks"].values() if not isinstance(each, dict)),
+        *(each for each in (*versions, *environment["processes"].values()) if not isinstance(each, str)),
+        *(each for each in environment["seconds_to_import"].values() if not isinstance(each, int | float)),
+    ]
+    if wrong:
+        raise NotAReport(f"{folder} cannot be read: {ENVIRONMENT} has {wrong[0]!r} where something else belongs")
 
 
 def _is_there(folder: Path, file: str) -> None:

@@ -34,6 +34,8 @@ class Judge:
         case, baseline = kept.problem.case, self.baseline or kept.baseline
         if self.tolerance is not None:
             case = replace(case, tolerance=dict(self.tolerance))
+        if baseline not in [each.implementation for each in kept.judged]:
+            raise Damaged(f"of {case.name} nothing is kept that {baseline} returned; it cannot be the baseline")
         problem = replace(kept.problem, case=case)
         floors = kept.floors if baseline == kept.baseline else Floors(reason=f"they were measured of {kept.baseline}")
         evidence = Evidence(problem, kept.noise, kept.results, kept.oracle)

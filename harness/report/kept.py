@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy import ndarray
 
+from harness.comparison import SEVERITY
 from harness.problem import Problem
 from harness.report.scratch import scratch
 from harness.result import Result
@@ -26,8 +27,12 @@ from harness.worker import messages
 from harness.worker.transport import Message
 
 FOLDER = "tensors"
+STATUSES = ("ok", "unsupported", "error")
 FORMAT = 1
 Which = Literal["all", "failed", "none"]
+MOST_SAID = 300
+"""Letters of what is wrong with a file that are told; it may quote the file at any length."""
+
 PLAIN = (
     "float64",
     "float32",
@@ -163,9 +168,70 @@ def read(path: Path) -> Kept:
                 raise Damaged(f"{path.name} holds no tensors that this harness kept")
             content = json.loads(metadata["content"])
             arrays = {key: file.get_tensor(key) for key in content["order"]}
-        return _kept(content, arrays)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise error if isinstance(error, Damaged) else Damaged(f"{path.name} cannot be read: {error}") from None
+        kept = _kept(content, arrays)
+        _check(kept, path.name)
+        return kept
+    except Damaged:
+        raise
+    except (SafetensorError, *_WRONG_CONTENT) as error:
+        raise Damaged(f"{path.name} cannot be read: {type(error).__name__}: {str(error)[:MOST_SAID]}") from None
+
+
+_WRONG_CONTENT = (
+    OSError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What is raised when a file says something of itself that is not so, or something else than ``keep`` writes."""
+
+
+def _check(kept: Kept, file: str) -> None:
+    """Make sure that what was kept fits together.
+
+    Raises:
+        Damaged: if it does not.
+        ValueError: if the case is no valid one.
+    """
+    from harness.case.validation import adapter
+
+    problem, case = kept.problem, kept.problem.case
+    fields = {name: value for name, value in case.to_plain().items() if name not in ("name", "file", "half_units")}
+    adapter().validate_json(json.dumps(fields))
+    structure, targets = problem.structure, problem.structure.outputs
+    if case.loss.kind == "softmax_cross_entropy":
+        targets = targets[:2]
+    tensors = {**problem.weights, **problem.initial_state, "inputs": problem.inputs, "targets": problem.targets}
+    for name, shape in {**structure.gradients, "targets": targets}.items():
+        dtype = "int64" if name == "targets" and len(targets) == 2 else case.dtype
+        if name not in tensors or tensors[name].shape != shape or tensors[name].dtype != dtype:
+            there = f"{tensors[name].dtype} {tensors[name].shape}" if name in tensors else "not there"
+            raise Damaged(f"{file} cannot be read: {name} should be {dtype} {shape}, but is {there}")
+    names = [each.implementation for each in kept.judged]
+    if names != list(dict.fromkeys(names)):
+        raise Damaged(f"{file} cannot be read: its implementations are {names}, one of them twice")
+    texts = [kept.baseline, *kept.results, case.name, case.file, kept.oracle, kept.floors.source, kept.floors.reason]
+    for each in kept.judged:
+        texts += [each.implementation, each.reason, each.detail, each.oracle, each.said]
+        texts += [text for remark in each.remarks for text in (remark.kind, remark.text)]
+        if each.status not in STATUSES or each.verdict not in (None, *SEVERITY):
+            raise Damaged(f"{file} cannot be read: {each.implementation} is {each.status!r} and {each.verdict!r}")
+        if not all(number is None or isinstance(number, int | float) for number in (each.loss, each.seconds)):
+            raise Damaged(f"{file} cannot be read: loss or seconds of {each.implementation} is no number")
+    for each_result in kept.results.values():
+        texts += [each_result.untrained, *each_result.misfits, *each_result.misfits.values()]
+    for by_name in (kept.floors.ill_conditioned, kept.floors.unexplained):
+        texts += [*by_name, *by_name.values()]
+    if not all(isinstance(text, str) for text in texts):
+        raise Damaged(f"{file} cannot be read: {next(t for t in texts if not isinstance(t, str))!r} should be a text")
+    for number in (*kept.noise.values(), *kept.floors.largest.values()):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise Damaged(f"{file} cannot be read: {number!r} should be a number")
 
 
 def _kept(content: Mapping[str, Any], arrays: dict[str, ndarray]) -> Kept:

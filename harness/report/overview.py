@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import NamedTuple
 
 from harness.comparison import SEVERITY
@@ -48,13 +49,17 @@ def compared(report: Report) -> list[Row]:
     return [row for row in report["comparisons"] if row["elements"]]
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 case, 2 cases."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def status_line(report: Report) -> str:
     """Return one line that says how the run came out, with its counts."""
     tensors = compared(report)
-    counted = (
-        f"{len(report['cases'])} cases, {len(tensors)} tensors and {sum(row['elements'] for row in tensors)} elements "
-        f"compared with {report.environment['baseline']}"
-    )
+    sums = {"case": len(report["cases"]), "tensor": len(tensors), "element": sum(row["elements"] for row in tensors)}
+    cases, of_tensors, elements = (counted(number, noun) for noun, number in sums.items())
+    what = f"{cases}, {of_tensors} and {elements} compared with {report.environment['baseline']}"
     verdicts = Counter(row["verdict"] for row in report["runs"] if row["verdict"])
     found = ", ".join(
         f"{verdicts[verdict]} {verdict}"
@@ -62,12 +67,18 @@ def status_line(report: Report) -> str:
         if verdicts[verdict]
     )
     surprises = sum(not row["as_expected"] for row in report["cases"])
-    conclusion = "all as expected" if not surprises else f"{surprises} cases not as expected"
-    return f"{counted}: {found or 'nothing compared'}; {conclusion}."
+    conclusion = "all as expected" if not surprises else f"{counted(surprises, 'case')} not as expected"
+    return f"{what}: {found or 'nothing compared'}; {conclusion}."
 
 
-def disagreements(report: Report) -> list[tuple[str, str, str]]:
-    """Return (case, implementation, what is wrong) for each that was not expected to disagree, errors first."""
+def disagreements(report: Report, words: Callable[[Row], str] | None = None) -> list[tuple[str, str, str]]:
+    """Return (case, implementation, what is wrong) for each that was not expected to disagree, errors first.
+
+    Args:
+        report: the report.
+        words: says how the worst tensor came out, as ``in_brief`` does; ``in_words`` unless given.
+    """
+    say = words or in_words
     as_expected = {row["case"] for row in report["cases"] if row["as_expected"]}
     wrong: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in compared(report):
@@ -87,13 +98,20 @@ def disagreements(report: Report) -> list[tuple[str, str, str]]:
         else:
             first, *more = sorted(wrong[pair], key=_worst_first)
             also = f" (+{len(more)} more)" if more else ""
-            found.append((run["verdict"], *pair, "; ".join(filter(None, [in_words(first) + also, run["oracle"]]))))
+            found.append((run["verdict"], *pair, "; ".join(filter(None, [say(first) + also, run["oracle"]]))))
     return [row[1:] for row in sorted([*found, *failed], key=lambda row: row[0] != "error")]
 
 
 def _worst_first(row: Row) -> tuple[int, float]:
     ratio = row["error_ratio"]
     return -SEVERITY.index(row["verdict"]), -math.inf if ratio is None or math.isnan(ratio) else -ratio
+
+
+def in_brief(row: Row) -> str:
+    """Say how a tensor came out, a row of ``comparisons``, without its worst element."""
+    ratio = row["error_ratio"]
+    far = "" if ratio is None or not math.isfinite(ratio) else f", {ratio:.2g} times the bound"
+    return f"{row['tensor']}: {row['reason'] or row['verdict']}{far}"
 
 
 def in_words(row: Row) -> str:
@@ -116,13 +134,13 @@ def floor_line(report: Report) -> str:
     """Return a sentence on where the floors come from: how far the baseline itself is off."""
     cases = report["cases"]
     counts = Counter(row["floor_source"] for row in cases if row["floor_source"])
-    found = ", ".join(f"{_SOURCES[source]} in {count}" for source, count in counts.most_common())
+    found = ", ".join(f"{_SOURCES[source]} in {counted(count, 'case')}" for source, count in counts.most_common())
     missing = sum(not row["floor_source"] for row in cases)
-    without = f"there is none in {missing}" if missing else ""
+    without = f"there is none in {counted(missing, 'case')}" if missing else ""
     reasons = Counter(row["floor_reason"] for row in cases if row["floor_reason"])
     because = f" ({'; '.join(reason for reason, _ in reasons.most_common(MAX_REASONS))})" if reasons else ""
     baseline = report.environment["baseline"]
-    return f"Floor, how far {baseline} itself is off: {'; '.join(filter(None, [found, without]))} cases{because}."
+    return f"Floor, how far {baseline} itself is off: {'; '.join(filter(None, [found, without]))}{because}."
 
 
 _SOURCES = {
@@ -171,7 +189,8 @@ def training_line(report: Report) -> str:
     names, cases = ({row[column] for row in steps} for column in ("implementation", "case"))
     if not steps:
         return ""
-    return f"Training: {len(steps)} steps of {len(names)} implementations in {len(cases)} cases; each in training.csv."
+    by = f"{counted(len(names), 'implementation')} in {counted(len(cases), 'case')}"
+    return f"Training: {counted(len(steps), 'step')} of {by}; each in training.csv."
 
 
 def not_compared(report: Report) -> list[tuple[str, int, str]]:

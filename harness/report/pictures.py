@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from numpy import ndarray
 
 from harness.report.heat import heat
 from harness.report.kept import read
-from harness.report.plots import Plot, along_time, curves
-from harness.report.report import Report
+from harness.report.plots import Plot, along_time, apart, curves
+from harness.report.table import Row
 from harness.result import Result
 
 MOST_LINES = 3
@@ -26,23 +27,25 @@ MOST_POINTS = 250
 CURVE = "training.loss"
 
 
-def add_pictures(report: Report, case: dict[str, Any]) -> int:
+def add_pictures(case: dict[str, Any], path: Path, compared: Mapping[str, Sequence[Row]], *, plotted: bool) -> int:
     """Add its pictures to a case of the page; return how many bytes they take.
 
     Args:
-        report: the report.
         case: the case as the page has it, with its runs.
+        path: the file of its tensors.
+        compared: for each implementation, its rows of ``comparisons``.
+        plotted: whether there are plots, or heatmaps alone.
     """
-    kept = read(report.kept[case["name"]])
-    expected = kept.results.get(report.environment["baseline"])
+    kept = read(path)
+    expected = kept.results.get(kept.baseline)
     if expected is None:
         return 0
     by_badness = sorted(case["runs"], key=lambda run: -badness([run]))
     others = {each["implementation"]: kept.results[each["implementation"]] for each in by_badness if each["details"]}
     for run in by_badness[: 1 if case["as_expected"] else MOST_LINES]:
         if run["implementation"] in others:
-            run["heats"] = _heats(report, case["name"], run["implementation"], others[run["implementation"]], expected)
-    plots = (_along_time(expected, others), _curves(expected, others)) if report.plotted else ()
+            run["heats"] = _heats(compared[run["implementation"]], others[run["implementation"]], expected)
+    plots = (_along_time(expected, others), *_curves(expected, others)) if plotted else ()
     case["plots"] += [asdict(plot) for plot in plots if plot is not None]
     return len(json.dumps([case["plots"], *(run["heats"] for run in case["runs"])]))
 
@@ -53,12 +56,12 @@ def badness(runs: Sequence[Mapping[str, Any]]) -> float:
     return max((float(ratio) if isinstance(ratio, float) else math.inf for ratio in ratios), default=-1.0)
 
 
-def _heats(report: Report, case: str, implementation: str, result: Result, expected: Result) -> dict[str, Any]:
+def _heats(rows: Sequence[Row], result: Result, expected: Result) -> dict[str, Any]:
     found = {}
-    for row in report["comparisons"]:
-        if (row["case"], row["implementation"]) != (case, implementation) or row["error_ratio"] is None:
-            continue
+    for row in rows:
         name = row["tensor"]
+        if row["error_ratio"] is None:
+            continue
         actual, right = result.tensors.get(name), expected.tensors.get(name)
         if actual is not None and right is not None and name not in result.known and actual.shape == right.shape:
             found[name] = heat(actual, right, row["rtol"], row["atol"]).plain()
@@ -86,11 +89,12 @@ def _whole(result: Result, shape: tuple[int, ...]) -> bool:
     return found is not None and found.shape == shape and "inputs" not in result.known
 
 
-def _curves(expected: Result, others: Mapping[str, Result]) -> Plot | None:
+def _curves(expected: Result, others: Mapping[str, Result]) -> tuple[Plot | None, ...]:
     if CURVE not in expected.tensors:
-        return None
+        return ()
     with_curve = {name: each.tensors[CURVE] for name, each in others.items() if CURVE in each.tensors}
-    return curves(expected.tensors[CURVE], dict(list(with_curve.items())[:MOST_LINES]))
+    first = dict(list(with_curve.items())[:MOST_LINES])
+    return curves(expected.tensors[CURVE], first), apart(expected.tensors[CURVE], first)
 
 
 def _thinned(values: ndarray) -> tuple[ndarray, ndarray]:

@@ -1,4 +1,4 @@
-"""Plots as images that a page can hold: SVG, the same bytes each time.
+"""The plots of a report.
 
 Colours are those of Okabe and Ito, which people tell apart however they see colours; lines differ in their dashes, too.
 """
@@ -6,34 +6,17 @@ Colours are those of Okabe and Ito, which people tell apart however they see col
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from harness.report.chart import Axis, Line, chart, linear, logarithmic
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999933")
 DASHES = ("-", "--", "-.", ":")
-SIZE = (5.6, 3.2)
-"""In inches."""
-
-STYLE: Any = {
-    "svg.hashsalt": "harness",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "legend.fontsize": 8.0,
-    "path.simplify_threshold": 0.5,
-}
 
 
 @dataclass(frozen=True)
@@ -63,23 +46,21 @@ def ulp_histogram(errors: Mapping[str, Sequence[float]]) -> Plot:
         errors: for each implementation, the largest error of each tensor, in ulp.
     """
     edges = [0, 1, *(2**k for k in range(1, 25, 2)), math.inf]
-    with _styled() as style:
-        figure, axes = style
-        for number, (name, values) in enumerate(errors.items()):
-            counts, _ = np.histogram(
-                np.nan_to_num(np.asarray(values), nan=np.inf, posinf=np.inf), [*edges[:-1], np.inf]
-            )
-            axes.plot(range(len(counts)), counts, drawstyle="steps-mid", label=name, **_line(number))
-        axes.set_xticks(range(len(edges) - 1), ["0", "1", *(f"{edge:g}" for edge in edges[2:-1])], rotation=60)
-        axes.set_xlabel("largest error of a tensor, ulp (from here to the next)")
-        axes.set_ylabel("tensors")
-        axes.legend(ncols=2)
-        svg = _image(figure)
+    bins = np.arange(len(edges) - 1.0)
+    lines = []
+    for number, (name, values) in enumerate(errors.items()):
+        held = np.nan_to_num(np.asarray(values, np.float64), nan=np.inf, posinf=np.inf)
+        counts, _ = np.histogram(held, edges)
+        lines.append(_line(number, name, bins, counts.astype(np.float64), steps=True))
+    written = ("0", "1", *(f"{2**k}" if k < 10 else f"2^{k}" for k in range(1, 25, 2)))
+    ticks = tuple(zip(bins.tolist(), written, strict=True))
+    x = Axis("largest error of a tensor, ulp (from here to the next)", ticks, (-0.5, len(bins) - 0.5))
+    y = linear("tensors", np.concatenate([[0.0], *(line.y for line in lines)]), whole=True)
     worst = ", ".join(f"{name} median {np.median(values):.3g}" for name, values in errors.items())
     caption = (
         "Errors in units in the last place. An element that is small because larger terms cancelled is many ulp off."
     )
-    return Plot(svg, f"Histogram of errors in ulp by implementation: {worst}", caption)
+    return Plot(chart(lines, x, y), f"Histogram of errors in ulp by implementation: {worst}", caption)
 
 
 def along_time(steps: ndarray, norm: ndarray, errors: Mapping[str, ndarray], what: str) -> Plot:
@@ -91,19 +72,13 @@ def along_time(steps: ndarray, norm: ndarray, errors: Mapping[str, ndarray], wha
         errors: for each implementation, the largest absolute error there, (S,).
         what: the gradient's name.
     """
-    with _styled() as style:
-        figure, axes = style
-        axes.plot(steps, _positive(norm), color="black", linewidth=2, label="norm, baseline")
-        for number, (name, values) in enumerate(errors.items()):
-            axes.plot(steps, _positive(values), label=f"error, {name}", **_line(number))
-        _logarithmic(axes)
-        _whole_steps(axes)
-        axes.set_xlabel("step")
-        axes.set_ylabel(f"gradient of {what}, absolute")
-        axes.legend(ncols=2)
-        svg = _image(figure)
+    lines = [Line("norm, baseline", steps, norm, "black", width=2.0)]
+    lines += [_line(number, f"error, {name}", steps, each) for number, (name, each) in enumerate(errors.items())]
+    x = linear("step", steps.astype(np.float64), whole=True)
+    y = logarithmic(f"gradient of {what}, absolute", np.concatenate([line.y for line in lines]))
     alt = f"Norm of the gradient of {what} along time, from {norm[0]:.3g} at step 0 to {norm[-1]:.3g} at the last step"
-    return Plot(svg, alt, f"Where the gradient of {what} vanishes, and where implementations part from the baseline.")
+    caption = f"Where the gradient of {what} vanishes, and where implementations part from the baseline."
+    return Plot(chart(lines, x, y), alt, caption)
 
 
 def curves(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot:
@@ -113,69 +88,40 @@ def curves(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot:
         of_baseline: (steps,).
         others: for each implementation, (steps,).
     """
-    with _styled() as style:
-        figure, axes = style
-        axes.plot(of_baseline, color="black", linewidth=2, label="baseline")
-        for number, (name, values) in enumerate(others.items()):
-            axes.plot(values, label=name, **_line(number))
-        _whole_steps(axes)
-        axes.set_xlabel("step of the training")
-        axes.set_ylabel("loss")
-        if (of_baseline > 0).all() and of_baseline.max() > 30 * of_baseline.min():
-            _logarithmic(axes)
-        axes.legend(ncols=2)
-        svg = _image(figure)
+    lines = [Line("baseline", np.arange(len(of_baseline)), of_baseline, "black", width=2.0)]
+    lines += [_line(number, name, np.arange(len(each)), each) for number, (name, each) in enumerate(others.items())]
+    x = linear("step of the training", np.concatenate([line.x for line in lines]).astype(np.float64), whole=True)
+    values = np.concatenate([line.y for line in lines])
+    wide = (of_baseline > 0).all() and of_baseline.max() > 30 * of_baseline.min()
+    y = logarithmic("loss", values) if wide else linear("loss", values)
     alt = f"Loss along a training, from {of_baseline[0]:.3g} to {of_baseline[-1]:.3g}"
-    return Plot(svg, alt, "The loss at each step; lines that lie on each other agree.")
+    return Plot(chart(lines, x, y), alt, "The loss at each step; lines that lie on each other agree.")
 
 
-class _styled:  # noqa: N801 - used as a context manager
-    """A figure in the style of the report."""
+def apart(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot | None:
+    """Plot how far each loss of a training is off, absolute; None where none is off.
 
-    def __enter__(self) -> tuple[Figure, Any]:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-
-        self._context = mpl.rc_context(STYLE)
-        self._context.__enter__()
-        figure = Figure(figsize=SIZE)
-        figure.subplots_adjust(left=0.13, right=0.98, top=0.97, bottom=0.15)
-        return figure, figure.subplots()
-
-    def __exit__(self, *error: object) -> None:
-        self._context.__exit__(*error)  # type: ignore[arg-type]
-
-
-def _whole_steps(axes: Any) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _logarithmic(axes: Any) -> None:
-    """Make the upright axis logarithmic, with ticks in plain text: matplotlib's mathematics takes seconds."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(numticks=7))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0e}"))
+    Args:
+        of_baseline: (steps,).
+        others: for each implementation, (steps,).
+    """
+    with np.errstate(all="ignore"):
+        errors = {
+            name: np.abs(each.astype(np.float64) - of_baseline)
+            for name, each in others.items()
+            if each.shape == of_baseline.shape
+        }
+    if not any((each > 0).any() for each in errors.values()):
+        return None
+    steps = np.arange(len(of_baseline))
+    lines = [_line(number, f"error, {name}", steps, each) for number, (name, each) in enumerate(errors.items())]
+    x = linear("step of the training", steps.astype(np.float64), whole=True)
+    y = logarithmic("error of the loss, absolute", np.concatenate([line.y for line in lines]))
+    last = ", ".join(f"{name} {each[-1]:.3g}" for name, each in errors.items())
+    caption = "Where trainings part from the baseline's: rounding alone makes an error that grows slowly, if at all."
+    return Plot(chart(lines, x, y), f"Error of the loss along a training, at the last step: {last}", caption)
 
 
-def _line(number: int) -> dict[str, Any]:
-    return {
-        "color": COLOURS[number % len(COLOURS)],
-        "linestyle": DASHES[number % len(DASHES)],
-        "linewidth": 1.2,
-    }
-
-
-def _positive(values: ndarray) -> ndarray:
-    """Leave out what a logarithmic axis cannot show."""
-    return np.where(np.isfinite(values) & (values > 0), values, np.nan)
-
-
-def _image(figure: Figure) -> str:
-    written = io.StringIO()
-    figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
-    return written.getvalue()
+def _line(number: int, label: str, x: ndarray, y: ndarray, *, steps: bool = False) -> Line:
+    round_ = number // len(COLOURS)  # in which the colours are the same again, with other dashes
+    return Line(label, x, y, COLOURS[number % len(COLOURS)], DASHES[(number + round_) % len(DASHES)], steps=steps)

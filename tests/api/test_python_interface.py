@@ -157,3 +157,17 @@ def test_what_a_function_does_to_its_inputs_stays_with_it(problem):
     result = harness.run(careless, problem)
     np.testing.assert_array_equal(problem.weights["layer0.W_hh"], before)
     assert harness.compare(result, harness.run("numpy-split", problem), complete=False).matches
+
+
+@pytest.mark.parametrize(
+    ("supports", "said"),
+    [
+        ({"layers": 1}, r"should have a tuple of values: supports=\{'layers': \(1,\)\}"),
+        ({"activation": "tanh"}, r"supports=\{'activation': \('tanh',\)\}"),
+        ({"layer": (1,)}, "no field of a case; did you mean 'layers'"),
+    ],
+    ids=["a number", "a word", "no field"],
+)
+def test_what_an_implementation_supports_is_looked_at_when_it_is_made(supports, said):
+    with pytest.raises(ValueError, match=said):
+        harness.implementation("mine", supports=supports)

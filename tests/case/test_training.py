@@ -91,3 +91,20 @@ def test_states_are_carried_only_where_the_last_step_is_before_the_first(loaded,
     (mistake,) = loaded(f"{{steps: 3, {SGD}, carry_state: true}}", f"{field}\n").mistakes
     assert "training.carry_state" in str(mistake)
     assert said in str(mistake)
+
+
+def test_a_mean_over_no_step_with_a_loss_is_refused(tmp_path):
+    """Found by ``harness fuzz --seed 200``: the loss of such a batch is 0 / 0, in every implementation."""
+    path = tmp_path / "x.yaml"
+    text = (
+        "sizes: {batch: 2, time: 2, input: 1, hidden: 1}\nlengths: [2, 1]\n"
+        "training: {steps: 2, optimizer: {sgd: {lr: 0.05}}, batch: 1}\nloss: {steps: [1], reduction: REDUCTION}\n"
+    )
+    path.write_text(text.replace("REDUCTION", "mean"))
+    (mistake,) = read(CaseFile(path, tmp_path)).mistakes
+    assert (mistake.line, mistake.path) == (3, ("training", "batch"))
+    assert "the sequences 1 to 1 have no step that the loss covers" in mistake.problem
+    path.write_text(text.replace("REDUCTION", "sum"))
+    assert read(CaseFile(path, tmp_path)).cases
+    path.write_text(text.replace("REDUCTION", "mean").replace("[1]", "[0]"))
+    assert read(CaseFile(path, tmp_path)).cases

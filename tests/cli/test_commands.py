@@ -103,3 +103,9 @@ def test_the_committed_schema_is_that_of_the_code(pytestconfig):
 
     committed = json.loads((pytestconfig.rootpath / "case.schema.json").read_text())
     assert committed == json_schema(), "`make schema` writes it anew"
+
+
+def test_new_says_as_json_what_it_wrote(harness, workplace):
+    told = json.loads(harness("new", "mine", "--json").stdout)
+    assert (workplace / told["file"]).read_text()
+    assert told["next"].startswith(f"harness validate {told['file']}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from harness import implementation
 from harness.implementations import Framework, Unsupported
+from harness.reference import solve
 from reference_impls import network, rnn_split
 from reference_impls.activations import ACTIVATIONS
 
@@ -204,3 +205,29 @@ for _name, _function in {**AT_KINK, **WRONG, **FAILING, **RIGHT, **UNABLE}.items
 implementation_absent = implementation(
     "absent", framework=Framework("absent", ("a_module_that_is_not_there",), install="")
 )(right)
+
+
+@implementation("wrong_in_a_corner", framework=FAULTY)
+def implementation_wrong_in_a_corner(problem):
+    """Right but for sequences of one step in two layers or more with relu."""
+    returned = solve(problem)
+    if problem.structure.time == 1 and problem.structure.layers > 1 and problem.case.activation == "relu":
+        returned["layer1.b_h"] = returned["layer1.b_h"] + 0.5
+    return returned
+
+
+@implementation("wrong_with_lengths", framework=FAULTY)
+def implementation_wrong_with_lengths(problem):
+    """Right but for a batch of one that has a length."""
+    returned = solve(problem)
+    if problem.lengths is not None and len(problem.lengths) == 1:
+        returned["inputs"] = returned["inputs"] * 1.5 + 1
+    return returned
+
+
+@implementation("crashing_in_a_corner", framework=FAULTY)
+def implementation_crashing_in_a_corner(problem):
+    """Right but for three layers, where it ends its process."""
+    if problem.structure.layers == 3:
+        os.abort()
+    return solve(problem)

@@ -146,3 +146,28 @@ def test_nothing_is_imported_where_there_are_no_case_files(run_pytest, workplace
         "import sys\ndef test_modules():\n    assert not {'numpy', 'pydantic', 'pandas'} & set(sys.modules)\n"
     )
     assert "1 passed" in run_pytest("-q", "-p", "no:hypothesispytest", "-p", "no:xdist").stdout
+
+
+def test_what_was_answered_before_is_not_asked_again_unless_told(run_pytest, workplace, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(workplace / "cache"))
+    (workplace / "conftest.py").write_text(
+        "from harness.worker import Workers\n"
+        "ask = Workers._ask_process\n"
+        "def counted(*arguments):\n"
+        "    with open('asked.txt', 'a') as file:\n"
+        "        print(arguments[2]['do'], file=file)\n"
+        "    return ask(*arguments)\n"
+        "Workers._ask_process = counted\n"
+    )
+
+    def asked(*options):
+        assert "1 passed" in run_pytest("-q", *only("numpy-concat"), *options).stdout
+        file = workplace / "asked.txt"
+        done = sorted(file.read_text().split()) if file.exists() else []
+        file.unlink(missing_ok=True)
+        return done
+
+    everything = ["floor", "rounding_noise", "run", "run"]
+    assert asked() == everything
+    assert asked() == []
+    assert asked("--harness-no-cache") == everything

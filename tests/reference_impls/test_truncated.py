@@ -17,15 +17,19 @@ SIZES = {"B": 2, "T": T, "I": 3, "H": 2, "O": 2}
 TRUNCATIONS = [*(Detach(k) for k in (1, 2, 3, 4, 5, 8)), *(Window(k) for k in (0, 1, 2, 3, 4, 9))]
 
 
+def number_of(truncation):
+    return truncation.every if isinstance(truncation, Detach) else truncation.steps
+
+
 def shortens(truncation):
-    return truncation[0] < T - isinstance(truncation, Window)
+    return number_of(truncation) < T - isinstance(truncation, Window)
 
 
 SHORTENED = [each for each in TRUNCATIONS if shortens(each)]
 
 
 def named(truncation):
-    return f"{type(truncation).__name__.lower()}={truncation[0]}"
+    return f"{type(truncation).__name__.lower()}={number_of(truncation)}"
 
 
 def start_of(truncation, t):
@@ -93,8 +97,10 @@ def test_one_off_is_another_gradient(sized_net, derivation, truncation):
     """The comparisons above could not fail if lengths did not matter."""
     problem = sized_net(SIZES, activation="tanh", loss="dot", layers=2, readout=True)
     right = problem.solve(derivation, truncation)[2]
-    longer = problem.solve(derivation, type(truncation)(truncation[0] + 1))[2]
-    other = problem.solve(derivation, (Window if isinstance(truncation, Detach) else Detach)(truncation[0] + 1))[2]
+    longer = problem.solve(derivation, type(truncation)(number_of(truncation) + 1))[2]
+    other = problem.solve(
+        derivation, (Window if isinstance(truncation, Detach) else Detach)(number_of(truncation) + 1)
+    )[2]
     for wrong in (longer, other, problem.solve(derivation)[2]):
         for name in ("layer0.W_xh", "layer1.W_hh", "inputs"):
             alike = np.allclose(wrong[name], right[name], rtol=1e-3)
@@ -190,3 +196,10 @@ def test_a_cut_in_the_wrong_place_is_seen(sized_net, changed, assert_close, modu
     assert_close(problem.solve(layer(module), truncation)[2], expected, 1e-13)
     with pytest.raises(AssertionError, match="instead of"):
         assert_close(problem.solve(layer(changed(module, right, wrong)), truncation)[2], expected, 1e-6)
+
+
+def test_the_two_kinds_are_never_the_same():
+    """As tuples of one number they were equal, and one key of a dictionary."""
+    assert Detach(3) != Window(3)
+    assert Detach(3) == Detach(3)
+    assert len({Detach(3), Window(3), Detach(3)}) == 2

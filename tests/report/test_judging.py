@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 
 from harness import report
 from harness.report import kept as keeping
@@ -167,3 +168,40 @@ def test_the_command_says_what_would_have_been(harness, workplace):
     assert "did you mean 'numpy-concat'" in harness("judge", "wide", "--baseline", "numpy-concta").stderr
     assert harness("judge", "wide", "--rtol", "-1").returncode == 2
     assert sorted(path.name for path in workplace.iterdir()) == ["cases", "reports", "wide"], "nothing is left behind"
+
+
+def _content(change):
+    """Rewrite what stands beside the tensors in a file of them."""
+
+    def rewrite(path):
+        from safetensors.numpy import load_file, save_file
+
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata()
+        content = json.loads(metadata["content"])
+        change(content)
+        save_file(load_file(path), path, {**metadata, "content": json.dumps(content)})
+
+    return rewrite
+
+
+REWRITTEN = {
+    "no_seconds": (lambda content: content["results"]["numpy-split"].pop("seconds"), "AssertionError"),
+    "no_baseline": (lambda content: content["judged"].pop(0), "of small.* nothing is kept that numpy-split returned"),
+    "somebody_twice": (lambda content: content["judged"].append(content["judged"][0]), "one of them twice"),
+    "sizes_of_another": (lambda content: content["problem"]["case"]["sizes"].update(hidden=6), "should be float"),
+    "no_dtype": (lambda content: content["problem"]["case"].update(dtype="float8"), "ValidationError"),
+    "a_status": (lambda content: content["judged"][1].update(status="fine"), "'fine'"),
+    "a_loss": (lambda content: content["judged"][1].update(loss="1"), "loss or seconds of numpy-concat is no number"),
+    "a_reason": (lambda content: content["judged"][1].update(reason=[1]), "should be a text"),
+    "a_noise": (lambda content: content["noise"].update(loss="little"), "'little' should be a number"),
+    "a_tensor": (lambda content: content["order"].append("x" * 10_000), "SafetensorError"),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), REWRITTEN.values(), ids=REWRITTEN)
+def test_what_says_of_itself_what_is_not_so_is_refused(copied, change, said):
+    _content(change)(copied / "tensors" / "00000.safetensors")
+    with pytest.raises(keeping.Damaged, match=said) as refused:
+        judged_anew(report.read(copied), None, None)
+    assert len(str(refused.value)) < 600

@@ -1,10 +1,13 @@
 """The page, as a person sees it: in a real browser, clicked through and walked through with the keyboard."""
 
 import os
+import re
 import shutil
+import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from harness import report
+from harness.report.pages import index
 from tests.conftest import FAULTY, ROOT, SMALL_CASE
 
 pytestmark = pytest.mark.framework  # a browser takes its time, too
@@ -23,6 +28,7 @@ ARGUMENTS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
+LONG = "long" * 12
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script> & 'quotes'"
 
 
@@ -83,6 +89,10 @@ def names(browser):
     return [each.text.removesuffix(" not as expected") for each in find(browser, "#table tbody th a")]
 
 
+def rows(browser):
+    return browser.execute_script("return document.getElementById('table').tBodies[0]?.rows.length ?? 0")
+
+
 def cell(browser, case, implementation):
     return next(
         each
@@ -93,6 +103,19 @@ def cell(browser, case, implementation):
 
 def wait_for(browser, found):
     return WebDriverWait(browser, 10).until(lambda _: found())
+
+
+@pytest.fixture(scope="module")
+def many(page, tmp_path_factory):
+    """A page of a thousand cases: those of the other page, again and again."""
+    read = report.read(page.parent)
+    tables = {
+        name: [{**row, "case": f"{row['case']}{LONG}{n}"} for n in range(250) for row in rows]
+        for name, rows in read.tables.items()
+    }
+    path = tmp_path_factory.mktemp("many") / "index.html"
+    path.write_text(index.text(replace(read, tables=tables, folder=None, plotted=False)))
+    return path
 
 
 def test_it_is_one_small_file(page):
@@ -109,7 +132,11 @@ def test_the_overview_has_a_cell_for_each_case_and_implementation(opened):
     assert cell(opened, "small[dtype=float64]", "not_a_number").text == "!"
     assert len(find(opened, "#table tbody tr:nth-child(2) .cell")) == 1, "one is for numpy-concat alone"
     assert find(opened, "h2#wrong")
-    assert "layer0.h0: 10 of 10 elements outside the tolerance" in find(opened, "main")[0].text
+    assert len(find(opened, "#wrong ~ table tbody tr")) == 5, "the overview is in sight, too"
+    find(opened, "#wrong ~ details summary")[0].click()
+    said = find(opened, "main")[0].text
+    assert "layer0.h0: 10 of 10 elements outside the tolerance" in said
+    assert re.search(r"small\[dtype=float64\]\s+sign\s+20\d\d-\d\d-\d\d\s+layer0", said), "since when"
 
 
 def test_cases_are_filtered_and_sorted(opened):
@@ -125,6 +152,44 @@ def test_cases_are_filtered_and_sorted(opened):
     assert names(opened)[-1] == "one", "what is right comes last"
 
 
+def test_a_thousand_cases_are_there_at_once_and_answer(browser, many):
+    assert many.stat().st_size < 1_000_000
+    browser.get("about:blank")
+    browser.get(many.as_uri())
+    wait_for(browser, lambda: rows(browser))
+    (usable,) = browser.execute_script("return performance.getEntriesByName('overview').map((each) => each.startTime)")
+    assert usable < 3_000, "milliseconds, on a machine that does something else, too"
+    assert rows(browser) < 1000
+    typed = "const at = performance.now(); arguments[0].value = arguments[1]; "
+    typed += "arguments[0].dispatchEvent(new Event('input')); document.body.getBoundingClientRect(); "
+    field = find(browser, "#filter")[0]
+    taken = [
+        browser.execute_script(typed + "return performance.now() - at", field, text)
+        for text in ("float", "one", "", "hostile", "")
+    ]
+    assert statistics.median(taken) < 100
+
+
+def test_more_cases_come_as_one_scrolls_or_steps_down(browser, many):
+    browser.get("about:blank")
+    browser.get(many.as_uri())
+    few = wait_for(browser, lambda: rows(browser))
+    assert find(browser, "#more")[0].text == f"{1000 - few} more"
+    browser.execute_script("arguments[0].scrollIntoView()", find(browser, "#more")[0])
+    wait_for(browser, lambda: rows(browser) > few)
+    browser.execute_script("scrollTo(0, 0)")
+    more = rows(browser)
+    last = find(browser, "#table tbody tr:last-child .cell")[0]
+    browser.execute_script("arguments[0].focus()", last)
+    ActionChains(browser).send_keys(Keys.ARROW_DOWN).perform()
+    assert rows(browser) > more
+    assert browser.switch_to.active_element.get_attribute("class").startswith("cell")
+    browser.execute_script("arguments[0].click()", find(browser, "#more")[0])
+    assert rows(browser) == 1000
+    assert not find(browser, "#more")[0].is_displayed()
+    assert len(find(browser, ".cell[tabindex='0']")) == 1, "one stop for the tab key"
+
+
 def test_a_cell_opens_its_case_with_the_diagnosis_and_the_command(opened):
     cell(opened, "small[dtype=float64]", "transposed").click()
     detail = wait_for(opened, lambda: next((each for each in find(opened, "#detail") if each.is_displayed()), None))
@@ -132,6 +197,8 @@ def test_a_cell_opens_its_case_with_the_diagnosis_and_the_command(opened):
     assert "Small, and hides nothing." in detail.text
     assert "harness run 'small[dtype=float64]' --impl transposed" in detail.text
     assert "transposed" in find(opened, "#detail .wrong strong")[0].text
+    assert "first off" in find(opened, "#detail .wrong:has(strong)")[0].text, "where two implementations part"
+    assert re.search(r"mismatch.*; since 20\d\d-\d\d-\d\d \d\d:\d\d", detail.text)
     rows = {row.find_element(By.TAG_NAME, "td").text: row.text for row in find(opened, "#tensors tbody tr")}
     assert set(rows) >= {"loss", "outputs", "inputs", "layer0.W_hh", "layer1.h0"}
     assert "mismatch" in rows["layer0.W_hh"]
@@ -161,6 +228,42 @@ def test_the_pointer_reads_out_an_element(opened):
     )
     actual, expected = (float(part.split(" ")[1]) for part in said.partition(": ")[2].split(", ")[:2])
     assert actual == -expected != 0
+
+
+def test_what_is_off_is_dark_by_its_size_or_by_its_error_ratio(opened):
+    """Relative to the tensor's largest element at first, as in the fault gallery: most error ratios are far over 1."""
+    cell(opened, "small[dtype=float64]", "transposed").click()
+    wait_for(opened, lambda: find(opened, ".heatmap"))
+    measure = Select(find(opened, "#measure")[0])
+    assert "relative" in measure.first_selected_option.text
+
+    def colours(name):
+        (tensor,) = [each for each in find(opened, ".heatmap") if each.get_attribute("aria-label").startswith(name)]
+        squares = tensor.find_elements(By.CSS_SELECTOR, "td")
+        return [each.value_of_css_property("background-color") for each in squares]
+
+    assert len(set(colours("layer0.W_hh:"))) > 2
+    assert len(set(colours("outputs:"))) == 1
+    measure.select_by_value("ratio")
+    darkest = "rgba(0, 32, 77, 1)"
+    assert darkest in colours("layer0.W_hh:")
+    assert len(set(colours("layer0.W_hh:"))) == 2, "far off, or on the diagonal and right"
+
+
+def test_numbers_on_cells_are_legible(opened):
+    """A contrast of 4 to 1 at least on each colour of the scale, whoever looks."""
+    pairs = opened.execute_script("return SCALE.map((colour) => [colour, onShade(colour)])")
+
+    def luminance(colour):
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for pair in pairs:
+        low, high = sorted(luminance(colour) for colour in pair)
+        assert (high + 0.05) / (low + 0.05) > 4, pair
+    lightness = [luminance(colour) for colour, _ in pairs]
+    assert lightness == sorted(lightness, reverse=True), "told apart without hues"
 
 
 def test_a_plot_of_the_gradient_along_time_is_shown(opened):
@@ -194,6 +297,20 @@ def test_text_from_outside_is_never_markup(opened):
     assert not find(opened, "img[src='x']")
 
 
+def test_a_telephone_needs_no_scrolling_sideways(browser, many):
+    metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        for where in ("", f"#small%5Bdtype%3Dfloat64%5D{LONG}0&sign"):
+            browser.get("about:blank")
+            browser.get(many.as_uri() + where)
+            wait_for(browser, lambda: rows(browser))
+            assert bool(find(browser, "#detail h2")) == bool(where)
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 @pytest.mark.parametrize("width", [360, 800, 1900])
 def test_it_fits_its_window(opened, width):
     opened.set_window_size(max(width, 500), 800)  # a headless window is no narrower
@@ -212,8 +329,5 @@ def test_a_link_to_a_case_opens_it(browser, page):
 
 
 def test_the_same_report_makes_the_same_page(page):
-    from harness import report
-    from harness.report.pages import index
-
     read = report.read(page.parent)
     assert index.text(read) == index.text(read) == page.read_text()

@@ -109,6 +109,23 @@ DAMAGE = {
         _change("cases.csv", tensors="../../x"),
         "cases.csv names '../../x', which is no file",
     ),
+    "a_verdict_is_none": (
+        _change("runs.csv", verdict="misfit"),
+        "runs.csv, row 2, column verdict: 'misfit', but should be unsupported, match, mismatch or error",
+    ),
+    "a_status_is_none": (_change("runs.csv", status="fine"), "column status: 'fine', but should be ok"),
+    "a_shape_is_missing": (
+        _change("comparisons.csv", shape=""),
+        "row 2, column shape: nothing is there, but should be",
+    ),
+    "a_row_of_no_case": (_change("runs.csv", case="large"), "column case: 'large', but should be a case of cases.csv"),
+    "a_version_is_a_list": (
+        lambda folder: _put(
+            "environment.json",
+            (folder / "environment.json").read_text().replace('"frameworks": {', '"frameworks": {"x": "1", '),
+        )(folder),
+        "environment.json has '1' where something else belongs",
+    ),
     "empty_file": (_put("cases.csv", ""), "cases.csv is no CSV file"),
     "ragged_file": (_put("cases.csv", "a,b\n1,2,3,4\n1\n"), "cases.csv"),
     "binary_file": (lambda folder: (folder / "cases.csv").write_bytes(b"\xff\xfe\x00\x01"), "cases.csv is no CSV file"),

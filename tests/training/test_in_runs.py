@@ -80,7 +80,7 @@ def rows_of(tables, tensor):
 def test_each_step_has_a_row(harness, place):
     done = harness("run", "--impl", "numpy-concat", faulty=False)
     assert done.returncode == 0, done.stdout
-    assert "Training: 4 steps of 1 implementations in 1 cases" in done.stdout
+    assert "Training: 4 steps of 1 implementation in 1 case" in done.stdout
     assert "Training: 4 steps" in (place / "reports/latest/summary.md").read_text()
     rows = pd.read_csv(place / "reports/latest/training.csv")
     assert rows["step"].tolist() == [0, 1, 2, 3]

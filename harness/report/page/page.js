@@ -21,6 +21,7 @@ function element(tag, properties = {}, ...children) {
 
 // Cividis, which reads the same to people who see red and green alike; light is small, dark is large.
 const SCALE = ["#fdea9f", "#e9d57b", "#cfbe70", "#b5a876", "#9b937a", "#807f79", "#666b72", "#4b586d", "#2b466a", "#00204d"];
+const RIGHT = "#fff6d8"; // not off at all
 const LOWEST = 1e-3; // an error ratio below it has the lightest colour
 
 function shade(ratio) {
@@ -28,7 +29,7 @@ function shade(ratio) {
   const position = (Math.log10(Math.max(ratio, LOWEST)) - Math.log10(LOWEST)) / -Math.log10(LOWEST);
   return SCALE[Math.min(SCALE.length - 1, Math.max(0, Math.floor(position * (SCALE.length - 1))))];
 }
-const onShade = (colour) => (SCALE.indexOf(colour) > 4 ? "#ffffff" : "#1b1b1b");
+const onShade = (colour) => (SCALE.indexOf(colour) > 5 ? "#ffffff" : "#1b1b1b");
 
 // JSON has no NaN and no infinity: they come as texts, as do values whose every digit counts.
 const number = (value) => (typeof value === "string" ? Number(value.replace("inf", "Infinity")) : value);
@@ -37,24 +38,29 @@ function short(value) {
   if (value === 0) return "0";
   return Math.abs(value) >= 1e-2 && Math.abs(value) < 1e3 ? Number(value.toPrecision(2)).toString() : value.toExponential(0);
 }
+const day = (date) => date.replace("T", " ").replace(/([0-9]{2}:[0-9]{2}):.*$/, "$1");
 const MARK = { unsupported: "–", error: "!", mismatch: "×" };
 
-function ratioOf(run) {
+function worstOf(run) {
   let worst = null;
-  for (const tensor of run.tensors) {
-    const ratio = number(tensor.ratio);
+  run.ratios.forEach((each, i) => {
+    const ratio = run.compared[i] ? number(each) : null;
     if (ratio !== null && (worst === null || !(ratio <= worst))) worst = ratio; // NaN is worse than any number
-  }
+  });
   return worst;
 }
-function prepare(each) {
-  for (const run of each.runs) {
-    run.tensors = each.tensors.map((tensor, i) => ({ ...tensor, verdict: "match", ratio: run.ratios[i], ulp: run.ulps[i], ...run.details[tensor.name], heat: run.heats[tensor.name] })).filter((_, i) => run.compared[i]);
-    run.worst = ratioOf(run);
-  }
+function prepare(each, position) {
+  each.position = position;
+  each.lowered = each.name.toLowerCase();
+  for (const run of each.runs) run.worst = worstOf(run);
   const ratios = each.runs.map((run) => run.worst).filter((ratio) => ratio !== null);
   each.worst = ratios.some(Number.isNaN) ? Infinity : Math.max(-1, ...ratios);
   each.disagrees = each.runs.some((run) => run.verdict === "mismatch" || run.verdict === "error");
+}
+function tensorsOf(each, run) {
+  // Only of what is looked at: of a thousand cases it would take longer than all the rest.
+  run.tensors ??= each.tensors.map((tensor, i) => ({ ...tensor, verdict: "match", ratio: run.ratios[i], ulp: run.ulps[i], ...run.details[tensor.name], heat: run.heats[tensor.name] })).filter((_, i) => run.compared[i]);
+  return run.tensors;
 }
 
 function cell(each, run) {
@@ -68,8 +74,20 @@ function cell(each, run) {
   const said = run.worst === null ? run.reason : `error ratio ${run.worst.toPrecision(3)}`;
   button.title = `${run.implementation}: ${run.verdict}; ${said}`;
   button.setAttribute("aria-label", `${each.name}, ${button.title}`);
-  button.addEventListener("click", () => open(each.name, run.implementation));
+  button.dataset.implementation = run.implementation;
   return button;
+}
+
+function rowOf(each) {
+  if (each.row) return each.row;
+  const parts = each.name.split(/(?<=[[,/])/).flatMap((part) => [part, element("wbr")]); // where a long name may be broken
+  const link = element("a", { href: `#${encodeURIComponent(each.name)}` }, ...parts);
+  if (!each.as_expected) link.append(element("span", { className: "verdict mismatch" }, " not as expected"));
+  each.row = element("tr", {}, element("th", { className: "case", scope: "row" }, link));
+  each.row.dataset.position = each.position;
+  const runs = new Map(each.runs.map((run) => [run.implementation, run]));
+  for (const name of data.implementations) each.row.append(element("td", {}, ...(runs.has(name) ? [cell(each, runs.get(name))] : [])));
+  return each.row;
 }
 
 function shown() {
@@ -77,7 +95,7 @@ function shown() {
   const which = $("show").value;
   const found = data.cases.filter(
     (each) =>
-      each.name.toLowerCase().includes(text) &&
+      each.lowered.includes(text) &&
       (which === "all" || (which === "wrong" ? !each.as_expected : each.disagrees)),
   );
   if ($("sort").value === "ratio") found.sort((a, b) => b.worst - a.worst);
@@ -85,26 +103,47 @@ function shown() {
   return found;
 }
 
+const AT_ONCE = 60; // rows; a browser takes a second for a thousand
+let found = [];
+
 function draw() {
-  const head = element("tr", {}, element("th", { scope: "col" }, "case"));
-  for (const name of data.implementations) head.append(element("th", { className: "implementation", scope: "col" }, name));
-  const body = element("tbody");
-  const found = shown();
-  for (const each of found) {
-    const link = element("a", { href: `#${encodeURIComponent(each.name)}` }, each.name);
-    const row = element("tr", {}, element("th", { className: "case", scope: "row" }, link));
-    if (!each.as_expected) link.append(element("span", { className: "verdict mismatch" }, " not as expected"));
-    for (const name of data.implementations) {
-      const run = each.runs.find((one) => one.implementation === name);
-      row.append(element("td", {}, ...(run ? [cell(each, run)] : [])));
-    }
-    body.append(row);
-  }
-  $("table").replaceChildren(element("thead", {}, head), body);
-  $("count").textContent = `${found.length} of ${data.cases.length} cases`;
+  found = shown();
+  const body = $("table").tBodies[0];
+  body.querySelector(".cell[tabindex='0']")?.setAttribute("tabindex", "-1");
+  body.replaceChildren();
+  drawMore(AT_ONCE);
   const first = body.querySelector(".cell");
   if (first) first.tabIndex = 0; // one stop for the tab key, arrows within
+  $("count").textContent = `${found.length} of ${data.cases.length} cases`;
 }
+function drawMore(rows) {
+  const body = $("table").tBodies[0];
+  const there = body.rows.length;
+  body.append(...found.slice(there, there + rows).map(rowOf));
+  $("more").hidden = body.rows.length === found.length;
+  $("more").textContent = `${found.length - body.rows.length} more`;
+}
+
+function head() {
+  const row = element("tr", {}, element("th", { scope: "col" }, "case"));
+  for (const name of data.implementations) row.append(element("th", { className: "implementation", scope: "col" }, element("span", {}, name)));
+  // Columns of a width that is known need no look at every row.
+  const columns = element("colgroup", {}, ...[...row.cells].map((_, i) => element("col", { className: i ? "implementation" : "case" })));
+  $("table").replaceChildren(columns, element("thead", {}, row), element("tbody"));
+}
+
+$("table").addEventListener("click", (event) => {
+  const button = event.target.closest(".cell");
+  if (button) open(data.cases[button.closest("tr").dataset.position].name, button.dataset.implementation);
+});
+// Whoever scrolls down or steps down finds more rows there before the end is in sight.
+const NEAR = "800px";
+new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && drawMore(AT_ONCE), { rootMargin: NEAR }).observe($("more"));
+$("more").addEventListener("click", () => {
+  const row = $("table").rows.length;
+  drawMore(found.length);
+  $("table").rows[row]?.querySelector("a").focus(); // where the button was, which is gone
+});
 
 $("table").addEventListener("keydown", (event) => {
   const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
@@ -115,11 +154,12 @@ $("table").addEventListener("keydown", (event) => {
   let at = [row.rowIndex, from.closest("td").cellIndex];
   for (;;) {
     at = [at[0] + step[0], at[1] + step[1]];
+    if (at[0] === $("table").rows.length) drawMore(AT_ONCE);
     const to = $("table").rows[at[0]]?.cells[at[1]];
     if (!to || at[0] < 1 || at[1] < 1) return;
     const button = to.querySelector(".cell");
     if (button) {
-      from.tabIndex = -1;
+      for (const one of $("table").querySelectorAll(".cell[tabindex='0']")) one.tabIndex = -1;
       button.tabIndex = 0;
       button.focus();
       return;
@@ -150,22 +190,31 @@ function command(text) {
   return element("p", {}, element("code", {}, text), " ", button);
 }
 
-function heatmap(tensor, readout) {
+// How dark an element is: by its error ratio, or by its error relative to the tensor's largest element, as in the fault gallery.
+const MEASURES = { ratio: "error ratio", relative: "error relative to the tensor's largest element" };
+const isOff = (tensor) => tensor.failed > 0;
+
+function heatmap(tensor, measure, readout) {
   // Each value is the worst element of its block; a tensor of more than two axes has one axis on top of the other.
   const grid = element("table", { className: "heatmap" });
   const { rows, columns, index, actual, expected, allowed } = tensor.heat;
+  const largest = Math.max(...expected.map((value) => Math.abs(number(value))).filter(Number.isFinite), 0) || 1;
   const say = (k) => {
     const off = Math.abs(number(actual[k]) - number(expected[k]));
     readout.textContent = `${tensor.name}[${index[k].join(", ")}]: actual ${actual[k]}, expected ${expected[k]}, off by ${off.toPrecision(3)}, allowed ${number(allowed[k]).toPrecision(3)}`;
   };
   for (let i = 0; i < rows; i++) {
+    const [here, above] = [index[i * columns], index[Math.max(0, i - 1) * columns]];
+    if (here.length > 2 && here[0] !== above[0]) grid.append(element("tr", { className: "gap" })); // the next sequence
     const row = element("tr");
     for (let j = 0; j < columns; j++) {
       const k = i * columns + j;
-      const ratio = Math.abs(number(actual[k]) - number(expected[k])) / number(allowed[k]);
+      const error = Math.abs(number(actual[k]) - number(expected[k]));
+      const ratio = error / number(allowed[k]);
+      const dark = measure === "ratio" ? ratio : ratio <= 1 ? 0 : error / largest;
       const same = Object.is(number(actual[k]), number(expected[k])) || number(actual[k]) === number(expected[k]);
       const square = element("td");
-      square.style.background = shade(same ? 0 : Number.isNaN(ratio) ? Infinity : ratio);
+      square.style.background = same || dark === 0 ? RIGHT : shade(Number.isNaN(dark) ? Infinity : dark);
       if (!same && !(ratio <= 1)) square.className = "off";
       square.title = `[${index[k].join(", ")}]`;
       square.addEventListener("mouseenter", () => say(k));
@@ -194,7 +243,7 @@ function show() {
   const detail = $("detail");
   detail.hidden = !each; // also for the anchors of the page itself
   if (!each) return;
-  const compared = each.runs.filter((run) => run.tensors.length);
+  const compared = each.runs.filter((run) => tensorsOf(each, run).length);
   const worstFirst = [...compared].sort((a, b) => (Number.isNaN(b.worst) ? Infinity : b.worst) - (Number.isNaN(a.worst) ? Infinity : a.worst));
   const wrong = compared.filter((run) => run.verdict === "mismatch" || run.verdict === "error");
   const one = each.runs.find((run) => run.implementation === implementation) || wrong[0] || worstFirst.find((run) => run.tensors.some((tensor) => tensor.heat)) || worstFirst[0] || each.runs[0];
@@ -211,31 +260,42 @@ function show() {
   if (one) {
     const line = element("p", {}, element("span", { className: `verdict ${one.verdict}` }, one.verdict));
     if (one.reason) line.append(`: ${one.reason}`);
-    if (one.since) line.append(`; since ${one.since}`);
+    if (one.since) line.append(`; since ${day(one.since)}`);
     if (one.oracle) line.append(`; ${one.oracle}`);
     parts.push(line);
-    for (const told of one.diagnoses) parts.push(element("p", { className: "wrong" }, element("strong", {}, told.fault), `: ${told.explanation}`));
+    for (const told of one.diagnoses) {
+      const said = element("p", { className: "wrong" }, element("strong", {}, told.fault), `: ${told.explanation}`);
+      if (told.start && !told.explanation.includes(told.start)) said.append(element("span", { className: "faint" }, ` ${told.start[0].toUpperCase()}${told.start.slice(1)}.`));
+      parts.push(said);
+    }
     if (one.tensors.length) {
-      const head = ["tensor", "shape", "verdict", "failed", "ratio", "ulp", "worst at", "actual", "expected", "allowed", "tolerance"];
+      const head = ["tensor", "verdict", "ratio", "failed", "ulp", "shape", "worst at", "actual", "expected", "allowed", "tolerance"];
       const table = element("table", { id: "tensors" }, element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))));
       const body = element("tbody");
       for (const t of one.tensors) {
         const ratio = number(t.ratio);
         const failed = t.failed ? `${t.failed} of ${t.elements}` : "";
-        const cells = [t.name, t.shape.join(" × "), t.verdict, failed, ratio === null ? "" : ratio.toPrecision(3), t.ulp === null ? "" : short(number(t.ulp)), t.at ? `[${t.at.join(", ")}]` : "", t.actual ?? "", t.expected ?? "", t.allowed ?? "", t.tolerance];
-        const row = element("tr", {}, ...cells.map((text, i) => element("td", i > 2 ? { className: "number" } : {}, String(text))));
-        row.cells[2].classList.add("verdict", t.verdict);
+        const cells = [t.name, t.verdict, ratio === null ? "" : ratio.toPrecision(3), failed, t.ulp === null ? "" : short(number(t.ulp)), t.shape.join(" × "), t.at ? `[${t.at.join(", ")}]` : "", t.actual ?? "", t.expected ?? "", t.allowed ?? "", t.tolerance];
+        const row = element("tr", {}, ...cells.map((text, i) => element("td", i > 1 ? { className: "number" } : {}, String(text))));
+        row.cells[1].classList.add("verdict", t.verdict);
         row.cells[10].title = t.origin;
-        row.cells[10].append(element("div", { className: "faint" }, [t.origin, t.reason].filter(Boolean).join("; ")));
+        row.cells[10].append(element("div", { className: "faint" }, [t.origin, t.failed ? "" : t.reason].filter(Boolean).join("; ")));
         body.append(row);
       }
       table.append(body);
       parts.push(element("div", { className: "scroll" }, table));
     }
     const readout = element("p", { className: "readout number", role: "status", id: "readout" }, "Point at an element to see its values.");
-    const maps = one.tensors.filter((tensor) => tensor.heat).map((tensor) => heatmap(tensor, readout));
-    if (maps.length) parts.push(element("h3", {}, "Error ratio of each element"), readout, element("div", { className: "heatmaps" }, ...maps));
-    parts.push(element("h3", {}, "Again"), command(`harness run '${each.name}' --impl ${one.implementation}`), command(`harness show REPORT --case '${each.name}'`));
+    const mapped = one.tensors.filter((tensor) => tensor.heat);
+    if (mapped.length) {
+      const measure = element("select", { id: "measure" });
+      for (const [value, text] of Object.entries(MEASURES)) measure.append(element("option", { value, selected: value === (mapped.some(isOff) ? "relative" : "ratio") }, text));
+      const maps = element("div", { className: "heatmaps" });
+      const fill = () => maps.replaceChildren(...mapped.map((tensor) => heatmap(tensor, measure.value, readout)));
+      measure.addEventListener("change", fill);
+      fill();
+      parts.push(element("h3", {}, "Each element"), element("p", { className: "controls" }, element("label", {}, "The darker, the larger the", measure), element("span", { className: "faint" }, "outlined: outside the tolerance")), readout, maps);
+    }
   }
   if (each.plots.length) {
     const plots = element("div", { className: "plots" });
@@ -244,8 +304,9 @@ function show() {
       const image = element("img", { src: source, alt: plot.alt, width: 538, height: 307 });
       plots.append(element("figure", {}, image, element("figcaption", {}, plot.caption)));
     }
-    parts.push(plots);
+    parts.push(element("h3", {}, "Along time"), plots);
   }
+  if (one) parts.push(element("h3", {}, "Again"), command(`harness run '${each.name}' --impl ${one.implementation}`), command(`harness show REPORT --case '${each.name}'`));
   detail.replaceChildren(...parts);
   detail.scrollIntoView({ block: "start" });
   detail.focus({ preventScroll: true });
@@ -258,6 +319,8 @@ legend();
 unpacked($("data").textContent).then((found) => {
   data = found;
   data.cases.forEach(prepare);
+  head();
   draw();
+  performance.mark("overview"); // by which its loading is measured
   show();
 });

@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -24,6 +24,8 @@ from harness.report.table import Row
 
 FILE = "index.html"
 MAX_ROWS = 50
+AT_FIRST = 5
+"""Rows of what disagrees that are in sight, above the overview."""
 MOST_BYTES = 8_000_000
 """Of heatmaps and plots, before they are compressed."""
 MOST_PICTURED = 60
@@ -40,12 +42,13 @@ def text(report: Report) -> str:
         sources.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "index.html.j2")
     )
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    wrong = overview.disagreements(report)
+    wrong = overview.disagreements(report, overview.in_brief)
     return environment.from_string(template).render(
         title="Gradient comparison",
         status=overview.status_line(report),
         floor=overview.floor_line(report),
-        wrong=wrong[:MAX_ROWS],
+        wrong=_wrong(report, wrong[:MAX_ROWS]),
+        at_first=AT_FIRST,
         more_wrong=max(0, len(wrong) - MAX_ROWS),
         faults=overview.explained(report)[:MAX_ROWS],
         plots=_plots(report),
@@ -59,6 +62,15 @@ def text(report: Report) -> str:
     )
 
 
+def _wrong(report: Report, found: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
+    """Return what disagrees, each with the date since when."""
+    since = {(row["case"], row["implementation"]): row["since"] for row in report["runs"]}
+    return [
+        {"case": case, "implementation": name, "what": what, "since": since[case, name].partition("T")[0]}
+        for case, name, what in found
+    ]
+
+
 def _hash(source: str) -> str:
     """Return what a content security policy knows a style or a script by."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
@@ -67,7 +79,7 @@ def _hash(source: str) -> str:
 def _packed(data: Any) -> str:
     """Return JSON compressed, to a tenth or so, and written in letters and digits that can stand anywhere."""
     written = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return base64.b64encode(gzip.compress(written.encode(), mtime=0)).decode()
+    return base64.b64encode(gzip.compress(written.encode(), 6, mtime=0)).decode()
 
 
 def _plots(report: Report) -> list[Any]:
@@ -85,7 +97,7 @@ def _plots(report: Report) -> list[Any]:
 def _data(report: Report) -> dict[str, Any]:
     runs: dict[str, list[Row]] = defaultdict(list)
     tensors: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    told: dict[tuple[str, str], dict[tuple[str, str], None]] = defaultdict(dict)
+    told: dict[tuple[str, str], dict[tuple[str, str, str], None]] = defaultdict(dict)
     for row in report["runs"]:
         if row["verdict"]:
             runs[row["case"]].append(row)
@@ -93,7 +105,7 @@ def _data(report: Report) -> dict[str, Any]:
         if row["elements"]:
             tensors[row["case"], row["implementation"]].append(row)
     for row in report["diagnoses"]:
-        told[row["case"], row["implementation"]][row["fault"], row["explanation"]] = None
+        told[row["case"], row["implementation"]][row["fault"], row["explanation"], row["start"]] = None
     cases = []
     for case in report["cases"]:
         of_case = {run["implementation"]: tensors[run["case"], run["implementation"]] for run in runs[case["case"]]}
@@ -105,7 +117,7 @@ def _data(report: Report) -> dict[str, Any]:
             explanations = told[case["case"], run["implementation"]]
             found["runs"].append(_run(run, of_case[run["implementation"]], there, list(explanations)))
         cases.append(found)
-    _add_pictures(report, cases)
+    _add_pictures(report, cases, tensors)
     ran = dict.fromkeys(run["implementation"] for case in cases for run in case["runs"])
     return {"baseline": report.environment["baseline"], "implementations": list(ran), "cases": cases}
 
@@ -140,7 +152,9 @@ def _tolerance(row: Row) -> str:
     return f"{row['atol']:.3g}" + (f" + {row['rtol']:.3g} |expected|" if row["rtol"] else "")
 
 
-def _run(run: Row, rows: list[Row], tensors: dict[str, Row], explanations: list[tuple[str, str]]) -> dict[str, Any]:
+def _run(
+    run: Row, rows: list[Row], tensors: dict[str, Row], explanations: list[tuple[str, str, str]]
+) -> dict[str, Any]:
     """Return what the page shows of an implementation on a case; what matches in few words, or it would be too long."""
     by_name = {row["tensor"]: row for row in rows}
     worst = max(rows, key=_ratio, default=None)
@@ -151,7 +165,7 @@ def _run(run: Row, rows: list[Row], tensors: dict[str, Row], explanations: list[
         "reason": run["reason"],
         "oracle": run["oracle"],
         "since": run["since"],
-        "diagnoses": [{"fault": fault, "explanation": why} for fault, why in explanations],
+        "diagnoses": [{"fault": fault, "explanation": why, "start": start} for fault, why, start in explanations],
         "compared": [int(name in by_name) for name in tensors],
         "ratios": [_number(by_name[name]["error_ratio"]) if name in by_name else None for name in tensors],
         "ulps": [_number(by_name[name]["max_ulp_error"]) if name in by_name else None for name in tensors],
@@ -188,13 +202,16 @@ def _number(value: float | None) -> float | str | None:
     return float(f"{value:.3g}") if math.isfinite(value) else str(value)
 
 
-def _add_pictures(report: Report, cases: list[dict[str, Any]]) -> None:
+def _add_pictures(
+    report: Report, cases: list[dict[str, Any]], tensors: Mapping[tuple[str, str], Sequence[Row]]
+) -> None:
     """Add heatmaps and plots to the cases that are most worth looking at, as long as there is room."""
-    room = MOST_BYTES
+    room, kept = MOST_BYTES, report.kept
     for case in sorted(cases, key=_urgency(report, cases))[:MOST_PICTURED]:
-        if case["name"] not in report.kept:
+        if case["name"] not in kept:
             continue
-        room -= add_pictures(report, case)
+        compared = {run["implementation"]: tensors[case["name"], run["implementation"]] for run in case["runs"]}
+        room -= add_pictures(case, kept[case["name"]], compared, plotted=report.plotted)
         if room < 0:
             return
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.report.overview import (
     compared_in_part,
+    counted,
     disagreements,
     explained,
     floor_line,
@@ -32,7 +33,7 @@ def lines(report: Report) -> list[str]:
         page += [trained, ""]
     if noticed := remarks(report):
         page += ["## First of all", ""]
-        page += [f"- {each.implementation}: {_cell(each.text)} ({each.cases} cases)" for each in noticed]
+        page += [f"- {each.implementation}: {_cell(each.text)} ({counted(each.cases, 'case')})" for each in noticed]
         page.append("")
     wrong = disagreements(report)
     if wrong:

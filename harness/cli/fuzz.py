@@ -1,0 +1,139 @@
+"""``harness fuzz``."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.exits import Exit
+from harness.cli.new import CELLS
+from harness.cli.options import chosen
+
+if TYPE_CHECKING:
+    from harness.fuzz.searching import Search
+
+CASES = 1000
+
+
+@click.command("fuzz")
+@click.option("--cases", type=click.IntRange(min=1), help=f"How many cases; {CASES} unless --seconds is given.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="How long to search.")
+@click.option("--seed", type=click.IntRange(min=0), help="The same seed makes the same cases; random unless given.")
+@click.option("--cell", type=click.Choice(CELLS), help="Only cases of this cell.")
+@click.option(
+    "--impl", "names", metavar="A,B", help="Only these implementations; those in NumPy and torch unless given."
+)
+@click.option("--baseline", default="numpy-split", show_default=True, help="What the others are compared with.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("cases/found"),
+    show_default=True,
+    help="Where cases that are found are written.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    cases: int | None,
+    seconds: float | None,
+    seed: int | None,
+    cell: str | None,
+    names: str | None,
+    baseline: str,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Run random valid cases; shrink what disagrees to a minimal case file.
+
+    Any disagreement, crash, NaN or hang of an implementation is shrunk to the smallest case that shows it, and written
+    below cases/found, where harness run finds it like any other. The status is 1 if something was found.
+    """
+    if find_spec("hypothesis") is None:
+        click.echo("harness fuzz needs hypothesis, which is not installed; pip install 'bptt-harness[fuzz]'", err=True)
+        raise click.exceptions.Exit(Exit.NOT_INSTALLED)
+    import random
+
+    from harness.fuzz.candidates import Drawing, default_implementations, native_frameworks
+    from harness.fuzz.searching import search
+    from harness.session import not_installed
+    from harness.worker import WorkerFailed
+
+    (of_baseline,) = chosen([baseline])
+    if names is not None:
+        asked = chosen(names.split(","))
+    else:
+        asked = default_implementations()
+        for line in not_installed(asked):
+            click.echo(f"warning: {line}", err=True)
+        missing = {line.split()[0] for line in not_installed(asked)}
+        asked = [each for each in asked if each.name not in missing]
+    if not [each for each in asked if each.name != baseline]:
+        raise click.UsageError(f"{baseline} is the baseline; name another implementation to compare with it")
+    drawing = Drawing(
+        random.SystemRandom().randrange(10**6) if seed is None else seed,
+        {} if cell is None else {"cell": cell},
+        native_frameworks(asked),
+    )
+    limit = CASES if cases is None and seconds is None else cases
+    try:
+        done = search(drawing, asked, of_baseline, out, cases=limit, seconds=seconds, show=_Progress())
+    except WorkerFailed as failure:
+        raise click.UsageError(f"{failure.reason}\n{failure.detail}") from None
+    if as_json:
+        click.echo(json.dumps(described(done), indent=2))
+    else:
+        _tell(done)
+    raise click.exceptions.Exit(Exit.MISMATCH if done.found else Exit.AS_EXPECTED)
+
+
+class _Progress:
+    """Writes a line to standard error now and then, and one for each thing that was found."""
+
+    EVERY = 10.0
+
+    def __init__(self) -> None:
+        self._said, self._found = 0.0, 0
+
+    def __call__(self, done: Search) -> None:
+        if len(done.found) > self._found or done.seconds > self._said + self.EVERY:
+            self._said, self._found = done.seconds, len(done.found)
+            click.echo(f"{done.cases:,} cases in {done.seconds:.0f} s, {len(done.found)} found", err=True)
+
+
+def _tell(done: Search) -> None:
+    for each in done.found:
+        side = f" ({each.wrong.side})" if each.wrong.side else ""
+        click.echo(f"{each.wrong.implementation}: {each.wrong.verdict}: {each.wrong.what}{side}")
+        if each.file is None:
+            click.echo(f"  seen once from case {each.number} on, and not again\n")
+        else:
+            click.echo(f"  case {each.number}, shrunk to {each.file}\n  next: harness run {each.file}\n")
+    compared = ", ".join(f"{name} {count:,}" for name, count in sorted(done.compared.items()))
+    rate = done.cases / done.seconds if done.seconds else 0.0
+    click.echo(f"{done.cases:,} cases, {rate:,.0f} a second, seed {done.seed}; {len(done.found)} found")
+    click.echo(f"compared: {compared or 'nothing'}")
+
+
+def described(done: Search) -> dict[str, Any]:
+    """Return what --json prints."""
+    return {
+        "seed": done.seed,
+        "cases": done.cases,
+        "seconds": done.seconds,
+        "compared": dict(done.compared),
+        "suspected": done.suspected,
+        "found": [
+            {
+                "case": each.number,
+                "implementation": each.wrong.implementation,
+                "verdict": each.wrong.verdict,
+                "what": each.wrong.what,
+                "oracle": each.wrong.side,
+                "file": None if each.file is None else str(each.file),
+            }
+            for each in done.found
+        ],
+    }

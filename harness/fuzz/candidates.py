@@ -1,0 +1,100 @@
+"""Which implementations a search is for, and a random case as the data that it was drawn as."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.case import Case
+from harness.case.validation import validated
+from harness.casefile import Mistake
+from harness.fuzz.drawing import Data, drawn
+from harness.fuzz.source import FromSeed, Source
+from harness.implementations import NUMPY, Framework, Implementation, implementations, initialisers, missing_modules
+
+BY_DEFAULT = ("numpy", "torch")
+"""The frameworks whose implementations a search is for unless told otherwise: those that are quick to ask."""
+
+
+class InvalidlyDrawn(RuntimeError):
+    """A case was drawn that is not valid: a mistake of this package."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How the cases of a search are drawn.
+
+    Attributes:
+        seed: of the search.
+        fixed: fields that are given, such as ``{"cell": "lstm"}``.
+        frameworks: those that a case may have its weights from.
+    """
+
+    seed: int
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    frameworks: Collection[str] = ()
+
+    def choices(self, number: int) -> list[int]:
+        """Return the choices that make the case of a number."""
+        source = FromSeed(self.seed, number)
+        self.data(source)
+        return source.made
+
+    def data(self, source: Source) -> Data:
+        """Draw the data of a case."""
+        return drawn(source, self.fixed, self.frameworks)
+
+    def of(self, number: int) -> Case:
+        """Return the case of a number."""
+        return case_of(self.data(FromSeed(self.seed, number)), f"fuzz[seed={self.seed},case={number}]")
+
+
+def case_of(data: Data, name: str) -> Case:
+    """Return the case that drawn data make.
+
+    Raises:
+        InvalidlyDrawn: if they are not valid.
+    """
+
+    def located(path: tuple[str | int, ...], problem: str, hint: str = "", *, at_key: bool = False) -> Mistake:
+        del at_key
+        return Mistake(name, None, None, path, problem, hint)
+
+    case, mistakes = validated(data, name, Path(f"{name}.yaml"), f"{name}.yaml", located)
+    if case is None:
+        raise InvalidlyDrawn(f"{mistakes[0]}\n{data}")
+    return case
+
+
+def default_implementations() -> list[Implementation]:
+    """Return what a search is for unless it is told: what runs in NumPy or torch and claims to be right."""
+    return [
+        each
+        for each in implementations().values()
+        if each.framework.name in BY_DEFAULT and not (each.only_named or each.only_with)
+    ]
+
+
+def native_frameworks(chosen: Sequence[Implementation]) -> tuple[str, ...]:
+    """Return the frameworks that make weights and whose processes are there anyway."""
+    there = {each.framework.name for each in chosen}
+    makers = initialisers()
+    return tuple(name for name in makers if name in there and not missing_modules(makers[name].framework))
+
+
+def groups(chosen: Sequence[Implementation]) -> list[tuple[Framework, list[Implementation]]]:
+    """Return the implementations by the framework in whose process they are screened.
+
+    What needs NumPy alone goes with the first framework, so that it needs no process of its own.
+    """
+    frameworks = {each.framework.name: each.framework for each in chosen if each.framework != NUMPY}
+    first = next(iter(frameworks), NUMPY.name)
+    if not frameworks:
+        frameworks = {NUMPY.name: NUMPY}
+
+    def home(implementation: Implementation) -> str:
+        return first if implementation.framework == NUMPY else implementation.framework.name
+
+    return [(each, [one for one in chosen if home(one) == name]) for name, each in frameworks.items()]

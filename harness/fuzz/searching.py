@@ -1,0 +1,295 @@
+"""A search: batches of random cases screened by processes side by side, suspects confirmed, shrunk, written down."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.fuzz.candidates import Drawing, case_of, groups
+from harness.fuzz.confirming import Confirmer, Wrong
+from harness.fuzz.drawing import Data
+from harness.fuzz.shrinking import shrunk
+from harness.fuzz.writing import name_of, write
+from harness.implementations import Framework, Implementation
+from harness.worker import WorkerFailed
+from harness.worker.process import START_LIMIT, WorkerProcess
+
+BATCH = 25
+"""Cases that a process screens for one request."""
+
+LIMIT = 60.0
+"""Seconds that a batch may take."""
+
+MORE_THAN_ONCE = 3
+"""How often a suspect is run again that was not seen to be wrong."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One thing that a search found.
+
+    Attributes:
+        number: of the case in which it was first seen.
+        wrong: what is wrong, on the smallest case.
+        file: that case; None if it was seen once and not again, so that there is nothing to shrink.
+    """
+
+    number: int
+    wrong: Wrong
+    file: Path | None
+
+
+@dataclass
+class Search:
+    """What a search has done so far.
+
+    Attributes:
+        seed: its seed.
+        cases: how many cases were run.
+        compared: for each implementation, on how many of them it was compared with the baseline.
+        suspected: how many answers were looked at more closely, and turned out to match.
+        found: what was found, at most one for each implementation.
+        seconds: how long it took, without the import of frameworks.
+    """
+
+    seed: int
+    cases: int = 0
+    compared: Counter[str] = field(default_factory=Counter)
+    suspected: int = 0
+    found: list[Found] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a process said of a batch.
+
+    Attributes:
+        names: of the implementations that it was asked for.
+        header: its answer; empty if it failed.
+        failure: how it failed, if it did.
+    """
+
+    names: Sequence[str]
+    header: Mapping[str, Any]
+    failure: WorkerFailed | None = None
+
+
+class Screens:
+    """The processes that screen cases for one framework, side by side. A batch goes to one that is free."""
+
+    def __init__(
+        self, framework: Framework, names: Sequence[str], count: int, drawing: Drawing, baseline: Implementation
+    ) -> None:
+        program = ("-m", "harness.fuzz.process", framework.name)
+        self.framework = replace(framework, program=program, limit=START_LIMIT)
+        self.names = list(names)
+        self._header = {
+            "seed": drawing.seed,
+            "fixed": dict(drawing.fixed),
+            "frameworks": list(drawing.frameworks),
+            "baseline": baseline.name,
+        }
+        self._free = [WorkerProcess(self.framework) for _ in range(count)]
+        self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix="screen")
+        self._ended = False
+
+    def wait_until_ready(self) -> None:
+        """Wait until every process has imported its framework.
+
+        Raises:
+            WorkerFailed: if one cannot.
+        """
+        for process in self._free:
+            process.wait_until_ready()
+
+    def ask(self, numbers: range) -> Future[Answer]:
+        """Have a batch screened; a failure of the process is an answer, too."""
+        return self._pool.submit(self._ask, numbers, list(self.names))
+
+    def _ask(self, numbers: range, names: list[str]) -> Answer:
+        header = {**self._header, "first": numbers.start, "last": numbers.stop, "implementations": names}
+        process = self._free.pop()
+        try:
+            return Answer(names, dict(process.ask(header, {}, limit=LIMIT).header))
+        except WorkerFailed as failure:
+            if not self._ended:
+                process = WorkerProcess(self.framework)
+            return Answer(names, {}, failure)
+        finally:
+            self._free.append(process)
+
+    def end(self) -> None:
+        """End every process."""
+        self._ended = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in list(self._free):
+            process.kill()
+        self._pool.shutdown(wait=True)
+        for process in self._free:
+            process.close()
+
+
+def search(
+    drawing: Drawing,
+    implementations: Sequence[Implementation],
+    baseline: Implementation,
+    folder: Path,
+    *,
+    cases: int | None = None,
+    seconds: float | None = None,
+    show: Callable[[Search], None] = lambda _: None,
+) -> Search:
+    """Run random cases through implementations until there were so many, or so much time is over.
+
+    An implementation that was found wrong takes no further part: the rest of the search is for the others.
+
+    Args:
+        drawing: how cases are drawn, from which seed.
+        implementations: which; the baseline may be among them.
+        baseline: what they are compared with.
+        folder: where cases that are found are written.
+        cases: how many cases; None for no limit.
+        seconds: how long; None for no limit.
+        show: is told of progress.
+
+    Raises:
+        WorkerFailed: if a framework cannot be imported.
+    """
+    others = [each for each in implementations if each.name != baseline.name]
+    by_framework = groups(others or [baseline])
+    count = max(1, len(os.sched_getaffinity(0)) // len(by_framework))
+    done = Search(drawing.seed)
+    screens = [Screens(each, [one.name for one in group], count, drawing, baseline) for each, group in by_framework]
+    try:
+        with Confirmer(baseline, others) as confirmer:
+            for each in screens:
+                each.wait_until_ready()
+            start = time.perf_counter()
+            deadline = None if seconds is None else start + seconds
+            inspector = Inspector(drawing, confirmer, screens, folder, done)
+            for numbers, answers in _batches(screens, cases, deadline, 2 * count):
+                inspector.look(numbers, answers)
+                done.cases += len(numbers)
+                done.seconds = time.perf_counter() - start
+                show(done)
+                if not any(each.names for each in screens):  # all were found to be wrong
+                    break
+    finally:
+        for each in screens:
+            each.end()
+    return done
+
+
+def _batches(
+    screens: Sequence[Screens], cases: int | None, deadline: float | None, ahead: int
+) -> Iterator[tuple[range, list[Answer]]]:
+    """Yield the numbers of batch after batch with what the processes of each framework said of it."""
+    starts = iter(itertools.count(0, BATCH) if cases is None else range(0, cases, BATCH))
+    batch_of: dict[Future[Answer], range] = {}
+    waiting: dict[range, list[Future[Answer]]] = {}
+    while True:
+        while len(waiting) <= ahead and (deadline is None or time.perf_counter() < deadline):
+            if (first := next(starts, None)) is None:
+                break
+            numbers = range(first, first + BATCH if cases is None else min(first + BATCH, cases))
+            waiting[numbers] = [each.ask(numbers) for each in screens]
+            batch_of |= dict.fromkeys(waiting[numbers], numbers)
+        if not waiting:
+            return
+        finished, _ = wait(batch_of, return_when=FIRST_COMPLETED)
+        for numbers in dict.fromkeys(batch_of.pop(each) for each in finished):
+            if all(each.done() for each in waiting[numbers]):
+                yield numbers, [each.result() for each in waiting.pop(numbers)]
+
+
+class Inspector:
+    """Looks more closely at what screening suspects.
+
+    Args:
+        drawing: how the cases were drawn.
+        confirmer: runs them again.
+        screens: which implementations are left.
+        folder: where cases that are found are written.
+        done: what is found is added to it.
+    """
+
+    def __init__(
+        self, drawing: Drawing, confirmer: Confirmer, screens: Sequence[Screens], folder: Path, done: Search
+    ) -> None:
+        self.drawing = drawing
+        self.confirmer = confirmer
+        self.screens = screens
+        self.folder = folder
+        self.done = done
+
+    def look(self, numbers: range, answers: Sequence[Answer]) -> None:
+        """Confirm the suspects of a batch; run all its cases again where a process failed."""
+        for screen, answer in zip(self.screens, answers, strict=True):
+            while answer.failure is not None and set(answer.names) != set(screen.names):
+                answer = screen.ask(numbers).result()  # whoever was found meanwhile may be to blame
+            if answer.failure is not None:
+                seen_again = [self._confirm(number, list(screen.names)) for number in numbers]
+                if not any(seen_again):
+                    where = f"on one of the cases {numbers.start} to {numbers.stop - 1}"
+                    wrong = Wrong(", ".join(screen.names), "error", f"{answer.failure.reason}, {where}; not seen again")
+                    self.done.found.append(Found(numbers.start, wrong, None))
+                continue
+            self.done.compared.update(answer.header["compared"])
+            for number in answer.header["elsewhere"]:
+                self._confirm(number, list(screen.names))
+            for number, name in answer.header["suspects"]:
+                if self._is_searched(name) and not self._confirm(number, [name]):
+                    self.done.suspected += 1
+
+    def _is_searched(self, name: str) -> bool:
+        baseline = self.confirmer.baseline.name
+        found = [each.wrong.implementation for each in self.done.found]
+        return name not in found and (name == baseline or any(name in screen.names for screen in self.screens))
+
+    def _confirm(self, number: int, names: list[str]) -> bool:
+        """Run a case again; shrink it for each implementation that is wrong. Tell whether one is."""
+        wrong = [each for each in self._wrong(self.drawing.of(number), names) if self._is_searched(each.implementation)]
+        for each in wrong:
+            self._add(self._shrunk(number, each))
+        return bool(wrong)
+
+    def _wrong(self, case: Any, names: list[str]) -> list[Wrong]:
+        for _ in range(MORE_THAN_ONCE):
+            if found := self.confirmer.wrong(case, names):
+                return found
+        return []
+
+    def _add(self, found: Found) -> None:
+        self.done.found.append(found)
+        for screen in self.screens:
+            screen.names = [name for name in screen.names if name != found.wrong.implementation]
+
+    def _shrunk(self, number: int, wrong: Wrong) -> Found:
+        name = wrong.implementation
+
+        def same(data: Data) -> Wrong | None:
+            found = self.confirmer.wrong(case_of(data, f"fuzz[seed={self.drawing.seed},case={number}]"), [name])
+            return next((each for each in found if (each.implementation, each.verdict) == (name, wrong.verdict)), None)
+
+        data = shrunk(self.drawing.choices(number), self.drawing.data, lambda data: same(data) is not None)
+        everybody = [each.name for each in self.confirmer.implementations]
+        seen = self.confirmer.wrong(case_of(data, "found"), everybody)
+        of_it = next((each for each in seen if each.implementation == name), wrong)
+        path = self.folder / f"{name_of(data, name)}.yaml"
+        command = f"harness fuzz --seed {self.drawing.seed}"
+        remarks = [
+            f"Found by `{command}`, in case {number}, and shrunk to this.",
+            *(f"{each.implementation}: {each.verdict}: {each.what}" + (f" ({each.side})" if each.side else "")
+              for each in seen or [of_it]),
+            f"next: harness run {path} --impl {name}",
+        ]  # fmt: skip
+        write(data, f"Found by {command}, {name}: {of_it.verdict}.", remarks, path)
+        return Found(number, of_it, path)

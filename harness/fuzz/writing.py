@@ -1,0 +1,60 @@
+"""A case that was found, as a case file like any other."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.case import CaseFile, read, root_of
+from harness.case.fields import Fields, Loss
+from harness.fuzz.drawing import Data
+
+
+def without_defaults(data: Mapping[str, Any]) -> Data:
+    """Return the data of a case without what a case file need not say, in the order of the fields."""
+    names = [each.name for each in dataclasses.fields(Fields)]
+    ordered = {name: data[name] for name in sorted(data, key=names.index)}
+    if "loss" in ordered:
+        ordered["loss"] = _without(Loss, ordered["loss"])
+    if ordered.get("targets") == "zeros":
+        del ordered["targets"]
+    return {name: value for name, value in _without(Fields, ordered).items() if value != {}}
+
+
+def _without(of: Any, data: Mapping[str, Any]) -> Data:
+    defaults = {each.name: each.default for each in dataclasses.fields(of)}
+    return {name: value for name, value in data.items() if value != defaults.get(name, dataclasses.MISSING)}
+
+
+def name_of(data: Mapping[str, Any], implementation: str) -> str:
+    """Return the name of a found case: the same for the same case, so that finding it again makes no second file."""
+    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+    return f"{implementation}_{data.get('cell', 'rnn')}_{digest[:8]}"
+
+
+def write(data: Mapping[str, Any], about: str, remarks: Sequence[str], path: Path) -> None:
+    """Write a case file, and make sure that it reads back as the case that it is.
+
+    Args:
+        data: of the case.
+        about: what its ``about`` says.
+        remarks: lines to stand above it.
+        path: the file; one that is there is written over.
+
+    Raises:
+        RuntimeError: if it does not read back, which is a mistake of this module.
+    """
+    said = {"about": about, **without_defaults(data)}
+    body = yaml.safe_dump(said, default_flow_style=None, sort_keys=False, width=110, allow_unicode=True)
+    comment = "".join(f"# {line}\n" for remark in remarks for line in remark.splitlines())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(comment + body, encoding="utf-8")
+    loaded = read(CaseFile(path, root_of(path)))
+    if len(loaded.cases) != 1:
+        raise RuntimeError(f"{path} was written and is no valid case: {loaded.mistakes}")

@@ -1,0 +1,93 @@
+"""The plots of a report: lines where they belong, and the same bytes each time."""
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from harness.report.chart import SIZE, Line, chart, linear, logarithmic
+from harness.report.plots import COLOURS, DASHES, along_time, apart, curves, ulp_histogram
+
+STEPS = np.arange(5)
+
+
+def points(svg, colour):
+    """The points of the longest line of a colour, (points, 2), in points of the image, from its upper left corner."""
+    paths = re.findall(rf'<path d="([^"]*)"[^>]*stroke: {colour}', svg)
+    longest = max(paths, key=len)
+    return np.array([[float(each) for each in pair] for pair in re.findall(r"[ML] ([\d.]+) ([\d.]+)", longest)])
+
+
+def texts(svg):
+    return [each.text for each in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def of(line, y):
+    return chart([line], linear("step", STEPS.astype(float), whole=True), y)
+
+
+def test_a_line_is_where_its_numbers_are():
+    y = np.array([0.0, 1.0, 3.0, 2.0, 4.0])
+    there = points(of(Line("one", STEPS, y, "#0072b2", width=1.2), linear("loss", y)), "#0072b2")
+    assert there.shape == (5, 2)
+    assert np.allclose(np.diff(there[:, 0]), np.diff(there[:, 0])[0], atol=0.02)
+    slope = (there[4, 1] - there[0, 1]) / 4
+    assert slope < 0, "up is less, in an image"
+    assert np.allclose(there[:, 1] - there[0, 1], slope * y, atol=0.03)
+    assert (there > 0).all()
+    assert (there < np.array(SIZE) * 72).all()
+
+
+def test_equal_factors_are_equal_lengths_on_a_logarithmic_axis():
+    y = 10.0 ** -np.arange(5.0)
+    there = points(of(Line("one", STEPS, y, "#0072b2"), logarithmic("error", y)), "#0072b2")
+    assert np.allclose(np.diff(there[:, 1]), np.diff(there[:, 1])[0], atol=0.02)
+
+
+@pytest.mark.parametrize("gap", [0.0, -1.0, np.nan, np.inf])
+def test_what_a_logarithmic_axis_cannot_show_is_left_out(gap):
+    y = np.array([1e-3, 1e-2, gap, 1e-1, 1.0])
+    there = points(of(Line("one", STEPS, y, "#0072b2"), logarithmic("error", y)), "#0072b2")
+    assert len(there) == 4
+
+
+def test_no_two_lines_look_alike():
+    found = ulp_histogram({str(n): [0.0, 1.0] for n in range(24)}).svg
+    looks = re.findall(r"fill: none;( stroke-dasharray: [\d.,]+;)?[^\"]*?stroke: (#\w{6})", found)
+    assert len({look for look in looks if look[1] in COLOURS}) == 24
+    assert len(COLOURS) * len(DASHES) >= 24
+
+
+def test_a_histogram_counts_every_tensor():
+    svg = ulp_histogram({"one": [0.0, 0.0, 1.0, 3.0, np.inf, np.nan]}).svg
+    counted = points(svg, COLOURS[0])
+    base = counted[:, 1].max()
+    unit = next(base - y for y in sorted(counted[:, 1], reverse=True) if y < base - 1)
+    heights = np.round((base - counted[:, 1]) / unit)
+    assert heights.max() == 2
+    assert texts(svg)[:3] == ["0", "1", "2"]
+
+
+def test_ticks_are_whole_steps():
+    svg = curves(np.array([3.0, 2.0, 1.5]), {}).svg
+    assert {"0", "1", "2"} <= set(texts(svg))
+    assert "0.5" not in texts(svg)
+
+
+def test_where_trainings_part_is_shown():
+    right = np.array([3.0, 2.0, 1.0])
+    assert apart(right, {"same": right.copy(), "none": np.zeros(2)}) is None
+    found = apart(right, {"other": np.array([3.0, 2.0, 1.25])})
+    assert found is not None
+    assert "other 0.25" in found.alt
+    assert "error, other" in texts(found.svg)
+
+
+def test_the_same_numbers_make_the_same_bytes():
+    made = [along_time(STEPS, STEPS + 1.0, {"one": STEPS * 1e-9}, "the inputs").svg for _ in range(2)]
+    assert made[0] == made[1]
+
+
+def test_a_gradient_of_zero_makes_a_plot_all_the_same():
+    assert along_time(STEPS, np.zeros(5), {"one": np.zeros(5)}, "the inputs").svg
