@@ -20,6 +20,7 @@ COMPARISON = (
     "comparison/test_wrong_gradients.py",
 )
 LAYOUT = (
+    "layout/test_pairs_of_biases.py",
     "layout/test_layout_discovery.py",
     "layout/test_why_not.py",
     "layout/test_gates.py",
@@ -52,6 +53,7 @@ PLAIN = (
 
 TESTS: dict[str, tuple[str, ...]] = {
     "harness/tolerance.py": (
+        "comparison/test_the_table_of_tolerances.py",
         "comparison/test_default_bounds.py",
         "training/test_tolerances.py",
         "comparison/test_rounding_noise.py",
