@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 COMPARISON = (
     "comparison/test_compare.py",
     "comparison/test_what_a_failure_says.py",
+    "comparison/test_edges_of_metrics.py",
     "comparison/test_verdict_rules.py",
     "comparison/test_partial_results.py",
     "comparison/test_ulp_distance.py",
@@ -57,7 +58,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "comparison/test_default_bounds.py",
         "training/test_tolerances.py",
         "comparison/test_rounding_noise.py",
-        *COMPARISON[:4],
+        *COMPARISON[:5],
     ),
     "harness/comparison": COMPARISON,
     "harness/layout": LAYOUT,

@@ -9,8 +9,8 @@ EXPECTED = {"loss": np.array(2.0), "outputs": np.array([[1.0, 2.0, 3.0], [4.0, 5
 TOLERANCE = {"atol": 1e-3, "rtol": 0.0}
 
 
-def outputs_with(value, index=(1, 2), dtype=np.float64):
-    outputs = EXPECTED["outputs"].astype(dtype)
+def outputs_with(value, index=(1, 2)):
+    outputs = EXPECTED["outputs"].copy()
     outputs[index] = value
     return outputs
 
@@ -46,9 +46,10 @@ def test_of_a_tensor_without_axes_the_worst_element_has_no_index():
 
 
 def test_values_have_the_digits_of_their_dtype():
-    tensor = only(outputs_with(0.1, dtype=np.float32), EXPECTED["outputs"].astype(np.float32))
-    assert "actual 0.1, expected 6.0" in str(tensor)
-    assert tensor.written(float(np.float32(0.1))) == "0.1"
+    actual, expected = np.array([0.1], np.float32), np.array([0.3], np.float32)
+    tensor = only(actual, expected)
+    assert "actual 0.1, expected 0.3, off by 0.2," in str(tensor)
+    assert tensor.written(float(actual[0])) == "0.1"
 
 
 def test_what_was_never_compared_has_no_worst_element():
@@ -60,6 +61,10 @@ def test_what_was_never_compared_has_no_worst_element():
 def test_a_wrong_shape_and_a_wrong_dtype_are_said():
     assert only(np.ones((3, 2)), np.ones((2, 3))).reason == (
         "has shape (3, 2), but should have (2, 3); it is the transpose, or has the shape of it"
+    )
+    assert (only(np.ones((3, 2)), np.ones((2, 3))).dtype, only(np.ones((3, 2)), np.ones((2, 3))).shape) == (
+        "float64",
+        (2, 3),
     )
     narrow = only(EXPECTED["outputs"].astype(np.float32), EXPECTED["outputs"])
     assert (narrow.verdict, narrow.reason) == ("mismatch", "has dtype float32, but should have float64")
@@ -92,5 +97,5 @@ def test_what_was_not_provided_is_listed_and_nothing_else_is():
     comparison = compare({"loss": EXPECTED["loss"]}, EXPECTED, complete=False)
     assert comparison.not_provided == ("outputs",)
     assert compare(EXPECTED, EXPECTED).not_provided == ()
-    assert Comparison(comparison.tensors).untrained == ""
+    assert (Comparison(comparison.tensors).not_provided, Comparison(comparison.tensors).untrained) == ((), "")
     assert isinstance(comparison.tensors[0], TensorComparison)
