@@ -22,6 +22,7 @@ COMPARISON = (
 )
 LAYOUT = (
     "layout/test_pairs_of_biases.py",
+    "layout/test_there_and_back.py",
     "layout/test_layout_discovery.py",
     "layout/test_why_not.py",
     "layout/test_gates.py",
