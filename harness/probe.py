@@ -10,13 +10,13 @@ from harness.case import Case, Loss, Sizes
 from harness.implementations import Implementation, install_line, missing_modules
 from harness.problem import build
 from harness.session import Run
-from harness.worker import Workers
+from harness.worker import Asking
 
 SUBNORMAL = 1e-310
 """Between zero and the least normal float64, 2.2e-308."""
 
 
-def examine(implementations: Sequence[Implementation], workers: Workers) -> list[dict[str, str]]:
+def examine(implementations: Sequence[Implementation], asking: Asking) -> list[dict[str, str]]:
     """Run each implementation once; tell whether it works and what becomes of a subnormal gradient.
 
     With one unit, one step, relu at a positive pre-activation and weights of one, the upstream gradient arrives at the
@@ -33,8 +33,8 @@ def examine(implementations: Sequence[Implementation], workers: Workers) -> list
         loss=Loss(kind="dot"),
         upstream={"fill": SUBNORMAL},
     )
-    problem = build(case, workers.native_weights)
-    workers.start(
+    problem = build(case, asking.native_weights)
+    asking.start(
         {
             each.framework.name: each.framework for each in implementations if not missing_modules(each.framework)
         }.values()
@@ -46,7 +46,7 @@ def examine(implementations: Sequence[Implementation], workers: Workers) -> list
         if missing:
             finding |= {"status": "missing", "reason": f"{missing[0]} is not installed; {install_line(each.framework)}"}
         else:
-            outcome = workers.run(each, problem)
+            outcome = asking.run(each, problem)
             finding |= {"status": outcome.status, "reason": outcome.reason}
             gradient = outcome.result.gradients.get("layer0.h0") if outcome.result else None
             if gradient is not None and gradient.size == 1:
@@ -57,8 +57,8 @@ def examine(implementations: Sequence[Implementation], workers: Workers) -> list
     return findings
 
 
-def subnormals(run: Run, implementations: Sequence[Implementation], workers: Workers) -> dict[str, str]:
+def subnormals(run: Run, implementations: Sequence[Implementation], asking: Asking) -> dict[str, str]:
     """Return what becomes of subnormal numbers in each implementation that has answered to a case of a run."""
     answered = {each.implementation for outcome in run.outcomes for each in outcome.judged if each.status == "ok"}
-    findings = examine([each for each in implementations if each.name in answered], workers)
+    findings = examine([each for each in implementations if each.name in answered], asking)
     return {each["implementation"]: each["subnormals"] for each in findings if each["subnormals"]}

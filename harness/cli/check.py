@@ -55,6 +55,7 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
     from harness.cli.run import described, exit_status
     from harness.cli.screen import progress
     from harness.session import execute
+    from harness.session.executors.local import Local
     from harness.worker import Memory, Workers
 
     (of_baseline,) = chosen([baseline])
@@ -78,7 +79,7 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
         shown = 0
         with report.Keeper(out) as keeper:
             with progress(len(asked), workers.starting) as show:
-                for run in execute(asked, [candidate.implementation], of_baseline, workers, keep=keeper.keep):
+                for run in execute(asked, [candidate.implementation], of_baseline, Local(workers), keep=keeper.keep):
                     show(len(run.outcomes))
                     shown = _show_said(run, shown)
             run.outcomes = [_as_documented(outcome) for outcome in run.outcomes]

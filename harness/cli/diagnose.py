@@ -25,6 +25,7 @@ def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
     """
     from harness.implementations import implementations
     from harness.session import execute
+    from harness.session.executors.local import Local
     from harness.worker import Memory, Workers
 
     (asked,) = chosen([name])
@@ -36,7 +37,7 @@ def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
         raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
     reference = implementations()["numpy-split" if name != "numpy-split" else "numpy-concat"]
     with Workers(Memory()) as workers:
-        *_, run = execute(to_run, [asked], reference, workers, "none")
+        *_, run = execute(to_run, [asked], reference, Local(workers), "none")
     pairs = list(run.comparisons)
     if as_json:
         click.echo(json.dumps([_described(outcome, judged) for outcome, judged in pairs], indent=2))

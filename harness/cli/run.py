@@ -44,11 +44,37 @@ if TYPE_CHECKING:
     show_default=True,
     help="Of which cases to keep the tensors, for harness judge and show: all, or those not as expected.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Worker processes for each framework; of --executor dask on this machine, Dask workers. By default what suits "
+    "the machine.",
+)
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="Where cases are worked on: processes of the harness's own, or the workers of a Dask cluster.",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster; without one, it is on this machine.")
 @click.option("--resume", is_flag=True, help="Go on with the run into this folder that was interrupted or killed.")
 @click.option("--no-cache", is_flag=True, help="Compute everything anew; what was computed before is not looked at.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
-def command(context: click.Context, /, out: Path, resume: bool, no_cache: bool, as_json: bool, **asked: Any) -> None:
+def command(
+    context: click.Context,
+    /,
+    out: Path,
+    jobs: int | None,
+    executor: str,
+    scheduler: str | None,
+    resume: bool,
+    no_cache: bool,
+    as_json: bool,
+    **asked: Any,
+) -> None:
     """Run cases, compare each implementation with the baseline, write the report.
 
     CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named.
@@ -59,7 +85,8 @@ def command(context: click.Context, /, out: Path, resume: bool, no_cache: bool, 
     from harness.cli.screen import progress
     from harness.implementations import implementations
     from harness.session import execute, not_installed
-    from harness.worker import Memory, Workers
+    from harness.session.executors import ExecutorFailed, begin
+    from harness.worker import Memory
 
     before = _interrupted(context, out, asked) if resume else None
     asked = asked if before is None else dict(before.asked)
@@ -77,20 +104,30 @@ def command(context: click.Context, /, out: Path, resume: bool, no_cache: bool, 
             click.echo(f"warning: {line}", err=True)
     begun = unfinished.begin(out, asked, None if before is None else before.started)
     memory = Memory(since=begun.started if no_cache else 0.0)
-    done = 0
+    done, again = 0, f"harness run --resume --out {out}"
+    if executor != "local":
+        again += f" --executor {executor}" + (f" --scheduler {scheduler}" if scheduler else "")
     try:
         with report.Keeper(out, asked["tensors"]) as keeper:
-            with Workers(memory) as workers, progress(len(loaded.cases), workers.starting) as show:
-                for run in execute(loaded.cases, to_run, of_baseline, workers, asked["elements"], keeper.keep):
+            with (
+                begin(executor, memory, jobs, scheduler) as cases_executor,
+                progress(len(loaded.cases), cases_executor.starting) as show,
+            ):
+                for run in execute(loaded.cases, to_run, of_baseline, cases_executor, asked["elements"], keeper.keep):
                     done = len(run.outcomes)
                     show(done)
-                run.subnormals = probe.subnormals(run, [of_baseline, *to_run], workers)
+                run.subnormals = probe.subnormals(run, [of_baseline, *to_run], cases_executor.asking)
             found = report.of_run(run, keeper.folder)
             report.write(found, out)
     except KeyboardInterrupt:
-        _end_to_be_resumed("interrupted", done, len(loaded.cases), out, Exit.INTERRUPTED)
+        _end_to_be_resumed("interrupted", done, len(loaded.cases), again, Exit.INTERRUPTED)
+    except ExecutorFailed as error:
+        if before is None and not done:
+            unfinished.end(out)
+            raise click.UsageError(str(error)) from None
+        _end_to_be_resumed(str(error), done, len(loaded.cases), again, Exit.BAD_INPUT)
     except OSError as error:
-        _end_to_be_resumed(f"{out} cannot be written: {error}", done, len(loaded.cases), out, Exit.BAD_INPUT)
+        _end_to_be_resumed(f"{out} cannot be written: {error}", done, len(loaded.cases), again, Exit.BAD_INPUT)
     unfinished.end(out)
     status = exit_status(run, loaded)
     if as_json:
@@ -127,9 +164,9 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _end_to_be_resumed(why: str, done: int, of: int, out: Path, status: Exit) -> NoReturn:
+def _end_to_be_resumed(why: str, done: int, of: int, again: str, status: Exit) -> NoReturn:
     """End the command before its report is there; what was computed is kept."""
-    click.echo(f"{why}, with {done} of {of} cases done; to go on: harness run --resume --out {out}", err=True)
+    click.echo(f"{why}, with {done} of {of} cases done; to go on: {again}", err=True)
     raise click.exceptions.Exit(status)
 
 

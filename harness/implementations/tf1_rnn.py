@@ -83,8 +83,9 @@ def whole(parts: Sequence[Any]) -> ndarray:
 def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str, Any]:
     """Return the weights that the cells give themselves, and Glorot's for the readout, under TF1's names."""
     import tensorflow as tf
+    import tf_keras
 
-    tf.random.set_seed(seed)
+    tf_keras.utils.set_random_seed(seed)  # TensorFlow's own seed does not reach the cells: Keras draws theirs
     fresh = variables(_built.__wrapped__(structure, "tanh", dtype), structure)
     weights = {name: whole(parts) for name, parts in fresh.items()}
     if structure.output is not None:

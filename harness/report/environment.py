@@ -28,6 +28,8 @@ def described(run: Run) -> dict[str, Any]:
         "frameworks": {name: dict(versions) for name, versions in sorted(run.versions.items())},
         "subnormals": dict(run.subnormals),
         "threads": {name: os.environ.get(name, default) for name, default in ONE_THREAD.items()},
+        "executor": run.executor,
+        "machines": [dict(each) for each in run.machines],
         "baseline": run.baseline,
         "implementations": list(run.implementations),
         "processes": dict(run.processes),

@@ -9,7 +9,6 @@ from harness.session.running import (
     frameworks_for,
     not_installed,
     run_case,
-    run_cases,
 )
 
 __all__ = [
@@ -26,5 +25,4 @@ __all__ = [
     "judge_answers",
     "not_installed",
     "run_case",
-    "run_cases",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from numpy import ndarray
 
@@ -157,6 +158,8 @@ class Run:
         seconds: how long the run took.
         processes: for each implementation the name of the process that it runs in.
         subnormals: what becomes of subnormal numbers in each implementation that was probed.
+        executor: the name of what ran the cases.
+        machines: where other machines, or processes that stand for them, answered: what each is, and how many cases.
     """
 
     baseline: str
@@ -167,6 +170,8 @@ class Run:
     seconds: float = 0.0
     processes: Mapping[str, str] = field(default_factory=dict)
     subnormals: Mapping[str, str] = field(default_factory=dict)
+    executor: str = "local"
+    machines: Sequence[Mapping[str, Any]] = ()
 
     @property
     def comparisons(self) -> Iterator[tuple[CaseOutcome, Judged]]:

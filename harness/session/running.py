@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import replace
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from harness import tolerance as tolerances
 from harness.case import Case
 from harness.comparison import Collect, Verdict
-from harness.implementations import Framework, Implementation, initialisers, install_line, missing_modules
+from harness.floor import Floor
+from harness.implementations import NUMPY, Framework, Implementation, initialisers, install_line, missing_modules
+from harness.implementations.certified import FLINT
 from harness.problem import Problem, build
 from harness.result import Result
 from harness.session.answers import judge_answers
@@ -21,14 +24,12 @@ from harness.session.floors import judged as judged_floor
 from harness.session.oracle import side
 from harness.session.outcomes import CaseOutcome, Evidence, Judged, Run, steps_of
 from harness.tolerance import Bound
-from harness.worker import NativeWeightsFailed, Outcome, Workers
+from harness.worker import Asking, NativeWeightsFailed, Outcome
+
+if TYPE_CHECKING:
+    from harness.session.executors import CaseExecutor
 
 DEFAULT_BASELINE = "numpy-split"
-CASES_AT_ONCE = 4
-"""Cases under way at a time: enough to keep every framework busy, few enough for their arrays to fit in memory."""
-
-CASES_AHEAD = 16
-"""Cases begun and not yet handed on: a long one holds up no other, and what is done does not pile up in memory."""
 
 
 def chosen_for(case: Case, implementations: Sequence[Implementation], baseline: Implementation) -> list[Implementation]:
@@ -53,60 +54,83 @@ def frameworks_for(
     return sorted(installed, key=lambda framework: -len(framework.modules))
 
 
-def run_cases(
-    cases: Sequence[Case],
-    implementations: Sequence[Implementation],
-    baseline: Implementation,
-    workers: Workers,
-    collect: Collect = "failed",
-) -> Iterator[CaseOutcome]:
-    """Run cases side by side; yield their outcomes in the order of the cases.
+def questions_for(
+    cases: Sequence[Case], implementations: Sequence[Implementation], baseline: Implementation
+) -> list[tuple[Framework, int]]:
+    """Return about how many questions each framework's processes will be asked."""
+    asked = [NUMPY, NUMPY if missing_modules(FLINT) else FLINT] * len(cases)  # for the noise, for the floor
+    for case in cases:
+        chosen = chosen_for(case, implementations, baseline)
+        asked += [o.framework for o in chosen if not o.reason_against(case) and not missing_modules(o.framework)]
+    by_name = {each.name: each for each in asked}
+    return [(by_name[name], count) for name, count in Counter(each.name for each in asked).items()]
 
-    Args:
-        cases: what to run.
-        implementations: which implementations to run them with, where the case does not name fewer.
-        baseline: the one the others are compared with.
-        workers: the processes to run them in.
-        collect: which elements to keep one by one.
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What was answered to the questions of a case.
+
+    Attributes:
+        outcomes: of every implementation, by name.
+        noise: how far rounding alone moves each tensor, absolute.
+        floor: how far the baseline is off; None if it has no result.
     """
-    workers.start(frameworks_for(cases, implementations, baseline))
-    calls = ThreadPoolExecutor(max_workers=4 * CASES_AT_ONCE, thread_name_prefix="call")
-    runners = ThreadPoolExecutor(max_workers=CASES_AT_ONCE, thread_name_prefix="case")
-    ahead: deque[Future[CaseOutcome]] = deque()
-    try:
-        for case in cases:
-            if len(ahead) == CASES_AHEAD:
-                yield ahead.popleft().result()
-            chosen = chosen_for(case, implementations, baseline)
-            ahead.append(runners.submit(run_case, case, chosen, workers, calls, collect))
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        runners.shutdown(wait=False, cancel_futures=True)
-        calls.shutdown(wait=False, cancel_futures=True)
+
+    outcomes: Mapping[str, Outcome]
+    noise: Mapping[str, float]
+    floor: Floor | None
+
+
+class AtOnce(Executor):
+    """Calls what is submitted at once, for answers that need not be waited for."""
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        """Call; return what is done already."""
+        done: Future[Any] = Future()
+        done.set_result(call(*args, **named))
+        return done
 
 
 def run_case(
-    case: Case, implementations: Sequence[Implementation], workers: Workers, calls: Executor, collect: Collect
+    case: Case, implementations: Sequence[Implementation], asking: Asking, calls: Executor, collect: Collect
 ) -> CaseOutcome:
     """Run one case with each implementation, of which the first is the baseline, and compare."""
-    baseline, *others = implementations
     try:
-        problem = build(case, workers.native_weights)
+        problem = build(case, asking.native_weights)
     except NativeWeightsFailed as failure:
-        status: Verdict = "error" if failure.installed else "unsupported"
-        reason = f"there are no weights to run with: {failure}"
-        first = Judged(baseline.name, status, None, reason)
-        return CaseOutcome(case, baseline.name, (first, *(Judged(o.name, status, status, reason) for o in others)))
-    noise_found = calls.submit(workers.rounding_noise, problem)
-    futures = [calls.submit(workers.run, each, problem) for each in implementations]
-    of_baseline = futures[0].result()
-    expected = of_baseline.result
-    floor_found = None if expected is None else calls.submit(workers.floor, problem, expected.tensors)
+        return without_weights(case, implementations, failure)
+    return judge_case(problem, implementations, answered(problem, implementations, asking, calls), collect)
+
+
+def without_weights(case: Case, implementations: Sequence[Implementation], failure: NativeWeightsFailed) -> CaseOutcome:
+    """Return the outcome of a case whose weights could not be had."""
+    baseline, *others = implementations
+    status: Verdict = "error" if failure.installed else "unsupported"
+    reason = f"there are no weights to run with: {failure}"
+    first = Judged(baseline.name, status, None, reason)
+    return CaseOutcome(case, baseline.name, (first, *(Judged(o.name, status, status, reason) for o in others)))
+
+
+def answered(problem: Problem, implementations: Sequence[Implementation], asking: Asking, calls: Executor) -> Answered:
+    """Ask all the questions of a case side by side, as far as one does not need the answer to another."""
+    noise_found = calls.submit(asking.rounding_noise, problem)
+    futures = [calls.submit(asking.run, each, problem) for each in implementations]
+    expected = futures[0].result().result
+    floor_found = None if expected is None else calls.submit(asking.floor, problem, expected.tensors)
     outcomes = {each.name: future.result() for each, future in zip(implementations, futures, strict=True)}
-    noise, floors = noise_found.result(), Floors()
-    if expected is not None and floor_found is not None:
-        floors, noise = judged_floor(floor_found.result(), problem, expected, noise)
+    return Answered(outcomes, noise_found.result(), None if floor_found is None else floor_found.result())
+
+
+def judge_case(
+    problem: Problem, implementations: Sequence[Implementation], answers: Answered, collect: Collect
+) -> CaseOutcome:
+    """Compare what each implementation answered with what the first of them, the baseline, answered."""
+    baseline, *others = implementations
+    outcomes, noise, floors = answers.outcomes, answers.noise, Floors()
+    of_baseline = outcomes[baseline.name]
+    expected = of_baseline.result
+    if expected is not None and answers.floor is not None:
+        floors, noise = judged_floor(answers.floor, problem, expected, noise)
     results = {name: each.result for name, each in outcomes.items() if each.result is not None}
     judged, wrong = [_without_verdict(baseline.name, of_baseline)], dict[str, Result]()
     oracle = next((each for each in others if each.is_oracle and each.name in results), None)
@@ -124,7 +148,7 @@ def run_case(
             wrong[own.implementation] = answer
     bounds = {} if expected is None else bounds_of(problem, expected, noise)
     evidence = Evidence(problem, noise, results | wrong, oracle.name if oracle is not None else "", tuple(wrong))
-    return CaseOutcome(case, baseline.name, tuple(judged), bounds, floors, evidence)
+    return CaseOutcome(problem.case, baseline.name, tuple(judged), bounds, floors, evidence)
 
 
 def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) -> dict[str, Bound]:
@@ -182,7 +206,7 @@ def execute(
     cases: Sequence[Case],
     implementations: Sequence[Implementation],
     baseline: Implementation,
-    workers: Workers,
+    executor: CaseExecutor,
     collect: Collect = "failed",
     keep: Callable[[CaseOutcome], str] = not_kept,
 ) -> Iterator[Run]:
@@ -192,7 +216,7 @@ def execute(
         cases: what to run.
         implementations: which implementations to run them with, where the case does not name fewer.
         baseline: the one the others are compared with.
-        workers: the processes to run them in.
+        executor: where they are run.
         collect: which elements to keep one by one.
         keep: keeps an outcome's numbers, which the run does not hold, and returns the name of the file.
     """
@@ -201,12 +225,13 @@ def execute(
     run.processes = {each.name: each.framework.name for each in (baseline, *implementations)}
     yield run
     examiner = Examiner()
-    for outcome in run_cases(cases, implementations, baseline, workers, collect):
+    for outcome in executor.outcomes(cases, implementations, baseline, collect):
         examined = examiner.examined(outcome)
         run.outcomes.append(replace(examined, evidence=None, kept=keep(examined)))
         yield run
     agreed(run)
-    run.versions, run.seconds_to_import = workers.versions(), workers.seconds_to_import()
+    run.executor, run.machines = executor.name, executor.machines()
+    run.versions, run.seconds_to_import = executor.versions(), executor.seconds_to_import()
     run.seconds = time.perf_counter() - start
     yield run
 

@@ -1,7 +1,8 @@
-"""One process for each framework, and the messages between them and the harness."""
+"""Processes for each framework, and the messages between them and the harness."""
 
+from harness.worker.asking import Asking, NativeWeightsFailed, Outcome
 from harness.worker.memory import Memory
-from harness.worker.pool import NativeWeightsFailed, Outcome, Workers
+from harness.worker.pool import Workers
 from harness.worker.process import WorkerFailed
 
-__all__ = ["Memory", "NativeWeightsFailed", "Outcome", "WorkerFailed", "Workers"]
+__all__ = ["Asking", "Memory", "NativeWeightsFailed", "Outcome", "WorkerFailed", "Workers"]

@@ -57,17 +57,29 @@ class Memory:
         self.store = Store(place(), since=since) if store is None else store
         self._traced = set[str]()
 
-    def key(self, framework: Framework, header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> str:
+    def key(
+        self,
+        framework: Framework,
+        header: Mapping[str, Any],
+        arrays: Mapping[str, ndarray],
+        environment: str | None = None,
+    ) -> str:
         """Return the key of a question: all that its answer depends on.
 
         Empty where that is not known: for a user's file, and for what another package offers.
+
+        Args:
+            framework: whose process is asked.
+            header: the question.
+            arrays: its arrays.
+            environment: what ``runs_on`` returns where it is answered; None for here.
         """
         if framework.program or not _is_ours(header.get("implementation", "")):
             return ""
         case = header.get("case")
         content = {**header, "case": None if case is None else _computed(case)}
         asked, buffers = described(content, arrays)
-        environment = _environment(framework.name)
+        environment = runs_on(framework.name) if environment is None else environment
         return key_of(asked, environment.encode(), _answering(*_asked(header)).encode(), *buffers)
 
     def recall(self, key: str) -> Recalled | None:
@@ -109,7 +121,7 @@ class Memory:
         there = implementations().values()
         names = [each.name for each in there if each.framework.name == framework.name and _is_ours(each.name)]
         answering = [_answering("run", name, trains=False) for name in names]
-        return key_of(_environment(framework.name).encode(), *(each.encode() for each in answering))
+        return key_of(runs_on(framework.name).encode(), *(each.encode() for each in answering))
 
 
 def _is_ours(implementation: str) -> bool:
@@ -140,8 +152,8 @@ def _answering(do: str, implementation: str, trains: bool) -> str:
 
 
 @cache
-def _environment(framework: str) -> str:
-    """Return what a framework's process runs on."""
+def runs_on(framework: str) -> str:
+    """Return a digest of what a framework's process runs on here: Python, processor, packages, threads."""
     chosen = next(each.framework for each in implementations().values() if each.framework.name == framework)
     threads = {name: os.environ.get(name, default) for name, default in ONE_THREAD.items()}
-    return environment_of(chosen.modules, {**threads, **chosen.environment})
+    return key_of(environment_of(chosen.modules, {**threads, **chosen.environment}).encode())

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,8 @@ class WorkerProcess:
         self.versions: dict[str, str] = {}
         self.introduction: Mapping[str, Any] = {}
         self.seconds_to_import: float | None = None
+        self.seconds_to_start: float | None = None
+        self._begun = time.perf_counter()
         self._failed: WorkerFailed | None = None
         self._heard = 0
         self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
@@ -137,6 +140,7 @@ class WorkerProcess:
         self.introduction = {**ready.header, "said": self._news()}
         self.versions = dict(ready.header["versions"])
         self.seconds_to_import = float(ready.header["seconds"])
+        self.seconds_to_start = time.perf_counter() - self._begun
 
     def kill(self) -> None:
         """End the process now, whatever it is doing, and those that it started.

@@ -12,7 +12,7 @@ from harness.implementations import implementations, install_line
 from harness.implementations.certified import FLINT
 from harness.problem import build
 from harness.result import run
-from harness.worker import Workers, pool
+from harness.worker import Workers, asking
 
 
 def problem_of(dtype="float64", loss="dot", activation="tanh", sizes=(2, 3, 4, 5), **fields):
@@ -131,7 +131,7 @@ def test_workers_take_the_best_source_that_there_is(monkeypatch):
         for name, errors in here.errors.items():
             np.testing.assert_array_equal(best.errors[name], errors)
         monkeypatch.setattr(
-            pool, "missing_modules", lambda framework: ["flint"] if framework.name == FLINT.name else []
+            asking, "missing_modules", lambda framework: ["flint"] if framework.name == FLINT.name else []
         )
         second = workers.floor(problem, baseline)
     assert second.source == "float64"

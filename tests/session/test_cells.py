@@ -13,7 +13,7 @@ from harness.diagnosis.sight import blind_spots_of_case, catalogue, sight
 from harness.directions import COUNT
 from harness.floor import NoFloor, from_balls, from_wider_numbers
 from harness.implementations import complex_step as oracle
-from harness.implementations import implementations
+from harness.implementations import implementations, initialisers
 from harness.problem import build
 from harness.result import run
 from harness.session import compare_for
@@ -91,6 +91,16 @@ def test_native_weights_come_with_their_forget_bias_and_order_of_gates(workers):
     assert biases("gru", "tf1", reset="before") == [[1], [1], [0]]
     assert biases("gru", "keras") == biases("gru", "keras", reset="before") == [[0], [0], [0]]
     assert all(len(block) > 1 for cell in ("lstm", "gru") for block in biases(cell, "torch"))
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("framework", initialisers())
+def test_native_weights_follow_from_the_seed_alone(workers, framework):
+    structure = case_of(readout="linear", sizes=Sizes(1, 1, 2, 3, 2)).structure
+    drawn = [workers.native_weights(framework, seed, structure, "float64") for seed in (0, 1, 0)]
+    for name, first in drawn[0].items():
+        np.testing.assert_array_equal(first, drawn[2][name], err_msg=name)
+    assert any((drawn[0][name] != drawn[1][name]).any() for name in drawn[0])
 
 
 @pytest.mark.parametrize(("name", "has", "lacks"), [("torch", "after", "before"), ("tf1", "before", "after")])

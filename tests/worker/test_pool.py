@@ -35,7 +35,8 @@ def test_ending_fails_what_is_under_way():
     outcomes = []
     reference = implementations()["numpy-split"]
     workers.run(reference, problem_of(1))
-    asking = threading.Thread(target=lambda: outcomes.append(workers.run(reference, problem_of(2_000_000))))
+    long = problem_of(2_000_000)
+    asking = threading.Thread(target=lambda: outcomes.append(workers.run(reference, long)))
     asking.start()
     time.sleep(0.3)
     workers.end()
@@ -50,15 +51,15 @@ def test_nothing_is_started_after_the_end():
     workers.end()
     assert workers.run(implementations()["numpy-split"], problem_of(1)).reason == "the run was ended"
     with pytest.raises(WorkerFailed):
-        workers._process(NUMPY)
+        workers.introduction(NUMPY)
 
 
 def test_a_process_is_kept_from_one_request_to_the_next():
     with Workers() as workers:
         reference = implementations()["numpy-split"]
         workers.run(reference, problem_of(1))
-        first = workers._process(NUMPY)
+        (first,) = workers._crew(NUMPY).processes
         workers.run(reference, problem_of(2))
-        assert workers._process(NUMPY) is first
+        assert workers._crew(NUMPY).processes == [first]
         assert workers.versions()["numpy"].keys() == {"numpy"}
         assert workers.starting() == []

@@ -1,0 +1,103 @@
+"""The table of tolerances, and the bounds of curves that follow from it: no line is missing, none is looser unseen."""
+
+import math
+
+import numpy as np
+import pytest
+
+from harness.case.training import LOSS_CURVE, of_step
+from harness.tensors import GATES, Structure, kind_of
+from harness.tolerance import ILL_CONDITIONED, OTHER_UNITS, UNITS, Bound, bound, largest_magnitude, noise_for
+
+EPS = 2.0**-52
+LEAST = 5e-324
+
+
+def kinds():
+    found = {"loss", "outputs", "training.loss", "trained"}
+    for cell in GATES:
+        structure = Structure(cell, layers=2, batch=1, time=1, input=1, hidden=1, output=1, directions=2)
+        found |= {kind_of(name) for name in structure.gradients}
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_kind_of_tensor_has_a_line_and_no_line_has_no_kind(dtype):
+    assert UNITS[dtype].keys() == kinds()
+
+
+def test_no_line_is_looser_than_the_errors_that_were_measured_allow():
+    """``make tolerances`` measures them. A line that is to be looser is so here, too."""
+    assert UNITS.keys() == {"float32", "float64"}
+    assert max(OTHER_UNITS, *(units for lines in UNITS.values() for units in lines.values())) <= 16
+
+
+def test_what_ill_conditioned_means_is_said():
+    assert ILL_CONDITIONED == "ill-conditioned: rounding alone takes more than half of its digits"
+
+
+@pytest.mark.parametrize(
+    ("values", "largest"),
+    [([], 0.0), ([1, -3, 2], 3.0), ([-np.inf, -3, 2], 3.0), ([np.nan, 1], 1.0), ([np.nan], 0.0), ([np.inf, 0.5], 0.5)],
+    ids=str,
+)
+def test_the_largest_magnitude_is_that_of_finite_elements(values, largest):
+    assert largest_magnitude(np.array(values, np.float64)) == largest
+
+
+def test_where_the_scale_underflows_the_next_number_is_within_the_bound_and_of_zeros_none_is():
+    assert bound("loss", np.array([1e-310])).atol == 16 * LEAST
+    assert bound("loss", np.zeros(2)).atol == 0
+    assert bound("loss", np.zeros(2)).origin == "16 units for loss in float64: eps x largest element 0"
+
+
+def test_where_a_number_comes_from_is_said():
+    assert bound("layer0.b_h", np.array([2.0])).origin == "16 units for b_h in float64: eps x largest element 2"
+    assert (
+        bound("layer0.b_h", np.array([2.0]), noise=1e-9).origin == "16 units for b_h in float64: rounding noise 1e-09"
+    )
+    assert bound("labels", np.array([2])) == Bound(0.0, 0.0, "exact, since labels is int64")
+
+
+STEPS = {of_step(0): 1e-3, of_step(1): 2e-3, LOSS_CURVE: 5e-3, "loss": 7.0}
+
+
+def test_the_curve_has_the_noise_of_each_step_and_its_own_where_a_step_has_none():
+    assert noise_for(LOSS_CURVE, (3,), STEPS).tolist() == [1e-3, 2e-3, 5e-3]
+
+
+def test_what_is_no_curve_has_one_noise():
+    assert noise_for("loss", (3,), STEPS) == 7.0
+    assert noise_for("outputs", (3,), STEPS) is None
+    assert noise_for(LOSS_CURVE, (3, 1), STEPS) == 5e-3
+    assert noise_for(LOSS_CURVE, (3,), {LOSS_CURVE: 5e-3}) == 5e-3
+    assert noise_for(LOSS_CURVE, (3,), None) is None
+
+
+def test_each_step_of_a_curve_is_bound_by_what_came_before_it():
+    curve = np.array([4.0, -8.0, 2.0, np.inf, 0.0])
+    noise = np.array([0.0, 0.0, 1e-14, 0.0, 1e-20])
+    found = bound(LOSS_CURVE, curve, noise=noise)
+    units = [EPS * 4, EPS * 8, 1e-14, EPS * 8, EPS * 8]
+    assert found.by_element.tolist() == [16 * unit for unit in units]
+    assert (found.rtol, found.atol, found.ill_conditioned) == (0, 16 * 1e-14, False)
+    assert found.origin == (
+        "16 units for training.loss in float64: rounding noise 0 at the first step, 1e-20 at the last"
+    )
+
+
+def test_a_curve_of_zeros_is_bound_by_the_least_number():
+    assert bound(LOSS_CURVE, np.zeros(2), noise=np.zeros(2)).by_element.tolist() == [16 * LEAST, 16 * LEAST]
+
+
+def test_a_curve_is_ill_conditioned_from_the_first_step_that_loses_half_of_its_digits():
+    half = math.sqrt(EPS) * 4
+    curve = np.array([4.0, 1.0])
+    assert not bound(LOSS_CURVE, curve, noise=np.array([0.0, half])).ill_conditioned
+    assert bound(LOSS_CURVE, curve, noise=np.array([0.0, half * 1.001])).ill_conditioned
+
+
+def test_of_a_case_that_gives_half_a_tolerance_the_other_half_is_zero():
+    assert bound("loss", np.ones(1), {"rtol": 0.5}) == Bound(0.5, 0.0, "the case's tolerance")
+    assert bound("loss", np.ones(1), {"atol": 0.5}) == Bound(0.0, 0.5, "the case's tolerance")
+    assert bound("loss", np.ones(1), {"other": {"rtol": 1.0}}).rtol == 0
