@@ -74,15 +74,19 @@ def test_what_is_no_curve_has_one_noise():
     assert noise_for(LOSS_CURVE, (3,), None) is None
 
 
+def test_a_curve_of_which_one_step_is_known_has_that_step():
+    assert noise_for(LOSS_CURVE, (2,), {of_step(0): 1e-3, LOSS_CURVE: 5e-3}).tolist() == [1e-3, 5e-3]
+
+
 def test_each_step_of_a_curve_is_bound_by_what_came_before_it():
     curve = np.array([4.0, -8.0, 2.0, np.inf, 0.0])
-    noise = np.array([0.0, 0.0, 1e-14, 0.0, 1e-20])
+    noise = np.array([1e-19, 0.0, 1e-14, 0.0, 1e-20])
     found = bound(LOSS_CURVE, curve, noise=noise)
     units = [EPS * 4, EPS * 8, 1e-14, EPS * 8, EPS * 8]
     assert found.by_element.tolist() == [16 * unit for unit in units]
     assert (found.rtol, found.atol, found.ill_conditioned) == (0, 16 * 1e-14, False)
     assert found.origin == (
-        "16 units for training.loss in float64: rounding noise 0 at the first step, 1e-20 at the last"
+        "16 units for training.loss in float64: rounding noise 1e-19 at the first step, 1e-20 at the last"
     )
 
 
@@ -101,3 +105,23 @@ def test_of_a_case_that_gives_half_a_tolerance_the_other_half_is_zero():
     assert bound("loss", np.ones(1), {"rtol": 0.5}) == Bound(0.5, 0.0, "the case's tolerance")
     assert bound("loss", np.ones(1), {"atol": 0.5}) == Bound(0.0, 0.5, "the case's tolerance")
     assert bound("loss", np.ones(1), {"other": {"rtol": 1.0}}).rtol == 0
+
+
+def test_a_loss_that_is_not_finite_is_no_scale():
+    found = bound(LOSS_CURVE, np.array([np.inf, 0.5]), noise=np.zeros(2))
+    assert found.by_element.tolist() == [16 * LEAST, 16 * EPS * 0.5]
+
+
+def test_half_of_the_digits_is_not_more_than_half():
+    half = math.sqrt(EPS) * 4
+    assert not bound("loss", np.array([4.0]), noise=half).ill_conditioned
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_line_counts_for_its_own_kind_and_dtype_alone(monkeypatch, dtype):
+    monkeypatch.setitem(UNITS[dtype], "b_h", 3.0)
+    eps = float(np.finfo(dtype).eps)
+    assert bound("layer0.b_h", np.ones(1, dtype)).atol == 3 * eps
+    assert bound("layer0.W_hh", np.ones(1, dtype)).atol == 16 * eps
+    other = np.ones(1, "float32" if dtype == "float64" else "float64")
+    assert bound("layer0.b_h", other).atol == 16 * float(np.finfo(other.dtype).eps)

@@ -99,3 +99,9 @@ def test_what_was_not_provided_is_listed_and_nothing_else_is():
     assert compare(EXPECTED, EXPECTED).not_provided == ()
     assert (Comparison(comparison.tensors).not_provided, Comparison(comparison.tensors).untrained) == ((), "")
     assert isinstance(comparison.tensors[0], TensorComparison)
+
+
+def test_a_tensor_of_the_wrong_shape_has_the_expected_shape_and_dtype_and_its_bound():
+    turned = only(np.ones((3, 2)), np.ones((2, 3)))
+    assert (turned.dtype, turned.shape, turned.metrics) == ("float64", (2, 3), None)
+    assert turned.bound.origin == "16 units for outputs in float64: eps x largest element 1"

@@ -114,3 +114,12 @@ def test_the_complex_step_through_each_loss_is_its_gradient(loss, reduction):
         moved[index] += 1e-20j
         by_step = LOSSES[loss](moved, targets, COVERED, reduction)[0].imag / 1e-20
         assert by_step == pytest.approx(d_outputs[index], rel=1e-13, abs=1e-15)
+
+
+def test_each_row_of_logits_has_its_own_scale():
+    """A row is shifted by its own maximum: by that of another, a thousand above, all its exponentials would be 0."""
+    outputs = np.array([[[0.0, 1.0], [1000.0, 1001.0]]])
+    labels, covered = np.array([[1, 1]]), np.ones((1, 2), np.bool_)
+    loss, d_outputs = LOSSES["softmax_cross_entropy"](outputs, labels, covered, "sum")
+    assert loss == pytest.approx(2 * math.log1p(math.exp(-1)), rel=1e-14)
+    np.testing.assert_allclose(d_outputs[0, 0], d_outputs[0, 1], rtol=1e-14)
