@@ -13,6 +13,9 @@ from harness.casefile import Document, Mistake, MistakesFound, nearest, parse
 
 CASES_FOLDER = "cases"
 SUFFIX = ".yaml"
+MAX_TOLD = 3
+"""Combinations that are told where one that is asked for is not there."""
+
 MOST_WRONG = 100
 """Cases of a sweep that may have mistakes before the others are not looked at: they are mostly the same mistakes."""
 
@@ -68,9 +71,8 @@ def load(names: Iterable[str], implementations: Collection[str] | None = None) -
                 if combination and found and not chosen:
                     known = [case.name.removeprefix(file.name) for case in found.cases]
                     problem = f"has no combination {combination}"
-                    loaded.mistakes.append(
-                        Mistake(str(file.path), None, None, (), problem, nearest(combination, known))
-                    )
+                    hint = nearest(combination, known) or f"there are {', '.join(known[:MAX_TOLD])}"
+                    loaded.mistakes.append(Mistake(str(file.path), None, None, (), problem, hint))
                 for case in chosen:
                     first = seen.setdefault(case.name, case.file)
                     if not FilePath(first).samefile(case.file):
@@ -166,7 +168,7 @@ def _files(name: str) -> tuple[list[CaseFile], str | None]:
             return find(candidate), combination
         if candidate.is_file():
             return [CaseFile(candidate, root_of(candidate))], combination
-    known = [file.name for file in find(FilePath(CASES_FOLDER))] if FilePath(CASES_FOLDER).is_dir() else []
+    known = [file.name for folder in _folders() for file in find(folder)]
     problem = "there is no such file, folder or case"
     hint = nearest(name, known) or "`harness list cases` shows what there is"
     raise MistakesFound([Mistake(name, None, None, (), problem, hint)])
@@ -176,5 +178,12 @@ def _candidates(path: FilePath) -> Iterator[FilePath]:
     yield path
     if path.suffix != SUFFIX:
         yield path.with_name(path.name + SUFFIX) if path.name else path
-    yield FilePath(CASES_FOLDER) / path
-    yield FilePath(CASES_FOLDER) / f"{path}{SUFFIX}"
+    for folder in _folders():
+        yield folder / path
+        yield folder / f"{path}{SUFFIX}"
+
+
+def _folders() -> list[FilePath]:
+    """Return where cases are looked for by name: in ``cases`` here, then in those of the harness's own clone."""
+    own = FilePath(__file__).parents[2] / CASES_FOLDER
+    return [folder for folder in (FilePath(CASES_FOLDER), own) if folder.is_dir()]

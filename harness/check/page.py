@@ -20,6 +20,9 @@ from harness.session import CaseOutcome, Run
 
 MAX_REASON = 110
 MAX_OTHERS = 5
+MAX_REFUSED = 4
+"""Files with unsupported cases that are told one by one."""
+
 WRONG = ("mismatch", "error")
 
 
@@ -61,8 +64,17 @@ def next_command(run: Run, file: str, cases: Sequence[str]) -> str:
     if not run.tensors_compared:
         return "harness list cases"
     if cases:
-        return f"{check}, over all cases"
-    return f'harness.assert_gradients_match(..., "{run.outcomes[0].case.file}") keeps it so in your own tests'
+        return f"{check}, over all cases" if Path("cases").is_dir() else f"{check} basic cells, over more cases"
+    return f'harness.assert_gradients_match(..., "{_tells_most(run)}") keeps it so in your own tests'
+
+
+def _tells_most(run: Run) -> str:
+    """Return the file that compares most tensors among those that match as a whole; a case of one if none does."""
+    matched = [(outcome, judged) for outcome, judged in run.comparisons if judged.verdict == "match"]
+    not_whole = {outcome.case.file for outcome, judged in run.comparisons if judged.verdict != "match"}
+    whole = [pair for pair in matched if pair[0].case.file not in not_whole]
+    outcome, _ = max(whole or matched, key=lambda pair: len(pair[1].comparison.tensors) if pair[1].comparison else 0)
+    return outcome.case.file if whole else f"{outcome.case.file}{folding.combination(outcome)}"
 
 
 def _to_type(outcome: CaseOutcome) -> str:
@@ -84,10 +96,17 @@ def _remarks(run: Run) -> Iterator[str]:
 
 def _cases(run: Run) -> Iterator[str]:
     folds = folding.alike_by_file(run.comparisons)
-    width = max((len(folding.file_name(fold.first[0])) for _, fold in folds), default=0)
-    for of_file, fold in folds:
+    refused = [fold for _, fold in folds if fold.verdict == "unsupported"]
+    together = len(refused) > MAX_REFUSED
+    told = [pair for pair in folds if not (together and pair[1].verdict == "unsupported")]
+    width = max((len(folding.file_name(fold.first[0])) for _, fold in told), default=0)
+    for of_file, fold in told:
         name = folding.file_name(fold.first[0])
         yield f"  {fold.verdict:<11}  {name:<{width}}  {_which(of_file, fold)}{_summary(fold)}"
+    if together:
+        reasons = Counter(judged.reason for fold in refused for _, judged in fold.pairs)
+        yield f"  {'unsupported':<11}  {reasons.total()} cases of {len(refused)} files:"
+        yield from (f"  {'':<11}    {count:>4}  {_short(reason)}" for reason, count in reasons.most_common())
     yield ""
 
 

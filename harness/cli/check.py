@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+import psutil
 
 from harness.cli.exits import Exit
 from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases
@@ -83,7 +86,8 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
                     show(len(run.outcomes))
                     shown = _show_said(run, shown)
             run.outcomes = [_as_documented(outcome) for outcome in run.outcomes]
-            report.write(report.of_run(run, keeper.folder, plotted=False, dated=False), out)
+            again = f"harness check {shlex.quote(file)}"
+            report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
     status = exit_status(run, loaded)
     if as_json:
         click.echo(json.dumps(_with_remarks(described(run, out, status), run), indent=2))
@@ -132,7 +136,8 @@ def _print(run: Run, candidate: Candidate, file: str, cases: Sequence[str], out:
 
     for line in page.lines(run, candidate):
         click.echo(line)
-    click.echo(f"{page.conclusion(run)} {run.seconds:.1f} s; the report is in {out}")
+    since_start = time.time() - psutil.Process().create_time()  # imports and all: what the user has waited
+    click.echo(f"{page.conclusion(run)} {since_start:.1f} s; the report is in {out}")
     click.echo(f"next: {page.next_command(run, file, cases)}")
 
 

@@ -54,7 +54,11 @@ def end_without_cases(loaded: Loaded) -> None:
         return
     if loaded.mistakes:
         raise click.exceptions.Exit(Exit.BAD_INPUT)
-    click.echo("no case was found; name a file or a folder, or call this beside the folder cases/", err=True)
+    click.echo(
+        "no case was found; call this beside the folder cases/, or name a file or a folder; "
+        "in a clone of the harness its own are found by name from anywhere, such as basic or cells/lstm",
+        err=True,
+    )
     raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.report.table import Row
 
 MAX_SHOWN = 20
+MAX_ILL = 5
 
 
 def show_report(report: Report, folder: Path) -> None:
@@ -47,9 +48,9 @@ def show_report(report: Report, folder: Path) -> None:
         rows = [[each.implementation, str(each.cases), str(each)] for each in partial]
         table("Compared in part", ["implementation", "cases", "what was compared"], rows)
     if ill := overview.ill_conditioned(report):
-        rows = [[row["case"], row["tensor"], row["remark"]] for row in ill[:MAX_SHOWN]]
+        rows = [[row["case"], row["tensor"], row["remark"]] for row in ill[:MAX_ILL]]
         table("Ill-conditioned: rounding explains what differs", ["case", "tensor", "why"], rows)
-        _more(len(ill), folder / "summary.md")
+        _more(len(ill), folder / "summary.md", MAX_ILL)
     click.echo(overview.status_line(report))
     click.echo(overview.floor_line(report))
     if trained := overview.training_line(report):
@@ -57,9 +58,9 @@ def show_report(report: Report, folder: Path) -> None:
     click.echo(f"{report.environment['seconds']:.1f} s; the report is in {folder}")
 
 
-def _more(count: int, where: Path) -> None:
-    if count > MAX_SHOWN:
-        click.echo(f"... and {count - MAX_SHOWN} more in {where}\n")
+def _more(count: int, where: Path, shown: int = MAX_SHOWN) -> None:
+    if count > shown:
+        click.echo(f"... and {count - shown} more in {where}\n")
 
 
 def show_case(report: Report, name: str) -> None:
@@ -88,7 +89,7 @@ def show_case(report: Report, name: str) -> None:
     for row in report["runs"]:
         if row["case"] == name and row["verdict"] in ("unsupported", "error"):
             click.echo(f"{row['implementation']}, {row['verdict']}: {row['reason']}")
-    click.echo(f"next: harness run '{name}'")
+    click.echo(f"next: {report.environment.get('again', 'harness run')} '{name}'")
 
 
 def _ratio_of(row: Row) -> str:

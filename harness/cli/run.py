@@ -102,6 +102,7 @@ def command(
     if not named:
         for line in not_installed(to_run):
             click.echo(f"warning: {line}", err=True)
+    held = _cases_in(out)
     begun = unfinished.begin(out, asked, None if before is None else before.started)
     memory = Memory(since=begun.started if no_cache else 0.0)
     done, again = 0, f"harness run --resume --out {out}"
@@ -137,10 +138,22 @@ def command(
             if each.detail:
                 click.echo(f"--- {each.implementation} on {outcome.case.name}:\n{each.detail.rstrip()}\n", err=True)
         show_report(found, out)
+        if held > len(run.outcomes) and not asked["names"]:
+            click.echo(f"{out} held {held} cases before; --out writes another folder", err=True)
         if not run.tensors_compared:
             nothing = "nothing was compared; `harness list implementations` shows what can be named with --impl"
             click.echo(nothing, err=True)
     raise click.exceptions.Exit(status)
+
+
+def _cases_in(folder: Path) -> int:
+    """Return how many cases the report in a folder has; 0 where there is none that says so."""
+    from harness.report.folder import ENVIRONMENT
+
+    try:
+        return int(json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))["cases"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _interrupted(context: click.Context, out: Path, asked: Mapping[str, Any]) -> Unfinished:

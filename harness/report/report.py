@@ -53,8 +53,12 @@ def modules() -> dict[str, ModuleType]:
     return {each.name: import_module(f"{tables.__name__}.{each.name}") for each in iter_modules(tables.__path__)}
 
 
-def of_run(run: Run, folder: Path | None = None, *, plotted: bool = True, dated: bool = True) -> Report:
-    """Return the report of a run, whose tensors were kept below a folder."""
+def of_run(
+    run: Run, folder: Path | None = None, *, again: str = "harness run", plotted: bool = True, dated: bool = True
+) -> Report:
+    """Return the report of a run, whose tensors were kept below a folder, and which ``again`` and a case repeat."""
     makers = modules()
     held = {name: list(maker.rows(run)) for name, maker in makers.items() if name != STREAMED}
-    return Report(environment.described(run), held, lambda: makers[STREAMED].rows(run), folder, plotted, dated)
+    return Report(
+        {**environment.described(run), "again": again}, held, lambda: makers[STREAMED].rows(run), folder, plotted, dated
+    )

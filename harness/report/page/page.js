@@ -306,10 +306,15 @@ function show() {
     }
     parts.push(element("h3", {}, "Along time"), plots);
   }
-  if (one) parts.push(element("h3", {}, "Again"), command(`harness run '${each.name}' --impl ${one.implementation}`), command(`harness show REPORT --case '${each.name}'`));
+  if (one) parts.push(element("h3", {}, "Again"), command(again(each, one)), command(`harness show REPORT --case '${each.name}'`));
   detail.replaceChildren(...parts);
   detail.scrollIntoView({ block: "start" });
   detail.focus({ preventScroll: true });
+}
+
+function again(each, one) {
+  const repeated = `${data.again} '${each.name}'`;
+  return data.again === "harness run" ? `${repeated} --impl ${one.implementation}` : repeated;
 }
 
 $("filter").addEventListener("input", draw);

@@ -119,7 +119,8 @@ def _data(report: Report) -> dict[str, Any]:
         cases.append(found)
     _add_pictures(report, cases, tensors)
     ran = dict.fromkeys(run["implementation"] for case in cases for run in case["runs"])
-    return {"baseline": report.environment["baseline"], "implementations": list(ran), "cases": cases}
+    again = report.environment.get("again", "harness run")
+    return {"again": again, "baseline": report.environment["baseline"], "implementations": list(ran), "cases": cases}
 
 
 def _case(case: Row, tensors: dict[str, Row]) -> dict[str, Any]:
