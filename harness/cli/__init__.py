@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import NoReturn
@@ -9,6 +10,9 @@ from typing import NoReturn
 import click
 
 from harness.cli.exits import Exit
+
+BEGAN = time.perf_counter()
+"""When the command line began; what it has waited since is what its user has."""
 
 
 class Commands(click.Group):

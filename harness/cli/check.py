@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-import psutil
 
+from harness.cli import BEGAN
 from harness.cli.exits import Exit
 from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases
 
 if TYPE_CHECKING:
-    from harness.check.candidate import Candidate
     from harness.session import CaseOutcome, Run
     from harness.userfile import FileRefused
 
@@ -54,7 +52,7 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
     CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named, simple ones first.
     """
     from harness import report, userfile
-    from harness.check import introduced, process_of, simplest_first
+    from harness.check import introduced, page, process_of, simplest_first
     from harness.cli.run import described, exit_status
     from harness.cli.screen import progress
     from harness.session import execute
@@ -72,7 +70,8 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
         workers.start([process])
         loaded = load_cases(cases)
         end_without_cases(loaded)
-        to_run = loaded.cases if cases else simplest_first(loaded.cases)
+        several = len({case.file for case in loaded.cases}) > 1
+        to_run = simplest_first(loaded.cases) if several else loaded.cases
         try:
             candidate = introduced(named, process, workers)
         except userfile.FileRefused as refused:
@@ -86,13 +85,18 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
                     show(len(run.outcomes))
                     shown = _show_said(run, shown)
             run.outcomes = [_as_documented(outcome) for outcome in run.outcomes]
+            if not as_json:
+                for line in page.lines(run, candidate):  # before the report is written, which nobody waits for
+                    click.echo(line)
             again = f"harness check {shlex.quote(file)}"
             report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
     status = exit_status(run, loaded)
     if as_json:
         click.echo(json.dumps(_with_remarks(described(run, out, status), run), indent=2))
     else:
-        _print(run, candidate, file, cases, out)
+        waited = time.perf_counter() - BEGAN  # imports and all
+        click.echo(f"{page.conclusion(run)} {waited:.1f} s; the report is in {out}")
+        click.echo(f"next: {page.next_command(run, file, cases)}")
     raise click.exceptions.Exit(status)
 
 
@@ -129,16 +133,6 @@ def _as_documented(outcome: CaseOutcome) -> CaseOutcome:
     if outcome.case.expect == "mismatch" and outcome.verdict == "match":
         return replace(outcome, case=replace(outcome.case, expect="match"))
     return outcome
-
-
-def _print(run: Run, candidate: Candidate, file: str, cases: Sequence[str], out: Path) -> None:
-    from harness.check import page
-
-    for line in page.lines(run, candidate):
-        click.echo(line)
-    since_start = time.time() - psutil.Process().create_time()  # imports and all: what the user has waited
-    click.echo(f"{page.conclusion(run)} {since_start:.1f} s; the report is in {out}")
-    click.echo(f"next: {page.next_command(run, file, cases)}")
 
 
 def _with_remarks(described: dict[str, Any], run: Run) -> dict[str, Any]:

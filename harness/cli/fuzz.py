@@ -82,6 +82,9 @@ def command(
         done = search(drawing, asked, of_baseline, out, cases=limit, seconds=seconds, show=_Progress())
     except WorkerFailed as failure:
         raise click.UsageError(f"{failure.reason}\n{failure.detail}") from None
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; to search the same cases again: harness fuzz --seed {drawing.seed}", err=True)
+        raise click.exceptions.Exit(Exit.INTERRUPTED) from None
     if as_json:
         click.echo(json.dumps(described(done), indent=2))
     else:
