@@ -10,7 +10,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,9 @@ import numpy as np
 from harness.bench.contestants import Pass, contestants
 from harness.implementations import NUMPY, Unsupported
 from harness.result import read
-from harness.worker.child import end_with_parent, opened_channel, version_of
 from harness.worker.messages import of_result, to_problem
-from harness.worker.transport import ChannelClosedError, Message
+from harness.worker.serving import Answer, serve
+from harness.worker.transport import Message
 
 PRODUCT = "matrix product"
 """What is timed beside the contestants: the product of two square matrices, by NumPy."""
@@ -28,27 +27,13 @@ PRODUCT = "matrix product"
 PRODUCT_SIZE = 768
 """Rows and columns of the two matrices: large enough for the machine's full speed, and some milliseconds."""
 
-_Answer = tuple[dict[str, Any], dict[str, Any]]
-
 
 def main(framework: str, threads: int) -> None:
     """Serve the contestants of one framework until the harness is gone."""
-    channel = opened_channel()
-    end_with_parent()
-    start = time.perf_counter()
     modules = next(
         (each.framework.modules for each in contestants().values() if each.framework.name == framework), NUMPY.modules
     )
-    for module in modules:
-        import_module(module)
-    channel.send({"versions": {each: version_of(each) for each in modules}, "seconds": time.perf_counter() - start})
-    server = _Server(threads)
-    while True:
-        try:
-            request = channel.receive()
-        except ChannelClosedError:
-            return
-        channel.send(*server.answered(request))
+    serve(modules, _Server(threads).answered)
 
 
 class _Server:
@@ -58,7 +43,7 @@ class _Server:
         self.threads = threads
         self.passes: dict[str, Pass] = {}
 
-    def answered(self, request: Message) -> _Answer:
+    def answered(self, request: Message) -> Answer:
         header = request.header
         try:
             match header["do"]:
@@ -81,7 +66,7 @@ class _Server:
             reason_line = "".join(traceback.format_exception_only(error)).strip()
             return {"status": "error", "reason": reason_line, "detail": traceback.format_exc()}, {}
 
-    def _prepared(self, request: Message) -> _Answer:
+    def _prepared(self, request: Message) -> Answer:
         chosen = contestants()[request.header["contestant"]]
         problem = to_problem(request)
         run = chosen.prepare(problem.in_layout(chosen.layout), self.threads)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
 import traceback
-from importlib import import_module
 from typing import Any
 
 from harness.floor import NoFloor, from_balls, from_wider_numbers
@@ -13,32 +11,19 @@ from harness.implementations import Implementation, Unsupported, implementations
 from harness.layout import layouts
 from harness.tensors import Structure
 from harness.training import TrainingFailed, noise_of, run
-from harness.worker.child import end_with_parent, opened_channel, version_of
 from harness.worker.messages import baseline_of, of_floor, of_result, to_problem
-from harness.worker.transport import ChannelClosedError, Message
+from harness.worker.serving import Answer, modules_of, serve
+from harness.worker.transport import Message
 
 FLOORS = {"from_balls": from_balls, "from_wider_numbers": from_wider_numbers}
 
 
 def main(framework: str) -> None:
     """Serve one framework until the harness is gone."""
-    channel = opened_channel()
-    end_with_parent()
-    start = time.perf_counter()
-    modules = next(each.framework.modules for each in implementations().values() if each.framework.name == framework)
-    for module in modules:
-        import_module(module)
-    channel.send({"versions": {each: version_of(each) for each in modules}, "seconds": time.perf_counter() - start})
-    while True:
-        try:
-            request = channel.receive()
-        except ChannelClosedError:
-            return
-        header, arrays = _answered(request)
-        channel.send(header, arrays)
+    serve(modules_of(framework), _answered)
 
 
-def _answered(request: Message) -> tuple[dict[str, Any], dict[str, Any]]:
+def _answered(request: Message) -> Answer:
     try:
         if request.header["do"] == "initial_weights":
             return {"status": "ok"}, _initial_weights(request.header)
