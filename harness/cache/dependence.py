@@ -25,6 +25,9 @@ FOUND_BY_LOOKING = ("harness.layout",)
 EVERYWHERE = ("numpy", "mpmath")
 """Packages that any process may compute with."""
 
+ALL_THAT_TELLS = ("model name", "flags", "Features", "CPU part")
+"""Words under which Linux says what a processor can do."""
+
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<dots>\.*)(?P<module>[\w.]*)[ \t]+import[ \t]*(?:\((?P<several>[^)]*)\)|(?P<one>[^\n(]*))"
     r"|import[ \t]+(?P<plain>[^\n]*))",
@@ -105,7 +108,7 @@ def environment_of(modules: Iterable[str], variables: Mapping[str, str]) -> str:
     """
     there = [f"{name} {_version_of(name)}" for name in sorted({*modules, *EVERYWHERE})]
     values = [f"{name}={value}" for name, value in sorted(variables.items())]
-    return "; ".join([sys.version, platform.machine(), _processor(), *there, *values])
+    return "; ".join([sys.version, platform.machine(), *processor(ALL_THAT_TELLS), *there, *values])
 
 
 @cache
@@ -121,11 +124,18 @@ def _version_of(module: str) -> str:
 
 
 @cache
-def _processor() -> str:
-    """Return the processor's model: libraries choose their kernels by it, and kernels round differently."""
+def processor(telling: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the system says of its processors under these words, each once; what Python knows if it says nothing.
+
+    Libraries choose their kernels by it, and kernels round differently.
+    """
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return platform.processor()
-    telling = ("model name", "flags", "Features", "CPU part")
-    return " ".join(dict.fromkeys(line for line in lines if line.startswith(telling)))
+        return (platform.processor(),)
+    return tuple(dict.fromkeys(line for line in lines if line.startswith(telling))) or (platform.processor(),)
+
+
+def system() -> str:
+    """Return the operating system and its C library, without the kernel's release, on which no number depends."""
+    return "-".join(filter(None, [platform.system(), *platform.libc_ver()]))

@@ -68,15 +68,19 @@ class Line:
     steps: bool = False
 
 
+MOST_ON_A_LINE = 1e300
+"""What a linear axis leaves out: a loss so large is on its way to infinity."""
+
+
 @dataclass(frozen=True)
 class Axis:
     """An axis of a chart.
 
     Attributes:
         label: what it shows.
-        ticks: where the ticks are, and what is written there.
-        limits: its ends, not equal.
-        logarithmic: whether equal factors are equal lengths; limits and ticks then are positive.
+        ticks: where the ticks are on its scale, and what is written there.
+        limits: its ends on its scale, not equal.
+        logarithmic: whether equal factors are equal lengths; its scale is then that of powers of ten.
     """
 
     label: str
@@ -87,24 +91,28 @@ class Axis:
     def along(self, values: ndarray) -> ndarray:
         """Return how far along the axis values are, from 0 to 1; NaN for what it cannot show."""
         with np.errstate(all="ignore"):
-            scaled = [np.log10(each) if self.logarithmic else each for each in (values, *map(np.asarray, self.limits))]
-            at, first, last = scaled
-            part = (at - first) / (last - first)
-        return np.where(np.isfinite(part), part, np.nan)
+            return self.at(np.log10(values) if self.logarithmic else values)
+
+    def at(self, places: ndarray) -> ndarray:
+        """Return how far along the axis places on its scale are, from 0 to 1; NaN for what it cannot show."""
+        first, last = self.limits
+        with np.errstate(all="ignore"):
+            part = (places - first) / (last - first)
+        return np.where((part > -1) & (part < 2), part, np.nan)
 
 
 def linear(label: str, values: ndarray, *, whole: bool = False) -> Axis:
-    """Return an axis for values of which at least one is finite.
+    """Return an axis for values.
 
     Args:
         label: what it shows.
-        values: what is to be seen on it.
+        values: what is to be seen on it; what is not finite or nearly so is not.
         whole: whether ticks are at whole numbers alone.
     """
     from matplotlib.ticker import MaxNLocator
 
-    finite = values[np.isfinite(values)]
-    low, high = float(finite.min()), float(finite.max())
+    shown = values[np.abs(values) < MOST_ON_A_LINE]  # the length between two larger ones may be infinite
+    low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 0.0)
     margin = 0.04 * (high - low) or 0.5
     ticks = MaxNLocator(nbins=TICKS, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
     inside = [float(tick) for tick in ticks if low - margin <= tick <= high + margin]
@@ -119,8 +127,9 @@ def logarithmic(label: str, values: ndarray) -> Axis:
     )
     last = max(last, first + 1)
     every = math.ceil((last - first) / TICKS)
-    ticks = tuple((10.0**power, f"1e{power:+03d}") for power in range(first, last + 1, every))
-    return Axis(label, ticks, (10.0**first, 10.0**last), logarithmic=True)
+    # As powers: the ends of the decades may be beyond what a float64 holds, as its largest and least numbers show.
+    ticks = tuple((float(power), f"1e{power:+03d}") for power in range(first, last + 1, every))
+    return Axis(label, ticks, (float(first), float(last)), logarithmic=True)
 
 
 def chart(lines: Sequence[Line], x: Axis, y: Axis) -> str:
@@ -161,11 +170,11 @@ def _frame(draw: Any, write: Any, box: tuple[float, float, float, float], x: Axi
     left, bottom, wide, high = box
     thin = {"color": "black", "linewidth": 0.8}
     draw(np.array([left, left, left + wide]), np.array([bottom + high, bottom, bottom]), **thin)
-    ticks = left + wide * x.along(np.array([at for at, _ in x.ticks]))  # (ticks,)
+    ticks = left + wide * x.at(np.array([at for at, _ in x.ticks]))  # (ticks,)
     draw(_dashes(ticks, ticks), _dashes(np.full_like(ticks, bottom), np.full_like(ticks, bottom - TICK)), **thin)
     for at, (_, text) in zip(ticks, x.ticks, strict=True):
         write(at, bottom - 0.08, text, ha="center", va="top")
-    ticks = bottom + high * y.along(np.array([at for at, _ in y.ticks]))
+    ticks = bottom + high * y.at(np.array([at for at, _ in y.ticks]))
     draw(_dashes(np.full_like(ticks, left), np.full_like(ticks, left - TICK)), _dashes(ticks, ticks), **thin)
     for at, (_, text) in zip(ticks, y.ticks, strict=True):
         write(left - 0.08, at, text, ha="right", va="center")

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from harness.cache.dependence import system
 from harness.session import Run
 from harness.worker.process import ONE_THREAD
 
@@ -21,7 +22,7 @@ def described(run: Run) -> dict[str, Any]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "harness": version("bptt-harness"),
         "python": platform.python_version(),
-        "platform": "-".join(filter(None, [platform.system(), *platform.libc_ver()])),
+        "platform": system(),
         "machine": platform.machine(),
         "processors": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,

@@ -12,17 +12,19 @@ from typing import Any
 
 import harness
 import reference_impls
+from harness.cache.dependence import EVERYWHERE, processor, system
 from harness.implementations import Framework, implementations
 from harness.worker.memory import runs_on
 
 ABSENT = "not installed"
-BESIDE_FRAMEWORKS = ("numpy", "mpmath")
+MODEL = ("model name", "CPU part")
+"""Words under which Linux names a processor."""
 
 
 def fingerprint(frameworks: Iterable[str]) -> dict[str, Any]:
     """Return, as JSON can hold it, what the answers of these frameworks depend on here."""
     chosen = [by_name()[name] for name in sorted(frameworks)]
-    modules = sorted({*BESIDE_FRAMEWORKS, *(module for each in chosen for module in each.modules)})
+    modules = sorted({*EVERYWHERE, *(module for each in chosen for module in each.modules)})
     return {
         "harness": f"{version('bptt-harness')} (source {_source()})",
         "modules": {module: _version_of(module) for module in modules},
@@ -30,9 +32,9 @@ def fingerprint(frameworks: Iterable[str]) -> dict[str, Any]:
         "machine": {
             "host": platform.node(),
             "python": platform.python_version(),
-            "platform": "-".join(filter(None, [platform.system(), *platform.libc_ver()])),
+            "platform": system(),
             "machine": platform.machine(),
-            "processor": _processor(),
+            "processor": processor(MODEL)[0].partition(":")[2].strip() or platform.processor(),
         },
     }
 
@@ -73,13 +75,3 @@ def _version_of(module: str) -> str:
     except PackageNotFoundError:
         distributions = packages_distributions().get(module, [])
         return version(distributions[0]) if distributions else ABSENT
-
-
-@cache
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor()
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "CPU part")))
-    return next(models, platform.processor())

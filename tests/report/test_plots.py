@@ -52,6 +52,26 @@ def test_what_a_logarithmic_axis_cannot_show_is_left_out(gap):
     assert len(there) == 4
 
 
+@pytest.mark.parametrize(
+    "y",
+    [
+        [5e-324, 1e-200, 1.0, 1e200, 1.7e308],
+        [5e-324, 1e-323, 2e-323, 4e-323, 8e-323],
+        [1e304, 1e305, 1e306, 1e307, 1.7e308],
+    ],
+    ids=["all there are", "the least", "the largest"],
+)
+def test_the_least_and_the_largest_numbers_have_their_place(y):
+    there = points(of(Line("one", STEPS, np.array(y), "#0072b2"), logarithmic("error", np.array(y))), "#0072b2")
+    assert len(there) == len(y)
+    assert (np.diff(there[:, 1]) < 0).all(), "downwards in the image is upwards in its numbers"
+
+
+@pytest.mark.parametrize("loss", [[1.7e308, -1.7e308, 1.0], [np.inf, -1e305, np.nan]], ids=["near", "beyond"])
+def test_a_loss_on_its_way_to_infinity_leaves_the_plot(loss):
+    assert "step of the training" in texts(curves(np.array(loss), {"torch": np.array(loss)}).svg)
+
+
 def test_no_two_lines_look_alike():
     found = ulp_histogram({str(n): [0.0, 1.0] for n in range(24)}).svg
     looks = re.findall(r"fill: none;( stroke-dasharray: [\d.,]+;)?[^\"]*?stroke: (#\w{6})", found)

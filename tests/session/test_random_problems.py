@@ -11,7 +11,7 @@ from harness.result import run
 from harness.session import compare_for
 from harness.worker import Workers
 
-PROBLEMS = 150
+PROBLEMS = 250
 
 
 def random_case(random, number):
