@@ -93,6 +93,24 @@ class Format(ABC):
         """
 
 
+DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What readers raise of bytes that are not what they say, or of text where a number belongs."""
+
+
 @contextmanager
 def told(format_name: str) -> Iterator[None]:
     """Turn what reading a damaged or foreign file raises into a refusal."""
@@ -100,7 +118,6 @@ def told(format_name: str) -> Iterator[None]:
         yield
     except CheckpointRefused:
         raise
-    except (OSError, ValueError, EOFError, LookupError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error,
-            OverflowError, TypeError, AttributeError, MemoryError, NotImplementedError, AssertionError) as error:  # fmt: skip
+    except DAMAGED as error:
         said = str(error) or type(error).__name__
         raise CheckpointRefused(f"cannot be read as {format_name}: {said}") from None
