@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 
 import numpy as np
 
-from harness.case.arrays import Problem
+from harness.case.arrays import LONGEST_NAME, Problem
 from harness.case.fields import Fields
 from harness.casefile import nearest
 from harness.checkpoint import CheckpointRefused, Recurrent, find, format_of
@@ -39,6 +39,9 @@ def problems(case: Fields, folder: FilePath, *, anywhere: bool = False) -> Itera
     if not isinstance(case.weights, dict) or "checkpoint" not in case.weights:
         return
     name = case.weights["checkpoint"]
+    if len(name) > LONGEST_NAME:
+        yield ("weights", "checkpoint"), f"a name of {len(name):,} letters; it may have {LONGEST_NAME}", ""
+        return
     path = FilePath(name)
     try:
         if outside := [] if anywhere else _outside(folder, folder / path):
@@ -55,7 +58,7 @@ def problems(case: Fields, folder: FilePath, *, anywhere: bool = False) -> Itera
             return
         if case.sizes.output is not None:
             layers.readout(case.sizes.output, case.weights.get("readout"))
-        most = float(np.finfo(case.dtype).max)
+        most = np.float64(np.finfo(case.dtype).max)
         for tensor, array in layers.tensors().items():
             if not (np.abs(array) <= most).all():
                 yield ("weights", "checkpoint"), f"{path.name} has numbers in {tensor} that no {case.dtype} holds", ""
@@ -65,6 +68,8 @@ def problems(case: Fields, folder: FilePath, *, anywhere: bool = False) -> Itera
             there = [each.name for each in folder.iterdir()] if folder.is_dir() else []
             hint = nearest(path.name, there) or hint
         yield ("weights", refused.about), f"{path.name} {refused.problem}", hint
+    except (OSError, ValueError) as error:  # a name that no file can have
+        yield ("weights", "checkpoint"), f"{name!r} cannot be read: {error}", ""
 
 
 def _outside(folder: FilePath, path: FilePath) -> list[str]:

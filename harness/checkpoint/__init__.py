@@ -6,6 +6,6 @@ one file in ``naming``. Reading runs no code of the file's, whatever is in it.
 
 from harness.checkpoint.base import CheckpointRefused, Format, Stored
 from harness.checkpoint.finding import Recurrent, find, opened
-from harness.checkpoint.formats import format_of, formats
+from harness.checkpoint.formats import format_of
 
-__all__ = ["CheckpointRefused", "Format", "Recurrent", "Stored", "find", "format_of", "formats", "opened"]
+__all__ = ["CheckpointRefused", "Format", "Recurrent", "Stored", "find", "format_of", "opened"]
