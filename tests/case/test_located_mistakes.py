@@ -45,8 +45,8 @@ MISTAKES = {
         "weights.layer0.b_h.values", "1e+39 is more than float32 holds", "at most 3.4e+38",
     ),
     "a_whole_number_beyond_every_float": (
-        SIZES + f"weights: {{layer0.b_h: {{values: [1, 2, -1{'0' * 400}, 4, 5]}}, default: ones}}\n", 2, 32,
-        "weights.layer0.b_h.values", "-1e+400 is more than float64 holds", "at most 1.8e+308",
+        SIZES + f"weights: {{layer0.b_h: {{values: [1, 2, -1{'0' * 390}, 4, 5]}}, default: ones}}\n", 2, 32,
+        "weights.layer0.b_h.values", "-1e+390 is more than float64 holds", "at most 1.8e+308",
     ),
     "infinite_tolerance": (SIZES + "tolerance: {rtol: .inf}\n", 2, 19, "tolerance.rtol", "finite", ""),
     "unknown_framework": (SIZES + "weights: {from: pytorch}\n", 2, 17, "weights.from", "torch, keras or tf1", "'torch'"),
