@@ -295,3 +295,43 @@ def test_the_checksum_is_that_of_the_castagnoli_polynomial():
 def test_without_h5py_the_command_that_installs_it_is_told(monkeypatch):
     monkeypatch.setattr("harness.checkpoint.formats.keras.find_spec", lambda _: None)
     assert "pip install 'bptt-harness[checkpoints]'" in refused(HERE / "lstm.keras", "h5py is not installed")
+
+
+def test_a_damaged_index_is_noticed_by_its_checksum(tmp_path):
+    path = copied(HERE / "lstm.index", tmp_path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"kernel")] ^= 1
+    path.write_bytes(content)
+    refused(path, "its checksum is another")
+
+
+@pytest.mark.parametrize(
+    ("said", "instead", "words"),
+    [
+        ('"activation": "tanh"', '"activation": "relu"', "activation 'relu'; the harness has 'tanh' in lstms"),
+        (
+            '"recurrent_activation": "sigmoid"',
+            '"recurrent_activation": "hard_sigmoid"',
+            "recurrent_activation 'hard_sigm",
+        ),
+        ('"merge_mode": "concat"', '"merge_mode": "sum"', "merge_mode 'sum'; the harness has 'concat'"),
+        ('"merge_mode": "concat", ', "", "go_backwards, which the harness has in a Bidirectional alone"),
+    ],
+    ids=["activation", "gates", "merge", "backwards"],
+)
+def test_a_keras_layer_that_the_harness_has_not_is_refused(tmp_path, said, instead, words):
+    path = copied(HERE / "lstm.keras", tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        config = archive.read("config.json").decode()
+    assert said in config
+    refused(rezipped(path, config_dot_json=config.replace(said, instead)), words)
+
+
+def test_nothing_is_made_of_a_keras_config(tmp_path):
+    """Keras would look for the class, and of a Lambda run the code."""
+    path, made = copied(HERE / "lstm.keras", tmp_path), tmp_path / "made"
+    code = {"class_name": "__lambda__", "config": {"code": pickle.dumps(Hostile(made), 0).decode()}}
+    hostile = {"module": "os", "class_name": "Lambda", "config": {"name": "lstm", "function": code, "units": {}}}
+    find(rezipped(path, config_dot_json=json.dumps(hostile)))
+    assert not made.exists()
+    refused(rezipped(path, config_dot_json="[" * 100_000), "cannot be read as")

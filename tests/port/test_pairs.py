@@ -3,11 +3,16 @@ agrees, and what each wrote the next one reads."""
 
 # ruff: noqa: E501 - tables
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from harness import run
 from harness.port import planned, port
-from harness.port.sides import sides
+from harness.port.proof import contestants
+from harness.port.sides import File, sides
+from harness.problem import build
 from harness.session.running import not_kept
 from harness.tensors import Structure
 
@@ -85,3 +90,24 @@ def test_within_one_layout_every_number_stays(tmp_path, porters):
     assert {f"encoder.{name}": each.tolist() for name, each in written.items()} == {
         n: e.tolist() for n, e in state.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("to", "target"),
+    [("npz", "m.npz"), ("torch", "m.pt"), ("keras", "m.keras"), ("keras", "m.weights.h5"), ("tf1", "m")],
+)
+@pytest.mark.parametrize("ours", [True, False], ids=["as_ported", "as_original"])
+def test_each_side_computes_with_what_its_framework_read(tmp_path, porters, to, target, ours):
+    """The problem has other weights, and they show nowhere."""
+    structure = Structure("lstm", 2, 1, 1, 3, 4, None, directions=2)
+    np.savez(tmp_path / "first.npz", **numbers(structure, "float64"))
+    assert port(planned(tmp_path / "first.npz", to, tmp_path / target), porters, not_kept).files
+    plan = planned(tmp_path / target, "npz", tmp_path / "out.npz")
+    problem = build(plan.case, None)
+    original, _ = contestants(plan)
+    zero = {name: np.zeros_like(array) for name, array in problem.weights.items()}
+    with porters.about({"original": File.of(tmp_path / target, plan.layers, ours)}):
+        found = porters.run(original, replace(problem, weights=zero)).result
+    expected = run("numpy-split", problem)
+    for name, array in expected.tensors.items():
+        np.testing.assert_allclose(found.tensors[name], array, rtol=0, atol=1e-13 * np.abs(array).max(), err_msg=name)

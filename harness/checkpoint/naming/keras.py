@@ -74,6 +74,8 @@ def _activation(cell: str, said: Mapping[str, object]) -> str | None:
     """Return an rnn's activation, if the file says; make sure that of others, it says what the harness has."""
     if said.get("merge_mode", "concat") != "concat":
         raise CheckpointRefused(f"has a Bidirectional with merge_mode {said['merge_mode']!r}; the harness has 'concat'")
+    if said.get("go_backwards") and "merge_mode" not in said:  # of a Bidirectional, the backward layer has it
+        raise CheckpointRefused("has a layer with go_backwards, which the harness has in a Bidirectional alone")
     own = said.get("activation")
     if cell == "rnn":
         return None if own is None else "identity" if own == "linear" else str(own)

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from harness.checkpoint.formats.tf1 import INDEX, prefix_of
 from harness.implementations.tf1_rnn import TF1 as FRAMEWORK
-from harness.implementations.tf1_rnn import VARIABLES
+from harness.implementations.tf1_rnn import VARIABLES, forget
 from harness.layout.tf1 import FORGET_BIAS, LAYOUT
 from harness.port.sides.base import Side
 from harness.tensors import Structure
@@ -55,6 +55,7 @@ class TF1(Side):
                     for variable, array in zip(variables, _parts(weights, path_of_block, structure), strict=True):
                         variable.load(array, session)
                 v1.train.Saver().save(session, str(prefix_of(path)), write_meta_graph=False, write_state=False)
+        forget()
 
     @override
     def written(self, path: Path) -> tuple[Path, ...]:
