@@ -145,6 +145,9 @@ REFUSED = {
     "a_bias_of_another_width": (torch_layer("") | {"bias_hh_l0": (7,)}, None, ["bias_hh of shape (7,)", "(8,) fits"]),
     "one_bias_of_two": ({n: s for n, s in torch_layer("").items() if n != "bias_hh_l0"}, None, ["one of bias_ih and bias_hh"]),
     "backward_alone": (torch_layer("", 1, ("_reverse",)), None, ["backward direction alone"]),
+    "two_directions_that_differ": (
+        torch_layer("") | torch_layer("", 1, ("_reverse",), I=5), None, ["two directions that differ in cell or sizes"],
+    ),
     "two_widths": (
         torch_layer("") | {n.replace("l0", "l1"): s for n, s in torch_layer("", H=5, I=2).items()}, None, ["of 2 and of 5 hidden units"],
     ),

@@ -29,8 +29,6 @@ _NAME = re.compile(
 _NUMBERED = re.compile(r"(?P<stack>.*?)/?(?:multi_rnn_cell(?:_\d+)?/)?cell_(?P<number>\d{1,5})", re.DOTALL)
 _DIRECTION = re.compile(r"(?:^|/)(?P<direction>fw|bw)(?=/|$)")
 _LINEAR = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|weights|bias|biases)", re.DOTALL)
-SLOTS = ("Adam", "Adam_1", "Momentum", "RMSProp", "RMSProp_1", "Adagrad", "ExponentialMovingAverage")
-"""What optimizers keep beside a variable ends in one of these."""
 
 
 class TF1(Naming):
@@ -40,8 +38,6 @@ class TF1(Naming):
 
     @override
     def part(self, name: str) -> Part | None:
-        if name.rpartition("/")[2] in SLOTS:
-            return None
         if name.rpartition("/")[2] == "opaque_kernel":
             return Part(name.rpartition("/")[0], "opaque_kernel")
         if (found := _NAME.fullmatch(name)) is None:
