@@ -21,6 +21,10 @@ WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "flo
 """The dtypes that weights may have in a file, each with the one that they are read into; every number stays exact."""
 
 
+LONGEST = 1000
+"""Letters of what is said of a file: names in it may be of any length."""
+
+
 class CheckpointRefused(ValueError):
     """A checkpoint cannot be used.
 
@@ -31,6 +35,7 @@ class CheckpointRefused(ValueError):
     """
 
     def __init__(self, problem: str, hint: str = "", about: str = "checkpoint") -> None:
+        problem, hint = (f"{each[:LONGEST]}..." if len(each) > LONGEST else each for each in (problem, hint))
         super().__init__(f"{problem}; {hint}" if hint else problem)
         self.problem = problem
         self.hint = hint

@@ -4,6 +4,9 @@ A pickle is a program for a stack machine that may import and call anything. Her
 called: a name that the program imports is looked for among a few, and a call to one of them makes a record of what
 would be called with what. Whatever else the program does is a reason to refuse it. The opcodes are those of
 ``torch._weights_only_unpickler``, taken apart by ``pickletools``, which only reads.
+
+What comes out may hold one thing in many places, so that it is of any size when it is written out or walked through;
+whoever looks at it does neither.
 """
 
 from __future__ import annotations
@@ -97,7 +100,7 @@ def followed(content: bytes) -> Any:
             case "BINPERSID":
                 (identity,) = _taken(stack, 1)
                 if not (isinstance(identity, tuple) and len(identity) == 5 and identity[0] == "storage"):
-                    raise ValueError(f"{identity!r} is no storage of torch")
+                    raise ValueError("it names something that is no storage of torch")
                 stack.append(Made("storage", identity))
             case "REDUCE":
                 called, arguments = _taken(stack, 2)
@@ -124,7 +127,9 @@ def _called(called: Any, arguments: Any) -> Any:
     if not isinstance(called, Made) or called.what not in ALLOWED or not isinstance(arguments, tuple):
         raise CheckpointRefused("has a pickle that calls what is no tensor", _HINT)
     if called.what == "collections OrderedDict":
-        return dict(_pairs([each for pair in arguments[0] for each in pair])) if arguments else {}
+        if arguments:  # it is filled afterwards
+            raise ValueError("a mapping in its pickle is made of what torch never makes one of")
+        return {}
     return arguments[0] if called.what == "torch Size" else Made(called.what, arguments)
 
 

@@ -37,9 +37,13 @@ def entries(content: bytes) -> dict[str, bytes]:
     offset, at = _varint(footer, at)
     size, at = _varint(footer, at)
     found: dict[str, bytes] = {}
+    left = len(content)
     for _, place in _block(content, offset, size):
         offset, at = _varint(place, 0)
         size, at = _varint(place, at)
+        left -= size
+        if left < 0:
+            raise ValueError("its blocks lie over each other")
         found |= {key.decode(): value for key, value in _block(content, offset, size)}
     return found
 

@@ -159,6 +159,11 @@ def test_a_pickle_of_mappings_in_mappings_without_end_is_refused_at_once(tmp_pat
     refused(rezipped(path, data_dot_pkl=pickle.dumps(mapping, 2)), "no recurrent layer")
 
 
+def doubled(start):
+    """A program for a tuple of twice a tuple of twice a tuple, and so on, sixty deep."""
+    return start + b"q\x00h\x00\x86" * 60
+
+
 TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n"
 
 
@@ -177,12 +182,51 @@ TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n"
         (b"\x80\x02K\x01K\x02a.", "is no list"),
         (b"\x80\x02" + TENSOR + b")R.", "cannot be read|no recurrent layer"),
         (b"\x80\x02}", "cannot be read"),
+        (b"\x80\x02" + doubled(b"K\x01") + b"Q.", "no storage of torch"),
+        (b"\x80\x02" + doubled(b"K\x01") + b"K\x01K\x01s.", "no mapping|is no dict|no text"),
+        (b"\x80\x02ccollections\nOrderedDict\n" + doubled(b"K\x01") + b"\x85R.", "cannot be read"),
     ],
-    ids=["exec", "module", "function", "call", "storage", "memo", "stack", "mark", "key", "append", "tensor", "end"],
+    ids=[
+        "exec",
+        "module",
+        "function",
+        "call",
+        "storage",
+        "memo",
+        "stack",
+        "mark",
+        "key",
+        "append",
+        "tensor",
+        "end",
+        "huge_storage",
+        "huge_key",
+        "huge_mapping",
+    ],
 )
 def test_a_pickle_that_does_otherwise_is_refused(tmp_path, program, words):
     path = copied(HERE / "lstm.pt", tmp_path)
     refused(rezipped(path, data_dot_pkl=program), words)
+
+
+STORAGE = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x02tQ"
+
+
+@pytest.mark.parametrize(
+    ("storage", "shape", "words"),
+    [
+        (STORAGE, doubled(b"K\x01"), "the shape or the strides of w are none"),
+        (STORAGE, b"J\xff\xff\xff\xff\x85", "the shape or the strides of w are none"),
+        (STORAGE.replace(b"X\x01\x00\x00\x000", doubled(b"K\x01")), b"K\x02\x85", "the storage of w is none"),
+        (STORAGE.replace(b"ctorch\nFloatStorage\n", doubled(b"K\x01")), b"K\x02\x85", "the storage of w is none"),
+        (STORAGE, b"K\x02\x85", "no recurrent layer .* w \\(2,\\)"),
+    ],
+    ids=["huge_shape", "negative_shape", "huge_key", "huge_kind", "right"],
+)
+def test_a_tensor_that_is_none_is_refused_at_once(tmp_path, storage, shape, words):
+    tensor = TENSOR + b"(" + storage + b"K\x00" + shape + b"K\x01\x85\x89NtR"
+    path = copied(HERE / "lstm.pt", tmp_path)
+    refused(rezipped(path, data_dot_pkl=b"\x80\x02}X\x01\x00\x00\x00w" + tensor + b"s."), words)
 
 
 def test_a_missing_storage_and_one_too_short_are_refused(tmp_path):
@@ -335,3 +379,37 @@ def test_nothing_is_made_of_a_keras_config(tmp_path):
     find(rezipped(path, config_dot_json=json.dumps(hostile)))
     assert not made.exists()
     refused(rezipped(path, config_dot_json="[" * 100_000), "cannot be read as")
+
+
+def test_a_link_in_the_place_of_a_layers_name_is_not_followed(tmp_path, weights):
+    """The name is looked up where a layer's own variables are; a link there comes after the tensors in the file."""
+    weights["layers/lstm/cell/vars/0"] = np.ones((3, 8), np.float32)
+    weights["layers/lstm/vars"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "x")
+    weights.close()
+    refused(tmp_path / "lstm.weights.h5", "has a link at layers/lstm/vars")
+
+
+def test_blocks_that_lie_over_each_other_are_refused(tmp_path):
+    """An index that names one block ten thousand times."""
+    from harness.checkpoint.table import MAGIC, _crc32c, _masked, entries
+
+    def block(pairs):
+        body = (
+            b"".join(bytes([0, len(key), len(value)]) + key + value for key, value in pairs) + bytes(4) + b"\x01\0\0\0"
+        )
+        return body + b"\0" + _masked(_crc32c(body + b"\0")).to_bytes(4, "little")
+
+    data = block([(b"a", b"x" * 60)])
+    place = bytes([0, len(data) - 5])
+    for times, fits in ((1, True), (10_000, False)):
+        index = block([(b"a", place)] * times)
+        size, number = len(index) - 5, []
+        while size or not number:
+            number.append((size & 0x7F) | (0x80 if size > 0x7F else 0))
+            size >>= 7
+        footer = bytes([0, 0, len(data), *number]).ljust(40, b"\0") + MAGIC.to_bytes(8, "little")
+        if fits:
+            assert entries(data + index + footer) == {"a": b"x" * 60}
+        else:
+            with pytest.raises(ValueError, match="lie over each other"):
+                entries(data + index + footer)

@@ -46,6 +46,7 @@ class Keras(Format):
 
         content, configs = _content(path)
         with told(NAME), h5py.File(content, "r") as file:
+            found = list(_datasets(file))  # all of it, so that no link is left that a name below could lead through
             return {
                 name: Stored(
                     tuple(map(int, dataset.shape)),
@@ -53,7 +54,7 @@ class Keras(Format):
                     partial(_read, content, name),
                     said=_said(file, name, configs),
                 )
-                for name, dataset in _datasets(file)
+                for name, dataset in found
             }
 
 

@@ -91,14 +91,14 @@ def _stored(
 ) -> Stored:
     storage, offset, shape, strides = tensor.arguments[:4]
     kind, key = storage.arguments[1], storage.arguments[2]
-    dtype = DTYPES.get(kind.what.removeprefix("torch ") if isinstance(kind, Made) else "", "")
-    if not dtype:
-        return Stored(
-            shape, getattr(kind, "what", str(kind)).removesuffix("Storage").removeprefix("torch ").lower(), bytes
-        )
     numbers = [offset, *shape, *strides]
     if not all(type(each) is int and each >= 0 for each in numbers) or len(shape) != len(strides):
-        raise CheckpointRefused(f"is damaged: {name} has the shape {shape} and the strides {strides}")
+        raise CheckpointRefused(f"is damaged: the shape or the strides of {name} are none")
+    if not isinstance(kind, Made) or not isinstance(key, str):
+        raise CheckpointRefused(f"is damaged: the storage of {name} is none")
+    own = kind.what.rpartition(" ")[2]
+    if (dtype := DTYPES.get(own, "")) == "":
+        return Stored(shape, own.removesuffix("Storage").lower(), bytes)
     member, width = f"{folder}data/{key}", WIDTHS[dtype]
     needed = offset + 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
     there = sizes.get(member)
