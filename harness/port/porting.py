@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from harness.checkpoint import find
+from harness.checkpoint import CheckpointRefused, find
 from harness.layout import layouts
 from harness.port.plan import Plan
 from harness.port.proof import Porters, contestants, files_of, process_of
@@ -64,8 +64,12 @@ def port(plan: Plan, workers: Porters, keep: Callable[[CaseOutcome], str]) -> Po
     with tempfile.TemporaryDirectory(prefix=".port-", dir=plan.target.parent) as folder:
         beside = Path(folder) / plan.target.name
         _write(plan, _converted(plan, canonical), beside, workers)
-        written = find(plan.ported.written(beside)[-1], plan.ported.layout)
-        _check_bits(canonical, of_checkpoint(written, plan.case.structure, plan.case.dtype), plan.ported.layout)
+        try:
+            written = find(plan.ported.written(beside)[-1], plan.ported.layout)
+            found = of_checkpoint(written, plan.case.structure, plan.case.dtype)
+        except CheckpointRefused as refused:
+            raise ProofFailed(f"the file that {plan.ported.to} wrote {refused}") from None
+        _check_bits(canonical, found, plan.ported.layout)
         run = _proven(plan, workers, files_of(plan, beside, written), keep)
         if run.surprises or run.failed_implementations or not run.tensors_compared:
             return Ported(run, ())

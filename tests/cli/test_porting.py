@@ -10,6 +10,7 @@ import pytest
 
 from harness import load_case, run
 from harness.cli import main
+from harness.port import porting
 from harness.tensors import Structure
 
 RNN = Structure("rnn", 2, 1, 1, 4, 5, None)
@@ -119,3 +120,40 @@ def test_weights_that_cannot_be_had_end_the_run_before_it_begins(
     assert status == 2
     assert words in errors
     assert not (workplace / "reports").exists()
+
+
+def test_a_framework_that_is_not_installed_is_told_with_the_command_that_installs_it(
+    monkeypatch, capsys, workplace, weights
+):
+    monkeypatch.setattr(
+        "harness.implementations.missing_modules", lambda framework: [framework.name] * (framework.name != "numpy")
+    )
+    status, output, errors = called(monkeypatch, capsys, workplace, "port", "m.npz", "--to", "torch", "out.pt")
+    assert (status, output) == (4, "")
+    assert errors == "torch needs torch, which is not installed; pip install 'bptt-harness[torch]'\n"
+
+
+def test_weights_that_came_through_wrong_end_in_an_error_and_leave_nothing(monkeypatch, capsys, workplace, weights):
+    monkeypatch.setattr(porting, "_converted", lambda _, weights: {n: each * 1.001 for n, each in weights.items()})
+    status, _, errors = called(monkeypatch, capsys, workplace, "port", "m.npz", "--to", "npz", "out.npz")
+    assert status == 3
+    assert "Error: nothing was written: layer0.W_xh came back" in errors
+    assert not (workplace / "out.npz").exists()
+    assert not (workplace / "reports" / "port").exists()
+
+
+def test_a_proof_that_fails_is_a_report_of_a_mismatch_and_leaves_no_file(monkeypatch, capsys, workplace):
+    shapes = Structure("rnn", 1, 1, 1, 2, 3, None).weights
+    np.savez(workplace / "m.npz", **{name: np.full(shape, 0.3) for name, shape in shapes.items()})
+    monkeypatch.setattr(porting, "_converted", lambda _, weights: {n: each * 1.001 for n, each in weights.items()})
+    monkeypatch.setattr(porting, "_check_bits", lambda *_: None)
+    status, output, _ = called(monkeypatch, capsys, workplace, "port", "m.npz", "--to", "npz", "out.npz")
+    assert status == 1
+    assert "nothing was written: the port does not compute the same" in output
+    assert "What disagrees" in output
+    assert not (workplace / "out.npz").exists()
+    verdicts = pandas.read_csv(workplace / "reports" / "port" / "comparisons.csv").set_index("implementation")[
+        "verdict"
+    ]
+    assert "mismatch" in set(verdicts["ported"])
+    assert set(verdicts["numpy-split"]) == {"match"}

@@ -73,11 +73,11 @@ def test_a_model_that_computes_otherwise_is_found(monkeypatch, tmp_path, porters
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_framework_that_cannot_write_is_told_and_leaves_nothing(monkeypatch, tmp_path, porters, source):
+def test_a_file_that_came_out_as_another_is_told_and_leaves_nothing(monkeypatch, tmp_path, porters, source):
     monkeypatch.setattr(porting, "_converted", lambda *_: {"of_no_shape": np.ones(3)})
     plan = planned(source, "npz", tmp_path / "out.npz")
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(CheckpointRefused, match="no recurrent layer"):
+    with pytest.raises(ProofFailed, match="the file that npz wrote has no recurrent layer"):
         port(plan, porters, not_kept)
     assert sorted(tmp_path.iterdir()) == before
 
@@ -154,3 +154,18 @@ def test_no_path_is_taken_from_where_the_process_stands(source, monkeypatch):
 
     monkeypatch.chdir(source.parent)
     assert File.of(Path("m.npz"), find(Path("m.npz")), ours=False).path == source
+
+
+def test_a_framework_that_cannot_write_is_told_and_leaves_nothing(monkeypatch, tmp_path, porters, source):
+    plan = planned(source, "npz", tmp_path / "out.npz")
+    before = sorted(tmp_path.iterdir())
+    ask = type(porters).ask
+
+    def nowhere(self, framework, header, arrays):
+        return ask(self, framework, {**header, "path": str(tmp_path / "nowhere" / "out.npz")}, arrays)
+
+    monkeypatch.setattr(type(porters), "ask", nowhere)
+    with pytest.raises(ProofFailed, match="npz did not write it: FileNotFoundError") as failed:
+        port(plan, porters, not_kept)
+    assert "Traceback" in failed.value.detail
+    assert sorted(tmp_path.iterdir()) == before
