@@ -188,7 +188,8 @@ def implementation(
 
     Args:
         name: how it is to be named.
-        layout: the layout in which weights arrive and gradients are read back: split, concatenated, torch, keras, tf1.
+        layout: the layout in which weights arrive and gradients are read back: split, concatenated, torch, keras, tf1,
+            flax, onnx.
         framework: the process that it runs in.
         supports: for a field of a case, such as ``activation``, the values that it can represent.
         complete: whether it promises every gradient; a tensor that it then does not return is a mismatch.

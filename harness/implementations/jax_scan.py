@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy import ndarray
+
 from harness.implementations.base import Framework, Returned, implementation
 from harness.implementations.truncated import pieces
 from harness.problem import Problem
@@ -81,13 +84,20 @@ def solved(problem: Problem, outputs_of: Outputs) -> Returned:
     program = Program(problem.structure, case.activation, problem.truncation, case.loss.kind, case.loss.reduction)
     leaves = {**problem.weights, **problem.initial_state, "inputs": problem.inputs}
     valid = None if problem.lengths is None else problem.valid  # (B, T)
-    (loss, outputs), gradients = _compiled(outputs_of)(leaves, problem.targets, problem.covered, valid, program=program)
-    return {"loss": loss, "outputs": outputs, **gradients}
+
+    def found(*, quickly: bool) -> dict[str, ndarray]:
+        compiled = _compiled(outputs_of, quickly)
+        (loss, outputs), gradients = compiled(leaves, problem.targets, problem.covered, valid, program=program)
+        return {name: np.asarray(each) for name, each in {"loss": loss, "outputs": outputs, **gradients}.items()}
+
+    quick = found(quickly=True)
+    # A sum that overflows is infinite or NaN depending on whether its products are rounded, and so on the compilation.
+    return quick if all(np.isfinite(each).all() for each in quick.values()) else found(quickly=False)
 
 
 @cache
-def _compiled(outputs_of: Outputs) -> Callable[..., Any]:
-    """Return a function that compiles when it sees a program or a shape for the first time, and calls what it has."""
+def _compiled(outputs_of: Outputs, quickly: bool) -> Callable[..., Any]:
+    """Return a function that compiles when it sees a program for the first time, and calls what it has compiled."""
     import jax
 
     def loss_and_outputs(
@@ -97,13 +107,14 @@ def _compiled(outputs_of: Outputs) -> Callable[..., Any]:
         return _loss_of(program, outputs, targets, covered), outputs
 
     both = jax.value_and_grad(loss_and_outputs, has_aux=True)
-    return jax.jit(both, static_argnames="program", compiler_options=_quick_compilation())
+    return jax.jit(both, static_argnames="program", compiler_options=_quick_compilation() if quickly else None)
 
 
 def _quick_compilation() -> dict[str, bool | int]:
     """Return the options that make XLA compile in a quarter of the time; they are not promised, so those that it knows.
 
-    Each program runs once or a few times, for microseconds, after half a second to compile it.
+    Each program runs once or a few times, for microseconds. Without them XLA would take a second to compile it; with
+    them, products and sums are rounded one by one.
     """
     import jax
 
