@@ -107,32 +107,34 @@ def _compiled(outputs_of: Outputs, quickly: bool) -> Callable[..., Any]:
         return _loss_of(program, outputs, targets, covered), outputs
 
     both = jax.value_and_grad(loss_and_outputs, has_aux=True)
-    return jax.jit(both, static_argnames="program", compiler_options=_quick_compilation() if quickly else None)
+    return jax.jit(both, static_argnames="program", compiler_options=_known_options() if quickly else None)
 
 
-def _quick_compilation() -> dict[str, bool | int]:
-    """Return the options that make XLA compile in a quarter of the time; they are not promised, so those that it knows.
+QUICK: Mapping[str, bool | int] = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": 1,
+}
+"""Options with which XLA compiles in a third of the time.
 
-    Each program runs once or a few times, for microseconds. Without them XLA would take a second to compile it; with
-    them, products and sums are rounded one by one.
-    """
+Each program runs once or a few times, for microseconds, and takes a second to compile without them. What they change is
+that products and sums are rounded one by one.
+"""
+
+
+def _known_options() -> dict[str, bool | int]:
+    """Return those of ``QUICK`` that this XLA knows: it promises none of them."""
     import jax
-
-    quick: dict[str, bool | int] = {
-        "xla_backend_optimization_level": 0,
-        "xla_llvm_disable_expensive_passes": True,
-        "xla_cpu_use_fusion_emitters": False,
-        "xla_cpu_parallel_codegen_split_count": 1,
-    }
 
     def is_known(option: str) -> bool:
         try:
-            jax.jit(lambda: 0, compiler_options={option: quick[option]})()
+            jax.jit(lambda: 0, compiler_options={option: QUICK[option]})()
         except jax.errors.JaxRuntimeError:
             return False
         return True
 
-    return {option: value for option, value in quick.items() if is_known(option)}
+    return {option: value for option, value in QUICK.items() if is_known(option)}
 
 
 def _outputs(program: Program, leaves: Mapping[str, Array], valid: Array | None) -> Array:
