@@ -7,6 +7,7 @@ import pytest
 
 from harness.case import CaseFile, read
 from harness.case.fields import Case, Fields, Sizes
+from harness.cli.options import chosen
 from harness.implementations import Implementation, implementations
 from tests.conftest import SMALL_CASE
 
@@ -49,6 +50,14 @@ def test_one_that_compiles_is_in_all_cases_if_it_is_asked_for_or_they_list_it() 
 
 def test_one_that_differs_on_purpose_is_in_no_other_case_though_it_is_asked_for() -> None:
     assert not of(only_named=True).asked_for().takes_part_in(CASE)
+
+
+def test_the_command_line_asks_for_what_it_is_given_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiling = of(first_of_sweep=True)
+    monkeypatch.setattr("harness.implementations.implementations", lambda: {"differing": compiling})
+    (found,) = chosen(["differing"])
+    assert found.takes_part_in(leading(False))
+    assert not compiling.takes_part_in(leading(False))
 
 
 def test_the_first_combination_of_a_sweep_leads_it(tmp_path: Path) -> None:
