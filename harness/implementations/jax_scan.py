@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,8 +86,8 @@ def solved(problem: Problem, outputs_of: Outputs) -> Returned:
     valid = None if problem.lengths is None else problem.valid  # (B, T)
 
     def found(*, quickly: bool) -> dict[str, ndarray]:
-        compiled = _compiled(outputs_of, quickly)
-        (loss, outputs), gradients = compiled(leaves, problem.targets, problem.covered, valid, program=program)
+        compiled = _compiled(outputs_of, program, quickly)
+        (loss, outputs), gradients = compiled(leaves, problem.targets, problem.covered, valid)
         return {name: np.asarray(each) for name, each in {"loss": loss, "outputs": outputs, **gradients}.items()}
 
     quick = found(quickly=True)
@@ -95,19 +95,19 @@ def solved(problem: Problem, outputs_of: Outputs) -> Returned:
     return quick if all(np.isfinite(each).all() for each in quick.values()) else found(quickly=False)
 
 
-@cache
-def _compiled(outputs_of: Outputs, quickly: bool) -> Callable[..., Any]:
-    """Return a function that compiles when it sees a program for the first time, and calls what it has compiled."""
+@lru_cache(maxsize=64)
+def _compiled(outputs_of: Outputs, program: Program, quickly: bool) -> Callable[..., Any]:
+    """Return a function that compiles the program when it is first called, and keeps it: some megabytes each."""
     import jax
 
     def loss_and_outputs(
-        leaves: Mapping[str, Array], targets: Array, covered: Array, valid: Array | None, *, program: Program
+        leaves: Mapping[str, Array], targets: Array, covered: Array, valid: Array | None
     ) -> tuple[Array, Array]:
         outputs = outputs_of(program, leaves, valid)  # (B, T, O)
         return _loss_of(program, outputs, targets, covered), outputs
 
     both = jax.value_and_grad(loss_and_outputs, has_aux=True)
-    return jax.jit(both, static_argnames="program", compiler_options=_known_options() if quickly else None)
+    return jax.jit(both, compiler_options=_known_options() if quickly else None)
 
 
 QUICK: Mapping[str, bool | int] = {
@@ -123,6 +123,7 @@ that products and sums are rounded one by one.
 """
 
 
+@cache
 def _known_options() -> dict[str, bool | int]:
     """Return those of ``QUICK`` that this XLA knows: it promises none of them."""
     import jax
