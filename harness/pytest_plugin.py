@@ -75,7 +75,7 @@ class CaseFileCollector(pytest.File):
         for case in loaded.cases:
             combination = case.name.removeprefix(file.name)
             for each in comparing.asked:
-                if each != comparing.baseline and each.takes_part_in(case):
+                if each.name != comparing.baseline.name and each.takes_part_in(case):
                     yield CaseTest.from_parent(self, name=each.name + combination, case=case, implementation=each)
 
 
@@ -144,7 +144,7 @@ class Comparing:
                 raise pytest.UsageError(f"there is no implementation {name!r}; {hint}")
         if missing := not_installed([there[name] for name in by_name]):
             raise pytest.UsageError("\n".join(missing))
-        self.asked = [there[name] for name in by_name[:-1]] or list(there.values())
+        self.asked = [there[name].asked_for() for name in by_name[:-1]] or list(there.values())
         self.baseline = there[baseline]
         self.workers = Workers(Memory(since=math.inf if config.getoption("--harness-no-cache") else 0.0))
         self.examiner = Examiner()

@@ -471,11 +471,13 @@ class Case(Fields):
         name: the path under the cases folder without ``.yaml``; in a sweep, with the combination in brackets.
         file: the file that it came from.
         half_units: half a unit in the last digit of each published value as the file has it, nested as they are.
+        leads_sweep: whether it is the first combination of its sweep; so is a case without one.
     """
 
     name: str
     file: str
     half_units: list[Any] | None = None
+    leads_sweep: bool = True
 
     def to_plain(self) -> dict[str, Any]:
         """Return the case as JSON can hold it."""

@@ -119,11 +119,11 @@ def read(
         if not isinstance(document.data, dict):
             raise MistakesFound([document.mistake((), "a case file should be a mapping of keys", "such as sizes: ...")])
         wrong = 0
-        for combination in sweep.combinations(document):
+        for position, combination in enumerate(sweep.combinations(document)):
             case, mistakes = _case(file, shown, document, combination, implementations, weights)
             loaded.mistakes += [each for each in mistakes if each not in loaded.mistakes]
             if case is not None:
-                loaded.cases.append(case)
+                loaded.cases.append(replace(case, leads_sweep=position == 0))
             wrong += case is None
             if wrong == MOST_WRONG:
                 break

@@ -30,7 +30,7 @@ def chosen(names: Collection[str]) -> list[Implementation]:
             own = f"for your own file: harness check {name}" if name.endswith(".py") else ""
             hint = own or nearest(name, there) or f"there are {', '.join(there)}"
             raise click.UsageError(f"there is no implementation {name!r}; {hint}")
-    found = [there[name] for name in names]
+    found = [there[name].asked_for() for name in names]
     if missing := not_installed(found):
         click.echo("\n".join(missing), err=True)
         raise click.exceptions.Exit(Exit.NOT_INSTALLED)

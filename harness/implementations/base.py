@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy import ndarray
 
-from harness.case.fields import Fields
+from harness.case.fields import Case, Fields
 from harness.casefile import listed, nearest
 from harness.problem import Problem
 from harness.tensors import Structure
@@ -84,6 +84,8 @@ class Implementation:
         only_with: a field of a case, without which it takes no part; empty for none.
         only_named: whether it takes part only in cases whose ``implementations`` lists it: one that differs on purpose.
         specialised: whether it takes part only in cases that it supports, since nobody would miss it in others.
+        first_of_sweep: whether it takes part only in the first case of each sweep, unless it is asked for by name: one
+            to which every case costs a compilation.
         own_optimiser: whether it trains with an optimiser of its own, and returns what became of it; it takes part only
             in cases with training.
         work: how many multiplications of numbers it takes for a problem, where that is far more than the reference
@@ -102,6 +104,7 @@ class Implementation:
     only_with: str = ""
     only_named: bool = False
     specialised: bool = False
+    first_of_sweep: bool = False
     own_optimiser: bool = False
     work: Callable[[Problem], float] | None = None
     about: str = ""
@@ -116,7 +119,14 @@ class Implementation:
             return getattr(case, self.only_with) is not None
         if (self.own_optimiser and case.training == "none") or (self.specialised and self.reason_against(case)):
             return False
-        return not self.only_named if case.implementations is None else self.name in case.implementations
+        if case.implementations is not None:
+            return self.name in case.implementations
+        is_repeated = isinstance(case, Case) and not case.leads_sweep
+        return not self.only_named and not (self.first_of_sweep and is_repeated)
+
+    def asked_for(self) -> Implementation:
+        """Return the implementation as one who asks for it by name wants it: in every case that it is for."""
+        return replace(self, first_of_sweep=False)
 
     def reason_against(self, case: Fields) -> str:
         """Return why the implementation cannot represent a case; empty if nothing is known against it."""
@@ -170,6 +180,7 @@ def implementation(
     only_with: str = "",
     only_named: bool = False,
     specialised: bool = False,
+    first_of_sweep: bool = False,
     own_optimiser: bool = False,
     work: Callable[[Problem], float] | None = None,
 ) -> Callable[[Callable[[Problem], Returned]], Implementation]:
@@ -177,7 +188,8 @@ def implementation(
 
     Args:
         name: how it is to be named.
-        layout: the layout in which weights arrive and gradients are read back: split, concatenated, torch, keras, tf1.
+        layout: the layout in which weights arrive and gradients are read back: split, concatenated, torch, keras, tf1,
+            flax, onnx.
         framework: the process that it runs in.
         supports: for a field of a case, such as ``activation``, the values that it can represent.
         complete: whether it promises every gradient; a tensor that it then does not return is a mismatch.
@@ -186,6 +198,7 @@ def implementation(
         only_with: a field of a case, without which it takes no part.
         only_named: whether it takes part only in cases whose ``implementations`` lists it.
         specialised: whether it takes part only in cases that it supports.
+        first_of_sweep: whether it takes part only in the first case of each sweep, unless it is asked for by name.
         own_optimiser: whether it trains with an optimiser of its own; it takes part only in cases with training.
         work: how many multiplications it takes for a problem, where that is far more than the reference takes.
 
@@ -214,6 +227,7 @@ def implementation(
             only_with=only_with,
             only_named=only_named,
             specialised=specialised,
+            first_of_sweep=first_of_sweep,
             own_optimiser=own_optimiser,
             work=work,
             about=about,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy import ndarray
 
+from harness.case import Fields
 from harness.comparison import SEVERITY
 from harness.problem import Problem
 from harness.report.scratch import scratch
@@ -201,8 +202,8 @@ def _check(kept: Kept, file: str) -> None:
     from harness.case.validation import adapter
 
     problem, case = kept.problem, kept.problem.case
-    fields = {name: value for name, value in case.to_plain().items() if name not in ("name", "file", "half_units")}
-    adapter().validate_json(json.dumps(fields))
+    plain = case.to_plain()
+    adapter().validate_json(json.dumps({each.name: plain[each.name] for each in fields(Fields)}))
     structure, targets = problem.structure, problem.structure.outputs
     if case.loss.kind == "softmax_cross_entropy":
         targets = targets[:2]

@@ -17,6 +17,11 @@ MATRICES = {
         "{}.recurrent_kernel",
         ("layer0.forward", "layer0.backward", "layer1.forward", "layer1.backward"),
     ),
+    "flax": (
+        "{}.io.kernel",
+        "{}.ho.kernel",
+        ("layer0.forward", "layer0.backward", "layer1.forward", "layer1.backward"),
+    ),
     "torch": ("weight_ih_{}", "weight_hh_{}", ("l0", "l0_reverse", "l1", "l1_reverse")),
 }
 STACKED = {
@@ -53,7 +58,7 @@ def test_each_direction_has_its_own_matrices(layout):
     of_inputs, of_state, names = MATRICES[layout]
     for block, name in zip(STRUCTURE.blocks, names, strict=True):
         for canonical, pattern in (("W_xh", of_inputs), ("W_hh", of_state)):
-            expected = weights[f"{block}.{canonical}"]
+            expected = weights[f"{block}.{canonical}"][:, 3 * H if layout == "flax" else 0 :]
             actual = converted[pattern.format(name)]
             np.testing.assert_array_equal(actual.T if layout == "torch" else actual, expected)
 
@@ -70,6 +75,22 @@ def test_each_direction_has_its_own_stacked_matrix(layout):
         np.testing.assert_array_equal(matrix, np.concatenate([np.split(stacked, 4, -1)[k] for k in order], -1))
 
 
+def test_onnx_has_both_directions_in_one_tensor():
+    weights = weights_of(STRUCTURE)
+    converted = layouts()["onnx"].from_canonical(weights, STRUCTURE)
+    assert {name: array.shape for name, array in converted.items() if name.startswith("layer1")} == {
+        "layer1.W": (2, 4 * H, 2 * H),
+        "layer1.R": (2, 4 * H, H),
+        "layer1.B": (2, 8 * H),
+    }
+    for d, block in enumerate(("layer1", "layer1.reverse")):
+        for canonical, name in (("W_xh", "W"), ("W_hh", "R")):
+            in_order = [np.split(weights[f"{block}.{canonical}"], 4, -1)[k] for k in (0, 3, 1, 2)]
+            np.testing.assert_array_equal(converted[f"layer1.{name}"][d].T, np.concatenate(in_order, -1))
+        i, o, f, c = np.split(converted["layer1.B"][d, : 4 * H] + converted["layer1.B"][d, 4 * H :], 4)
+        np.testing.assert_array_equal(np.concatenate([i, f, c, o]), weights[f"{block}.b_h"])
+
+
 def test_tf1_adds_the_forget_bias_in_both_directions():
     weights = weights_of(STRUCTURE)
     converted = layouts()["tf1"].from_canonical(weights, STRUCTURE)
@@ -79,11 +100,15 @@ def test_tf1_adds_the_forget_bias_in_both_directions():
 
 @pytest.mark.parametrize(
     ("layout", "names"),
-    [("torch", ("bias_hh_l0", "bias_hh_l0_reverse")), ("keras", ("layer0.forward.bias", "layer0.backward.bias"))],
+    [
+        ("torch", ("bias_hh_l0", "bias_hh_l0_reverse")),
+        ("keras", ("layer0.forward.bias", "layer0.backward.bias")),
+        ("flax", ("layer0.forward.hn.bias", "layer0.backward.hn.bias")),
+    ],
 )
 def test_the_candidates_recurrent_bias_is_that_of_its_direction(layout, names):
     weights = weights_of(GRU)
     converted = layouts()[layout].from_canonical(weights, GRU)
     for block, name in zip(GRU.blocks, names, strict=True):
-        bias = converted[name] if layout == "torch" else converted[name][1]  # (3H,)
-        np.testing.assert_array_equal(bias[2 * H :], weights[f"{block}.b_hn"])
+        bias = converted[name][1] if layout == "keras" else converted[name]  # (3H,), or (H,) of flax
+        np.testing.assert_array_equal(bias[-H:], weights[f"{block}.b_hn"])

@@ -42,13 +42,34 @@ def blocks(tensor):
         ("keras", AFTER, [2, 1, 3]),
         ("keras", BEFORE, [2, 1, 3]),
         ("tf1", BEFORE, [1, 2, 3]),
+        ("onnx", LSTM, [1, 4, 2, 3]),
+        ("onnx", AFTER, [2, 1, 3]),
+        ("onnx", BEFORE, [2, 1, 3]),
     ],
 )
 def test_the_order_of_the_gates(layout, structure, order):
     converted = layouts()[layout].from_canonical(told(structure, len(order)), structure)
     for name, tensor in converted.items():
-        if tensor.ndim == 2 and "bias" not in name:
+        if layout == "onnx":
+            assert name.endswith(".B") or blocks(tensor[0].T) == order, name
+        elif tensor.ndim == 2 and "bias" not in name:
             assert blocks(tensor.T if layout == "torch" else tensor) == order, name
+
+
+@pytest.mark.parametrize(
+    ("structure", "gates", "side_of_bias"), [(LSTM, "ifgo", "h"), (AFTER, "rzn", "i"), (BEFORE, "rzn", "i")]
+)
+def test_flax_has_a_kernel_for_each_gate_and_its_bias_beside_one_of_two(structure, gates, side_of_bias):
+    converted = layouts()["flax"].from_canonical(told(structure, len(gates)), structure)
+    for number, gate in enumerate(gates, 1):
+        for side, rows in (("i", H), ("h", H)):
+            kernel = converted.pop(f"layer1.{side}{gate}.kernel")
+            assert kernel.shape == (rows, H)
+            assert (kernel == number).all()
+        assert (converted.pop(f"layer1.{side_of_bias}{gate}.bias") == number).all()
+    if structure is AFTER:
+        assert (converted.pop("layer1.hn.bias") == 9).all()
+    assert not [name for name in converted if name.startswith("layer1")]
 
 
 def test_tf1_stores_the_forget_bias_less_one_in_the_third_block():
@@ -80,9 +101,12 @@ def test_the_second_bias_of_the_candidate_stays_what_it_is(structure):
         assert rows.shape == (2, 3 * H)
         assert blocks(rows[0]) == [4, 2, 3]
         assert blocks(rows[1]) == [-2, -1, 9]
+        assert blocks(layouts()["onnx"].from_canonical(weights, structure)["layer1.B"][0]) == [4, 2, 3, -2, -1, 9]
     else:
         assert blocks(first + second) == [1, 2, 3]
         assert blocks(layouts()["keras"].from_canonical(weights, structure)["layer1.bias"]) == [2, 1, 3]
+        pair = layouts()["onnx"].from_canonical(weights, structure)["layer1.B"][0]
+        assert blocks(pair[: 3 * H] + pair[3 * H :]) == [2, 1, 3]
 
 
 def test_of_one_gradient_of_a_grus_pair_what_follows_from_it_follows():
@@ -94,6 +118,18 @@ def test_of_one_gradient_of_a_grus_pair_what_follows_from_it_follows():
     np.testing.assert_array_equal(alone["layer0.b_hn"], gradient[2 * H :])
 
 
+def told_together(layout, given):
+    """The names of which canonical tensors follow: each one, or, where each gate has its own, those of all gates."""
+    if layout != "flax":
+        return [[name] for name in given]
+    groups = {}
+    for name in given:
+        layer, gate, kind = name.split(".")
+        is_recurrent_bias = (gate, kind) == ("hn", "bias") and f"{layer}.hr.bias" not in given
+        groups.setdefault((layer, gate if is_recurrent_bias else gate[0], kind), []).append(name)
+    return list(groups.values())
+
+
 @pytest.mark.parametrize("layout", layouts())
 @pytest.mark.parametrize("structure", [LSTM, AFTER, BEFORE], ids=["lstm", "gru, after", "gru, before"])
 def test_each_gradient_alone_is_what_it_is_among_all(layout, structure):
@@ -101,11 +137,17 @@ def test_each_gradient_alone_is_what_it_is_among_all(layout, structure):
     expected = {name: random.normal(size=shape) for name, shape in structure.weights.items()}
     given = layouts()[layout].gradients_from_canonical(expected, structure)
     seen = {}
-    for name, tensor in given.items():
-        alone = layouts()[layout].gradients_to_canonical({name: tensor}, structure)
-        assert alone, name
+    for names in told_together(layout, given):
+        alone = layouts()[layout].gradients_to_canonical({name: given[name] for name in names}, structure)
+        assert alone, names
         seen |= alone
     assert seen.keys() == expected.keys()
     for name, tensor in seen.items():
         np.testing.assert_array_equal(tensor, expected[name])
     assert layouts()[layout].to_canonical({}, structure) == {}
+
+
+def test_of_one_gate_alone_nothing_follows_in_flax():
+    """A canonical tensor has the blocks of all gates."""
+    kernels = {f"layer0.i{gate}.kernel": np.ones((I, H)) for gate in "ifg"}
+    assert layouts()["flax"].gradients_to_canonical(kernels, LSTM) == {}

@@ -49,6 +49,26 @@ EXPECTED = {
         "readout.kernel": (3, 5),
         "readout.bias": (5,),
     },
+    "flax": {
+        "layer0.i.kernel": (2, 3),
+        "layer0.h.kernel": (3, 3),
+        "layer0.i.bias": (3,),
+        "layer1.i.kernel": (3, 3),
+        "layer1.h.kernel": (3, 3),
+        "layer1.i.bias": (3,),
+        "readout.kernel": (3, 5),
+        "readout.bias": (5,),
+    },
+    "onnx": {
+        "layer0.W": (1, 3, 2),
+        "layer0.R": (1, 3, 3),
+        "layer0.B": (1, 6),
+        "layer1.W": (1, 3, 3),
+        "layer1.R": (1, 3, 3),
+        "layer1.B": (1, 6),
+        "readout.W": (3, 5),
+        "readout.B": (5,),
+    },
     "tf1": {
         "layer0.kernel": (5, 3),
         "layer0.bias": (3,),
@@ -112,5 +132,7 @@ def test_every_number_is_somewhere(layout):
     converted = layouts()[layout].from_canonical(weights, STRUCTURE)
     there = np.concatenate([array.ravel() for array in converted.values()])
     for name, array in weights.items():
-        sums = there if layout != "torch" or not name.endswith("b_h") else (there[:, None] + there).ravel()
+        sums = (
+            there if layout not in ("torch", "onnx") or not name.endswith("b_h") else (there[:, None] + there).ravel()
+        )
         assert np.isin(array, sums).all(), name

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,18 @@ def test_every_implementation_is_collected_by_default_except_the_baseline(run_py
     for name in ("keras", "numpy-concat", "tf1", "torch", "torch-cell"):
         assert f"cases/small.yaml::{name}\n" in collected
     assert "::numpy-split" not in collected
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
+def test_one_that_compiles_is_collected_once_of_a_sweep_unless_it_is_asked_for(run_pytest, workplace):
+    case = workplace / "cases" / "small.yaml"
+    case.write_text(case.read_text() + "sweep: {sizes.time: [1, 2]}\n")
+    named = {each: f"cases/small.yaml::jax[sizes.time={each}]\n" for each in (1, 2)}
+    by_default = run_pytest("--collect-only", "-q").stdout
+    assert named[1] in by_default
+    assert named[2] not in by_default
+    asked_for = run_pytest("--collect-only", "-q", *only("jax")).stdout
+    assert named[1] + named[2] in asked_for
 
 
 def test_a_new_file_is_picked_up(run_pytest, workplace):

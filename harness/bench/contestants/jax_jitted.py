@@ -6,16 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.bench.contestants.base import Contestant, Pass, Tensors
-from harness.implementations import Framework
+from harness.implementations.jax_scan import JAX
 from harness.problem import Problem
 from harness.tensors import STATES
-
-JAX = Framework(
-    "jax",
-    ("jax",),
-    install="jax",
-    environment={"JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1", "CUDA_VISIBLE_DEVICES": ""},
-)
 
 
 def prepare(problem: Problem, threads: int) -> Pass:

@@ -1,0 +1,106 @@
+"""``flax``: Flax's SimpleCell, OptimizedLSTMCell or GRUCell in nn.RNN, one on another, in nn.Bidirectional.
+
+Everything but the network is as in ``jax``: the loss, value_and_grad, jit. nn.RNN leaves in its outputs what the cell
+makes of the padding, and gives of a sequence without steps the state of its last padding; both are put right here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.implementations.base import Framework, Returned, implementation
+from harness.implementations.jax_scan import JAX, Program, solved, zero_past_ends
+from harness.implementations.truncated import pieces
+from harness.problem import Problem
+
+if TYPE_CHECKING:
+    from jax import Array
+
+FLAX = Framework("flax", ("jax", "flax"), install="flax", environment=JAX.environment)
+
+
+@implementation(
+    "flax",
+    layout="flax",
+    framework=FLAX,
+    supports={"cell": ("rnn", "lstm", "gru"), "reset": ("after",)},
+    complete=True,
+    first_of_sweep=True,
+)
+def flax_rnn(problem: Problem) -> Returned:
+    """flax.linen.RNN of SimpleCell, OptimizedLSTMCell or GRUCell, Bidirectional, and Dense, under value_and_grad."""
+    return solved(problem, _outputs)
+
+
+def _outputs(program: Program, leaves: Mapping[str, Array], valid: Array | None) -> Array:
+    """Return the outputs, (B, T, D·H), or (B, T, O) with a readout, zero past each sequence's end."""
+    import jax
+    from flax import linen
+    from jax import numpy as jnp
+
+    structure = program.structure
+    lengths = None if valid is None else valid.sum(1)  # (B,)
+
+    def run(first: int, last: int, states: list[Any]) -> tuple[Array, list[Any]]:
+        outputs, ended = leaves["inputs"][:, first:last], []
+        left = None if lengths is None else jnp.clip(lengths - first, 0, last - first)  # (B,)
+        for n, before in enumerate(states):
+            own = _parameters(f"layer{n}.", leaves)
+            if structure.directions == 1:
+                own = {"cell": own}
+            else:
+                own = {f"{each}_rnn": {"cell": own[each]} for each in ("forward", "backward")}
+            layer = _layer(program)
+            after, outputs = layer.apply(
+                {"params": own}, outputs, initial_carry=before, seq_lengths=left, return_carry=True
+            )
+            if left is not None:
+                after = jax.tree.map(lambda a, b: jnp.where(left[:, None] > 0, a, b), after, before)  # (B, H) each
+            ended.append(after)
+        return outputs, ended
+
+    def carry(block: str) -> Any:
+        h0 = leaves[f"{block}.h0"]
+        return (leaves[f"{block}.c0"], h0) if structure.cell == "lstm" else h0
+
+    initial = [
+        carry(f"layer{n}") if structure.directions == 1 else tuple(carry(block) for block in structure.blocks_of(n))
+        for n in range(structure.layers)
+    ]
+    graphs = pieces(program.truncation, structure.time, initial, run, jax.lax.stop_gradient)
+    outputs = jnp.concatenate(graphs, 1)  # (B, T, D·H)
+    if structure.output is not None:
+        outputs = linen.Dense(structure.output).apply({"params": _parameters("readout.", leaves)}, outputs)  # (B, T, O)
+    return zero_past_ends(outputs, valid)
+
+
+def _layer(program: Program) -> Any:
+    """Return a layer of the network without its parameters."""
+    from flax import linen
+
+    structure = program.structure
+
+    def one() -> Any:
+        match structure.cell:
+            case "lstm":
+                return linen.RNN(linen.OptimizedLSTMCell(structure.hidden))
+            case "gru":
+                return linen.RNN(linen.GRUCell(structure.hidden))
+            case _:
+                return linen.RNN(linen.SimpleCell(structure.hidden, activation_fn=program.phi))
+
+    return one() if structure.directions == 1 else linen.Bidirectional(one(), one())
+
+
+def _parameters(prefix: str, leaves: Mapping[str, Array]) -> dict[str, Any]:
+    """Return the parameters whose names begin so, nested as Flax has them: ``{"ir": {"kernel": …, "bias": …}}``."""
+    nested: dict[str, Any] = {}
+    for name, each in leaves.items():
+        if name.startswith(prefix):
+            *path, last = name.removeprefix(prefix).split(".")
+            inner = nested
+            for part in path:
+                inner = inner.setdefault(part, {})
+            inner[last] = each
+    return nested

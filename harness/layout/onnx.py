@@ -1,0 +1,81 @@
+"""The layout of ONNX's RNN, LSTM and GRU nodes: output-first as torch's, both directions in one tensor.
+
+The gates stand in the order i, o, f, c, with c for g, and z, r, h, with h for n. The two biases, of the inputs and of
+the state, are one tensor, one after the other; they are only ever added, but for the candidate's of a gru whose node
+has ``linear_before_reset`` (``pairs``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from typing_extensions import override
+
+from harness.layout.base import Layout, Tensors, inverse, renamed
+from harness.layout.gates import back, reordered
+from harness.layout.pairs import one_bias, one_gradient, two_biases, two_gradients
+from harness.tensors import Structure
+
+ORDERS = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
+"""Where the gates have another order than the canonical one."""
+
+
+class Onnx(Layout):
+    """``layerN.W`` (D, G·H, I), ``layerN.R`` (D, G·H, H), ``layerN.B`` (D, 2·G·H), the bias of the inputs first.
+
+    The readout is a MatMul and an Add: ``readout.W`` (D·H, O), ``readout.B`` (O,).
+    """
+
+    name = "onnx"
+
+    @override
+    def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return self._from_canonical(weights, structure, two_biases)
+
+    @override
+    def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return self._from_canonical(gradients, structure, two_gradients)
+
+    @override
+    def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return self._to_canonical(weights, structure, one_bias)
+
+    @override
+    def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return self._to_canonical(gradients, structure, one_gradient)
+
+    @staticmethod
+    def _from_canonical(tensors: Tensors, structure: Structure, two: Any) -> dict[str, ndarray]:
+        converted, order = {}, ORDERS.get(structure.cell)
+        for n in range(structure.layers):
+            blocks = structure.blocks_of(n)
+            for name, matrix in (("W", "W_xh"), ("R", "W_hh")):
+                turned = [reordered(tensors[f"{block}.{matrix}"], order).T for block in blocks]  # (G·H, …) each
+                converted[f"layer{n}.{name}"] = np.stack(turned)  # (D, G·H, …)
+            pairs = [two(tensors[f"{block}.b_h"], tensors.get(f"{block}.b_hn")) for block in blocks]  # (G·H,) each
+            in_order = [np.concatenate([reordered(bias, order) for bias in pair]) for pair in pairs]  # (2·G·H,) each
+            converted[f"layer{n}.B"] = np.stack(in_order)  # (D, 2·G·H)
+        return converted | renamed(tensors, _READOUT)
+
+    @staticmethod
+    def _to_canonical(tensors: Tensors, structure: Structure, one: Any) -> dict[str, ndarray]:
+        converted, order = {}, back(ORDERS.get(structure.cell))
+        for n in range(structure.layers):
+            for d, block in enumerate(structure.blocks_of(n)):
+                for name, matrix in (("W", "W_xh"), ("R", "W_hh")):
+                    if (both := tensors.get(f"layer{n}.{name}")) is not None:
+                        converted[f"{block}.{matrix}"] = reordered(np.ascontiguousarray(both[d].T), order)
+                if (both := tensors.get(f"layer{n}.B")) is not None:
+                    pair = [reordered(bias, order) for bias in np.split(both[d], 2)]  # (G·H,) each
+                    b_h, b_hn = one(*pair, structure.has_recurrent_bias)
+                    converted[f"{block}.b_h"] = b_h  # (G·H,)
+                    if b_hn is not None:
+                        converted[f"{block}.b_hn"] = b_hn  # (H,)
+        return converted | renamed(tensors, inverse(_READOUT))
+
+
+_READOUT = {"readout.W_hy": "readout.W", "readout.b_y": "readout.B"}
+
+LAYOUT = Onnx()
