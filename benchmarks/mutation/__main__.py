@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
@@ -93,12 +93,13 @@ def main(
     drawn = {path: found for path, found in drawn.items() if found}
     # A process of its own for each, in which none of our modules is imported yet.
     with ProcessPoolExecutor(processes, get_context("spawn"), max_tasks_per_child=1) as pool:
-        files = dict.fromkeys(test for path in drawn for test in tests_of(path))
-        tracing = {file: pool.submit(reach_of, ROOT, file, modules(()), traces) for file in files}
-        reach: dict[str, list[Reach]] = {file: traced.result() for file, traced in tracing.items()}
+        tracing: dict[str, Future[list[Reach]]] = {}
         running = []
         for path, found in drawn.items():
-            reached = [each for file in tests_of(path) for each in reach[file]]
+            for file in tests_of(path):
+                if file not in tracing:
+                    tracing[file] = pool.submit(reach_of, ROOT, file, modules(()), traces)
+            reached = [each for file in tests_of(path) for each in tracing[file].result()]
             running.append(pool.submit(try_all, ROOT, path, found, reached, budget, out))
         for ended in as_completed(running):
             tried += ended.result()

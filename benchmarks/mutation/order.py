@@ -31,7 +31,7 @@ class Order:
         for test in sorted(self.seconds, key=self.seconds.__getitem__):
             alike[test.partition("[")[0]].append(test)
         rank = {test: place for tests in alike.values() for place, test in enumerate(tests)}
-        self.all = sorted(self.seconds, key=lambda test: (not self.lines[test], rank[test], self.seconds[test]))
+        self.all = sorted(self.seconds, key=lambda test: (rank[test], self.seconds[test]))
         self.killers: dict[str, list[str]] = defaultdict(list)
 
     def of(self, mutant: Mutant) -> list[str]:
@@ -39,7 +39,7 @@ class Order:
         return self._first(mutant, self._reaching(*mutant.statement) or self._reaching(*mutant.around))
 
     def of_import(self, mutant: Mutant) -> list[str]:
-        """Return the tests for a mutant that is in force when the module is imported: any of them."""
+        """Return the tests for a mutant that is in force on import; any may read a constant."""
         return self._first(mutant, self.all)
 
     def of_module(self) -> list[str]:
