@@ -45,6 +45,7 @@ GATED = (
     "reference_impls/test_truncated.py",
 )
 PLAIN = (
+    "reference_impls/test_what_layers_refuse.py",
     "reference_impls/test_closed_forms.py",
     "reference_impls/test_dtypes_stay.py",
     "reference_impls/test_purity.py",
@@ -68,6 +69,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference_impls": PLAIN,
     "reference_impls/activations.py": ("reference_impls/test_activation_functions.py", *PLAIN),
     "reference_impls/bidirectional.py": (
+        "reference_impls/test_what_layers_refuse.py",
         "reference_impls/test_lengths_and_directions.py",
         "reference_impls/test_truncated.py",
     ),
@@ -85,7 +87,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference_impls/gru_concatenated.py": GATED,
     "reference_impls/gru_split.py": GATED,
     "reference_impls/layer.py": ("reference_impls/test_lengths_and_directions.py", *PLAIN),
+    "reference_impls/derivatives.py": ("reference_impls/test_derivatives.py",),
     "reference_impls/lengths.py": (
+        "reference_impls/test_what_layers_refuse.py",
         "reference_impls/test_lengths_and_directions.py",
         "reference_impls/test_truncated.py",
     ),
@@ -97,7 +101,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference_impls/lstm_concatenated.py": GATED,
     "reference_impls/lstm_split.py": GATED,
     "reference_impls/optimisers.py": ("reference_impls/test_optimisers.py",),
-    "reference_impls/truncation.py": ("reference_impls/test_truncated.py",),
+    "reference_impls/truncation.py": ("reference_impls/test_truncated.py", "reference_impls/test_oracle.py"),
 }
 """Tests by what is mutated; of two that fit a module, the longer path counts."""
 
