@@ -23,6 +23,9 @@ from benchmarks.mutation.survivors import argued, line_of
 from benchmarks.mutation.targets import ROOT, modules, part_of, tests_of
 from benchmarks.mutation.tried import Tried, tried_before, try_all
 
+FIRST = 40
+"""How many mutants of each module are tried before the rest of any."""
+
 
 def score(tried: list[Tried], equivalent: set[str]) -> Iterator[str]:
     """Say how many of the mutants of each part and of each module were killed, in a table."""
@@ -79,9 +82,8 @@ def main(
     if survivors_of is not None:
         left = {each.name for each in tried_before(survivors_of) if each.survived}
         drawn = {path: [each for each in found if each.name in left] for path, found in drawn.items()}
-    # In no order, so that what was tried of a module until somebody interrupts is a sample, too.
-    draw = random.Random(seed)
-    drawn = {path: draw.sample(found, min(sample or len(found), len(found))) for path, found in drawn.items()}
+    # In no order, and of every module some first: what was tried until somebody interrupts is a sample, too.
+    drawn = {path: random.Random(f"{seed} {path}").sample(found, len(found))[:sample] for path, found in drawn.items()}
     tried: list[Tried] = []
     if out is not None:
         if resume and out.exists():
@@ -95,7 +97,10 @@ def main(
     with ProcessPoolExecutor(processes, get_context("spawn"), max_tasks_per_child=1) as pool:
         tracing: dict[str, Future[list[Reach]]] = {}
         running = []
-        for path, found in drawn.items():
+        for path, found in [
+            *((path, found[:FIRST]) for path, found in drawn.items()),
+            *((path, found[FIRST:]) for path, found in drawn.items() if len(found) > FIRST),
+        ]:
             for file in tests_of(path):
                 if file not in tracing:
                     tracing[file] = pool.submit(reach_of, ROOT, file, modules(()), traces)

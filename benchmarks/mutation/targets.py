@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[2]
 
 COMPARISON = (
     "comparison/test_compare.py",
+    "comparison/test_two_dtypes.py",
+    "comparison/test_what_is_given.py",
     "comparison/test_what_a_failure_says.py",
     "comparison/test_edges_of_metrics.py",
     "comparison/test_verdict_rules.py",
@@ -62,7 +64,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "comparison/test_default_bounds.py",
         "training/test_tolerances.py",
         "comparison/test_rounding_noise.py",
-        *COMPARISON[:5],
+        *COMPARISON[:7],
     ),
     "harness/comparison": COMPARISON,
     "harness/layout": LAYOUT,

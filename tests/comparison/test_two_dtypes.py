@@ -1,0 +1,31 @@
+"""Which of two float dtypes a tensor is judged in."""
+
+import numpy as np
+import pytest
+
+from harness.comparison.dtypes import in_the_narrower, narrower
+
+DTYPES = [np.dtype(name) for name in ("float16", "float32", "float64")]
+
+
+@pytest.mark.parametrize("other", DTYPES, ids=str)
+@pytest.mark.parametrize("one", DTYPES, ids=str)
+def test_it_is_the_one_with_fewer_digits(one, other):
+    assert narrower(one, other) == min(one, other, key=lambda dtype: dtype.itemsize)
+    actual, expected = in_the_narrower(np.ones(3, one), np.full(3, 0.5, other))
+    assert actual.dtype == expected.dtype == narrower(one, other)
+    assert (actual.tolist(), expected.tolist()) == ([1, 1, 1], [0.5, 0.5, 0.5])
+
+
+def test_of_two_with_as_many_digits_it_is_the_first():
+    big, little = np.dtype(">f4"), np.dtype("<f4")
+    assert narrower(big, little) is big
+    assert narrower(little, big) is little
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_what_is_of_that_dtype_is_not_copied(dtype):
+    actual, expected = np.ones(3, dtype), np.zeros(3, dtype)
+    found = in_the_narrower(actual, expected)
+    assert found[0] is actual
+    assert found[1] is expected
