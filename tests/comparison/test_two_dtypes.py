@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from harness.comparison import compare
 from harness.comparison.dtypes import in_the_narrower, narrower
+from harness.comparison.metrics import ulp_distance
 
 DTYPES = [np.dtype(name) for name in ("float16", "float32", "float64")]
 
@@ -29,3 +31,17 @@ def test_what_is_of_that_dtype_is_not_copied(dtype):
     found = in_the_narrower(actual, expected)
     assert found[0] is actual
     assert found[1] is expected
+
+
+def test_it_is_said_after_what_is_wrong():
+    actual, expected = np.array([1.0, 2.0], np.float32), np.array([1.0, 2.5])
+    (tensor,) = compare({"loss": actual}, {"loss": expected}, own_dtype=True).tensors
+    assert tensor.reason == (
+        "1 of 2 elements outside the tolerance; returned as float32, where float64 went in, and judged as float32"
+    )
+
+
+def test_what_overflows_in_the_narrower_is_infinity_there_and_no_warning():
+    largest = np.finfo(np.float32).max
+    distance = ulp_distance(np.array([1e300, 1.0]), np.array([largest, 1.0], np.float32))
+    assert distance.tolist() == [1.0, 0.0]  # infinity follows the largest number

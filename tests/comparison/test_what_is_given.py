@@ -49,3 +49,8 @@ def test_each_step_of_a_curve_is_judged_by_its_own_noise():
         (tensor,) = compare({LOSS_CURVE: moved}, {LOSS_CURVE: curve}, noise=noise).tensors
         assert tensor.verdict == verdict
         assert tensor.worst_index == (step,)
+
+
+def test_nothing_at_all_is_no_match():
+    with pytest.raises(ValueError, match=r"^nothing was compared: no tensor was provided$"):
+        compare({}, {"loss": 1.0}, complete=False)
