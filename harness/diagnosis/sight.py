@@ -141,8 +141,9 @@ def blind_spots_of_case(case: Case) -> list[BlindSpot]:
     B, T, _ = problem.structure.outputs
     turns = float(T * len(problem.structure.blocks))
     work = turns * (B * case.sizes.hidden**2 + TURN)
-    predictions = Predictions(problem, {}) if work <= MOST_WORK else None
-    found = {spot.name: spot for spot in blind_spots(problem, predictions) if spot.text}
+    with np.errstate(all="ignore"):  # a case may be there for its overflow
+        predictions = Predictions(problem, {}) if work <= MOST_WORK else None
+        found = {spot.name: spot for spot in blind_spots(problem, predictions) if spot.text}
     return list(found.values())
 
 
