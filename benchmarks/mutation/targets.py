@@ -103,6 +103,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference_impls/lstm_concatenated.py": GATED,
     "reference_impls/lstm_split.py": GATED,
     "reference_impls/optimisers.py": ("reference_impls/test_optimisers.py",),
+    "reference_impls/rnn_split.py": (*PLAIN, "reference_impls/test_oracle.py"),
     "reference_impls/truncation.py": ("reference_impls/test_truncated.py", "reference_impls/test_oracle.py"),
 }
 """Tests by what is mutated; of two that fit a module, the longer path counts."""
