@@ -5,7 +5,7 @@ import pytest
 
 from harness.comparison import compare
 from harness.comparison.dtypes import in_the_narrower, narrower
-from harness.comparison.metrics import ulp_distance
+from harness.comparison.metrics import measure, ulp_distance
 
 DTYPES = [np.dtype(name) for name in ("float16", "float32", "float64")]
 
@@ -45,3 +45,14 @@ def test_what_overflows_in_the_narrower_is_infinity_there_and_no_warning():
     largest = np.finfo(np.float32).max
     distance = ulp_distance(np.array([1e300, 1.0]), np.array([largest, 1.0], np.float32))
     assert distance.tolist() == [1.0, 0.0]  # infinity follows the largest number
+
+
+def test_a_longdouble_above_the_bound_by_less_than_a_double_can_tell_has_the_least_ratio_above_one():
+    found = measure(np.array([1 + np.finfo(np.longdouble).eps]), np.zeros(1, np.longdouble), rtol=0, atol=1.0)
+    assert (found.failed, found.error_ratio) == (1, np.nextafter(1.0, 2.0))
+
+
+def test_longdoubles_on_both_sides_of_zero_are_as_far_apart_as_both_from_zero():
+    one = np.ones(1, np.longdouble)
+    (across,), (above,) = ulp_distance(-one, one), ulp_distance(0 * one, one)
+    assert across == 2 * above > 1e9

@@ -18,10 +18,10 @@ def test_each_number_of_a_layer_is_perturbed_once_and_an_input_for_half_of_the_s
     assert list(complex_step.work(T, B, I, H, O, 2)) == [first * 630, second * 330]
 
 
-@pytest.mark.parametrize(("directions", "expected"), [(1, 135 + 150 + 30), (2, 270 + 450 + 60)])
+@pytest.mark.parametrize(("directions", "expected"), [(1, 135 + 150 + 150 + 30), (2, 270 + 450 + 450 + 60)])
 def test_one_perturbation_of_a_gated_network_passes_through_all_of_it_in_complex_numbers(directions, expected):
     given = {} if directions == 1 else {"directions": directions}
-    assert complex_step_gated.work_of_one(T, B, I, H, 3, O, 2, **given) == 4 * T * B * expected
+    assert complex_step_gated.work_of_one(T, B, I, H, 3, O, 3, **given) == 4 * T * B * expected
 
 
 def test_linear_dynamics_take_all_pairs_of_steps_that_reach_each_other():
