@@ -50,8 +50,9 @@ def sight(predictions: Predictions) -> Sight:
     problem = predictions.problem
     spots = {spot.name for spot in blind_spots(problem, predictions)}
     seen, missed, impossible = [], {}, {}
+    double = in_double(problem)
     for name, fault in faults().items():
-        if reason := _obstacle(fault, in_double(problem)):
+        if reason := _obstacle(fault, double):
             impossible[name] = reason
         elif predictions.shows(fault):
             seen.append(name)
