@@ -216,7 +216,7 @@ def gradients(state: Problem) -> dict[str, ndarray]:
 
 
 def of_weight(state: Problem, name: str, rows: ndarray, columns: ndarray) -> ndarray:
-    """Return the gradient by some elements (D,) of a weight; of a bias, the rows do not matter: (D,)."""
+    """Return the gradient by some elements (D,) of a weight; of a bias, with rows of 0: (D,)."""
     n = state.layers if name.startswith("readout.") else _layer_of(name)
     found = np.empty(len(rows))  # (D,)
     for chunk in _chunks(state, len(rows)):

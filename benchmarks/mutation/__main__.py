@@ -2,38 +2,56 @@
 
     python -m benchmarks.mutation [PATH ...]
 
-Prints the score by part, and every mutant that survived. A survivor is either a test that is missing or argued in
-``docs/mutation.md``.
+Prints every mutant that survived and is not argued in ``docs/surviving_mutants.md``, and the score by part and module.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
 import click
 
-from benchmarks.mutation.mutants import Mutant, mutants
+from benchmarks.mutation.mutants import mutants
+from benchmarks.mutation.reach import Reach, reach_of
+from benchmarks.mutation.survivors import argued, line_of
 from benchmarks.mutation.targets import ROOT, modules, part_of, tests_of
-from benchmarks.mutation.tried import Tried, try_all
+from benchmarks.mutation.tried import Tried, tried_before, try_all
+
+FIRST = 40
+"""How many mutants of each module are tried before the rest of any."""
 
 
-def score(tried: Iterable[Tried]) -> Iterator[str]:
-    """Say how many of the mutants of each part were killed, in a table."""
-    tries, killed = Counter[str](), Counter[str]()
-    for each in tried:
-        for place in (part_of(each.path), "all"):
-            tries[place] += 1
-            killed[place] += each.verdict != "survived"
-    yield "| what | mutants | killed | survived | score |\n| --- | --- | --- | --- | --- |"
-    for place, count in tries.items():
-        dead = killed[place]
-        yield f"| {place} | {count} | {dead} | {count - dead} | {100 * dead / count:.1f} % |"
+def score(tried: list[Tried], equivalent: set[str]) -> Iterator[str]:
+    """Say how many of the mutants of each part and of each module were killed, in a table."""
+    yield "| what | mutants | killed | equivalent | left | score | without equivalent ones | seconds |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    paths = sorted({each.path for each in tried})
+    for part in dict.fromkeys(part_of(path) for path in paths):
+        own = [path for path in paths if part_of(path) == part]
+        yield _row(f"**`{part}`**", [each for each in tried if each.path in own], equivalent)
+        if own != [part]:
+            for path in own:
+                name = path.removeprefix(part).strip("/")
+                yield _row(f"`{name}`", [each for each in tried if each.path == path], equivalent)
+    yield _row("**all**", tried, equivalent)
+
+
+def _row(what: str, tried: list[Tried], equivalent: set[str]) -> str:
+    survived = [each for each in tried if each.survived]
+    same = sum(each.name in equivalent for each in survived)
+    count, killed = len(tried), len(tried) - len(survived)
+    known = 100 * killed / (count - same) if count > same else 100.0
+    seconds = sum(each.seconds for each in tried)
+    return (
+        f"| {what} | {count} | {killed} | {same} | {len(survived) - same} "
+        f"| {100 * killed / count:.1f} % | {known:.1f} % | {seconds:.0f} |"
+    )
 
 
 @click.command()
@@ -41,8 +59,10 @@ def score(tried: Iterable[Tried]) -> Iterator[str]:
 @click.option("--sample", type=click.IntRange(1), help="Draw this many of each module that has more.")
 @click.option("--seed", default=0, show_default=True, help="Of the sample.")
 @click.option("--processes", default=2, show_default=True, type=click.IntRange(1))
-@click.option("--budget", default=8.0, show_default=True, help="Seconds of tests for each mutant, quickest first.")
+@click.option("--budget", default=8.0, show_default=True, help="Seconds of tests for each mutant.")
 @click.option("--out", type=click.Path(path_type=Path), help="A file for every mutant and what became of it.")
+@click.option("--resume", is_flag=True, help="Do not try again what --out has of an interrupted call.")
+@click.option("--traces", type=click.Path(path_type=Path), help="A folder that keeps which lines each test runs.")
 @click.option("--survivors-of", type=click.Path(exists=True, path_type=Path), help="Try only those of such a file.")
 def main(
     paths: tuple[str, ...],
@@ -51,38 +71,51 @@ def main(
     processes: int,
     budget: float,
     out: Path | None,
+    resume: bool,
+    traces: Path | None,
     survivors_of: Path | None,
 ) -> None:
     """Change the code below PATHS, all that is named in targets.py unless given, and count what the tests notice."""
+    if resume and out is None:
+        raise click.UsageError("--resume continues --out, but none is given; name the file that --out had")
     drawn = {path: list(mutants(ROOT / path, path)) for path in modules(paths)}
     if survivors_of is not None:
-        earlier = [Tried(**json.loads(line)) for line in survivors_of.read_text().splitlines()]
-        left = {each.key for each in earlier if each.verdict == "survived"}
-        drawn = {
-            path: [each for each in found if (path, each.function, each.before, each.after) in left]
-            for path, found in drawn.items()
-        }
-    # In no order, so that what was tried until somebody interrupts is a sample, too.
-    draw = random.Random(seed)
-    alike: dict[tuple[bool, tuple[str, ...]], list[Mutant]] = defaultdict(list)
-    for path, found in drawn.items():
-        for each in draw.sample(found, min(sample or len(found), len(found))):
-            alike[not each.function, tests_of(path)].append(each)
-    for found in alike.values():
-        draw.shuffle(found)
-    if out is not None:
-        out.write_text("")
+        left = {each.name for each in tried_before(survivors_of) if each.survived}
+        drawn = {path: [each for each in found if each.name in left] for path, found in drawn.items()}
+    # In no order, and of every module some first: what was tried until somebody interrupts is a sample, too.
+    drawn = {path: random.Random(f"{seed} {path}").sample(found, len(found))[:sample] for path, found in drawn.items()}
     tried: list[Tried] = []
+    if out is not None:
+        if resume and out.exists():
+            known = {each.name for found in drawn.values() for each in found}
+            tried = [each for each in tried_before(out) if each.name in known]
+        out.write_text("".join(json.dumps(asdict(each)) + "\n" for each in tried))
+        before = {each.name for each in tried}
+        drawn = {path: [each for each in found if each.name not in before] for path, found in drawn.items()}
+    drawn = {path: found for path, found in drawn.items() if found}
     # A process of its own for each, in which none of our modules is imported yet.
     with ProcessPoolExecutor(processes, get_context("spawn"), max_tasks_per_child=1) as pool:
-        running = [pool.submit(try_all, tests, found, budget, out) for (_, tests), found in sorted(alike.items())]
+        tracing: dict[str, Future[list[Reach]]] = {}
+        running = []
+        for path, found in [
+            *((path, found[:FIRST]) for path, found in drawn.items()),
+            *((path, found[FIRST:]) for path, found in drawn.items() if len(found) > FIRST),
+        ]:
+            for file in tests_of(path):
+                if file not in tracing:
+                    tracing[file] = pool.submit(reach_of, ROOT, file, modules(()), traces)
+            reached = [each for file in tests_of(path) for each in tracing[file].result()]
+            running.append(pool.submit(try_all, ROOT, path, found, reached, budget, out))
         for ended in as_completed(running):
             tried += ended.result()
+    equivalent = argued()
     for each in tried:
-        if each.verdict == "survived":
-            print(f"{each.path}:{each.line} {each.function or '-'}: {each.before}  ->  {each.after}")
+        if each.survived and each.name not in equivalent:
+            print(line_of(each.path, each.function, each.before, each.after, each.nth), f"line {each.line}")
+        elif not each.survived and each.name in equivalent:
+            print(f"argued, yet killed by {each.by}: {each.name}")
     print()
-    for line in score(tried):
+    for line in score(tried, equivalent):
         print(line)
 
 

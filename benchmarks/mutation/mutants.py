@@ -7,6 +7,8 @@ table for one. Here a mutant is the source of a whole module, so that everything
 
 from __future__ import annotations
 
+import ast
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,9 @@ class Mutant:
         line: where the replaced node begins.
         function: the outermost function or method around it, ``Class.method``; empty outside of functions.
         before, after: the node, and what stands in its place.
+        nth: of the mutants of the function with the same ``before`` and ``after``, from 1.
+        statement: the first and the last line of the statement that the node is part of.
+        around: the first and the last line of the function; of the module's file outside of functions.
         source: of the whole module, with the node replaced.
     """
 
@@ -35,10 +40,20 @@ class Mutant:
     function: str
     before: str
     after: str
+    nth: int
+    statement: tuple[int, int]
+    around: tuple[int, int]
     source: str
 
-    def __str__(self) -> str:
-        return f"{self.path} {self.function or '-'}: {self.before} -> {self.after}"
+    @property
+    def name(self) -> str:
+        """What the mutant is known by, also when lines have moved."""
+        return name_of_mutant(self.path, self.function, self.before, self.after, self.nth)
+
+
+def name_of_mutant(path: str, function: str, before: str, after: str, nth: int) -> str:
+    """Write what a mutant is known by, as lists of mutants do."""
+    return f"{path} {function or '-'}: {before} -> {after}" + (f" (no. {nth})" if nth > 1 else "")
 
 
 class _Everywhere(MutationVisitor):
@@ -71,6 +86,8 @@ def mutants(path: Path, module_path: str) -> Iterator[Mutant]:
     for line in original.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     seen = {original}
+    tree = ast.parse(original)
+    alike = Counter[tuple[str, str, str]]()
     for each in visitor.mutations:
         span = spans[each.original_node]
         assert isinstance(span, CodeRange)
@@ -83,7 +100,48 @@ def mutants(path: Path, module_path: str) -> Iterator[Mutant]:
         seen.add(source)
         outer = each.contained_by_top_level_function
         function = functions.get(outer, "") if outer is not None else ""
-        yield Mutant(module_path, span.start.line, function, _one_line(original[begin:end]), _one_line(after), source)
+        known = function, one_line(original[begin:end]), one_line(after)
+        alike[known] += 1
+        statement, around = _lines_around(tree, span.start.line)
+        yield Mutant(module_path, span.start.line, *known, alike[known], statement, around, source)
+
+
+def _lines_around(tree: ast.Module, line: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the lines of the statement, of a compound one its head, and of the outermost function that has a line."""
+    statement = around = (1, line)
+    functions = 0
+    inside: list[ast.stmt] = tree.body
+    while inside:
+        # Of two statements in one line the last has it no less than the first.
+        holding = [each for each in inside if each.lineno <= line <= (each.end_lineno or each.lineno)]
+        holding = holding or [each for each in inside if _first_line(each) <= line <= (each.end_lineno or each.lineno)]
+        if not holding:
+            break
+        innermost = holding[-1]
+        whole = (_first_line(innermost), innermost.end_lineno or innermost.lineno)
+        blocks = [block for block in _blocks(innermost) if block]
+        heads = min((_first_line(block[0]) for block in blocks), default=whole[1] + 1)
+        if isinstance(innermost, ast.FunctionDef):
+            functions += 1
+            around = whole if functions == 1 else around
+            statement = whole
+        else:
+            statement = (whole[0], max(whole[0], heads - 1)) if line < heads else whole
+        inside = [each for block in blocks for each in block]
+    return statement, around
+
+
+def _first_line(statement: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(each.lineno for each in decorators)])
+
+
+def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    for name in ("body", "orelse", "finalbody"):
+        yield getattr(statement, name, [])
+    for name in ("handlers", "cases"):
+        for each in getattr(statement, name, []):
+            yield each.body
 
 
 def _functions(module: cst.Module) -> dict[cst.CSTNode, str]:
@@ -106,6 +164,6 @@ def _compiles(source: str) -> bool:
     return True
 
 
-def _one_line(code: str) -> str:
+def one_line(code: str) -> str:
     """Write code in one line, without its comments."""
     return " ".join(" ".join(line.split("  #")[0] for line in code.splitlines()).split())

@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[2]
 
 COMPARISON = (
     "comparison/test_compare.py",
+    "comparison/test_two_dtypes.py",
+    "comparison/test_what_is_given.py",
     "comparison/test_what_a_failure_says.py",
     "comparison/test_edges_of_metrics.py",
     "comparison/test_verdict_rules.py",
@@ -45,6 +47,7 @@ GATED = (
     "reference_impls/test_truncated.py",
 )
 PLAIN = (
+    "reference_impls/test_what_layers_refuse.py",
     "reference_impls/test_closed_forms.py",
     "reference_impls/test_dtypes_stay.py",
     "reference_impls/test_purity.py",
@@ -61,32 +64,47 @@ TESTS: dict[str, tuple[str, ...]] = {
         "comparison/test_default_bounds.py",
         "training/test_tolerances.py",
         "comparison/test_rounding_noise.py",
-        *COMPARISON[:5],
+        *COMPARISON[:7],
     ),
     "harness/comparison": COMPARISON,
     "harness/layout": LAYOUT,
     "reference_impls": PLAIN,
     "reference_impls/activations.py": ("reference_impls/test_activation_functions.py", *PLAIN),
     "reference_impls/bidirectional.py": (
+        "reference_impls/test_what_layers_refuse.py",
         "reference_impls/test_lengths_and_directions.py",
         "reference_impls/test_truncated.py",
     ),
-    "reference_impls/complex_step.py": ("reference_impls/test_oracle.py", "reference_impls/test_oracle_sampled.py"),
-    "reference_impls/complex_step_gated.py": ("reference_impls/test_gated_oracle.py",),
+    "reference_impls/complex_step.py": (
+        "reference_impls/test_work.py",
+        "reference_impls/test_oracle.py",
+        "reference_impls/test_oracle_sampled.py",
+    ),
+    "reference_impls/complex_step_gated.py": (
+        "reference_impls/test_work.py",
+        "reference_impls/test_gated_oracle.py",
+        "reference_impls/test_oracle_of_lengths_and_directions.py",
+    ),
     "reference_impls/complex_step_sampled.py": ("reference_impls/test_oracle_sampled.py",),
     "reference_impls/gru_concatenated.py": GATED,
     "reference_impls/gru_split.py": GATED,
     "reference_impls/layer.py": ("reference_impls/test_lengths_and_directions.py", *PLAIN),
+    "reference_impls/derivatives.py": ("reference_impls/test_derivatives.py",),
     "reference_impls/lengths.py": (
+        "reference_impls/test_what_layers_refuse.py",
         "reference_impls/test_lengths_and_directions.py",
         "reference_impls/test_truncated.py",
     ),
-    "reference_impls/linear_dynamics.py": ("reference_impls/test_linear_dynamics.py",),
+    "reference_impls/linear_dynamics.py": (
+        "reference_impls/test_work.py",
+        "reference_impls/test_linear_dynamics.py",
+    ),
     "reference_impls/losses.py": ("reference_impls/test_loss_functions.py", *PLAIN),
     "reference_impls/lstm_concatenated.py": GATED,
     "reference_impls/lstm_split.py": GATED,
     "reference_impls/optimisers.py": ("reference_impls/test_optimisers.py",),
-    "reference_impls/truncation.py": ("reference_impls/test_truncated.py",),
+    "reference_impls/rnn_split.py": (*PLAIN, "reference_impls/test_oracle.py"),
+    "reference_impls/truncation.py": ("reference_impls/test_truncated.py", "reference_impls/test_oracle.py"),
 }
 """Tests by what is mutated; of two that fit a module, the longer path counts."""
 

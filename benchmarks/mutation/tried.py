@@ -1,28 +1,20 @@
-"""What became of the mutants of modules that have the same tests."""
+"""What became of the mutants of a module."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
 
-from benchmarks.mutation.mutants import Mutant
-from benchmarks.mutation.targets import ROOT
-from benchmarks.mutation.trial import (
-    PATIENCE,
-    PYTEST,
-    Chosen,
-    Exchanging,
-    Outcome,
-    chosen_tests,
-    imported,
-    prepare,
-)
-
-STARTING = 60.0
-"""Seconds more for a mutant that begins with importing everything and collecting the tests."""
+from benchmarks.mutation.forks import Outcome
+from benchmarks.mutation.mutants import Mutant, name_of_mutant
+from benchmarks.mutation.order import Order
+from benchmarks.mutation.reach import Reach
+from benchmarks.mutation.running import PYTEST, Watching, prepare
+from benchmarks.mutation.trial import Exchanging, imported
 
 
 @dataclass(frozen=True)
@@ -34,42 +26,61 @@ class Tried:
     function: str
     before: str
     after: str
+    nth: int
     verdict: str
     by: str
     seconds: float
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
-        """What a mutant is known by when lines have moved; some have the same."""
-        return self.path, self.function, self.before, self.after
+    def name(self) -> str:
+        """What the mutant is known by, also when lines have moved."""
+        return name_of_mutant(self.path, self.function, self.before, self.after, self.nth)
+
+    @property
+    def survived(self) -> bool:
+        """Whether no test noticed it."""
+        return self.verdict == "survived"
 
 
-def try_all(tests: tuple[str, ...], found: list[Mutant], budget: float, out: Path | None) -> list[Tried]:
-    """Try mutants on the quickest of some tests, as many as fit into a budget of seconds.
+def tried_before(file: Path) -> Iterator[Tried]:
+    """Read what an earlier call has written; what an interrupted one wrote of its last mutant does not count."""
+    for line in file.read_text().splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield Tried(**json.loads(line))
+
+
+def try_all(
+    root: Path, path: str, found: list[Mutant], reached: list[Reach], budget: float, out: Path | None
+) -> list[Tried]:
+    """Try mutants of one module on the tests that reach them, as many as fit into a budget of seconds.
 
     Raises:
-        RuntimeError: if the tests fail on the modules as they are, or do not notice one in which nothing works.
+        RuntimeError: if the tests fail on the module as it is, or do not notice that nothing in it works.
     """
     prepare()
-    order = chosen_tests(list(tests), budget)
-    limit = PATIENCE * budget + PATIENCE
+    order = Order(path, reached, budget)
     tried = []
 
     def tell(each: Mutant, outcome: Outcome) -> None:
-        one = Tried(each.path, each.line, each.function, each.before, each.after, **asdict(outcome))
+        one = Tried(each.path, each.line, each.function, each.before, each.after, each.nth, **asdict(outcome))
         tried.append(one)
         if out is not None:
             with out.open("a") as file:
                 file.write(json.dumps(asdict(one)) + "\n")
 
+    inside = [each for each in found if each.function and order.of(each)]
+    by_call = {each.name for each in inside}
     for each in found:
-        if not each.function:
-            tell(each, imported(ROOT, each.path, each.source, list(tests), order, limit + STARTING))
-    inside = [each for each in found if each.function]
-    chosen = Chosen(order)
-    sources = [(each.path, each.source) for each in inside]
-    loop = Exchanging(ROOT, chosen, sources, limit, lambda number, outcome: tell(inside[number], outcome))
-    status = pytest.main([*PYTEST, *tests], plugins=[loop, chosen]) if inside else None
-    if len(tried) < len(found):
-        raise RuntimeError(f"only {len(tried)} of {len(found)} mutants were tried; pytest ended with {status!r}")
+        if each.name not in by_call:
+            outcome = imported(root, each, order)
+            if outcome.by in order.seconds:
+                order.killed(each, outcome.by)
+            tell(each, outcome)
+    if inside:
+        files = dict.fromkeys(each.file for each in reached if path in each.lines)
+        watching = Watching()
+        loop = Exchanging(root, path, watching, inside, order, tell)
+        status = pytest.main([*PYTEST, *(str(root / file) for file in files)], plugins=[loop, watching])
+        if len(tried) < len(found):
+            raise RuntimeError(f"only {len(tried)} of {len(found)} mutants were tried; pytest ended with {status!r}")
     return tried

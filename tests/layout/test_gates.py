@@ -11,6 +11,8 @@ LSTM = Structure("lstm", layers=2, batch=1, time=1, input=I, hidden=H, output=No
 AFTER = Structure("gru", layers=2, batch=1, time=1, input=I, hidden=H, output=None, reset="after")
 BEFORE = Structure("gru", layers=2, batch=1, time=1, input=I, hidden=H, output=None, reset="before")
 
+RNN = Structure("rnn", layers=2, batch=1, time=1, input=I, hidden=H, output=None)
+
 
 def told(structure, gates):
     """Weights whose every element is the number of its gate."""
@@ -80,6 +82,14 @@ def test_tf1_stores_the_forget_bias_less_one_in_the_third_block():
     assert blocks(layouts()["tf1"].gradients_from_canonical(weights, LSTM)["layer0.bias"]) == [1, 3, 2, 4]
     gradient = {"layer0.bias": np.repeat([1.0, 3.0, 2.0, 4.0], H)}
     assert blocks(layouts()["tf1"].gradients_to_canonical(gradient, LSTM)["layer0.b_h"]) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("structure", [BEFORE, AFTER, RNN], ids=["gru before", "gru after", "rnn"])
+def test_tf1_stores_the_biases_of_what_has_no_forget_gate_as_they_are(structure):
+    weights = told(structure, structure.weights["layer0.b_h"][0] // H)
+    stored = layouts()["tf1"].from_canonical(weights, structure)
+    for n in range(2):
+        np.testing.assert_array_equal(stored[f"layer{n}.bias"], weights[f"layer{n}.b_h"])
 
 
 def test_a_forget_bias_that_a_float_can_hold_less_one_comes_back_to_the_bit():

@@ -76,3 +76,8 @@ def test_where_nothing_is_near_all_names_are_said():
 def test_people_mean_one_tensor_by_many_names(name, meant):
     expected = dict.fromkeys(ALL, ())
     assert nearest_tensor(name, expected) == meant
+
+
+def test_of_a_bidirectional_layer_the_place_is_all_that_stands_before_the_last_point():
+    assert nearest_tensor("dW_xh", {"layer0.reverse.W_xh": (), "layer0.reverse.b_h": ()}) == "layer0.reverse.W_xh"
+    assert nearest_tensor("dW_xh", {"layer0.W_xh": (), "layer0.reverse.W_xh": ()}) == ""

@@ -7,8 +7,9 @@ from importlib.util import module_from_spec, spec_from_file_location
 import pytest
 
 from benchmarks.mutation import targets
+from benchmarks.mutation.exchange import exchange, spoil
+from benchmarks.mutation.forks import in_a_fork, within_seconds_of_work
 from benchmarks.mutation.mutants import mutants
-from benchmarks.mutation.trial import exchange, in_a_fork, spoil
 
 SOURCE = '''\
 from __future__ import annotations
@@ -164,3 +165,13 @@ def test_every_test_that_is_named_is_there():
     for tests in targets.TESTS.values():
         for each in tests:
             assert (targets.ROOT / "tests" / each).is_file()
+
+
+def test_a_fork_that_computes_too_long_is_a_timeout():
+    def whole():
+        within_seconds_of_work(0.2)
+        endless()
+
+    outcome = in_a_fork(whole, 60.0)
+    assert outcome.verdict == "timeout"
+    assert outcome.seconds < 30

@@ -68,6 +68,14 @@ def test_saturation_is_exact_and_quiet(dtype):
             assert not ACTIVATIONS[name].slope_at_value(value(name, a))[[1, 3]].any()
 
 
+def test_saturation_of_complex_numbers_is_exact_and_quiet():
+    a = np.array([1000, -1000, np.inf, -np.inf]) + 1e-20j
+    with np.errstate(over="raise", divide="raise"):
+        np.testing.assert_array_equal(value("sigmoid", a[:2]), [1, 0])
+        np.testing.assert_array_equal(value("tanh", a[:2]), [1, -1])
+    np.testing.assert_array_equal(value("relu", a.real), [1000, 0, np.inf, 0])
+
+
 def test_sigmoid_keeps_small_values():
     """1/(1+e⁻ᵃ) must not round to 0 where eᵃ is still a normal number."""
     np.testing.assert_allclose(value("sigmoid", np.array([-700.0, -40.0])), np.exp([-700.0, -40.0]), rtol=1e-15)

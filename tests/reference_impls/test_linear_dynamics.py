@@ -43,6 +43,15 @@ def test_one_step_of_one_unit(sized_net, assert_close):
     assert_close(solve(problem)[2], problem.solve(rnn_split)[2], 1e-15)
 
 
+@pytest.mark.parametrize("truncation", [None, Window(2)], ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.longdouble], ids=lambda dtype: np.dtype(dtype).name)
+def test_dtypes_stay(sized_net, dtype, truncation):
+    problem = sized_net(SIZES, activation="identity", layers=2, readout=True).astype(dtype)
+    value, outputs, gradients = solve(problem, truncation)
+    for name, tensor in {"loss": value, "outputs": outputs, **gradients}.items():
+        assert tensor.dtype == dtype, name
+
+
 def test_powers():
     W = np.random.default_rng(0).integers(-3, 4, (3, 3)).astype(float)
     expected = [np.linalg.matrix_power(W, k) for k in range(8)]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from reference_impls.losses import LOSSES
+from reference_impls.losses import LOSSES, ROW_LOSSES
 
 B, T, O = 2, 4, 3
 COVERED = np.array([[True, False, True, False], [False, False, True, True]])
@@ -48,6 +48,14 @@ def test_loss_and_gradient_by_the_formula(loss, reduction):
     assert actual.shape == ()
     assert actual == pytest.approx(total / terms, rel=1e-14)
     np.testing.assert_allclose(d_actual, d_outputs / terms, rtol=1e-13)
+
+
+def test_each_loss_is_the_sum_of_its_rows(loss):
+    assert ROW_LOSSES.keys() == LOSSES.keys()
+    outputs, targets = data(loss)
+    rows = ROW_LOSSES[loss](outputs[COVERED], targets[COVERED])
+    assert rows.shape == (COVERED.sum(),)
+    assert rows.sum() == pytest.approx(float(LOSSES[loss](outputs, targets, COVERED, "sum")[0]), rel=1e-14)
 
 
 def test_the_gradient_is_exactly_zero_where_nothing_is_covered(loss, reduction):

@@ -57,6 +57,18 @@ def test_a_gradient_of_the_size_of_epsilon_makes_half_a_step():
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: np.dtype(dtype).name)
+def test_before_the_first_update_each_moment_is_zeros_like_its_weight(dtype):
+    weights = tensors(1, dtype)
+    first, second, updates = optimisers.no_moments(weights)
+    assert updates == 0
+    for moment in (first, second):
+        assert moment.keys() == weights.keys()
+        for name, w in weights.items():
+            assert (moment[name].shape, moment[name].dtype) == (w.shape, w.dtype)
+            assert not moment[name].any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: np.dtype(dtype).name)
 def test_every_dtype_stays_and_nothing_is_written_to(dtype):
     weights, gradients = tensors(1, dtype), tensors(2, dtype)
     copies = [{name: each.copy() for name, each in group.items()} for group in (weights, gradients)]
