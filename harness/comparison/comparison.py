@@ -254,8 +254,8 @@ def _tensor(
             bound, atol=float(atol.max()), origin=f"half a unit in the last known digit, and {bound.origin}"
         )
     metrics = measure(
-        actual.reshape(-1)[which],
-        expected.reshape(-1)[which],
+        actual if known is None else actual.reshape(-1)[which],
+        expected if known is None else expected.reshape(-1)[which],
         rtol=bound.rtol,
         atol=atol,
         nonfinite_allowed=nonfinite == "allowed",
