@@ -64,6 +64,12 @@ library: $(INSTALLED) ## Write docs/cases.md, what each case catches that no sim
 page-benchmark: $(INSTALLED) ## Measure the report's page for 100 and 1,000 cases (some minutes)
 	$(BIN)/python -m benchmarks.page
 
+run-benchmark: $(INSTALLED) ## Measure what runs cost beside what implementations compute (a quarter of an hour)
+	$(BIN)/python -m benchmarks.run_cost
+
+comparison-benchmark: $(INSTALLED) ## Measure how fast large tensors are compared (a minute; 4 GB of memory)
+	$(BIN)/python -m benchmarks.comparison
+
 gallery: $(INSTALLED) ## Write docs/faults, every fault with a picture of what it does (half a minute)
 	$(BIN)/python -m benchmarks.gallery
 

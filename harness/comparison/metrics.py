@@ -16,8 +16,8 @@ from numpy import ndarray
 from harness.comparison import screening
 from harness.comparison.screening import Screen
 
-CHUNK = 2**16
-"""Elements; a chunk of both arrays and one more of its size stay in a core's cache, or nearly."""
+CHUNK = 2**15
+"""Elements; a chunk of both arrays and two more of its size stay in a core's cache."""
 
 Collect = Literal["none", "failed", "all"]
 

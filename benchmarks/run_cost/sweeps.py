@@ -1,0 +1,59 @@
+"""The sweeps that are run, as case files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FILE = """\
+about: Cases that differ in their inputs alone.
+cell: {cell}
+dtype: float32
+sizes: {{batch: {B}, time: {T}, input: {I}, hidden: {H}}}
+weights: {{uniform: [-0.125, 0.125], seed: 1}}
+initial_state: {{normal: 0.5, seed: 3}}
+loss: {{kind: squared_error}}
+targets: {{normal: 1.0, seed: 5}}
+sweep: {{inputs: [{inputs}]}}
+"""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Cases alike but for their inputs.
+
+    Attributes:
+        cases: how many.
+        cell: rnn, lstm or gru.
+        sizes: B, T, I, H.
+    """
+
+    cases: int
+    cell: str
+    sizes: tuple[int, int, int, int]
+
+    @property
+    def text(self) -> str:
+        """The case file."""
+        inputs = ", ".join(f"{{normal: 1.0, seed: {seed}}}" for seed in range(self.cases))
+        return FILE.format(cell=self.cell, inputs=inputs, **dict(zip("BTIH", self.sizes, strict=True)))
+
+    @property
+    def elements(self) -> int:
+        """Of the inputs, as a measure of a case's tensors."""
+        B, T, I, _ = self.sizes
+        return B * T * I
+
+
+TINY = ("rnn", (2, 4, 3, 5))
+REAL = ("lstm", (8, 50, 32, 64))
+"""A layer as small models have it; three implementations compare some two hundred thousand elements."""
+
+ALL_IMPLEMENTATIONS = "numpy-concat,torch,keras"
+NUMPY_ALONE = "numpy-concat"
+
+GROWING = {
+    "cases": [Sweep(n, "rnn", (2, 4, 3, 5)) for n in (50, 100, 200, 400, 800)],
+    "steps": [Sweep(20, "rnn", (4, T, 16, 32)) for T in (50, 100, 200, 400, 800)],
+    "elements": [Sweep(20, "rnn", (B, 50, 64, 32)) for B in (8, 16, 32, 64, 128)],
+}
+"""What grows, all else the same."""
