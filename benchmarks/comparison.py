@@ -113,7 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     head = ["elements", "dtype", "read, GB/s", "compared, GB/s", "compared / read", "memory beyond, MB"]
     sizes = table(head, [row(int(size), dtype) for size in chosen.sizes for dtype in ("float32", "float64")])
-    calls = table(["in the cache, ps an element", "read both", "subtract", "abs", "max", "min"], [pieces(dtype) for dtype in ("float32", "float64")])
+    calls = table(
+        ["in the cache, ps an element", "read both", "subtract", "abs", "max", "min"],
+        [pieces(dtype) for dtype in ("float32", "float64")],
+    )
     put(PAGE, "comparison", f"{sizes}\n\n{calls}")
     print(PAGE)
 

@@ -19,6 +19,9 @@ from harness.comparison.screening import Screen
 CHUNK = 2**15
 """Elements; a chunk of both arrays and two more of its size stay in a core's cache."""
 
+FIRST = 2**10
+"""Elements of the first chunk, all of which are looked at; by them those of the others are passed over."""
+
 Collect = Literal["none", "failed", "all"]
 
 
@@ -114,19 +117,25 @@ def measure(
         raise ValueError("there are no elements to compare")
     flat_actual, flat_expected = _flat(actual), _flat(expected)
     so_far = _SoFar()
-    screen = None  # of a single chunk every element is looked at
-    if actual.size > CHUNK and collect != "all" and actual.dtype == expected.dtype in screening.DTYPES:
-        screen = Screen(actual.dtype, float(np.min(atol)), CHUNK)
+    screen = None
+    if actual.size > FIRST and collect != "all" and actual.dtype == expected.dtype in screening.DTYPES:
+        screen = Screen(actual.dtype, float(np.min(atol)), min(CHUNK, actual.size))
     collected = []
-    for start in range(0, actual.size, CHUNK):
-        chunk_actual, chunk_expected = flat_actual[start : start + CHUNK], flat_expected[start : start + CHUNK]
-        of_chunk = np.arange(len(chunk_actual)) if screen is None else screen.left(chunk_actual, chunk_expected)
-        if not len(of_chunk):
+    start = 0
+    while start < actual.size:
+        end = start + (CHUNK if start or screen is None else min(FIRST, CHUNK))
+        chunk_actual, chunk_expected = flat_actual[start:end], flat_expected[start:end]
+        if screen is not None and start:
+            left = screen.left(chunk_actual, chunk_expected)
+            chunk_actual, chunk_expected, position = chunk_actual[left], chunk_expected[left], start + left
+        else:
+            position = np.arange(start, start + len(chunk_actual))
+        start = end
+        if not len(position):
             continue
-        position = start + of_chunk
         chunk = _elements(
-            chunk_actual[of_chunk],
-            chunk_expected[of_chunk],
+            chunk_actual,
+            chunk_expected,
             position,
             rtol,
             atol[position] if isinstance(atol, ndarray) else atol,

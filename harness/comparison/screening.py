@@ -11,8 +11,8 @@ Most elements of a tensor that matches are neither its worst nor near it. An ele
 
 All that in the tensor's own dtype. None is passed over unless q ≤ ½, and then d is exact there (Sterbenz 1974,
 Floating-Point Computation, 4.3.1), so that elements just as bad as the worst are passed over, too. Of q, which is
-rounded, a little less than the largest is asked. Where the chunk's smallest |expected| alone keeps q that small, as almost
-everywhere, nothing is divided.
+rounded, a little less than the largest is asked. Where the smallest |expected| of a chunk alone keeps q that small, as
+almost everywhere, nothing is divided.
 """
 
 from __future__ import annotations
