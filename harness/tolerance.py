@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -92,7 +92,12 @@ class Bound:
 
 
 def bound(
-    tensor: str, expected: ndarray, override: Mapping[str, Any] | None = None, *, noise: float | ndarray | None = None
+    tensor: str,
+    expected: ndarray,
+    override: Mapping[str, Any] | None = None,
+    *,
+    noise: float | ndarray | None = None,
+    eps: float = 0.0,
 ) -> Bound:
     """Return the bound in force for one tensor.
 
@@ -101,6 +106,7 @@ def bound(
         expected: the baseline's values.
         override: a case's ``tolerance``: rtol and atol, or those by tensor with ``default`` for the rest.
         noise: how far rounding alone moves the tensor, absolute, or each element of it; None if that is not known.
+        eps: of arithmetic that is coarser than the tensor's dtype; everything grows with it.
     """
     if override is not None:
         if {"rtol", "atol"} & override.keys():
@@ -111,7 +117,10 @@ def bound(
     kind, dtype = kind_of(tensor), expected.dtype
     if dtype.kind != "f":
         return Bound(0.0, 0.0, f"exact, since {tensor} is {dtype}")
-    dtype_name, eps, least = _floats_of(dtype)
+    dtype_name, own_eps, least = _floats_of(dtype)
+    if eps > own_eps:
+        return _coarser(bound(tensor, expected, noise=noise), eps / own_eps, eps)
+    eps = own_eps
     units = UNITS.get(dtype_name, {}).get(kind, OTHER_UNITS)
     largest = largest_magnitude(expected)
     # Where eps · largest underflows, neighbouring numbers must still match.
@@ -124,6 +133,13 @@ def bound(
         return Bound(0.0, units * from_largest, f"{table}: eps x largest element {largest:.3g}")
     ill = from_noise > math.sqrt(eps) * largest
     return Bound(0.0, units * from_noise, f"{table}: rounding noise {from_noise:.3g}", ill_conditioned=ill)
+
+
+def _coarser(bound: Bound, times: float, eps: float) -> Bound:
+    """Return a bound for arithmetic whose eps is so many times as large: to first order rounding grows with it."""
+    by_element = None if bound.by_element is None else times * bound.by_element
+    origin = f"{bound.origin}, {times:g} times that for products with eps {eps:.2g}"
+    return replace(bound, atol=times * bound.atol, by_element=by_element, origin=origin)
 
 
 @cache

@@ -54,6 +54,8 @@ class Framework:
         program: what Python is to run in place of the harness's own worker of this name, as its arguments.
         limit: how many seconds one case may take.
         restarts: how often a process that ended is started again in one run.
+        absent: says why this machine lacks a device that it runs on, empty if it does not; None if it needs none. Looks
+            without importing anything.
     """
 
     name: str
@@ -63,6 +65,12 @@ class Framework:
     program: tuple[str, ...] = ()
     limit: float = 600.0
     restarts: int = 3
+    absent: Callable[[], str] | None = None
+
+    @property
+    def reason_against_machine(self) -> str:
+        """Why it cannot run on this machine; empty if nothing is known against it."""
+        return "" if self.absent is None else self.absent()
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,8 @@ class Implementation:
             in cases with training.
         work: how many multiplications of numbers it takes for a problem, where that is far more than the reference
             takes; None where it is not.
+        float32_eps: the eps of its products in float32, where they are rounded further than to that; 0 where they are
+            not. Its tolerances grow with it.
         about: one line on what it is.
     """
 
@@ -104,6 +114,7 @@ class Implementation:
     specialised: bool = False
     own_optimiser: bool = False
     work: Callable[[Problem], float] | None = None
+    float32_eps: float = 0.0
     about: str = ""
 
     def __call__(self, problem: Problem) -> Returned:
@@ -116,7 +127,9 @@ class Implementation:
             return getattr(case, self.only_with) is not None
         if (self.own_optimiser and case.training == "none") or (self.specialised and self.reason_against(case)):
             return False
-        return not self.only_named if case.implementations is None else self.name in case.implementations
+        if case.implementations is not None:
+            return self.name in case.implementations
+        return not self.only_named and not self.framework.reason_against_machine
 
     def reason_against(self, case: Fields) -> str:
         """Return why the implementation cannot represent a case; empty if nothing is known against it."""
@@ -172,6 +185,7 @@ def implementation(
     specialised: bool = False,
     own_optimiser: bool = False,
     work: Callable[[Problem], float] | None = None,
+    float32_eps: float = 0.0,
 ) -> Callable[[Callable[[Problem], Returned]], Implementation]:
     """Make an implementation of a function.
 
@@ -188,6 +202,7 @@ def implementation(
         specialised: whether it takes part only in cases that it supports.
         own_optimiser: whether it trains with an optimiser of its own; it takes part only in cases with training.
         work: how many multiplications it takes for a problem, where that is far more than the reference takes.
+        float32_eps: the eps of its products in float32, where that is not float32's own.
 
     Raises:
         ValueError: if there is no such layout, or ``supports`` names no field of a case, or gives no list of values.
@@ -216,6 +231,7 @@ def implementation(
             specialised=specialised,
             own_optimiser=own_optimiser,
             work=work,
+            float32_eps=float32_eps,
             about=about,
         )
 
