@@ -49,8 +49,9 @@ diagnosis-benchmark: $(INSTALLED) ## Show how well faults are named, over all ca
 fuzz-inputs: $(INSTALLED) ## Try ten thousand bad case files and reports (a quarter of an hour)
 	$(BIN)/python -m benchmarks.bad_inputs 10000
 
-bench: $(INSTALLED) ## Time the hand-written gradients beside the frameworks, into reports/bench (a quarter of an hour)
+bench: $(INSTALLED) ## Time the hand-written gradients beside the frameworks, into docs/benchmarks.md (a quarter of an hour)
 	$(BIN)/harness bench
+	$(BIN)/python -m benchmarks.speed
 
 crashes: $(INSTALLED) ## Kill runs and their processes at random moments; show what survived (ten minutes)
 	$(BIN)/python -m benchmarks.crashes
