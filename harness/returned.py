@@ -73,7 +73,7 @@ def array_of(name: object, value: Any, dtype: DTypeLike | None = None) -> ndarra
     if _is_plain(value) and array.dtype.kind != "b":
         with np.errstate(over="ignore"):  # what overflows is judged where it is compared
             array = array.astype(dtype or np.float64)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _leaves_as_arrays(name: object, value: Any) -> Any:

@@ -21,7 +21,9 @@ A gradient has the name and the shape of what it is the gradient of.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 Shape = tuple[int, ...]
 
@@ -63,7 +65,7 @@ class Structure:
         """Whether the candidate has a recurrent bias of its own, ``b_hn``, that cannot be folded into ``b_h``."""
         return self.cell == "gru" and self.reset == "after"
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[str, ...]:
         """The recurrent layers' names, from the inputs up: each one's weights are named ``<block>.W_xh`` and so on.
 
@@ -84,8 +86,8 @@ class Structure:
         """The width of what ``block`` reads: I for the first layer, D·H above it."""
         return self.input if block.partition(".")[0] == "layer0" else self.state_width
 
-    @property
-    def weights(self) -> dict[str, Shape]:
+    @cached_property
+    def weights(self) -> Mapping[str, Shape]:
         """The shape of every weight and bias, by name, layer by layer and the readout last."""
         G, H = GATES[self.cell], self.hidden
         shapes: dict[str, Shape] = {}
@@ -100,8 +102,8 @@ class Structure:
             shapes["readout.b_y"] = (self.output,)
         return shapes
 
-    @property
-    def initial_state(self) -> dict[str, Shape]:
+    @cached_property
+    def initial_state(self) -> Mapping[str, Shape]:
         """The shape of every initial state, by name."""
         states = STATES[self.cell]
         return {f"{block}.{state}": (self.batch, self.hidden) for block in self.blocks for state in states}
@@ -122,8 +124,8 @@ class Structure:
         matrices = [shape for shape in self.weights.values() if len(shape) == 2]
         return 3.0 * self.batch * self.time * sum(rows * columns for rows, columns in matrices)
 
-    @property
-    def gradients(self) -> dict[str, Shape]:
+    @cached_property
+    def gradients(self) -> Mapping[str, Shape]:
         """The shape of every gradient that a complete implementation returns, by name."""
         return {**self.weights, **self.initial_state, "inputs": self.inputs}
 

@@ -6,6 +6,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterator
+from decimal import Context
 from pathlib import Path as FilePath
 from typing import IO, Any
 
@@ -63,13 +64,14 @@ def too_large(spec: Any, dtype: str) -> Iterator[Problem]:
     most = float(np.finfo(dtype).max)
     for key, largest in (("fill", most), ("uniform", most), ("values", most), ("normal", most / SIGMAS)):
         if isinstance(spec, dict) and key in spec:
-            for number in np.ravel(np.array(spec[key], dtype=np.float64)):
+            for number in np.ravel(np.array(spec[key], dtype=object)):  # a whole number may be beyond every float
                 if not abs(number) <= largest:
+                    shown = str(Context(prec=6).create_decimal(number).normalize()).lower()
                     yield (
                         (key,),
-                        f"{number:g} is more than {dtype} holds"
+                        f"{shown} is more than {dtype} holds"
                         if key != "normal"
-                        else (f"numbers with a standard deviation of {number:g} are more than {dtype} holds"),
+                        else (f"numbers with a standard deviation of {shown} are more than {dtype} holds"),
                         f"at most {largest:.3g}",
                     )
                     return

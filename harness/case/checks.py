@@ -6,6 +6,7 @@ Each check is a generator of (path, problem, hint) over a case whose fields are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -190,7 +191,7 @@ def memory_needed(case: Fields) -> int:
 
 
 def _memory(case: Fields) -> Iterator[Problem]:
-    needed, there = memory_needed(case), psutil.virtual_memory().total
+    needed, there = memory_needed(case), _memory_there()
     if needed > there:
         yield (
             ("sizes",),
@@ -201,6 +202,11 @@ def _memory(case: Fields) -> Iterator[Problem]:
         yield ("sizes", "time"), f"{case.sizes.time} steps; at most 1,000,000 can be run", ""
     elif case.layers > 10_000:  # each layer is Python objects in every framework, however small its arrays
         yield ("layers",), f"{case.layers} layers; at most 10,000 can be built", ""
+
+
+@cache
+def _memory_there() -> int:
+    return int(psutil.virtual_memory().total)
 
 
 def _gigabytes(size: int) -> str:

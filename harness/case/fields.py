@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Required
 
 from annotated_types import Ge, Gt, Len
@@ -426,13 +427,16 @@ class Fields:
         """Which tensors there are, and their shapes."""
         s = self.sizes
         sizes = (s.batch, s.time, s.input, s.hidden, s.output)
-        return Structure(self.cell, self.layers, *sizes, self.reset or "after", 2 if self.bidirectional else 1)
+        return _structure(self.cell, self.layers, *sizes, self.reset or "after", 2 if self.bidirectional else 1)
 
     @property
     def steps(self) -> tuple[int, ...]:
         """The steps that the loss covers, each in [0, T), ascending; of a shorter sequence those that it has."""
         T = self.sizes.time
         return tuple(range(T)) if self.loss.steps == "all" else tuple(sorted(step % T for step in self.loss.steps))
+
+
+_structure = lru_cache(maxsize=1024)(Structure)  # the same one again, which knows its shapes
 
 
 @dataclass(frozen=True, kw_only=True)

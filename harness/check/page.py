@@ -151,7 +151,7 @@ def _others(wrong: list[Fold]) -> Iterator[str]:
 
 def _faults(run: Run) -> Iterator[str]:
     """Count what explains the cases, where there is more than the first."""
-    faults = explained(of_run(run))
+    faults = explained(of_run(run), documented=False)
     if sum(each.cases for each in faults) > 1:
         counted = [f"{each.fault} in {each.cases} {'case' if each.cases == 1 else 'cases'}" for each in faults]
         yield f"Over all cases: {', '.join(counted[:MAX_OTHERS])}{', …' if len(counted) > MAX_OTHERS else ''}"

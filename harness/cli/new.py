@@ -16,7 +16,7 @@ SCHEMA = Path("case.schema.json")
 
 @click.command("new")
 @click.argument("name", required=False)
-@click.option("--cell", type=click.Choice(CELLS), help="The cell of the new case; rnn unless given.")
+@click.option("--cell", type=click.Choice(CELLS), help="The cell of what is new; rnn unless given.")
 @click.option("--like", metavar="CASE", help="Start from the file of this case instead.")
 @click.option("--implementation", "file", metavar="FILE.py", help="Write an implementation to begin with instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print the file and the next command as JSON.")
@@ -29,14 +29,15 @@ def command(name: str | None, cell: str | None, like: str | None, file: str | No
 
     if like is not None and cell is not None:
         raise click.UsageError("--like brings the cell of its case; leave out --cell")
-    if file is not None and (like or cell):
-        raise click.UsageError("--like and --cell are for a new case, not for an implementation")
+    if file is not None and like:
+        raise click.UsageError("--like is for a new case, not for an implementation; --cell is for both")
     if (name is None) == (file is None):
         raise click.UsageError("name a case, as in `harness new mine`, or a file: `harness new --implementation my.py`")
     if file is not None:
         path = _python_file(file)
-        _create(path, templates.implementation())
-        wrote, following = f"{path}: one tanh layer by hand, to change as you like", f"harness check {path}"
+        _create(path, templates.implementation(cell or "rnn"))
+        layer = "tanh" if cell in (None, "rnn") else cell
+        wrote, following = f"{path}: one {layer} layer by hand, to change as you like", f"harness check {path}"
     else:
         path = _case_file(str(name))
         text = templates.case(cell or "rnn") if like is None else _text_of(like, path)

@@ -30,10 +30,7 @@ def show_report(report: Report, folder: Path) -> None:
     if wrong:
         table("What disagrees", ["case", "implementation", "what"], wrong[:MAX_SHOWN])
         _more(len(wrong), folder / "comparisons.csv")
-    if faults := overview.explained(report):
-        columns = ["implementation", "fault", "cases", "what it is"]
-        rows = [[each.implementation, each.fault, str(each.cases), each.explanation] for each in faults[:MAX_SHOWN]]
-        table("What the numbers say the fault is (more in diagnoses.csv)", columns, rows)
+    _faults(report, "What the numbers say the fault is (more in diagnoses.csv)", documented=False)
     for row in report["cases"]:
         if row["expect"] == "mismatch" and not row["as_expected"]:
             click.echo(f"{row['case']}: {row['surprise']}")
@@ -41,6 +38,7 @@ def show_report(report: Report, folder: Path) -> None:
     if worst:
         rows = [[name, dtype, f"{each.ratio:.3g}", each.tensor, each.case] for (name, dtype), each in worst]
         table("Worst error ratio (above 1 is a mismatch)", ["implementation", "dtype", "worst", "tensor", "case"], rows)
+    _faults(report, "Mismatches that case files expect, and what the numbers say of them", documented=True)
     if absent := overview.not_compared(report):
         rows = [[name, str(count), reason] for name, count, reason in absent]
         table("Not compared", ["implementation", "cases", "reason"], rows)
@@ -56,6 +54,15 @@ def show_report(report: Report, folder: Path) -> None:
     if trained := overview.training_line(report):
         click.echo(trained)
     click.echo(f"{report.environment['seconds']:.1f} s; the report is in {folder}")
+
+
+def _faults(report: Report, title: str, *, documented: bool) -> None:
+    from harness.report import overview
+
+    if faults := overview.explained(report, documented=documented):
+        columns = ["implementation", "fault", "cases", "what it is"]
+        rows = [[each.implementation, each.fault, str(each.cases), each.explanation] for each in faults[:MAX_SHOWN]]
+        table(title, columns, rows)
 
 
 def _more(count: int, where: Path, shown: int = MAX_SHOWN) -> None:

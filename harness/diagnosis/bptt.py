@@ -51,7 +51,7 @@ class Network:
         self.loss: ndarray
         self.d_outputs: ndarray  # (T, B, O): of the loss
         self.visits = 1  # how often the recursion is run
-        self.model: Network | None = None  # the same without a fault, if the forward pass is the same
+        self.model: Network | None = None  # one with fewer faults or none, if the forward pass is the same
 
     # -- forward -----------------------------------------------------------------------------------------------------
 

@@ -42,6 +42,15 @@ def network_with(true: Network, suspects: tuple[Suspect, ...]) -> Network:
     return anew(true, network, layers, forward=forward)
 
 
+def network_with_more(base: Network, suspects: tuple[Suspect, ...], more: tuple[Suspect, ...]) -> Network:
+    """Return the network of ``base``, which has the first faults, with more of them, its forward pass done.
+
+    What the others leave as it is in ``base``, whose both passes are done, is taken from there.
+    """
+    network, layers, _ = kinds_of((*suspects, *more), base.problem)
+    return anew(base, network, layers, forward=any(each.fault.alters_forward for each in more))
+
+
 def kinds_of(suspects: tuple[Suspect, ...], problem: Problem) -> tuple[type[Network], tuple[type[Layer], ...], bool]:
     """Return the classes of a problem's network and layers that have all these faults, and if they alter its forward
     pass.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -31,6 +31,16 @@ class Fit:
     agrees: bool
 
 
+class _Held(NamedTuple):
+    """Of one tensor: what is known of it, flat unless all is, where, and how large it and the right one are."""
+
+    actual: ndarray
+    known: ndarray | None
+    allowed: Any
+    largest_actual: float
+    largest_truth: float
+
+
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """What is known of an implementation's tensors.
@@ -53,6 +63,7 @@ class Evidence:
     allowed: Mapping[str, float | ndarray]
     dtypes: Mapping[str, np.dtype[Any]]
     off: tuple[str, ...] = field(default=())
+    _each_held: dict[str, _Held] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,23 +72,34 @@ class Evidence:
 
     def fit(self, name: str, predicted: ndarray) -> Fit:
         """Compare a prediction of one tensor with the numbers."""
-        actual, known = self.actual[name], self.known.get(name)
-        allowed: Any = self.allowed[name]
+        actual, known, allowed, largest_actual, largest_truth = self._held(name)
         if known is not None:
-            actual, predicted = actual[known], predicted[known]
-            allowed = allowed[known] if isinstance(allowed, np.ndarray) else allowed
+            predicted = predicted[known]
         with np.errstate(all="ignore"):
             difference = np.abs(actual - predicted)
-            same = (actual == predicted) | (np.isnan(actual) & np.isnan(predicted))
-            difference = np.where(same, 0.0, difference)
-            largest_truth = largest_magnitude(self.truth[name])
+            furthest = float(difference.max(initial=0.0))
+            if math.isnan(furthest):  # the same infinity at the same place, or NaN at one
+                same = (actual == predicted) | (np.isnan(actual) & np.isnan(predicted))
+                difference = np.where(same, 0.0, difference)
+                furthest = float(difference.max(initial=0.0))
             largest = largest_magnitude(predicted)
             growth = max(1.0, largest / largest_truth) if largest_truth else 1.0
             own = 0.0 if largest_truth else self._of_size(name, largest)
-            agrees = bool((difference <= SLACK * np.maximum(growth * allowed, own)).all())
-            scale = max(largest, largest_truth, largest_magnitude(actual)) or 1.0
-            residual = float(difference.max(initial=0.0) / scale)
-        return Fit(residual if not math.isnan(residual) else math.inf, agrees)
+            limits = SLACK * np.maximum(growth * allowed, own)
+            agrees = bool((difference <= limits).all()) if limits.ndim else furthest <= limits
+            residual = furthest / (max(largest, largest_truth, largest_actual) or 1.0)
+        return Fit(residual if not math.isnan(residual) else math.inf, bool(agrees))
+
+    def _held(self, name: str) -> _Held:
+        """What every prediction of a tensor is held against, worked out once."""
+        if name not in self._each_held:
+            actual, known = self.actual[name], self.known.get(name)
+            allowed: Any = self.allowed[name]
+            if known is not None:
+                actual, allowed = actual[known], allowed[known] if isinstance(allowed, np.ndarray) else allowed
+            largest_truth = largest_magnitude(self.truth[name])
+            self._each_held[name] = _Held(actual, known, allowed, largest_magnitude(actual), largest_truth)
+        return self._each_held[name]
 
     def wrong(self, name: str) -> ndarray:
         """Which elements of a tensor are known and not the right ones, of its shape."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.diagnosis.bptt import Network
-from harness.diagnosis.committing import network_with, right, suspects_of
+from harness.diagnosis.committing import network_with, network_with_more, right, suspects_of
 from harness.diagnosis.faults import Fault, Suspect, faults
 from harness.problem import Problem
 from harness.tolerance import bound
@@ -50,6 +50,7 @@ class Predictions:
         self.noise = noise
         self.runs = 0
         self._in_double = in_double(problem)
+        self._base: tuple[tuple[Suspect, ...], Network] | None = None
         self._singles: dict[tuple[str, bool], list[Prediction]] = {}
 
     @cached_property
@@ -102,9 +103,14 @@ class Predictions:
             self._singles[name, everywhere] = [each for each in alone if each.changed]
         return self._singles[name, everywhere]
 
-    def predict(self, suspects: tuple[Suspect, ...]) -> Prediction:
-        """Return what these faults together would make of the problem."""
-        network, tensors = self._run(suspects)
+    def predict(self, suspects: tuple[Suspect, ...], more: tuple[Suspect, ...] = ()) -> Prediction:
+        """Return what these faults together would make of the problem.
+
+        Args:
+            suspects: the faults.
+            more: faults on top of them, where many are tried on top of the same.
+        """
+        network, tensors = self._run(suspects, more)
         first = network.layers[0] if network.layers else None
         kept = first.delta if first is not None and first.runs and first.slopes.size <= MOST_KEPT else None
         with np.errstate(all="ignore"):
@@ -113,15 +119,20 @@ class Predictions:
                 for name, tensor in tensors.items()
                 if not (np.abs(tensor - self.truth[name]) <= self.bounds[name]).all()
             }
-        return Prediction(suspects, changed, kept)
+        return Prediction((*suspects, *more), changed, kept)
 
-    def tensors(self, suspects: tuple[Suspect, ...]) -> Tensors:
-        """Return all tensors of the problem with these faults, in float64."""
-        return self._run(suspects)[1]
+    def tensors(self, suspects: tuple[Suspect, ...], more: tuple[Suspect, ...] = ()) -> Tensors:
+        """Return all tensors of the problem with these faults, in float64. Arguments as for ``predict``."""
+        return self._run(suspects, more)[1]
 
-    def _run(self, suspects: tuple[Suspect, ...]) -> tuple[Network, Tensors]:
+    def _run(self, suspects: tuple[Suspect, ...], more: tuple[Suspect, ...] = ()) -> tuple[Network, Tensors]:
+        if more and (self._base is None or self._base[0] != suspects):
+            self._base = suspects, self._run(suspects)[0]
         with np.errstate(all="ignore"):
-            network = network_with(self.network, suspects)
+            if more and self._base is not None:
+                network = network_with_more(self._base[1], suspects, more)
+            else:
+                network = network_with(self.network, suspects)
             tensors = network.tensors()
         # Of a case that is truncated itself, as many passes are one run.
         self.runs += max(1, round(network.visits / self.network.visits))

@@ -111,10 +111,11 @@ class Search:
         fit = self.evidence.fit(name, predicted)
         return fit.residual if fit.agrees else None
 
-    def _explained(self, prediction: Prediction) -> dict[str, float]:
+    def _explained(self, prediction: Prediction, among: Collection[str] | None = None) -> dict[str, float]:
+        """The residuals of what a prediction explains, of all that is off or of some of it."""
         found = {}
         for name in self.off:
-            if name in prediction.changed:
+            if name in prediction.changed and (among is None or name in among):
                 residual = self._fits(name, prediction.changed[name])
                 if residual is not None:
                     found[name] = residual
@@ -207,21 +208,21 @@ class Search:
                     continue
                 if self.predictions.runs > self.last_run:
                     return
-                together = self.predictions.predict((*base.suspects, *each.suspects))
-            explained = self._explained(together)
-            residuals = {name: explained[name] for name in rest if name in explained}
-            if residuals and settled <= explained.keys():
+                together = self.predictions.predict(base.suspects, each.suspects)
+            residuals = self._explained(together, rest)
+            if residuals and settled <= self._explained(together, settled).keys():
                 yield Option(self._part(each.suspects[0]), residuals)
 
     def _scaled(self, candidates: Iterable[Prediction]) -> Iterator[Explanation]:
         """Faults with a constant factor on every gradient that is off, and on the loss or not."""
         possible = [each for each in self.singles if each.suspects[0].name in SCALED and self._possible(each)]
+        named = factors(self.predictions.problem)
         for each in candidates:
             if each.suspects[0].name in SCALED or not (common := self._factor(each)):
                 continue
             for suspect in (scaling.suspects[0] for scaling in possible):
-                (named,) = dict(suspect.parameters).values()
-                if abs(factors(self.predictions.problem)[named] - common) > 1e-3 * abs(common):
+                (name,) = dict(suspect.parameters).values()
+                if abs(named[name] - common) > 1e-3 * abs(common):
                     continue
                 as_they_are = ("outputs",) if suspect.name == "loss-scaled" else ("outputs", "loss")
                 scaled = {

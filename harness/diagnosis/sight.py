@@ -50,8 +50,9 @@ def sight(predictions: Predictions) -> Sight:
     problem = predictions.problem
     spots = {spot.name for spot in blind_spots(problem, predictions)}
     seen, missed, impossible = [], {}, {}
+    double = in_double(problem)
     for name, fault in faults().items():
-        if reason := _obstacle(fault, in_double(problem)):
+        if reason := _obstacle(fault, double):
             impossible[name] = reason
         elif predictions.shows(fault):
             seen.append(name)
@@ -141,8 +142,9 @@ def blind_spots_of_case(case: Case) -> list[BlindSpot]:
     B, T, _ = problem.structure.outputs
     turns = float(T * len(problem.structure.blocks))
     work = turns * (B * case.sizes.hidden**2 + TURN)
-    predictions = Predictions(problem, {}) if work <= MOST_WORK else None
-    found = {spot.name: spot for spot in blind_spots(problem, predictions) if spot.text}
+    with np.errstate(all="ignore"):  # a case may be there for its overflow
+        predictions = Predictions(problem, {}) if work <= MOST_WORK else None
+        found = {spot.name: spot for spot in blind_spots(problem, predictions) if spot.text}
     return list(found.values())
 
 

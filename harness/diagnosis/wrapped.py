@@ -109,6 +109,10 @@ class WrappedNetwork(Network):
             found.append(self.realigned(cache.outputs) if direction else cache.outputs)
         return zero_past(self.joined(*found), self.ends()) if len(found) == 2 else found[0]
 
+    def forward_tapes(self) -> dict[str, Tape]:
+        """The forward pass by block: its own, or that of the network that it takes it from."""
+        return self.tapes if self.model is None else self.model.forward_tapes()
+
     # -- backward ----------------------------------------------------------------------------------------------------
 
     @override
@@ -146,7 +150,7 @@ class WrappedNetwork(Network):
 
     @override
     def through_layer(self, n: int, g: ndarray, each: Pass, total: dict[str, ndarray]) -> ndarray:
-        tapes = self.tapes if self.model is None else self.model.tapes
+        tapes = self.forward_tapes()
         blocks, found = self.structure.blocks_of(n), dict[str, ndarray]()
         parts = [g] if len(blocks) == 1 else self.halves(zero_past(g, self.ends()))
         of_directions = []

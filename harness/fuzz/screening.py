@@ -151,10 +151,12 @@ def surely_agrees(actual: Result, expected: Result) -> bool:
         own = mine[name]
         if own.shape != tensor.shape or own.dtype != tensor.dtype:
             return False
-        if tensor.size and not (np.abs(own - tensor) <= _LEAST[tensor.dtype.name] * np.abs(tensor).max()).all():
+        if tensor.size and not (np.abs(own - tensor) <= _LEAST[tensor.dtype] * np.abs(tensor).max()).all():
             return False
     return True
 
 
-_LEAST = {dtype: min(OTHER_UNITS, *units.values()) * float(np.finfo(dtype).eps) for dtype, units in UNITS.items()}
+_LEAST = {
+    np.dtype(dtype): min(OTHER_UNITS, *units.values()) * float(np.finfo(dtype).eps) for dtype, units in UNITS.items()
+}
 """The least units of the tolerance table, times eps, by dtype."""

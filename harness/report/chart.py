@@ -111,6 +111,7 @@ def linear(label: str, values: ndarray, *, whole: bool = False) -> Axis:
     """
     from matplotlib.ticker import MaxNLocator
 
+    values = values.astype(np.float64)
     shown = values[np.abs(values) < MOST_ON_A_LINE]  # the length between two larger ones may be infinite
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 0.0)
     margin = 0.04 * (high - low) or 0.5

@@ -134,7 +134,10 @@ def floor_line(report: Report) -> str:
     """Return a sentence on where the floors come from: how far the baseline itself is off."""
     cases = report["cases"]
     counts = Counter(row["floor_source"] for row in cases if row["floor_source"])
-    found = ", ".join(f"{_SOURCES[source]} in {counted(count, 'case')}" for source, count in counts.most_common())
+    found = ", ".join(
+        f"{_SOURCES.get(source, f'against {source}')} in {counted(count, 'case')}"
+        for source, count in counts.most_common()
+    )
     missing = sum(not row["floor_source"] for row in cases)
     without = f"there is none in {counted(missing, 'case')}" if missing else ""
     reasons = Counter(row["floor_reason"] for row in cases if row["floor_reason"])
@@ -166,11 +169,18 @@ class Explained(NamedTuple):
     explanation: str
 
 
-def explained(report: Report) -> list[Explained]:
-    """Return what is named first for each implementation that disagrees, what explains the most cases first."""
+def explained(report: Report, *, documented: bool) -> list[Explained]:
+    """Return what is named first for each implementation that disagrees, what explains the most cases first.
+
+    Args:
+        report: the report.
+        documented: whether of the cases that came out as their files say, or of the others.
+    """
+    as_expected = {row["case"]: row["as_expected"] for row in report["cases"]}
     best: dict[tuple[str, str], Row] = {}
     for row in report["diagnoses"]:
-        best.setdefault((row["case"], row["implementation"]), row)
+        if as_expected.get(row["case"], False) == documented:
+            best.setdefault((row["case"], row["implementation"]), row)
     found: dict[tuple[str, str], list[Row]] = {}
     for row in best.values():
         found.setdefault((row["implementation"], row["fault"]), []).append(row)

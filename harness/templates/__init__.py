@@ -27,6 +27,6 @@ def case(cell: str = "rnn") -> str:
     return text.replace("{cell}", "\n".join(f"{line:{WIDTH}}# {comment}" for line, comment in CELLS[cell]), 1)
 
 
-def implementation() -> str:
-    """Return the text of a new implementation: ``my_bptt.py`` of this folder, which is code under test."""
-    return (_FOLDER / "my_bptt.py").read_text(encoding="utf-8")
+def implementation(cell: str = "rnn") -> str:
+    """Return the text of a new implementation of a cell: ``my_<cell>.py`` of this folder, which is code under test."""
+    return (_FOLDER / f"my_{cell}.py").read_text(encoding="utf-8")

@@ -40,6 +40,14 @@ MISTAKES = {
     "negative_deviation": (SIZES + "inputs: {normal: -1}\n", 2, 18, "inputs.normal", "0 or more", ""),
     "negative_seed": (SIZES + "inputs: {normal: 1, seed: -1}\n", 2, 27, "inputs.seed", "0 or more", ""),
     "nan_for_a_fill": (SIZES + "inputs: {fill: .nan}\n", 2, 16, "inputs.fill", "finite", ""),
+    "a_number_beyond_float32": (
+        SIZES + "dtype: float32\nweights: {layer0.b_h: {values: [1, 2, 1.0e39, 4, 5]}, default: ones}\n", 3, 32,
+        "weights.layer0.b_h.values", "1e+39 is more than float32 holds", "at most 3.4e+38",
+    ),
+    "a_whole_number_beyond_every_float": (
+        SIZES + f"weights: {{layer0.b_h: {{values: [1, 2, -1{'0' * 390}, 4, 5]}}, default: ones}}\n", 2, 32,
+        "weights.layer0.b_h.values", "-1e+390 is more than float64 holds", "at most 1.8e+308",
+    ),
     "infinite_tolerance": (SIZES + "tolerance: {rtol: .inf}\n", 2, 19, "tolerance.rtol", "finite", ""),
     "unknown_framework": (SIZES + "weights: {from: pytorch}\n", 2, 17, "weights.from", "torch, keras or tf1", "'torch'"),
     "unknown_tensor": (SIZES + "weights: {layer0.W_hx: ones, default: ones}\n", 2, 24, "weights.layer0.W_hx", "no tensor", "'layer0.W_xh'"),

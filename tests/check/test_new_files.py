@@ -62,6 +62,27 @@ def test_a_new_implementation_passes_where_it_can_and_says_where_it_cannot(check
     assert not any(each["remarks"] or each["not_provided"] for each in results if each["verdict"] == "match")
 
 
+@pytest.mark.parametrize(
+    ("cell", "refused"),
+    [
+        ("lstm", {"only lstm cells", "only one layer"}),
+        ("gru", {"only gru cells", "only the reset gate after the product", "only one layer"}),
+    ],
+)
+def test_a_new_implementation_of_a_gated_cell_passes_too(check, workplace, pytestconfig, cell, refused):
+    shutil.copytree(pytestconfig.rootpath / "cases" / "cells", workplace / "all" / "cases" / "cells")
+    done = check.command("new", "--implementation", "first.py", "--cell", cell)
+    assert done.status == 0
+    assert f"one {cell} layer by hand" in done.out
+    files = [f"all/cases/cells/{name}.yaml" for name in ("smallest", cell)]
+    done = check.command("check", "first.py", *files, "--json")
+    assert done.status == 0, done.out + done.err
+    results = done.json["results"]
+    assert len([each for each in results if each["verdict"] == "match"]) == 2 + 2  # two of each file
+    assert {each["reason"] for each in results if each["verdict"] == "unsupported"} == refused
+    assert not any(each["remarks"] or each["not_provided"] for each in results if each["verdict"] == "match")
+
+
 def test_nothing_is_overwritten(check, workplace):
     (workplace / "mine.py").write_text("years of work")
     for arguments in (["new", "small"], ["new", "--implementation", "mine.py"], ["new", "--implementation", "mine"]):
@@ -122,7 +143,7 @@ def test_a_new_case_starts_from_another(check, workplace, pytestconfig):
 def test_a_new_case_cannot_start_from_what_is_none_or_from_two_things(check, workplace):
     assert "did you mean 'small'?" in check.command("new", "mine", "--like", "smal").err
     assert "leave out --cell" in check.command("new", "mine", "--like", "small", "--cell", "gru").err
-    assert "not for an implementation" in check.command("new", "--implementation", "a.py", "--cell", "gru").err
+    assert "not for an implementation" in check.command("new", "--implementation", "a.py", "--like", "small").err
     small = workplace / "cases" / "small.yaml"
     small.write_text(small.read_text() + "# inputs: {file: x.npz, key: x}\n")
     refused = check.command("new", "deep/mine", "--like", "small")

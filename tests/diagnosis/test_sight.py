@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.case import Loss, Sizes, load
@@ -75,6 +76,14 @@ def names(case):
 def test_a_blind_spot_is_found(case, spot):
     assert spot in names(case)
     assert spot not in names(DOT)
+
+
+def test_a_case_that_overflows_is_looked_at_without_a_warning():
+    huge = replace(
+        DOT, loss=Loss("squared_error"), upstream=None, targets="ones", activation="identity", inputs={"fill": 1e300}
+    )
+    with np.errstate(all="warn"):
+        assert [spot.name for spot in blind_spots_of_case(huge)] == ["same input at every step"]
 
 
 @pytest.mark.parametrize("case", [DOT, SOFTMAX], ids=["dot", "softmax"])

@@ -30,6 +30,9 @@ def of(line, y):
 def test_a_line_is_where_its_numbers_are():
     y = np.array([0.0, 1.0, 3.0, 2.0, 4.0])
     there = points(of(Line("one", STEPS, y, "#0072b2", width=1.2), linear("loss", y)), "#0072b2")
+    assert np.array_equal(
+        there, points(of(Line("one", STEPS, y.astype("f4"), "#0072b2"), linear("loss", y.astype("f4"))), "#0072b2")
+    )
     assert there.shape == (5, 2)
     assert np.allclose(np.diff(there[:, 0]), np.diff(there[:, 0])[0], atol=0.02)
     slope = (there[4, 1] - there[0, 1]) / 4

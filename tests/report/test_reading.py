@@ -1,6 +1,7 @@
 """A report reads back as it was written; one that is not whole, none, or of another version is refused, unchanged."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -26,6 +27,18 @@ def test_the_pages_are_made_of_what_is_read(written):
     assert {name for _, name, _ in overview.disagreements(read)} >= {"sign", "not_a_number", "missing", "raising"}
     sign = next(what for _, name, what in overview.disagreements(read) if name == "sign")
     assert sign.startswith("layer0.h0: 10 of 10 elements outside the tolerance; worst at [")
+
+
+def test_a_source_of_floors_and_a_case_that_are_not_known_here_are_told_as_they_are(written):
+    read = report.read(written)
+    tables = {
+        "cases": [{**row, "floor_source": "interval"} for row in read["cases"]],
+        "diagnoses": [{**row, "case": "another"} for row in read["diagnoses"]],
+    }
+    other = replace(read, tables={**read.tables, **tables})
+    assert "against interval in 2 cases" in overview.floor_line(other)
+    assert overview.explained(other, documented=False)
+    assert not overview.explained(other, documented=True)
 
 
 def test_every_cell_is_of_its_kind(written):

@@ -18,6 +18,7 @@ Time first inside: T time, B batch, I input, H hidden, G gates. Everything is co
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -215,7 +216,7 @@ class Layer:
     def cut(self, handed: ndarray) -> ndarray:
         """What is left of what a step would hand on, (…, B, H), where it is cut."""
         del self
-        return np.zeros_like(handed)
+        return np.zeros(handed.shape, handed.dtype)
 
     def handed_on(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
         """What the step before gets of δ_t (B, G·H): (…, B, H)."""
@@ -225,7 +226,7 @@ class Layer:
     def recursion(self, g: ndarray) -> Run:
         """Carry g (T, B, H) back through all steps."""
         carried = self.first_carry()
-        delta = np.zeros_like(self.slopes)  # (T, B, G·H)
+        delta = np.zeros(self.slopes.shape, self.slopes.dtype)  # (T, B, G·H)
         arrived = np.zeros((*carried.shape[:-2], *g.shape), g.dtype)  # (…, T, B, H)
         for t in self.order():
             arrived[..., t, :, :] = carried
@@ -316,10 +317,16 @@ class Layer:
         delta = self.through_activation(g, carried, t)
         return delta, self.carry(delta, g, carried, t)
 
-    def overrides(self, right: type[Layer]) -> set[str]:
+    def overrides(self, right: type[Layer]) -> frozenset[str]:
         """The methods that a layer has otherwise than a layer without a fault, or beside its."""
-        own = [kind for kind in type(self).__mro__ if kind not in right.__mro__]
-        return {name for kind in own for name, each in vars(kind).items() if callable(each)}
+        kinds: tuple[Any, Any] = type(self), right  # to mypy a class is not hashable
+        return _overridden(*kinds)
+
+
+@lru_cache(maxsize=2048)
+def _overridden(kind: type[Layer], right: type[Layer]) -> frozenset[str]:
+    own = [each for each in kind.__mro__ if each not in right.__mro__]
+    return frozenset(name for each in own for name, value in vars(each).items() if callable(value))
 
 
 def summed_products(operand: ndarray | None, delta: ndarray) -> ndarray:

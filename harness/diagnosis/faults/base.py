@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -200,11 +201,13 @@ def kinds_of(
         tuple(s.fault for s in suspects if issubclass(s.fault, LayerFault) and s.layer in (None, n))
         for n in range(structure.layers)
     ]
-    kinds: tuple[Any, ...] = tuple(_with_faults(faults, layer_kind(structure)) for faults in of_layers)
+    right: Any = layer_kind(structure)
+    kinds: tuple[Any, ...] = tuple(_with_faults(faults, right) for faults in of_layers)
     network: Any = _with_faults(of_network, Network)
     return network, kinds, any(s.fault.alters_forward for s in suspects)
 
 
+@lru_cache(maxsize=2048)  # a class is dear to make, and a search has the same few thousand times
 def _with_faults(faults: tuple[type, ...], right: type) -> type:
     """Return the class that inherits from all these faults, and does right what they do not do wrong."""
     return type("Faulty", (*faults, right), {}) if faults else right

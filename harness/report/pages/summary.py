@@ -42,17 +42,7 @@ def lines(report: Report) -> list[str]:
         if len(wrong) > MAX_ROWS:
             page += ["", f"{len(wrong) - MAX_ROWS} more in `comparisons.csv`."]
         page.append("")
-    if faults := explained(report):
-        page += [
-            "## What the numbers say the fault is",
-            "",
-            "| implementation | fault | cases | what it is | first on |",
-            "| --- | --- | --- | --- | --- |",
-        ]
-        for each in faults[:MAX_ROWS]:
-            name, text, first = (_cell(part) for part in (each.implementation, each.explanation, each.case))
-            page.append(f"| {name} | {each.fault} | {each.cases} | {text} | {first} |")
-        page += ["", "Each explanation with its residual stands in `diagnoses.csv`.", ""]
+    page += _faults(report, "What the numbers say the fault is", documented=False)
     if surprises := [row for row in report["cases"] if not row["as_expected"]]:
         page += ["## Cases that did not come out as their files say", ""]
         page += [f"- `{row['case']}`: {row['surprise']}" for row in surprises[:MAX_ROWS]]
@@ -72,6 +62,7 @@ def lines(report: Report) -> list[str]:
         if len(ill) > MAX_ROWS:
             page += ["", f"{len(ill) - MAX_ROWS} more in `comparisons.csv`."]
         page.append("")
+    page += _faults(report, "Mismatches that case files expect, and what the numbers say of them", documented=True)
     page += [
         "## Worst error ratio",
         "",
@@ -94,6 +85,18 @@ def lines(report: Report) -> list[str]:
     for name, versions in report.environment["frameworks"].items():
         page.append(f"| {name} | {', '.join(f'{module} {each}' for module, each in versions.items())} |")
     return page
+
+
+def _faults(report: Report, title: str, *, documented: bool) -> list[str]:
+    faults = explained(report, documented=documented)
+    if not faults:
+        return []
+    rows = []
+    for each in faults[:MAX_ROWS]:
+        name, text, first = (_cell(part) for part in (each.implementation, each.explanation, each.case))
+        rows.append(f"| {name} | {each.fault} | {each.cases} | {text} | {first} |")
+    head = ["| implementation | fault | cases | what it is | first on |", "| --- | --- | --- | --- | --- |"]
+    return [f"## {title}", "", *head, *rows, "", "Each explanation with its residual stands in `diagnoses.csv`.", ""]
 
 
 def _cell(text: str) -> str:
