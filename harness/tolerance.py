@@ -179,7 +179,7 @@ def largest_magnitude(tensor: ndarray) -> float:
     pieces = [tensor]
     if tensor.size > IN_CACHE:  # the second look at a piece finds it in the cache
         pieces = np.array_split(tensor, min(len(tensor), tensor.size // IN_CACHE))
-    largest = float(np.max([(each.max(), -each.min()) for each in pieces]))  # NaN stays
+    largest = float(np.max([(each.max(), -each.min()) for each in pieces])) + 0.0  # NaN stays, and -0 does not
     if np.isfinite(largest):
         return largest
     finite = tensor[np.isfinite(tensor)]

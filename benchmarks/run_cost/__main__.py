@@ -176,7 +176,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         put(PAGE, "report", of_report())
     if "growth" in wanted:
         found = growth()
-        put(PAGE, "growth", grown(found))
+        put(
+            PAGE,
+            "growth",
+            f"![processor time against cases, T and elements](pictures/{PICTURE.name})\n\n{grown(found)}",
+        )
         picture(found).savefig(PICTURE, dpi=100, metadata={"Software": None})
     print(PAGE)
 
