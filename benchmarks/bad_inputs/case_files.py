@@ -39,6 +39,8 @@ KEYS = (
         "reduction",
         "seed",
         "from",
+        "checkpoint",
+        "layer",
         "file",
         "key",
         "at",

@@ -8,11 +8,12 @@ import zlib
 from collections.abc import Iterator
 from decimal import Context
 from pathlib import Path as FilePath
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from harness.casefile import Path, nearest
+from harness.checkpoint.formats.npz import header
 from harness.tensors import Shape
 
 LONGEST_NAME = 250
@@ -151,7 +152,7 @@ def _in_file(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
                 return
             # So is what it says of itself: an array of any size is made before its numbers are looked for.
             with archive.zip.open(f"{key}.npy") as packed:
-                said, dtype = _header(packed)
+                said, dtype = header(packed)
             if said != shape:
                 yield ("key",), f"{key} has shape {said}, but {tensor} has {shape}", ""
                 return
@@ -171,19 +172,3 @@ def _in_file(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
         yield ("key",), f"{key} has labels outside 0 to {labels - 1}", ""
     elif not np.isfinite(array).all():
         yield ("key",), f"{key} has values that are not finite", ""
-
-
-def _header(file: IO[bytes]) -> tuple[Shape, np.dtype[Any]]:
-    """Read the shape and the dtype that an .npy file says it has.
-
-    Raises:
-        ValueError: if it says nothing of the kind.
-    """
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    else:  # numpy writes it for names of fields, which plain arrays have none of
-        raise ValueError(f"its array has the format {version}")
-    return shape, dtype

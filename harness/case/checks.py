@@ -12,19 +12,20 @@ from typing import Any
 
 import psutil
 
-from harness.case import arrays, published, training
+from harness.case import arrays, checkpoints, published, training
 from harness.case.arrays import Problem
-from harness.case.fields import Fields, spec_kind
+from harness.case.fields import Fields, made_elsewhere, spec_kind
 from harness.casefile import nearest
 from harness.tensors import GATES, Shape
 
 
-def problems(case: Fields, folder: FilePath) -> Iterator[Problem]:
+def problems(case: Fields, folder: FilePath, *, anywhere: bool = False) -> Iterator[Problem]:
     """Find everything that is wrong with a case whose fields are of the right form.
 
     Args:
         case: the case.
         folder: the folder of its file, for the arrays that it reads.
+        anywhere: whether its checkpoint may lie outside that folder, because the file does not name it.
     """
     too_large = list(_memory(case))
     yield from too_large
@@ -32,6 +33,7 @@ def problems(case: Fields, folder: FilePath) -> Iterator[Problem]:
         for check in _CHECKS:
             yield from check(case)
         yield from _arrays(case, folder)
+        yield from checkpoints.problems(case, folder, anywhere=anywhere)
 
 
 def _cell(case: Fields) -> Iterator[Problem]:
@@ -134,7 +136,7 @@ def _names(case: Fields) -> Iterator[Problem]:
         ("initial_state", structure.initial_state, False),
     ):
         specs = getattr(case, key)
-        if spec_kind(specs) or "from" in specs:
+        if spec_kind(specs) or made_elsewhere(specs):
             continue
         for name in specs:
             if name not in shapes and name != "default":
@@ -161,7 +163,7 @@ def _specs(case: Fields) -> Iterator[tuple[tuple[str, ...], Any, str, Shape, int
         ("initial_state", case.initial_state, structure.initial_state),
     )
     for key, specs, shapes in groups:
-        if isinstance(specs, dict) and "from" in specs:
+        if made_elsewhere(specs):
             continue
         for name, shape in shapes.items():
             if spec_kind(specs):

@@ -97,6 +97,22 @@ NativeWeights = TypedDict(
 NativeWeights.__pydantic_config__ = STRICT  # type: ignore[attr-defined]
 
 
+class Checkpoint(TypedDict):
+    """The weights of recurrent layers in a framework's file. Nothing in it is run, and pickled objects are refused."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    checkpoint: str
+    """The path, from the case file's folder: .pt, .pth or .safetensors, .keras, .weights.h5 or .h5, .index of
+    TensorFlow 1, .npz."""
+    layout: NotRequired[Literal["split", "torch", "keras", "tf1"]]
+    """The layout of the tensors in it; if not given, that of the file's format, or what their names say."""
+    layer: NotRequired[str]
+    """Which recurrent layers are meant, where there are several: their path in the file or its end, encoder.rnn for
+    one; several paths, from the inputs up, with commas between."""
+    readout: NotRequired[str]
+    """Which linear layer is the readout, where several fit."""
+
+
 class Bound(TypedDict, total=False):
     """|actual − expected| may be at most atol + rtol·|expected|; the one that is left out is 0."""
 
@@ -247,7 +263,14 @@ def _specs_kind(data: Any) -> str | None:
 
 
 def _weights_kind(data: Any) -> str | None:
-    return "native" if isinstance(data, dict) and "from" in data else _specs_kind(data)
+    by_key = {"from": "native", "checkpoint": "checkpoint"}
+    found = (kind for key, kind in by_key.items() if isinstance(data, dict) and key in data)
+    return next(found, None) or _specs_kind(data)
+
+
+def made_elsewhere(weights: Any) -> bool:
+    """Return whether ``weights`` says where they come from, and not what stands in each tensor."""
+    return _weights_kind(weights) in ("native", "checkpoint")
 
 
 def _holds_specs(data: Any) -> bool:
@@ -299,8 +322,9 @@ else:
         Any,
         ChosenBy(
             _weights_kind,
-            _SPEC_MEMBERS | _NAMED | {"native": NativeWeights},
-            f"{EXPECTED_SPEC}; or one for each tensor by name; or {{from: torch, seed: 0}}",
+            _SPEC_MEMBERS | _NAMED | {"native": NativeWeights, "checkpoint": Checkpoint},
+            f"{EXPECTED_SPEC}; or one for each tensor by name; or {{from: torch, seed: 0}}; "
+            "or {checkpoint: model.pt}",
         ),
     ]
     Tolerance = Annotated[
@@ -386,7 +410,7 @@ class Fields:
     """What everything is computed in."""
     weights: Weights = field(default_factory=lambda: {"uniform": (-0.5, 0.5), "seed": 0})
     """One array spec for every weight and bias; or one for each by name, with `default` for the rest; or a framework's
-    own initialisation, {from: torch, seed: 0}."""
+    own initialisation, {from: torch, seed: 0}; or a file of a framework's, {checkpoint: model.pt}."""
     inputs: ArraySpec = "zeros"
     """(B, T, I)"""
     initial_state: ArraySpecs = "zeros"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
+from typing import Any
 
 from harness.case import published, sweep
 from harness.case.fields import Case
@@ -51,13 +52,16 @@ class CaseFile:
         return self.path.relative_to(self.root).with_suffix("").as_posix()
 
 
-def load(names: Iterable[str], implementations: Collection[str] | None = None) -> Loaded:
+def load(
+    names: Iterable[str], implementations: Collection[str] | None = None, weights: Mapping[str, Any] | None = None
+) -> Loaded:
     """Load cases.
 
     Args:
         names: files, folders, or cases by name (``basic/tanh``); a combination of a sweep by its brackets,
             ``basic/sizes[dtype=float32]``. All of ``cases/`` if there are none.
         implementations: the implementations that cases may name, if that is to be checked.
+        weights: what takes the place of their weights, a checkpoint for one.
     """
     loaded, loaded_names = Loaded(), set[str]()
     seen: dict[str, str] = {}
@@ -65,7 +69,7 @@ def load(names: Iterable[str], implementations: Collection[str] | None = None) -
         try:
             files, combination = _files(name)
             for file in files:
-                found = read(file, implementations)
+                found = read(file, implementations, weights)
                 loaded.mistakes += [each for each in found.mistakes if each not in loaded.mistakes]
                 chosen = [case for case in found.cases if combination in (None, case.name.removeprefix(file.name))]
                 if combination and found and not chosen:
@@ -104,7 +108,9 @@ def root_of(path: FilePath) -> FilePath:
     return folder
 
 
-def read(file: CaseFile, implementations: Collection[str] | None = None) -> Loaded:
+def read(
+    file: CaseFile, implementations: Collection[str] | None = None, weights: Mapping[str, Any] | None = None
+) -> Loaded:
     """Read one file: its case, or the cases of its sweep, or its mistakes."""
     shown = str(file.path)
     loaded = Loaded()
@@ -114,7 +120,7 @@ def read(file: CaseFile, implementations: Collection[str] | None = None) -> Load
             raise MistakesFound([document.mistake((), "a case file should be a mapping of keys", "such as sizes: ...")])
         wrong = 0
         for combination in sweep.combinations(document):
-            case, mistakes = _case(file, shown, document, combination, implementations)
+            case, mistakes = _case(file, shown, document, combination, implementations, weights)
             loaded.mistakes += [each for each in mistakes if each not in loaded.mistakes]
             if case is not None:
                 loaded.cases.append(case)
@@ -135,13 +141,15 @@ def _case(
     document: Document,
     combination: sweep.Combination,
     implementations: Collection[str] | None,
+    weights: Mapping[str, Any] | None,
 ) -> tuple[Case | None, list[Mistake]]:
     from harness.case import validation  # imports pydantic, which only reading a case needs
 
     def located(path: tuple[str | int, ...], problem: str, hint: str = "", *, at_key: bool = False) -> Mistake:
         return combination.locate(document, path, problem, hint, at_key=at_key)
 
-    case, mistakes = validation.validated(combination.data, file.name + combination.suffix, file.path, shown, located)
+    name = file.name + combination.suffix
+    case, mistakes = validation.validated(combination.data, name, file.path, shown, located, weights)
     if case is not None and case.published is not None:
         # A number does not know with how many digits it was written; the file does.
         units = published.half_units(case.published, lambda path: combination.text(document, path))

@@ -17,7 +17,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.case import checks
 from harness.case.alternatives import TAG
-from harness.case.fields import OPTIMIZERS, SPEC_KEYS, SPEC_WORDS, TRUNCATIONS, Case, Fields, Loss, Sizes, Training
+from harness.case.fields import (
+    OPTIMIZERS,
+    SPEC_KEYS,
+    SPEC_WORDS,
+    TRUNCATIONS,
+    Case,
+    Checkpoint,
+    Fields,
+    Loss,
+    Sizes,
+    Training,
+)
 from harness.casefile import Mistake, Path, listed, nearest
 
 MOST_MISTAKES = 100
@@ -34,7 +45,12 @@ def adapter() -> TypeAdapter[Fields]:
 
 
 def validated(
-    data: Mapping[str, Any], name: str, file: FilePath, shown_file: str, located: Located
+    data: Mapping[str, Any],
+    name: str,
+    file: FilePath,
+    shown_file: str,
+    located: Located,
+    weights: Mapping[str, Any] | None = None,
 ) -> tuple[Case | None, list[Mistake]]:
     """Make a case of a file's data.
 
@@ -44,17 +60,18 @@ def validated(
         file: the file, whose folder array files are looked for in.
         shown_file: the file as the user named it.
         located: makes a mistake at a path of ``data``.
+        weights: what takes the place of its weights; a checkpoint may then lie anywhere.
 
     Returns:
         The case and no mistakes, or None and every mistake.
     """
     try:
         # JSON mode: strict about types, yet a mapping may stand for a dataclass and a list for a tuple.
-        fields = adapter().validate_json(json.dumps(data))
+        fields = adapter().validate_json(json.dumps(data if weights is None else {**data, "weights": weights}))
     except ValidationError as error:
         errors = [each for each in error.errors(include_url=False) if not _follows_from_another(each)]
         return None, _in_order({_mistake(each, located) for each in errors[:MOST_MISTAKES]})
-    problems = islice(checks.problems(fields, file.parent), MOST_MISTAKES)
+    problems = islice(checks.problems(fields, file.parent, anywhere=weights is not None), MOST_MISTAKES)
     found = {located(path, problem, hint) for path, problem, hint in problems}
     if found:
         return None, _in_order(found)
@@ -162,6 +179,8 @@ def _keys_beside(location: tuple[str | int, ...]) -> Iterator[str]:
         yield from ("source", "gradients") if len(location) == 2 else ("tensor", "at", "values")
     elif where == TAG.format("native"):
         yield from ("from", "seed")
+    elif where == TAG.format("checkpoint"):
+        yield from Checkpoint.__annotations__
     else:
         own = str(where).strip(TAG.format(""))
         yield own

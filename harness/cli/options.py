@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,15 +37,40 @@ def chosen(names: Collection[str]) -> list[Implementation]:
     return found
 
 
-def load_cases(names: Sequence[str]) -> Loaded:
-    """Load cases and print every mistake in them."""
+def load_cases(names: Sequence[str], weights: Mapping[str, Any] | None = None) -> Loaded:
+    """Load cases and print every mistake in them.
+
+    Args:
+        names: files, folders or cases; all of ``cases/`` if there are none.
+        weights: what takes the place of their weights.
+    """
     from harness.case import load
     from harness.implementations import implementations
 
-    loaded = load(names, implementations())
+    loaded = load(names, implementations(), weights)
     for mistake in loaded.mistakes:
         click.echo(str(mistake), err=True)
     return loaded
+
+
+def checkpoint_of(path: str | None, layer: str | None) -> Mapping[str, Any] | None:
+    """Return what a case has as its weights that takes them from a file; end the command if it cannot be read.
+
+    Args:
+        path: the file; None if none was given.
+        layer: which recurrent layers are meant, if that was said.
+    """
+    from harness.checkpoint import CheckpointRefused, find
+
+    if path is None:
+        if layer is not None:
+            raise click.UsageError("--layer is of the file that --weights names; give both")
+        return None
+    try:
+        find(Path(path), layer=layer)
+    except CheckpointRefused as refused:
+        raise click.UsageError(f"{path} {refused}") from None
+    return {"checkpoint": str(Path(path).absolute()), **({} if layer is None else {"layer": layer})}
 
 
 def end_without_cases(loaded: Loaded) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from harness.cli.exits import Exit
-from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases
+from harness.cli.options import cases_argument, checkpoint_of, chosen, end_without_cases, load_cases
 
 if TYPE_CHECKING:
     from harness.cache.unfinished import Unfinished
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 @cases_argument
 @click.option("--impl", "names", metavar="A,B", help="Only these implementations.")
 @click.option("--baseline", default="numpy-split", show_default=True, help="What the others are compared with.")
+@click.option(
+    "--weights", metavar="PATH", help="A checkpoint whose recurrent weights take the place of the cases' own."
+)
+@click.option("--layer", metavar="PATH", help="Which recurrent layers of --weights, where it has several.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -93,7 +98,7 @@ def command(
     named = chosen(asked["names"].split(",")) if asked["names"] is not None else []
     (of_baseline,) = chosen([asked["baseline"]])
     to_run = named or list(implementations().values())
-    loaded = load_cases(asked["cases"])
+    loaded = load_cases(asked["cases"], checkpoint_of(asked["weights"], asked["layer"]))
     end_without_cases(loaded)
     try:
         report.check(out)
@@ -118,7 +123,7 @@ def command(
                     done = len(run.outcomes)
                     show(done)
                 run.subnormals = probe.subnormals(run, [of_baseline, *to_run], cases_executor.asking)
-            found = report.of_run(run, keeper.folder)
+            found = report.of_run(run, keeper.folder, again=_again(asked))
             report.write(found, out)
     except KeyboardInterrupt:
         _end_to_be_resumed("interrupted", done, len(loaded.cases), again, Exit.INTERRUPTED)
@@ -144,6 +149,12 @@ def command(
             nothing = "nothing was compared; `harness list implementations` shows what can be named with --impl"
             click.echo(nothing, err=True)
     raise click.exceptions.Exit(status)
+
+
+def _again(asked: Mapping[str, Any]) -> str:
+    """Return the command that runs a case of the report again."""
+    given = {option: asked[option] for option in ("weights", "layer") if asked[option] is not None}
+    return " ".join(["harness run", *(f"--{option} {shlex.quote(value)}" for option, value in given.items())])
 
 
 def _cases_in(folder: Path) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.case import Case
+from harness.case.fields import made_elsewhere
 from harness.diagnosis.cells import Layer
 from harness.diagnosis.committing import obstacle, suspects_of
 from harness.diagnosis.faults import Fault, faults
@@ -137,7 +138,7 @@ def blind_spots_of_case(case: Case) -> list[BlindSpot]:
 
     Weights that a framework makes are taken for random ones, so that none has to be started.
     """
-    weights = {"uniform": (-0.5, 0.5)} if isinstance(case.weights, dict) and "from" in case.weights else case.weights
+    weights = {"uniform": (-0.5, 0.5)} if made_elsewhere(case.weights) else case.weights
     problem = build(replace(case, weights=weights), _no_framework)
     B, T, _ = problem.structure.outputs
     turns = float(T * len(problem.structure.blocks))

@@ -135,13 +135,27 @@ def keras_go_backwards(problem: Problem) -> Returned:
 
 
 def _solved(problem: Problem, *, zero_past_ends: bool = True, in_order: bool = True) -> Returned:
+    built = layers(problem.structure, problem.case.activation, problem.case.dtype, zero_past_ends)
+    for name, variable in variables(built, problem.structure).items():
+        variable.assign(problem.weights[name])
+    return solved_by(built, problem, zero_past_ends=zero_past_ends, in_order=in_order)
+
+
+def solved_by(
+    built: Mapping[str, Any], problem: Problem, *, zero_past_ends: bool = True, in_order: bool = True
+) -> Returned:
+    """Run layers that have their weights; those of the problem are not looked at.
+
+    Args:
+        built: the layers, ``layer0`` and so on, which return sequences and states, and perhaps ``readout``.
+        problem: the problem.
+        zero_past_ends: whether outputs past a sequence's end are zero.
+        in_order: whether a bidirectional layer puts the outputs of its backward direction in order.
+    """
     import tensorflow as tf
 
     structure = problem.structure
-    built = layers(structure, problem.case.activation, problem.case.dtype, zero_past_ends)
     weights = variables(built, structure)
-    for name, variable in weights.items():
-        variable.assign(problem.weights[name])
     inputs = tf.constant(problem.inputs)  # (B, T, I)
     initial_state = {name: tf.constant(array) for name, array in problem.initial_state.items()}  # (B, H) each
     valid = None if problem.lengths is None else tf.constant(problem.valid)  # (B, T) of bool

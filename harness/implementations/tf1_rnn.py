@@ -49,6 +49,15 @@ def _built(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
     return built
 
 
+def forget() -> None:
+    """Have cells made anew: those made before a cell was made in a graph can no longer be called.
+
+    tf_keras has one class of layers for graphs and one for eager calls, and making a cell exchanges the base of its
+    class, and so of every cell there is, for the one that is wanted now.
+    """
+    _built.cache_clear()
+
+
 def _cell(structure: Structure, **options: Any) -> Any:
     import tensorflow as tf
 

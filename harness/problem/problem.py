@@ -10,9 +10,11 @@ import numpy as np
 from numpy import ndarray
 
 from harness import shapes
+from harness.case import checkpoints
 from harness.case.fields import ArraySpec, ArraySpecs, Case, spec_kind
 from harness.layout import layouts
 from harness.problem import arrays
+from harness.problem.checkpoint import of_checkpoint
 from harness.tensors import Shape, Structure
 from reference_impls.losses import LOSSES
 from reference_impls.truncation import Detach, Truncation, Window
@@ -144,6 +146,8 @@ def build(case: Case, native_weights: NativeWeights) -> Problem:
     if isinstance(case.weights, dict) and "from" in case.weights:
         framework, seed = case.weights["from"], case.weights.get("seed", 0)
         weights = dict(native_weights(framework, seed, structure, case.dtype))
+    elif isinstance(case.weights, dict) and "checkpoint" in case.weights:
+        weights = of_checkpoint(checkpoints.found(case, folder), structure, case.dtype, case.weights.get("readout"))
     else:
         weights = tensors(case.weights, structure.weights)
     is_labels = case.loss.kind == "softmax_cross_entropy"

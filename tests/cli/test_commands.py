@@ -20,7 +20,9 @@ def imported_by(*arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["validate", "--help"], ["--version"]], ids=" ".join
+    "arguments",
+    [["--help"], ["run", "--help"], ["port", "--help"], ["validate", "--help"], ["--version"]],
+    ids=" ".join,
 )
 def test_help_imports_nothing_heavy(arguments):
     assert not set(HEAVY) & set(imported_by(*arguments))

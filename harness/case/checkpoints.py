@@ -1,0 +1,106 @@
+"""Whether a case fits the checkpoint that it takes its weights from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+
+import numpy as np
+
+from harness.case.arrays import LONGEST_NAME, Problem
+from harness.case.fields import Fields
+from harness.casefile import nearest
+from harness.checkpoint import CheckpointRefused, Recurrent, find, format_of
+
+
+def found(case: Fields, folder: FilePath) -> Recurrent:
+    """Return the recurrent layers that a case names.
+
+    Args:
+        case: a case with ``weights: {checkpoint: ...}``.
+        folder: the case file's folder.
+
+    Raises:
+        CheckpointRefused: if they cannot be had.
+    """
+    assert isinstance(case.weights, dict)
+    given = case.weights
+    return find(folder / given["checkpoint"], given.get("layout"), given.get("layer"), case.cell)
+
+
+def problems(case: Fields, folder: FilePath, *, anywhere: bool = False) -> Iterator[Problem]:
+    """Find everything that is wrong with the checkpoint of a case, if it has one, and what contradicts it.
+
+    Args:
+        case: the case.
+        folder: the case file's folder.
+        anywhere: whether the checkpoint may lie outside that folder.
+    """
+    if not isinstance(case.weights, dict) or "checkpoint" not in case.weights:
+        return
+    name = case.weights["checkpoint"]
+    if len(name) > LONGEST_NAME:
+        yield ("weights", "checkpoint"), f"a name of {len(name):,} letters; it may have {LONGEST_NAME}", ""
+        return
+    path = FilePath(name)
+    try:
+        if outside := [] if anywhere else _outside(folder, folder / path):
+            yield (
+                ("weights", "checkpoint"),
+                f"{outside[0]} is outside the case file's folder",
+                "put it beside the file",
+            )
+            return
+        layers = found(case, folder)
+        contradictions = list(_contradictions(case, layers, path.name))
+        yield from contradictions
+        if contradictions:
+            return
+        if case.sizes.output is not None:
+            layers.readout(case.sizes.output, case.weights.get("readout"))
+        most = np.float64(np.finfo(case.dtype).max)
+        for tensor, array in layers.tensors().items():
+            if not (np.abs(array) <= most).all():
+                yield ("weights", "checkpoint"), f"{path.name} has numbers in {tensor} that no {case.dtype} holds", ""
+    except CheckpointRefused as refused:
+        hint = refused.hint
+        if refused.about == "checkpoint" and "does not exist" in refused.problem:
+            there = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+            hint = nearest(path.name, there) or hint
+        yield ("weights", refused.about), f"{path.name} {refused.problem}", hint
+    except (OSError, ValueError) as error:  # a name that no file can have
+        yield ("weights", "checkpoint"), f"{name!r} cannot be read: {error}", ""
+
+
+def _outside(folder: FilePath, path: FilePath) -> list[str]:
+    """Return the names of those files of a checkpoint that do not lie below a folder, links followed."""
+    try:
+        files = format_of(path).files(path)
+    except CheckpointRefused:
+        files = [path]
+    return [each.name for each in files if not each.resolve().is_relative_to(folder.resolve())]
+
+
+def _contradictions(case: Fields, layers: Recurrent, name: str) -> Iterator[Problem]:
+    """Find the fields of a case that say otherwise than its checkpoint."""
+    block = layers.block
+    both = layers.directions == 2
+    for field, says, is_there in (
+        (("cell",), case.cell, block.cell),
+        (("reset",), case.reset if case.cell == block.cell else block.reset, block.reset),
+        (("activation",), case.activation, block.activation or case.activation),
+        (("layers",), case.layers, layers.layers),
+        (("bidirectional",), case.bidirectional, both),
+        (("sizes", "input"), case.sizes.input, block.input),
+        (("sizes", "hidden"), case.sizes.hidden, block.hidden),
+    ):
+        if says != is_there:
+            yield (
+                field,
+                f"{_written(says)} contradicts {name}, which has {_written(is_there)}",
+                f"use {_written(is_there)}",
+            )
+
+
+def _written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

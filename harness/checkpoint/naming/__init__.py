@@ -1,0 +1,19 @@
+"""How each layout's frameworks name the tensors of a recurrent layer. A new one is one new file here."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from harness.checkpoint.naming.base import Block, Naming, Part
+
+__all__ = ["Block", "Naming", "Part", "namings"]
+
+
+@cache
+def namings() -> dict[str, Naming]:
+    """Every naming by its layout: each module of this package that has a ``NAMING``."""
+    modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
+    found: list[Naming] = [module.NAMING for module in modules if hasattr(module, "NAMING")]
+    return {each.layout: each for each in found}

@@ -1,0 +1,88 @@
+"""Keras: ``layers/lstm/cell/vars/0``, ``…/forward_layer/cell/vars/0``; ``lstm/lstm_cell/kernel:0`` before Keras 3."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+from numpy import ndarray
+from typing_extensions import override
+
+from harness.checkpoint.base import CheckpointRefused, Stored
+from harness.checkpoint.naming.base import Block, Naming, Part, cell_of, shaped
+
+_NAME = re.compile(
+    r"(?:(?P<path>.*)[/.])?(?:vars/(?P<number>[012])|(?P<role>kernel|recurrent_kernel|bias)(?::0)?)", re.DOTALL
+)
+_ROLES = ("kernel", "recurrent_kernel", "bias")
+_DIRECTION = re.compile(r"[/.](?P<direction>forward|backward)(?:_[^/.]*)?(?=[/.]|$)")
+_CELL = re.compile(r"/cell$")
+
+
+class Keras(Naming):
+    """SimpleRNN, LSTM and GRU, Bidirectional, and RNN of their cells."""
+
+    layout = "keras"
+
+    @override
+    def part(self, name: str) -> Part | None:
+        if (found := _NAME.fullmatch(name)) is None or not found["path"]:
+            return None
+        role = found["role"] or _ROLES[int(found["number"])]
+        path = _CELL.sub("", found["path"])
+        if (direction := _DIRECTION.search(path)) is None:
+            return Part(path, role)
+        return Part(path[: direction.start()], role, reverse=direction["direction"] == "backward")
+
+    @override
+    def block(self, stored: Mapping[str, Stored], cell: str | None) -> Block | None:
+        matrix, recurrent = stored.get("kernel"), stored.get("recurrent_kernel")
+        if matrix is None or recurrent is None or len(matrix.shape) != 2 or len(recurrent.shape) != 2:
+            return None  # a Dense, say, whose second tensor is its bias
+        (I, columns), (H, _) = matrix.shape, recurrent.shape
+        if (found := cell_of(columns, H)) is None or recurrent.shape != (H, columns):
+            return None
+        said, reset = matrix.said, None
+        if found == "gru":
+            bias = stored.get("bias")
+            after = said.get("reset_after", True) if bias is None else len(bias.shape) == 2
+            reset = "after" if after else "before"
+        shaped(stored, {"bias": (2, columns) if reset == "after" else (columns,)}, "a layer")
+        return Block(found, I, H, reset, _activation(found, said))
+
+    @override
+    def named(
+        self, n: int, reverse: bool | None, block: Block, arrays: Mapping[str, ndarray], dtype: str
+    ) -> dict[str, ndarray]:
+        path = f"layer{n}" if reverse is None else f"layer{n}.backward" if reverse else f"layer{n}.forward"
+        columns = arrays["kernel"].shape[1]
+        none = np.zeros((2, columns) if block.reset == "after" else columns, dtype)
+        return {f"{path}.{role}": array for role, array in ({"bias": none} | {**arrays}).items()}
+
+    @override
+    def linear(self, name: str) -> tuple[str, str] | None:
+        part = self.part(name)
+        if part is None:
+            return None
+        # A Dense has its bias second, where a recurrent layer has the recurrent kernel.
+        role = {"kernel": "kernel", "recurrent_kernel": "bias", "bias": "bias"}[part.role]
+        return part.path, role
+
+
+def _activation(cell: str, said: Mapping[str, object]) -> str | None:
+    """Return an rnn's activation, if the file says; make sure that of others, it says what the harness has."""
+    if said.get("merge_mode", "concat") != "concat":
+        raise CheckpointRefused(f"has a Bidirectional with merge_mode {said['merge_mode']!r}; the harness has 'concat'")
+    if said.get("go_backwards") and "merge_mode" not in said:  # of a Bidirectional, the backward layer has it
+        raise CheckpointRefused("has a layer with go_backwards, which the harness has in a Bidirectional alone")
+    own = said.get("activation")
+    if cell == "rnn":
+        return None if own is None else "identity" if own == "linear" else str(own)
+    for key, usual in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
+        if said.get(key, usual) != usual:
+            raise CheckpointRefused(f"has a layer with {key} {said[key]!r}; the harness has {usual!r} in {cell}s")
+    return None
+
+
+NAMING = Keras()

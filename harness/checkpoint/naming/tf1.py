@@ -1,0 +1,104 @@
+"""TensorFlow 1: ``rnn/multi_rnn_cell/cell_0/basic_lstm_cell/kernel``, ``bidirectional_rnn/fw/gru_cell/…``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+from numpy import ndarray
+from typing_extensions import override
+
+from harness.checkpoint.base import CheckpointRefused, Stored
+from harness.checkpoint.naming.base import Block, Naming, Part, shaped
+from harness.tensors import GATES
+
+CELLS = {"basic_rnn_cell": "rnn", "basic_lstm_cell": "lstm", "lstm_cell": "lstm", "gru_cell": "gru"}
+OTHERS = {
+    "projection": "an lstm with a projection",
+    "w_f_diag": "an lstm with peepholes",
+    "w_i_diag": "an lstm with peepholes",
+    "w_o_diag": "an lstm with peepholes",
+    "opaque_kernel": "a cuDNN layer, whose weights are in one tensor that only cuDNN reads",
+}
+"""What tells cells that the harness has not."""
+
+_NAME = re.compile(
+    rf"(?:(?P<path>.*)/)?(?P<cell>{'|'.join(CELLS)})(?:_\d+)?/(?P<role>.*(?:kernel|bias|_diag))", re.DOTALL
+)
+_NUMBERED = re.compile(r"(?P<stack>.*?)/?(?:multi_rnn_cell(?:_\d+)?/)?cell_(?P<number>\d{1,5})", re.DOTALL)
+_DIRECTION = re.compile(r"(?:^|/)(?P<direction>fw|bw)(?=/|$)")
+_LINEAR = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|weights|bias|biases)", re.DOTALL)
+
+
+class TF1(Naming):
+    """BasicRNNCell, BasicLSTMCell, LSTMCell and GRUCell, in MultiRNNCell, dynamic_rnn and bidirectional_dynamic_rnn."""
+
+    layout = "tf1"
+
+    @override
+    def part(self, name: str) -> Part | None:
+        if name.rpartition("/")[2] == "opaque_kernel":
+            return Part(name.rpartition("/")[0], "opaque_kernel")
+        if (found := _NAME.fullmatch(name)) is None:
+            return None
+        path, role = found["path"] or "", found["role"]
+        direction = _DIRECTION.search(path)
+        reverse = direction is not None and direction["direction"] == "bw"
+        if direction is not None:
+            path = path[: direction.start()] + path[direction.end() :]
+        numbered = _NUMBERED.fullmatch(path)
+        # A role begins with its cell, since no shape tells which it is.
+        role = f"{CELLS[found['cell']]}:{role}"
+        if numbered is None:
+            return Part(path, role, reverse=reverse)
+        return Part(numbered["stack"], role, int(numbered["number"]), reverse)
+
+    @override
+    def block(self, stored: Mapping[str, Stored], cell: str | None) -> Block | None:
+        for role in stored:
+            for mark, what in OTHERS.items():
+                if mark in role:
+                    raise CheckpointRefused(f"has {what} ({role.partition(':')[2] or role}), which the harness has not")
+        if len(cells := {role.partition(":")[0] for role in stored}) != 1:
+            raise CheckpointRefused(f"has several cells under one name: {', '.join(sorted(cells))}")
+        (found,) = cells
+        by_role = {role.partition(":")[2]: each for role, each in stored.items()}
+        bias = by_role.get("candidate/bias" if found == "gru" else "bias")
+        kernel = by_role.get("candidate/kernel" if found == "gru" else "kernel")
+        if bias is None or kernel is None or len(bias.shape) != 1 or len(kernel.shape) != 2:
+            return None
+        H, rest = divmod(bias.shape[0], 1 if found == "gru" else GATES[found])
+        I = kernel.shape[0] - H
+        if rest or I < 1:
+            raise CheckpointRefused(f"has an {found} whose bias {bias.shape} does not fit its kernel {kernel.shape}")
+        shapes = (
+            {"candidate/kernel": (I + H, H), "gates/kernel": (I + H, 2 * H), "gates/bias": (2 * H,)}
+            if found == "gru"
+            else {"kernel": (I + H, GATES[found] * H)}
+        )
+        if missing := shapes.keys() - by_role.keys():
+            raise CheckpointRefused(f"has a {found} without {min(missing)}")
+        shaped(by_role, shapes, "a cell")
+        return Block(found, I, H, "before" if found == "gru" else None)
+
+    @override
+    def named(
+        self, n: int, reverse: bool | None, block: Block, arrays: Mapping[str, ndarray], dtype: str
+    ) -> dict[str, ndarray]:
+        path = f"layer{n}" if reverse is None else f"layer{n}.bw" if reverse else f"layer{n}.fw"
+        by_role = {role.partition(":")[2]: array for role, array in arrays.items()}
+        if block.cell != "gru":
+            return {f"{path}.{role}": array for role, array in by_role.items()}
+        return {
+            f"{path}.{role}": np.concatenate([by_role[f"gates/{role}"], by_role[f"candidate/{role}"]], axis=-1)
+            for role in ("kernel", "bias")
+        }
+
+    @override
+    def linear(self, name: str) -> tuple[str, str] | None:
+        found = _LINEAR.fullmatch(name)
+        return None if found is None else (found["path"] or "", "bias" if found["role"].startswith("b") else "kernel")
+
+
+NAMING = TF1()

@@ -1,0 +1,63 @@
+"""torch: ``encoder.rnn.weight_ih_l0``, ``…_reverse``; of a single cell ``encoder.cell.weight_ih``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+from numpy import ndarray
+from typing_extensions import override
+
+from harness.checkpoint.base import CheckpointRefused, Stored
+from harness.checkpoint.naming.base import Block, Naming, Part, cell_of, shaped
+
+_NAME = re.compile(
+    r"(?:(?P<path>.*)\.)?(?P<role>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(?P<number>\d{1,5})(?P<reverse>_reverse)?)?",
+    re.DOTALL,
+)
+_LINEAR = re.compile(r"(?P<path>.*)\.(?P<role>weight|bias)", re.DOTALL)
+
+
+class Torch(Naming):
+    """nn.RNN, nn.LSTM and nn.GRU, and their cells."""
+
+    layout = "torch"
+
+    @override
+    def part(self, name: str) -> Part | None:
+        if (found := _NAME.fullmatch(name)) is None:
+            return None
+        return Part(found["path"] or "", found["role"], int(found["number"] or 0), found["reverse"] is not None)
+
+    @override
+    def block(self, stored: Mapping[str, Stored], cell: str | None) -> Block | None:
+        if "weight_hr" in stored:
+            raise CheckpointRefused("has an lstm with proj_size (weight_hr), which the harness has not")
+        matrix, recurrent = stored.get("weight_ih"), stored.get("weight_hh")
+        if matrix is None or recurrent is None or len(matrix.shape) != 2 or len(recurrent.shape) != 2:
+            return None
+        (rows, I), (_, H) = matrix.shape, recurrent.shape
+        if (found := cell_of(rows, H)) is None:
+            return None
+        wanted = {"weight_hh": (rows, H), "bias_ih": (rows,), "bias_hh": (rows,)}
+        shaped(stored, wanted, "a layer")
+        if ("bias_ih" in stored) != ("bias_hh" in stored):
+            raise CheckpointRefused("has a layer with one of bias_ih and bias_hh; torch has both or none")
+        return Block(found, I, H, "after" if found == "gru" else None)
+
+    @override
+    def named(
+        self, n: int, reverse: bool | None, block: Block, arrays: Mapping[str, ndarray], dtype: str
+    ) -> dict[str, ndarray]:
+        suffix = f"_l{n}_reverse" if reverse else f"_l{n}"
+        none = np.zeros(len(arrays["weight_ih"]), dtype)
+        return {f"{role}{suffix}": array for role, array in ({"bias_ih": none, "bias_hh": none} | {**arrays}).items()}
+
+    @override
+    def linear(self, name: str) -> tuple[str, str] | None:
+        found = _LINEAR.fullmatch(name)
+        return None if found is None else (found["path"], found["role"])
+
+
+NAMING = Torch()

@@ -1,0 +1,163 @@
+"""What a pickle of torch says, followed and not executed.
+
+A pickle is a program for a stack machine that may import and call anything. Here nothing is imported and nothing is
+called: a name that the program imports is looked for among a few, and a call to one of them makes a record of what
+would be called with what. Whatever else the program does is a reason to refuse it. The opcodes are those of
+``torch._weights_only_unpickler``, taken apart by ``pickletools``, which only reads.
+
+What comes out may hold one thing in many places, so that it is of any size when it is written out or walked through;
+whoever looks at it does neither.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.checkpoint.base import CheckpointRefused
+
+ALLOWED = (
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_parameter",
+    "torch Size",
+)
+"""What a state dict has calls to; storages are only named."""
+
+MOST_OPCODES = 20_000_000
+"""In about a minute so many are followed."""
+
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_NUMBERS = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
+_TEXTS = ("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8")
+_TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+@dataclass
+class Made:
+    """Something that the pickle names, or the call of it.
+
+    Attributes:
+        what: module and name, with a space between; ``storage`` for a member of the archive.
+        arguments: what it would be called with.
+    """
+
+    what: str
+    arguments: tuple[Any, ...] = field(default_factory=tuple)
+
+
+_MARK = Made("mark")
+
+
+def followed(content: bytes) -> Any:
+    """Return what a pickle of tensors says: mappings, lists, tuples, texts, numbers, and ``Made`` for the rest.
+
+    Raises:
+        CheckpointRefused: if it does anything but name tensors.
+        ValueError, LookupError: if it is damaged.
+    """
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+    argument: Any
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+        if count == MOST_OPCODES:
+            raise CheckpointRefused(f"has a pickle of more than {MOST_OPCODES:,} opcodes")
+        match opcode.name:
+            case "PROTO" | "FRAME":
+                pass
+            case "STOP":
+                (root,) = stack
+                return root
+            case "MARK":
+                stack.append(_MARK)
+            case name if name in _CONSTANTS:
+                stack.append(_CONSTANTS[name])
+            case name if name in _NUMBERS or name in _TEXTS:
+                stack.append(argument)
+            case name if name in _TUPLES:
+                stack.append(_taken(stack, _TUPLES[name]))
+            case "TUPLE":
+                stack.append(_to_mark(stack))
+            case "EMPTY_LIST":
+                stack.append([])
+            case "APPEND" | "APPENDS":
+                items = _to_mark(stack) if opcode.name == "APPENDS" else _taken(stack, 1)
+                _at_top(stack, list).extend(items)
+            case "EMPTY_DICT":
+                stack.append({})
+            case "SETITEM" | "SETITEMS":
+                items = _to_mark(stack) if opcode.name == "SETITEMS" else _taken(stack, 2)
+                _at_top(stack, dict).update(_pairs(items))
+            case "BINPUT" | "LONG_BINPUT":
+                memo[argument] = stack[-1]
+            case "MEMOIZE":
+                memo[len(memo)] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(memo[argument])
+            case "GLOBAL":
+                stack.append(Made(_known(argument)))
+            case "BINPERSID":
+                (identity,) = _taken(stack, 1)
+                if not (isinstance(identity, tuple) and len(identity) == 5 and identity[0] == "storage"):
+                    raise ValueError("it names something that is no storage of torch")
+                stack.append(Made("storage", identity))
+            case "REDUCE":
+                called, arguments = _taken(stack, 2)
+                stack.append(_called(called, arguments))
+            case "BUILD":  # the attributes of an OrderedDict: versions of modules
+                _taken(stack, 1)
+                _at_top(stack, dict)
+            case other:
+                raise CheckpointRefused(f"has a pickle that does more than name tensors ({other})", _HINT)
+    raise ValueError("its pickle has no end")
+
+
+_HINT = "give a state dict: torch.save(model.state_dict(), ...)"
+
+
+def _known(name: str) -> str:
+    module, _, own = name.partition(" ")
+    if name not in ALLOWED and not (module in ("torch", "torch.storage") and own.endswith("Storage")):
+        raise CheckpointRefused(f"has a pickle with {module}.{own} in it, and unpickling that runs code", _HINT)
+    return name
+
+
+def _called(called: Any, arguments: Any) -> Any:
+    if not isinstance(called, Made) or called.what not in ALLOWED or not isinstance(arguments, tuple):
+        raise CheckpointRefused("has a pickle that calls what is no tensor", _HINT)
+    if called.what == "collections OrderedDict":
+        if arguments:  # it is filled afterwards
+            raise ValueError("a mapping in its pickle is made of what torch never makes one of")
+        return {}
+    return arguments[0] if called.what == "torch Size" else Made(called.what, arguments)
+
+
+def _pairs(items: Any) -> list[tuple[Any, Any]]:
+    keys = items[::2]
+    if not all(
+        isinstance(key, str | int | float | bool | None) for key in keys
+    ):  # what else has no hash, or a costly one
+        raise ValueError("a key in its pickle is no text and no number")
+    return list(zip(keys, items[1::2], strict=True))
+
+
+def _taken(stack: list[Any], count: int) -> tuple[Any, ...]:
+    if len(stack) < count or any(each is _MARK for each in stack[len(stack) - count :]):
+        raise ValueError("its pickle takes more than is there")
+    taken = tuple(stack[len(stack) - count :])
+    del stack[len(stack) - count :]
+    return taken
+
+
+def _to_mark(stack: list[Any]) -> tuple[Any, ...]:
+    taken = []
+    while (each := stack.pop()) is not _MARK:
+        taken.append(each)
+    return tuple(reversed(taken))
+
+
+def _at_top(stack: list[Any], kind: type) -> Any:
+    if not isinstance(stack[-1], kind):
+        raise ValueError(f"its pickle fills what is no {kind.__name__}")
+    return stack[-1]

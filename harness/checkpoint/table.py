@@ -1,0 +1,146 @@
+"""Sorted tables of keys and values as LevelDB and TensorFlow write them, and the protocol buffers that are the values.
+
+The formats: github.com/google/leveldb, doc/table_format.md, and protobuf.dev/programming-guides/encoding. A block's
+checksum is CRC-32C, masked; it is verified, so that a damaged index is noticed.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar
+
+MAGIC = 0xDB4775248B80FB57
+FOOTER = 48
+"""Bytes: the places of two blocks, padding, the magic number."""
+
+TRAILER = 5
+"""Bytes behind a block: how it is compressed, and its checksum."""
+
+Fields = dict[int, list[Any]]
+"""The values of a message by the fields' numbers: whole numbers, and the bytes of what has a length."""
+
+T = TypeVar("T")
+
+
+def entries(content: bytes) -> dict[str, bytes]:
+    """Return the keys and values of a table.
+
+    Raises:
+        ValueError: if it is none, or damaged.
+    """
+    if len(content) < FOOTER or int.from_bytes(content[-8:], "little") != MAGIC:
+        raise ValueError("it does not end as a table does; it may be truncated")
+    footer = content[-FOOTER:]
+    at = 0
+    for _ in range(2):  # the metaindex block, which is not needed
+        _, at = _varint(footer, at)
+    offset, at = _varint(footer, at)
+    size, at = _varint(footer, at)
+    found: dict[str, bytes] = {}
+    left = len(content)
+    for _, place in _block(content, offset, size):
+        offset, at = _varint(place, 0)
+        size, at = _varint(place, at)
+        left -= size
+        if left < 0:
+            raise ValueError("its blocks lie over each other")
+        found |= {key.decode(): value for key, value in _block(content, offset, size)}
+    return found
+
+
+def _block(content: bytes, offset: int, size: int) -> list[tuple[bytes, bytes]]:
+    block = content[offset : offset + size]
+    trailer = content[offset + size : offset + size + TRAILER]
+    if len(block) != size or len(trailer) != TRAILER:
+        raise ValueError("a block of it ends past its end")
+    if trailer[0] != 0:
+        raise ValueError(f"a block of it is compressed (way {trailer[0]}), which TensorFlow's writer never does")
+    if _masked(_crc32c(block + trailer[:1])) != int.from_bytes(trailer[1:], "little"):
+        raise ValueError("a block of it is damaged: its checksum is another")
+    restarts = int.from_bytes(block[-4:], "little")
+    end = len(block) - 4 * (restarts + 1)
+    if end < 0:
+        raise ValueError("a block of it is damaged")
+    found, key, at = [], b"", 0
+    while at < end:
+        shared, at = _varint(block, at)
+        own, at = _varint(block, at)
+        length, at = _varint(block, at)
+        if shared > len(key) or at + own + length > end:
+            raise ValueError("a block of it is damaged")
+        key = key[:shared] + block[at : at + own]
+        found.append((key, block[at + own : at + own + length]))
+        at += own + length
+    return found
+
+
+def fields_of(message: bytes) -> Fields:
+    """Return the fields of a protocol buffer.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    fields: Fields = {}
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        value: Any
+        match tag & 7:
+            case 0:
+                value, at = _varint(message, at)
+            case 1 | 5 as wire:
+                width = 8 if wire == 1 else 4
+                value, at = message[at : at + width], at + width
+            case 2:
+                length, at = _varint(message, at)
+                value, at = message[at : at + length], at + length
+            case other:
+                raise ValueError(f"a message in it has a field of the kind {other}")
+        if at > len(message):
+            raise ValueError("a message in it ends past its end")
+        fields.setdefault(tag >> 3, []).append(value)
+    return fields
+
+
+def first(fields: Fields, number: int, default: T) -> T:
+    """Return the value of a field, or what it has unless it is given."""
+    value = fields.get(number, [default])[0]
+    if not isinstance(value, type(default)):
+        raise ValueError(f"field {number} of a message in it is of another kind")
+    return value
+
+
+def _varint(content: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(content):
+            break
+        value |= (content[at] & 0x7F) << shift
+        at += 1
+        if content[at - 1] < 0x80:
+            return value, at
+    raise ValueError("a number in it does not end")
+
+
+def _masked(checksum: int) -> int:
+    """Rotate a checksum right by 15 bits and add a constant, as both writers do."""
+    return (((checksum >> 15) | (checksum << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _crc32c(content: bytes) -> int:
+    table, checksum = _castagnoli(), 0xFFFFFFFF
+    for byte in content:
+        checksum = table[(checksum ^ byte) & 0xFF] ^ (checksum >> 8)
+    return checksum ^ 0xFFFFFFFF
+
+
+@cache
+def _castagnoli() -> list[int]:
+    """The checksums of single bytes by the reversed polynomial of Castagnoli."""
+    table = []
+    for byte in range(256):
+        checksum = byte
+        for _ in range(8):
+            checksum = (checksum >> 1) ^ (0x82F63B78 if checksum & 1 else 0)
+        table.append(checksum)
+    return table

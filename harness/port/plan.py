@@ -1,0 +1,120 @@
+"""What is ported where, and the case that both files are run on: known before any framework starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.case import Case
+from harness.case.checks import memory_needed
+from harness.case.fields import Loss, Sizes
+from harness.casefile import listed, nearest
+from harness.checkpoint import CheckpointRefused, Recurrent, find
+from harness.port.sides import Side, sides
+
+BATCHES, STEPS = (3, 2, 4), (6, 7, 5)
+"""The sizes of the case, the first that is no size of the network: sizes that are alike hide transposes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A port that can be done.
+
+    Attributes:
+        source: the file.
+        target: what is to be written.
+        layers: the recurrent layers of the source.
+        case: what both are run on.
+        original, ported: the two sides.
+    """
+
+    source: Path
+    target: Path
+    layers: Recurrent
+    case: Case
+    original: Side
+    ported: Side
+
+
+def planned(
+    source: Path,
+    to: str,
+    target: Path,
+    layout: str | None = None,
+    layer: str | None = None,
+    activation: str | None = None,
+) -> Plan:
+    """Find out whether a port can be done.
+
+    Args:
+        source: the file with the weights.
+        to: the framework, as ``Side.to`` has it.
+        target: the file to write.
+        layout: of the tensors in the source, if that is to be said.
+        layer: which recurrent layers, if there are several.
+        activation: of an rnn, where the file does not say; tanh unless given.
+
+    Raises:
+        CheckpointRefused: if it cannot; nothing was written.
+    """
+    ported = next(each for each in sides().values() if each.to == to)
+    _check_target(target, ported)
+    layers = find(source, layout, layer)
+    block = layers.block
+    if block.activation and activation not in (None, block.activation):
+        raise CheckpointRefused(f"says that its activation is {block.activation}, and not {activation}")
+    if activation not in (None, "tanh") and block.cell != "rnn":
+        raise CheckpointRefused(f"has the cell {block.cell}, whose activation is tanh", "leave --activation out")
+    if (block.activation or "tanh") not in ("tanh", "relu", "sigmoid", "identity"):
+        raise CheckpointRefused(f"has an rnn with the activation {block.activation}, which the harness has not")
+    case = _case(source, layers, activation or block.activation or "tanh", layout, layer)
+    if why_not := ported.why_not(case.structure, case.activation):
+        raise CheckpointRefused(f"cannot be ported to {to}: {why_not}")
+    _check_memory(case)
+    return Plan(source, target, layers, case, sides()[layers.layout], ported)
+
+
+def _check_target(target: Path, ported: Side) -> None:
+    endings = [each for each in ported.endings if each]
+    foreign = [each for side in sides().values() for each in side.endings if each and each not in endings]
+    if not target.name.endswith(ported.endings) or target.name.endswith(tuple(foreign)):
+        hint = nearest(target.suffix, endings) or f"name it {target.name.partition('.')[0]}{endings[0]}"
+        raise CheckpointRefused(f"cannot be ported to {target}: files of {ported.to} end in {listed(endings)}", hint)
+    for file in (target, *ported.written(target)):
+        if file.exists() or file.is_symlink():
+            raise CheckpointRefused(f"cannot be ported to {target}: {file} is there already, and is left alone")
+    if not target.parent.is_dir():
+        raise CheckpointRefused(f"cannot be ported to {target}: there is no folder {target.parent}")
+
+
+def _case(source: Path, layers: Recurrent, activation: str, layout: str | None, layer: str | None) -> Case:
+    block = layers.block
+    B = next(each for each in BATCHES if each not in (block.input, block.hidden))
+    T = next(each for each in STEPS if each not in (block.input, block.hidden))
+    weights = {"checkpoint": source.name, "layout": layout, "layer": layer}
+    return Case(
+        name=f"port/{source.name}",
+        file=str(source),
+        about=f"{source.name} and what it was ported to: the same outputs, and the same gradient of everything.",
+        cell=block.cell,  # type: ignore[arg-type]
+        reset=block.reset,  # type: ignore[arg-type]
+        activation=activation,  # type: ignore[arg-type]
+        layers=layers.layers,
+        bidirectional=layers.directions == 2,
+        sizes=Sizes(B, T, block.input, block.hidden),
+        dtype=layers.dtype,  # type: ignore[arg-type]
+        weights={key: value for key, value in weights.items() if value is not None},
+        inputs={"normal": 1.0, "seed": 1},
+        initial_state={"uniform": (-1.0, 1.0), "seed": 2},
+        loss=Loss("dot"),
+        upstream={"normal": 1.0, "seed": 3},
+    )
+
+
+def _check_memory(case: Case) -> None:
+    import psutil
+
+    needed, there = memory_needed(case), psutil.virtual_memory().total
+    if needed > there:
+        problem = f"has layers whose proof needs about {needed / 2**30:,.1f} GiB of memory"
+        raise CheckpointRefused(problem, f"this machine has {there / 2**30:.1f} GiB")

@@ -1,0 +1,123 @@
+"""A port: read, convert, write beside the target, prove, and only then put in place."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+
+from harness.checkpoint import CheckpointRefused, find
+from harness.layout import layouts
+from harness.port.plan import Plan
+from harness.port.proof import Porters, contestants, files_of, process_of
+from harness.port.sides import File
+from harness.problem.checkpoint import of_checkpoint
+from harness.session import Run, execute
+from harness.session.executors.local import Local
+from harness.session.outcomes import CaseOutcome
+from harness.worker import WorkerFailed
+
+
+class ProofFailed(Exception):
+    """A port is not there, since its framework could not write it, or it is not what it should be.
+
+    Attributes:
+        detail: a traceback; may be empty.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.detail = detail
+
+
+@dataclass(frozen=True, eq=False)
+class Ported:
+    """What came of a port.
+
+    Attributes:
+        run: the proof.
+        files: what was written; empty if the proof failed.
+    """
+
+    run: Run
+    files: tuple[Path, ...]
+
+
+def port(plan: Plan, workers: Porters, keep: Callable[[CaseOutcome], str]) -> Ported:
+    """Convert weights, write them, and prove that they compute the same.
+
+    Args:
+        plan: the port.
+        workers: the processes of its sides.
+        keep: keeps the numbers of the proof.
+
+    Raises:
+        CheckpointRefused: if the source cannot be read.
+        ProofFailed: if there is nothing to prove; nothing is left.
+    """
+    workers.start([process_of(plan.ported), process_of(plan.original)])
+    canonical = of_checkpoint(plan.layers, plan.case.structure, plan.case.dtype)
+    with tempfile.TemporaryDirectory(prefix=".port-", dir=plan.target.parent) as folder:
+        beside = Path(folder) / plan.target.name
+        _write(plan, _converted(plan, canonical), beside, workers)
+        try:
+            written = find(plan.ported.written(beside)[-1], plan.ported.layout)
+            found = of_checkpoint(written, plan.case.structure, plan.case.dtype)
+        except CheckpointRefused as refused:
+            raise ProofFailed(f"the file that {plan.ported.to} wrote {refused}") from None
+        _check_bits(canonical, found, plan.ported.layout)
+        run = _proven(plan, workers, files_of(plan, beside, written), keep)
+        if run.surprises or run.failed_implementations or not run.tensors_compared:
+            return Ported(run, ())
+        moved = []
+        for file in plan.ported.written(beside):
+            moved.append(plan.target.with_name(file.name))
+            file.replace(moved[-1])
+    return Ported(run, tuple(moved))
+
+
+def _converted(plan: Plan, canonical: dict[str, ndarray]) -> dict[str, ndarray]:
+    """Return the weights in the layout of the target; where that is the layout of the source, they are as they were."""
+    if plan.original.layout == plan.ported.layout:
+        return plan.layers.tensors()
+    layout = layouts()[plan.ported.layout]
+    return plan.ported.settled(layout.from_canonical(canonical, plan.case.structure))
+
+
+def _write(plan: Plan, weights: dict[str, ndarray], beside: Path, workers: Porters) -> None:
+    header = {
+        "do": "write",
+        "path": str(beside.absolute()),
+        "structure": asdict(plan.case.structure),
+        "activation": plan.case.activation,
+    }
+    try:
+        answer = workers.ask(process_of(plan.ported), header, weights)
+    except WorkerFailed as failure:
+        raise ProofFailed(failure.reason, failure.detail) from None
+    if answer.header["status"] != "ok":
+        raise ProofFailed(f"{plan.ported.to} did not write it: {answer.header['reason']}", answer.header["detail"])
+
+
+def _check_bits(expected: dict[str, ndarray], found: dict[str, ndarray], layout: str) -> None:
+    """Make sure that every weight came through; those that compute nothing on the case, too.
+
+    Raises:
+        ProofFailed: if one did not.
+    """
+    for name, array in expected.items():
+        # TensorFlow 1 stores an lstm's forget bias less 1, which may lose half a unit in the last place of 1.
+        allowed = np.finfo(array.dtype).eps * np.maximum(1, np.abs(array)) if layout == "tf1" else 0
+        if not (np.abs(found[name] - array) <= allowed).all():
+            raise ProofFailed(f"{name} came back from the file that was written as another")
+
+
+def _proven(plan: Plan, workers: Porters, files: Mapping[str, File], keep: Callable[[CaseOutcome], str]) -> Run:
+    baseline, others = contestants(plan)
+    with workers.about(files):
+        *_, run = execute([plan.case], others, baseline, Local(workers), keep=keep)
+    return run

@@ -1,0 +1,48 @@
+"""The process of one side: reads, computes and writes by its framework.
+
+``python -m harness.port.process LAYOUT``. The file that a question is about stands in the question.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from harness.implementations import Unsupported
+from harness.port.sides import File, sides
+from harness.result import read
+from harness.tensors import Structure
+from harness.worker.messages import of_result, to_problem
+from harness.worker.serving import Answer, serve
+from harness.worker.transport import Message
+
+
+def main(layout: str) -> None:
+    """Serve one side until the harness is gone."""
+    serve(sides()[layout].framework.modules, lambda request: answered(layout, request))
+
+
+def answered(layout: str, request: Message) -> Answer:
+    """Answer a request to write, or to run on what a file has."""
+    side, header = sides()[layout], request.header
+    try:
+        if header["do"] == "write":
+            structure = Structure(**header["structure"])
+            side.write(Path(header["path"]), request.arrays, structure, header["activation"])
+            return {"status": "ok"}, {}
+        problem = to_problem(request)
+        start = time.perf_counter()
+        returned = side.returned(File.from_plain(header["file"]), problem)
+        found, arrays = of_result(read(returned, layout, problem, time.perf_counter() - start))
+        return {"status": "ok", **found}, arrays
+    except Unsupported as reason:
+        return {"status": "unsupported", "reason": str(reason)}, {}
+    except Exception as error:  # whatever a framework raises is an answer, and the next request is served
+        reason_line = "".join(traceback.format_exception_only(error)).strip()
+        return {"status": "error", "reason": reason_line, "detail": traceback.format_exc()}, {}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

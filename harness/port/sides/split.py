@@ -1,0 +1,36 @@
+"""NumPy: ``.npz`` files with the canonical names, by ``numpy.load``; the hand-written reference computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+from typing_extensions import override
+
+from harness.implementations import NUMPY
+from harness.port.sides.base import Side
+from harness.tensors import Structure
+
+
+class Split(Side):
+    """``layer0.W_xh`` and so on."""
+
+    to, layout, framework, implementation = "npz", "split", NUMPY, "numpy-split"
+    endings = (".npz",)
+
+    @override
+    def arrays(self, path: Path) -> Mapping[str, ndarray]:
+        if path.name.endswith(".safetensors"):
+            from safetensors.numpy import load_file
+
+            return load_file(path)
+        return dict(np.load(path, allow_pickle=False))
+
+    @override
+    def write(self, path: Path, weights: Mapping[str, ndarray], structure: Structure, activation: str) -> None:
+        np.savez(path, **weights)  # type: ignore[arg-type]
+
+
+SIDE = Split()

@@ -1,0 +1,159 @@
+"""``harness port`` and ``harness run --weights`` from the command line, with NumPy alone."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas
+import pytest
+
+from harness import load_case, run
+from harness.cli import main
+from harness.port import porting
+from harness.tensors import Structure
+
+RNN = Structure("rnn", 2, 1, 1, 4, 5, None)
+
+
+@pytest.fixture
+def weights(workplace):
+    """A checkpoint that fits the workplace's small case, outside the folder of that."""
+    random = np.random.default_rng(3)
+    np.savez(workplace / "m.npz", **{f"net.{name}": random.normal(size=shape) for name, shape in RNN.weights.items()})
+    return workplace / "m.npz"
+
+
+def test_a_port_writes_its_file_and_its_proof(harness, workplace, weights):
+    done = harness("port", "m.npz", "--to", "npz", "out.npz")
+    assert done.returncode == 0, done.stderr
+    assert "wrote out.npz" in done.stdout
+    assert "net: 2 x rnn, 4 to 5, float64, tanh unless --activation says otherwise" in done.stdout
+    written, source = np.load(workplace / "out.npz"), np.load(weights)
+    assert {f"net.{name}": each.tolist() for name, each in written.items()} == {
+        n: e.tolist() for n, e in source.items()
+    }
+    for name in ("comparisons.csv", "summary.md", "index.html", "environment.json"):
+        assert (workplace / "reports" / "port" / name).is_file()
+
+
+def called(monkeypatch, capsys, workplace, *arguments):
+    """Call the command line here; return its status and what it wrote."""
+    monkeypatch.chdir(workplace)
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return ended.value.code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("n.npz", "--to", "npz", "out.npz"), "n.npz does not exist"),
+        (("cases/small.yaml", "--to", "npz", "out.npz"), "is no checkpoint that is known"),
+        (("m.npz", "--to", "npz", "m.npz"), "is there already"),
+        (("m.npz", "--to", "numpy", "out.npz"), "'numpy' is not one of"),
+        (("m.npz", "--to", "npz", "out.npz", "--layer", "nett"), "no recurrent layer 'nett'; did you mean 'net'?"),
+        (("m.npz", "--to", "npz", "out.npz", "--proof", "cases"), "choose another"),
+        (("m.npz", "--to", "torch", "out.pt", "--activation", "identity"), "nn.RNN has tanh and relu"),
+    ],
+    ids=["missing", "foreign", "itself", "framework", "layer", "proof", "activation"],
+)
+def test_what_cannot_be_ported_writes_nothing(monkeypatch, capsys, workplace, weights, arguments, words):
+    before = sorted(workplace.rglob("*"))
+    status, output, errors = called(monkeypatch, capsys, workplace, "port", *arguments)
+    assert (status, output) == (2, "")
+    assert words in errors
+    assert "Traceback" not in errors
+    assert sorted(workplace.rglob("*")) == before
+
+
+def test_a_hostile_checkpoint_is_refused_and_not_run(monkeypatch, capsys, workplace):
+    (workplace / "m.pt").write_bytes(b"\x80\x02cbuiltins\nopen\nX\x04\x00\x00\x00madeX\x01\x00\x00\x00w\x86R.")
+    status, _, errors = called(monkeypatch, capsys, workplace, "port", "m.pt", "--to", "npz", "out.npz")
+    assert status == 2
+    assert "unpickling runs code" in errors
+    assert not (workplace / "made").exists()
+    assert not (workplace / "out.npz").exists()
+
+
+def test_a_run_with_weights_from_elsewhere(harness, workplace, weights, tmp_path_factory):
+    """They replace those of the cases, wherever the file lies; a case that contradicts them is told with its place."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "m.npz"
+    weights.rename(elsewhere)
+    case = workplace / "cases" / "small.yaml"
+    (workplace / "cases" / "other.yaml").write_text(case.read_text().replace("input: 4", "input: 3"))
+    done = harness("run", "--weights", str(elsewhere), "--layer", "net", "--impl", "numpy-concat", "--json")
+    assert done.returncode == 2
+    assert "cases/other.yaml:3:35: sizes.input: 3 contradicts m.npz, which has 4; use 4" in done.stderr
+    assert [(each["case"], each["verdict"]) for each in json.loads(done.stdout)["results"]] == [("small", "match")]
+    report = workplace / "reports" / "latest"
+    again = json.loads((report / "environment.json").read_text())["again"]
+    assert again == f"harness run --weights {elsewhere} --layer net"
+    # What was run is the network of the checkpoint, and no longer the case's own.
+    shutil.copy(elsewhere, case.with_name("m.npz"))
+    text = re.sub("weights: .*", "weights: {checkpoint: m.npz}", case.read_text())
+    expected = run("numpy-split", problem_of(case, text)).loss
+    assert float(pandas.read_csv(report / "runs.csv")["loss"][0]) == expected
+    assert run("numpy-split", problem_of(case, case.read_text())).loss != expected
+
+
+def problem_of(case, text):
+    """Return the problem of a text beside a case's file."""
+    path = case.with_name("beside.yaml")
+    path.write_text(text)
+    return load_case(path).problem()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--weights", "n.npz"), "n.npz does not exist"),
+        (("--weights", "m.npz", "--layer", "x"), "no recurrent layer 'x'"),
+        (("--layer", "x"), "--layer is of the file that --weights names"),
+    ],
+    ids=["missing", "layer", "layer_of_nothing"],
+)
+def test_weights_that_cannot_be_had_end_the_run_before_it_begins(
+    monkeypatch, capsys, workplace, weights, arguments, words
+):
+    status, _, errors = called(monkeypatch, capsys, workplace, "run", "small", *arguments)
+    assert status == 2
+    assert words in errors
+    assert not (workplace / "reports").exists()
+
+
+def test_a_framework_that_is_not_installed_is_told_with_the_command_that_installs_it(
+    monkeypatch, capsys, workplace, weights
+):
+    monkeypatch.setattr(
+        "harness.implementations.missing_modules", lambda framework: [framework.name] * (framework.name != "numpy")
+    )
+    status, output, errors = called(monkeypatch, capsys, workplace, "port", "m.npz", "--to", "torch", "out.pt")
+    assert (status, output) == (4, "")
+    assert errors == "torch needs torch, which is not installed; pip install 'bptt-harness[torch]'\n"
+
+
+def test_weights_that_came_through_wrong_end_in_an_error_and_leave_nothing(monkeypatch, capsys, workplace, weights):
+    monkeypatch.setattr(porting, "_converted", lambda _, weights: {n: each * 1.001 for n, each in weights.items()})
+    status, _, errors = called(monkeypatch, capsys, workplace, "port", "m.npz", "--to", "npz", "out.npz")
+    assert status == 3
+    assert "Error: nothing was written: layer0.W_xh came back" in errors
+    assert not (workplace / "out.npz").exists()
+    assert not (workplace / "reports" / "port").exists()
+
+
+def test_a_proof_that_fails_is_a_report_of_a_mismatch_and_leaves_no_file(monkeypatch, capsys, workplace):
+    shapes = Structure("rnn", 1, 1, 1, 2, 3, None).weights
+    np.savez(workplace / "m.npz", **{name: np.full(shape, 0.3) for name, shape in shapes.items()})
+    monkeypatch.setattr(porting, "_converted", lambda _, weights: {n: each * 1.001 for n, each in weights.items()})
+    monkeypatch.setattr(porting, "_check_bits", lambda *_: None)
+    status, output, _ = called(monkeypatch, capsys, workplace, "port", "m.npz", "--to", "npz", "out.npz")
+    assert status == 1
+    assert "nothing was written: the port does not compute the same" in output
+    assert "What disagrees" in output
+    assert not (workplace / "out.npz").exists()
+    verdicts = pandas.read_csv(workplace / "reports" / "port" / "comparisons.csv").set_index("implementation")[
+        "verdict"
+    ]
+    assert "mismatch" in set(verdicts["ported"])
+    assert set(verdicts["numpy-split"]) == {"match"}
