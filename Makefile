@@ -49,8 +49,9 @@ diagnosis-benchmark: $(INSTALLED) ## Show how well faults are named, over all ca
 fuzz-inputs: $(INSTALLED) ## Try ten thousand bad case files and reports (a quarter of an hour)
 	$(BIN)/python -m benchmarks.bad_inputs 10000
 
-bench: $(INSTALLED) ## Time the hand-written gradients beside the frameworks, into reports/bench (a quarter of an hour)
+bench: $(INSTALLED) ## Time the hand-written gradients beside the frameworks, into docs/benchmarks.md (a quarter of an hour)
 	$(BIN)/harness bench
+	$(BIN)/python -m benchmarks.speed
 
 crashes: $(INSTALLED) ## Kill runs and their processes at random moments; show what survived (ten minutes)
 	$(BIN)/python -m benchmarks.crashes
@@ -63,6 +64,12 @@ library: $(INSTALLED) ## Write docs/cases.md, what each case catches that no sim
 
 page-benchmark: $(INSTALLED) ## Measure the report's page for 100 and 1,000 cases (some minutes)
 	$(BIN)/python -m benchmarks.page
+
+run-benchmark: $(INSTALLED) ## Measure what runs cost beside what implementations compute (a quarter of an hour)
+	$(BIN)/python -m benchmarks.run_cost
+
+comparison-benchmark: $(INSTALLED) ## Measure how fast large tensors are compared (a minute; 4 GB of memory)
+	$(BIN)/python -m benchmarks.comparison
 
 gallery: $(INSTALLED) ## Write docs/faults, every fault with a picture of what it does (half a minute)
 	$(BIN)/python -m benchmarks.gallery

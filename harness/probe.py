@@ -34,16 +34,19 @@ def examine(implementations: Sequence[Implementation], asking: Asking) -> list[d
         upstream={"fill": SUBNORMAL},
     )
     problem = build(case, asking.native_weights)
-    asking.start(
-        {
-            each.framework.name: each.framework for each in implementations if not missing_modules(each.framework)
-        }.values()
-    )
+    can_run = [
+        each.framework
+        for each in implementations
+        if not missing_modules(each.framework) and not each.framework.reason_against_machine
+    ]
+    asking.start({each.name: each for each in can_run}.values())
     findings = []
     for each in implementations:
         missing = missing_modules(each.framework)
         finding = {"implementation": each.name, "status": "ok", "subnormals": "", "reason": ""}
-        if missing:
+        if reason := each.framework.reason_against_machine:
+            finding |= {"status": "missing", "reason": reason}
+        elif missing:
             finding |= {"status": "missing", "reason": f"{missing[0]} is not installed; {install_line(each.framework)}"}
         else:
             outcome = asking.run(each, problem)

@@ -131,7 +131,7 @@ class Comparing:
     def __init__(self, config: pytest.Config) -> None:
         from harness.casefile import nearest
         from harness.implementations import implementations
-        from harness.session import Examiner, not_installed
+        from harness.session import Examiner, not_here
         from harness.worker import Memory, Workers
 
         there = implementations()
@@ -142,7 +142,7 @@ class Comparing:
             if name not in there:
                 hint = nearest(name, there) or f"there are {', '.join(there)}"
                 raise pytest.UsageError(f"there is no implementation {name!r}; {hint}")
-        if missing := not_installed([there[name] for name in by_name]):
+        if missing := not_here([there[name] for name in by_name]):
             raise pytest.UsageError("\n".join(missing))
         self.asked = [there[name].asked_for() for name in by_name[:-1]] or list(there.values())
         self.baseline = there[baseline]

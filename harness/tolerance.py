@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,9 @@ UNITS: dict[str, dict[str, float]] = {
 OTHER_UNITS = 16.0
 """For tensors that are not in the table."""
 
+IN_CACHE = 2**16
+"""Elements that stay in a core's cache between one look at them and the next."""
+
 ILL_CONDITIONED = "ill-conditioned: rounding alone takes more than half of its digits"
 
 
@@ -88,7 +92,12 @@ class Bound:
 
 
 def bound(
-    tensor: str, expected: ndarray, override: Mapping[str, Any] | None = None, *, noise: float | ndarray | None = None
+    tensor: str,
+    expected: ndarray,
+    override: Mapping[str, Any] | None = None,
+    *,
+    noise: float | ndarray | None = None,
+    eps: float = 0.0,
 ) -> Bound:
     """Return the bound in force for one tensor.
 
@@ -97,6 +106,7 @@ def bound(
         expected: the baseline's values.
         override: a case's ``tolerance``: rtol and atol, or those by tensor with ``default`` for the rest.
         noise: how far rounding alone moves the tensor, absolute, or each element of it; None if that is not known.
+        eps: of arithmetic that is coarser than the tensor's dtype; everything grows with it.
     """
     if override is not None:
         if {"rtol", "atol"} & override.keys():
@@ -107,18 +117,36 @@ def bound(
     kind, dtype = kind_of(tensor), expected.dtype
     if dtype.kind != "f":
         return Bound(0.0, 0.0, f"exact, since {tensor} is {dtype}")
-    units = UNITS.get(dtype.name, {}).get(kind, OTHER_UNITS)
-    eps, largest = float(np.finfo(dtype).eps), largest_magnitude(expected)
+    dtype_name, own_eps, least = _floats_of(dtype)
+    if eps > own_eps:
+        return _coarser(bound(tensor, expected, noise=noise), eps / own_eps, eps)
+    eps = own_eps
+    units = UNITS.get(dtype_name, {}).get(kind, OTHER_UNITS)
+    largest = largest_magnitude(expected)
     # Where eps · largest underflows, neighbouring numbers must still match.
-    from_largest = max(eps * largest, float(np.finfo(dtype).smallest_subnormal)) if largest else 0.0
+    from_largest = max(eps * largest, least) if largest else 0.0
     if isinstance(noise, ndarray):
         return _by_step(kind, expected, noise, units)
     from_noise = noise or 0.0
-    table = f"{units:g} units for {kind} in {dtype}"
+    table = f"{units:g} units for {kind} in {dtype_name}"
     if from_noise <= from_largest:
         return Bound(0.0, units * from_largest, f"{table}: eps x largest element {largest:.3g}")
     ill = from_noise > math.sqrt(eps) * largest
     return Bound(0.0, units * from_noise, f"{table}: rounding noise {from_noise:.3g}", ill_conditioned=ill)
+
+
+def _coarser(bound: Bound, times: float, eps: float) -> Bound:
+    """Return a bound for arithmetic whose eps is so many times as large: to first order rounding grows with it."""
+    by_element = None if bound.by_element is None else times * bound.by_element
+    origin = f"{bound.origin}, {times:g} times that for products with eps {eps:.2g}"
+    return replace(bound, atol=times * bound.atol, by_element=by_element, origin=origin)
+
+
+@cache
+def _floats_of(dtype: np.dtype[Any]) -> tuple[str, float, float]:
+    """Return a float dtype's name, its eps and its smallest subnormal; of each of many tensors they are asked again."""
+    info = np.finfo(dtype)
+    return dtype.name, float(info.eps), float(info.smallest_subnormal)
 
 
 def noise_for(tensor: str, shape: Shape, noise: Mapping[str, float] | None) -> float | ndarray | None:
@@ -148,7 +176,10 @@ def largest_magnitude(tensor: ndarray) -> float:
     """Return the largest finite |element|; 0 if there is none."""
     if tensor.size == 0:
         return 0.0
-    largest = max(float(tensor.max()), -float(tensor.min()))
+    pieces = [tensor]
+    if tensor.size > IN_CACHE:  # the second look at a piece finds it in the cache
+        pieces = np.array_split(tensor, min(len(tensor), tensor.size // IN_CACHE))
+    largest = float(np.max([(each.max(), -each.min()) for each in pieces])) + 0.0  # NaN stays, and -0 does not
     if np.isfinite(largest):
         return largest
     finite = tensor[np.isfinite(tensor)]

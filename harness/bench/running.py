@@ -91,7 +91,7 @@ def bench(
     *,
     threads: int,
     seconds: float,
-    told: Callable[[Point, list[Figures]], None] = lambda *_: None,
+    told: Callable[[Bench], None] = lambda _: None,
 ) -> Bench:
     """Time contestants at points.
 
@@ -100,7 +100,7 @@ def bench(
         contestants: who takes part; the modules of their frameworks must be there.
         threads: how many threads each process may use.
         seconds: how long new rounds of one point may begin, all contestants together; there are three at least.
-        told: is told of each point that is done.
+        told: is given what there is so far, after each point.
     """
     found: list[Figures] = []
     peaks: dict[Point, tuple[float, float]] = {}
@@ -108,7 +108,7 @@ def bench(
         for point in points:
             figures, peaks[point] = _at(point, contestants, processes, seconds)
             found += figures
-            told(point, figures)
+            told(Bench(tuple(found), dict(peaks), threads, processes.versions))
         return Bench(tuple(found), peaks, threads, processes.versions)
 
 

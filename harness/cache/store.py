@@ -27,6 +27,7 @@ LIMIT = 2**30
 
 _MAGIC = b"bptt-harness answer 1\n"
 _CHECKSUM_BYTES = 32
+_KEY_DIGITS = 40
 _HEAD = len(_MAGIC) + _CHECKSUM_BYTES
 
 Buffer = bytes | bytearray | memoryview
@@ -134,15 +135,15 @@ def key_of(*parts: Buffer) -> str:
 
 
 def _key(parts: Sequence[Buffer]) -> str:
-    return _hashed(parts, 20).hexdigest()
+    return _hashed(parts).hexdigest()[:_KEY_DIGITS]
 
 
 def _checksum(parts: Sequence[Buffer]) -> bytes:
-    return _hashed(parts, _CHECKSUM_BYTES).digest()
+    return _hashed(parts).digest()
 
 
-def _hashed(parts: Sequence[Buffer], size: int) -> hashlib.blake2b:
-    found = hashlib.blake2b(digest_size=size)
+def _hashed(parts: Sequence[Buffer]) -> hashlib._Hash:
+    found = hashlib.sha256()  # which processors have instructions for
     for part in parts:
         found.update(part)
     return found

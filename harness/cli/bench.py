@@ -11,7 +11,7 @@ import click
 from harness.cli.exits import Exit
 
 if TYPE_CHECKING:
-    from harness.bench import Contestant
+    from harness.bench import Bench, Contestant
     from harness.report.table import Row
 
 
@@ -44,18 +44,22 @@ def command(
     from harness.report.table import write
 
     chosen, points = _contestants(names), grid(_cells(cells), quick=quick)
+    out.mkdir(parents=True, exist_ok=True)
     with progress(len(points), list, "points") as show:
-        done = iter(range(1, len(points) + 1))
+
+        def keep(so_far: Bench) -> None:
+            """Write what there is, so that a run that is interrupted was not for nothing."""
+            write(out / tables.FILE, tables.COLUMNS, tables.rows(so_far))
+            show(len(so_far.peaks))
+
         found = bench(
             points,
             chosen,
             threads=threads,
             seconds=SECONDS_QUICK if quick else SECONDS,
-            told=lambda *_: show(next(done)),
+            told=keep,
         )
     rows = tables.rows(found)
-    out.mkdir(parents=True, exist_ok=True)
-    write(out / tables.FILE, tables.COLUMNS, rows)
     draw(out / PLOT, rows)
     if as_json:
         click.echo(json.dumps(rows, indent=2))

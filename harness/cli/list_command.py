@@ -40,6 +40,7 @@ def implementations(as_json: bool) -> None:
     for name, each in implementations().items():
         missing = missing_modules(each.framework)
         ready = f"{missing[0]} is missing; {install_line(each.framework)}" if missing else "yes"
+        ready = each.framework.reason_against_machine or ready
         rows.append(
             {"name": name, "layout": each.layout, "process": each.framework.name, "ready": ready, "about": each.about}
         )

@@ -22,7 +22,7 @@ def chosen(names: Collection[str]) -> list[Implementation]:
     """Return implementations by name; end the command if one is unknown or its framework is not installed."""
     from harness.casefile import nearest
     from harness.implementations import implementations
-    from harness.session import not_installed
+    from harness.session import not_here
 
     there = implementations()
     for name in names:
@@ -31,7 +31,7 @@ def chosen(names: Collection[str]) -> list[Implementation]:
             hint = own or nearest(name, there) or f"there are {', '.join(there)}"
             raise click.UsageError(f"there is no implementation {name!r}; {hint}")
     found = [there[name].asked_for() for name in names]
-    if missing := not_installed(found):
+    if missing := not_here(found):
         click.echo("\n".join(missing), err=True)
         raise click.exceptions.Exit(Exit.NOT_INSTALLED)
     return found

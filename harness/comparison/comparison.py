@@ -156,6 +156,7 @@ def compare(
     complete: bool = True,
     own_dtype: bool = False,
     collect: Collect = "failed",
+    eps: float = 0.0,
 ) -> Comparison:
     """Compare what an implementation returned with what it should have returned.
 
@@ -169,6 +170,7 @@ def compare(
         own_dtype: whether a tensor of another float dtype is judged in the narrower of the two, and that is said; if
             not, it is a mismatch.
         collect: which elements to keep one by one: ``failed``, ``all`` or ``none``.
+        eps: of the arithmetic behind ``actual``, where that is coarser than its dtype's; the default tolerance grows.
 
     Returns:
         A comparison that holds each expected tensor and each unexpected one exactly once.
@@ -193,6 +195,7 @@ def compare(
             collect,
             known.get(name),
             half_units.get(name),
+            eps,
         )
         for name in wanted
         if name not in not_provided
@@ -227,6 +230,7 @@ def _tensor(
     collect: Collect,
     known: ndarray | None,
     half_unit: ndarray | None,
+    eps: float,
 ) -> TensorComparison:
     said = ""
     if own_dtype and actual is not None and actual.dtype.kind == expected.dtype.kind == "f":
@@ -234,7 +238,7 @@ def _tensor(
         if dtypes.narrower(actual.dtype, expected.dtype) != expected.dtype:
             tolerance, noise = None, dtypes.noise_in(actual.dtype, noise, expected.dtype)
         actual, expected = dtypes.in_the_narrower(actual, expected)
-    bound = tolerances.bound(name, expected, tolerance, noise=noise)
+    bound = tolerances.bound(name, expected, tolerance, noise=noise, eps=eps)
     problem = ""
     if actual is None:
         problem = "is missing"
@@ -254,8 +258,8 @@ def _tensor(
             bound, atol=float(atol.max()), origin=f"half a unit in the last known digit, and {bound.origin}"
         )
     metrics = measure(
-        actual.reshape(-1)[which],
-        expected.reshape(-1)[which],
+        actual if known is None else actual.reshape(-1)[which],
+        expected if known is None else expected.reshape(-1)[which],
         rtol=bound.rtol,
         atol=atol,
         nonfinite_allowed=nonfinite == "allowed",

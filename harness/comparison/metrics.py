@@ -1,20 +1,26 @@
 """How far two arrays are apart, element by element. Numbers only; what they mean is decided in ``verdict``.
 
 Everything is computed in float64 (longdouble stays longdouble), chunk by chunk, so that beside the two arrays only a
-few megabytes are needed whatever their size.
+few megabytes are needed whatever their size. Elements that ``screening`` passes over can change no number of all this.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy import ndarray
 
-CHUNK = 2**18
+from harness.comparison import screening
+from harness.comparison.screening import Screen
+
+CHUNK = 2**15
+"""Elements; a chunk of both arrays and two more of its size stay in a core's cache."""
+
+FIRST = 2**10
+"""Elements of the first chunk, all of which are looked at; by them those of the others are passed over."""
 
 Collect = Literal["none", "failed", "all"]
 
@@ -109,69 +115,112 @@ def measure(
         raise ValueError(f"shapes {actual.shape} and {expected.shape} cannot be compared")
     if actual.size == 0:
         raise ValueError("there are no elements to compare")
-    elements = failed = became_nonfinite = 0
-    maxima = np.zeros(3)
-    worst_ratio, worst, at_worst = -1.0, 0, np.zeros(3)
+    flat_actual, flat_expected = _flat(actual), _flat(expected)
+    so_far = _SoFar()
+    screen = None
+    if actual.size > FIRST and collect != "all" and actual.dtype == expected.dtype in screening.DTYPES:
+        screen = Screen(actual.dtype, float(np.min(atol)), min(CHUNK, actual.size))
     collected = []
-    for chunk in _chunks(actual, expected, rtol, atol, nonfinite_allowed):
-        elements += len(chunk)
-        bad = ~chunk.ok
-        failed += int(bad.sum())
-        became_nonfinite += int((~np.isfinite(chunk.actual) & np.isfinite(chunk.expected)).sum())
-        columns = (chunk.abs_error, chunk.rel_error, chunk.ulp_error)
-        maxima = np.maximum(maxima, [column.max() for column in columns])  # NaN stays
-        ratio = _ratio(chunk)
-        at = int(np.argmax(ratio))  # the first NaN, if there is one
-        if not np.isnan(worst_ratio) and not ratio[at] <= worst_ratio:
-            worst_ratio, worst = float(ratio[at]), int(chunk.position[at])
-            if ratio[at] > 1 >= worst_ratio:  # a longdouble that is above 1 by less than a float can tell
-                worst_ratio = math.nextafter(1, 2)
-            at_worst = np.array([chunk.actual[at], chunk.expected[at], chunk.allowed[at]], np.float64)
+    start = 0
+    while start < actual.size:
+        end = start + (CHUNK if start or screen is None else min(FIRST, CHUNK))
+        chunk_actual, chunk_expected = flat_actual[start:end], flat_expected[start:end]
+        if screen is not None and start:
+            left = screen.left(chunk_actual, chunk_expected)
+            chunk_actual, chunk_expected, position = chunk_actual[left], chunk_expected[left], start + left
+        else:
+            position = np.arange(start, start + len(chunk_actual))
+        start = end
+        if not len(position):
+            continue
+        chunk = _elements(
+            chunk_actual,
+            chunk_expected,
+            position,
+            rtol,
+            atol[position] if isinstance(atol, ndarray) else atol,
+            nonfinite_allowed,
+        )
+        so_far.add(chunk)
+        if screen is not None:
+            abs_error, rel_error, ulp_error = so_far.maxima
+            screen.limit(abs_error, rel_error, ulp_error, so_far.ratio)
         if collect == "all":
             collected.append(chunk)
-        elif collect == "failed" and bad.any():
-            collected.append(_selected(chunk, bad))
-    return Metrics(
-        elements=elements,
-        failed=failed,
-        became_nonfinite=became_nonfinite,
-        max_abs_error=float(maxima[0]),
-        max_rel_error=float(maxima[1]),
-        max_ulp_error=float(maxima[2]),
-        error_ratio=worst_ratio,
-        worst=worst,
-        actual=float(at_worst[0]),
-        expected=float(at_worst[1]),
-        allowed=float(at_worst[2]),
-        collected=tuple(collected),
-    )
+        elif collect == "failed" and not chunk.ok.all():
+            collected.append(_selected(chunk, ~chunk.ok))
+    return so_far.metrics(actual.size, tuple(collected))
 
 
-def _chunks(
-    actual: ndarray, expected: ndarray, rtol: float, atol: float | ndarray, nonfinite_allowed: bool
-) -> Iterator[Elements]:
-    dtype = np.promote_types(np.promote_types(actual.dtype, expected.dtype), np.float64)
-    flat_actual, flat_expected = actual.reshape(-1), expected.reshape(-1)
-    for start in range(0, actual.size, CHUNK):
-        raw_a, raw_e = flat_actual[start : start + CHUNK], flat_expected[start : start + CHUNK]
-        with np.errstate(all="ignore"):  # what overflows or is NaN here is meant to
-            a, e = raw_a.astype(dtype, copy=False), raw_e.astype(dtype, copy=False)
-            finite = np.isfinite(a) & np.isfinite(e)
-            whole = raw_a.dtype == raw_e.dtype and raw_a.dtype.kind in "biu"
-            abs_error = _whole_difference(raw_a, raw_e) if whole else np.abs(a - e)
-            magnitude = np.abs(e)
-            allowed = (atol[start : start + CHUNK] if isinstance(atol, ndarray) else atol) + rtol * magnitude
-            rel_error = np.divide(abs_error, magnitude, out=np.zeros_like(a), where=abs_error != 0)
-        ulp_error = ulp_distance(raw_a, raw_e)
-        ok = finite & np.isfinite(abs_error) & (abs_error <= allowed)
-        if not finite.all():
-            same = ~finite & ((a == e) | (np.isnan(a) & np.isnan(e)))
-            if nonfinite_allowed:
-                ok |= same
-                for column in (abs_error, rel_error, ulp_error):
-                    column[same] = 0.0
-        position = np.arange(start, start + len(a))
-        yield Elements(position, a, e, abs_error, rel_error, ulp_error, allowed, ok)
+class _SoFar:
+    """The largest errors of the elements that were looked at, and how many of those are wrong."""
+
+    def __init__(self) -> None:
+        self.failed = self.became_nonfinite = 0
+        self.maxima = np.zeros(3)  # of the absolute error, the relative one and that in ulp
+        self.ratio, self.worst, self.at_worst = -1.0, 0, np.zeros(3)
+
+    def add(self, chunk: Elements) -> None:
+        self.failed += int((~chunk.ok).sum())
+        self.became_nonfinite += int((~np.isfinite(chunk.actual) & np.isfinite(chunk.expected)).sum())
+        columns = (chunk.abs_error, chunk.rel_error, chunk.ulp_error)
+        self.maxima = np.maximum(self.maxima, [column.max() for column in columns])  # NaN stays
+        ratio = _ratio(chunk)
+        at = int(np.argmax(ratio))  # the first NaN, if there is one
+        if not np.isnan(self.ratio) and not ratio[at] <= self.ratio:
+            self.ratio, self.worst = float(ratio[at]), int(chunk.position[at])
+            if ratio[at] > 1 >= self.ratio:  # a longdouble that is above 1 by less than a float can tell
+                self.ratio = math.nextafter(1, 2)
+            self.at_worst = np.array([chunk.actual[at], chunk.expected[at], chunk.allowed[at]], np.float64)
+
+    def metrics(self, elements: int, collected: tuple[Elements, ...]) -> Metrics:
+        return Metrics(
+            elements=elements,
+            failed=self.failed,
+            became_nonfinite=self.became_nonfinite,
+            max_abs_error=float(self.maxima[0]),
+            max_rel_error=float(self.maxima[1]),
+            max_ulp_error=float(self.maxima[2]),
+            error_ratio=self.ratio,
+            worst=self.worst,
+            actual=float(self.at_worst[0]),
+            expected=float(self.at_worst[1]),
+            allowed=float(self.at_worst[2]),
+            collected=collected,
+        )
+
+
+def _flat(array: ndarray) -> ndarray | np.flatiter[Any]:
+    """Return what slices in C order are cut from; an array that lies otherwise in memory is not copied as a whole."""
+    return array.reshape(-1) if array.flags.c_contiguous else array.flat
+
+
+def _elements(
+    raw_a: ndarray,
+    raw_e: ndarray,
+    position: ndarray,
+    rtol: float,
+    atol: float | ndarray,
+    nonfinite_allowed: bool,
+) -> Elements:
+    dtype = np.promote_types(np.promote_types(raw_a.dtype, raw_e.dtype), np.float64)
+    with np.errstate(all="ignore"):  # what overflows or is NaN here is meant to
+        a, e = raw_a.astype(dtype, copy=False), raw_e.astype(dtype, copy=False)
+        finite = np.isfinite(a) & np.isfinite(e)
+        whole = raw_a.dtype == raw_e.dtype and raw_a.dtype.kind in "biu"
+        abs_error = _whole_difference(raw_a, raw_e) if whole else np.abs(a - e)
+        magnitude = np.abs(e)
+        allowed = atol + rtol * magnitude
+        rel_error = np.divide(abs_error, magnitude, out=np.zeros_like(a), where=abs_error != 0)
+    ulp_error = ulp_distance(raw_a, raw_e)
+    ok = finite & np.isfinite(abs_error) & (abs_error <= allowed)
+    if not finite.all():
+        same = ~finite & ((a == e) | (np.isnan(a) & np.isnan(e)))
+        if nonfinite_allowed:
+            ok |= same
+            for column in (abs_error, rel_error, ulp_error):
+                column[same] = 0.0
+    return Elements(position, a, e, abs_error, rel_error, ulp_error, allowed, ok)
 
 
 def _ratio(chunk: Elements) -> ndarray:

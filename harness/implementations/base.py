@@ -54,6 +54,8 @@ class Framework:
         program: what Python is to run in place of the harness's own worker of this name, as its arguments.
         limit: how many seconds one case may take.
         restarts: how often a process that ended is started again in one run.
+        absent: says why this machine lacks a device that it runs on, empty if it does not; None if it needs none. Looks
+            without importing anything.
     """
 
     name: str
@@ -63,6 +65,12 @@ class Framework:
     program: tuple[str, ...] = ()
     limit: float = 600.0
     restarts: int = 3
+    absent: Callable[[], str] | None = None
+
+    @property
+    def reason_against_machine(self) -> str:
+        """Why it cannot run on this machine; empty if nothing is known against it."""
+        return "" if self.absent is None else self.absent()
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,8 @@ class Implementation:
             in cases with training.
         work: how many multiplications of numbers it takes for a problem, where that is far more than the reference
             takes; None where it is not.
+        float32_eps: the eps of its products in float32, where they are rounded further than to that; 0 where they are
+            not. Its tolerances grow with it.
         about: one line on what it is.
     """
 
@@ -107,6 +117,7 @@ class Implementation:
     first_of_sweep: bool = False
     own_optimiser: bool = False
     work: Callable[[Problem], float] | None = None
+    float32_eps: float = 0.0
     about: str = ""
 
     def __call__(self, problem: Problem) -> Returned:
@@ -121,8 +132,9 @@ class Implementation:
             return False
         if case.implementations is not None:
             return self.name in case.implementations
-        is_repeated = isinstance(case, Case) and not case.leads_sweep
-        return not self.only_named and not (self.first_of_sweep and is_repeated)
+        if self.only_named or self.framework.reason_against_machine:
+            return False
+        return not self.first_of_sweep or not isinstance(case, Case) or case.leads_sweep
 
     def asked_for(self) -> Implementation:
         """Return the implementation as one who asks for it by name wants it: in every case that it is for."""
@@ -183,6 +195,7 @@ def implementation(
     first_of_sweep: bool = False,
     own_optimiser: bool = False,
     work: Callable[[Problem], float] | None = None,
+    float32_eps: float = 0.0,
 ) -> Callable[[Callable[[Problem], Returned]], Implementation]:
     """Make an implementation of a function.
 
@@ -201,6 +214,7 @@ def implementation(
         first_of_sweep: whether it takes part only in the first case of each sweep, unless it is asked for by name.
         own_optimiser: whether it trains with an optimiser of its own; it takes part only in cases with training.
         work: how many multiplications it takes for a problem, where that is far more than the reference takes.
+        float32_eps: the eps of its products in float32, where that is not float32's own.
 
     Raises:
         ValueError: if there is no such layout, or ``supports`` names no field of a case, or gives no list of values.
@@ -230,6 +244,7 @@ def implementation(
             first_of_sweep=first_of_sweep,
             own_optimiser=own_optimiser,
             work=work,
+            float32_eps=float32_eps,
             about=about,
         )
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 TORCH = Framework("torch", ("torch",), install="torch", environment={"CUDA_VISIBLE_DEVICES": ""})
 
 
-def leaf(array: ndarray) -> Tensor:
+def leaf(array: ndarray, device: str = "cpu") -> Tensor:
     """Return a copy of an array as a tensor whose gradient is wanted."""
     import torch
 
-    return torch.tensor(array, requires_grad=True)
+    return torch.tensor(array, requires_grad=True, device=device)
 
 
 def loss_of(problem: Problem, outputs: Tensor) -> Tensor:
@@ -29,8 +29,11 @@ def loss_of(problem: Problem, outputs: Tensor) -> Tensor:
     import torch
     from torch.nn import functional
 
-    covered = torch.tensor(problem.covered)  # (B, T) of bool
-    rows, targets = outputs[covered], torch.tensor(problem.targets)[covered]  # (N, O), (N, O) or (N,)
+    covered = torch.tensor(problem.covered, device=outputs.device)  # (B, T) of bool
+    rows, targets = (
+        outputs[covered],
+        torch.tensor(problem.targets, device=outputs.device)[covered],
+    )  # (N, O), (N, O) or (N,)
     reduction = problem.case.loss.reduction
     match problem.case.loss.kind:
         case "squared_error":
@@ -46,7 +49,9 @@ def zero_past_ends(problem: Problem, outputs: Tensor) -> Tensor:
     """Return outputs (B, T, O) with zeros past each sequence's end, where a readout has left its bias."""
     import torch
 
-    return outputs if problem.lengths is None else outputs.masked_fill(~torch.tensor(problem.valid)[:, :, None], 0)
+    if problem.lengths is None:
+        return outputs
+    return outputs.masked_fill(~torch.tensor(problem.valid, device=outputs.device)[:, :, None], 0)
 
 
 def module_of(structure: Structure, dtype: str, **options: Any) -> torch.nn.RNNBase:

@@ -7,6 +7,7 @@ from harness.session.running import (
     DEFAULT_BASELINE,
     execute,
     frameworks_for,
+    not_here,
     not_installed,
     run_case,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "execute",
     "frameworks_for",
     "judge_answers",
+    "not_here",
     "not_installed",
     "run_case",
 ]

@@ -42,15 +42,16 @@ def judge_answers(
     noise: Mapping[str, float],
     complete: bool,
     collect: Collect = "failed",
+    eps: float = 0.0,
 ) -> Answers:
     """Compare an answer, and the other answer of a second call if there is one; the worse of the two counts."""
     comparison, worse, reason = (
-        compare_for(problem, first, expected, noise, complete=complete, collect=collect),
+        compare_for(problem, first, expected, noise, complete=complete, collect=collect, eps=eps),
         first,
         "",
     )
     if second is not None:
-        again = compare_for(problem, second, expected, noise, complete=complete, collect=collect)
+        again = compare_for(problem, second, expected, noise, complete=complete, collect=collect, eps=eps)
         if _badness(again) > _badness(comparison):
             comparison, worse, reason = again, second, "of its two answers, this is the second"
     whole = {name: array for name, array in first.gradients.items() if name not in first.known}
@@ -66,8 +67,9 @@ def compare_for(
     *,
     complete: bool,
     collect: Collect = "failed",
+    eps: float = 0.0,
 ) -> Comparison:
-    """Compare two results of a problem, with the tolerances and the policy of its case."""
+    """Compare two results of a problem, with the tolerances and the policy of its case, for products of this eps."""
     tolerance: Mapping[str, Any] | None = problem.case.tolerance
     if isinstance(actual, Result) and actual.directional is not None:
         with_directional = directional.with_expected(expected, problem, actual.directional.size)
@@ -88,6 +90,7 @@ def compare_for(
             complete=complete,
             own_dtype=not complete,
             collect=collect,
+            eps=eps,
         )
 
     if isinstance(actual, Result) and actual.untrained:

@@ -178,8 +178,9 @@ def _judged(
         return replace(
             own, verdict=verdict, reason=f"there is no baseline: {baseline.name}: {of_baseline.reason}"
         ), None
+    eps = implementation.float32_eps if problem.case.dtype == "float32" else 0.0
     answers = judge_answers(
-        problem, outcome.result, outcome.second, of_baseline.result, noise, implementation.complete, collect
+        problem, outcome.result, outcome.second, of_baseline.result, noise, implementation.complete, collect, eps
     )
     verdict = "error" if outcome.status == "error" else answers.comparison.verdict
     remarks, reason = (*answers.remarks, *outcome.remarks), outcome.reason or answers.reason
@@ -237,9 +238,19 @@ def execute(
 
 
 def not_installed(implementations: Sequence[Implementation]) -> list[str]:
-    """Return a line with the command to type for each implementation whose framework is missing."""
+    """Return a line with the command to type for each implementation that only lacks its framework."""
     return [
         f"{each.name} needs {missing[0]}, which is not installed; {install_line(each.framework)}"
         for each in implementations
-        if (missing := missing_modules(each.framework))
+        if (missing := missing_modules(each.framework)) and not each.framework.reason_against_machine
     ]
+
+
+def not_here(implementations: Sequence[Implementation]) -> list[str]:
+    """Return a line for each implementation that cannot run here, for want of its framework or of a device."""
+    lacking = [
+        f"{each.name} cannot run here: {reason}; `harness list implementations` shows what can"
+        for each in implementations
+        if (reason := each.framework.reason_against_machine)
+    ]
+    return [*not_installed(implementations), *lacking]

@@ -20,7 +20,7 @@ import harness
 from harness.implementations import Framework
 from harness.worker.child import LIFELINE
 from harness.worker.dumps import innermost, is_timeout, located, split
-from harness.worker.transport import Channel, ChannelClosedError, ChannelTimeoutError, Message
+from harness.worker.transport import Channel, ChannelClosedError, ChannelTimeoutError, Message, widen
 
 START_LIMIT = 300.0
 """Seconds that a framework may take to import."""
@@ -99,6 +99,8 @@ class WorkerProcess:
         assert self._process.stdin
         assert self._process.stdout
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
+        for pipe in (self._process.stdin, self._process.stdout):
+            widen(pipe.fileno())
 
     def ask(self, header: Mapping[str, Any], arrays: Mapping[str, ndarray], *, limit: float) -> Message:
         """Send a request and wait for its answer.

@@ -9,6 +9,7 @@ Nothing is pickled, so that reading a message runs no code, whoever wrote it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
@@ -16,6 +17,7 @@ import select
 import struct
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,7 @@ from numpy import ndarray
 
 _LENGTH = struct.Struct("<Q")
 MAX_HEADER_BYTES = 2**30
+PIPE_BYTES = 2**20
 
 
 class ChannelClosedError(Exception):
@@ -62,6 +65,13 @@ def decoded(content: memoryview) -> Message:
         arrays[name] = np.frombuffer(content[start:end], dtype).reshape(shape)
         start = end
     return Message(header, arrays)
+
+
+def widen(pipe: int) -> None:
+    """Let a pipe hold most arrays whole, where the system can, so that neither end waits for the other midway."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux
+        with suppress(OSError):  # this user's pipes hold as much as they may
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 class Channel:
