@@ -97,7 +97,7 @@ def reach_of(root: Path, file: str, paths: list[str], traces: Path | None) -> li
 
     def whole() -> tuple[str, str]:
         tracing = _Tracing(root, paths)
-        status = pytest.main([*PYTEST, str(root / file)], plugins=[tracing, watching])
+        status = pytest.main([*PYTEST, f"--rootdir={root}", str(root / file)], plugins=[tracing, watching])
         if watching.by or status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             return "killed", watching.by or str(status)
         return "survived", json.dumps([asdict(each) for each in tracing.reached()])

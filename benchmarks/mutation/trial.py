@@ -86,7 +86,7 @@ def _imported(root: Path, mutant: Mutant, file: str, tests: list[str]) -> Outcom
 
     def whole() -> tuple[str, str]:
         sys.meta_path.insert(0, instead)
-        status = pytest.main([*PYTEST, str(root / file)], plugins=[watching])
+        status = pytest.main([*PYTEST, f"--rootdir={root}", str(root / file)], plugins=[watching])
         if status == pytest.ExitCode.OK:
             return ("survived" if instead.used else "not imported"), ""
         return "killed", watching.by or f"pytest ended with {status!r}"

@@ -80,7 +80,9 @@ def try_all(
         files = dict.fromkeys(each.file for each in reached if path in each.lines)
         watching = Watching()
         loop = Exchanging(root, path, watching, inside, order, tell)
-        status = pytest.main([*PYTEST, *(str(root / file) for file in files)], plugins=[loop, watching])
+        status = pytest.main(
+            [*PYTEST, f"--rootdir={root}", *(str(root / file) for file in files)], plugins=[loop, watching]
+        )
         if len(tried) < len(found):
             raise RuntimeError(f"only {len(tried)} of {len(found)} mutants were tried; pytest ended with {status!r}")
     return tried

@@ -59,8 +59,8 @@ class Store:
         path = self._path(key)
         try:
             with path.open("rb") as file:
-                written = os.fstat(file.fileno()).st_mtime
-                if written < self.since:
+                status = os.fstat(file.fileno())
+                if status.st_mtime < self.since:
                     return None
                 content = memoryview(file.read())
         except OSError:
@@ -70,7 +70,7 @@ class Store:
                 path.unlink()
             return None
         with suppress(OSError):
-            os.utime(path, (time.time(), written))  # when it was used; when it was written stays
+            os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))  # when it was used; when it was written stays
         return content[_HEAD:]
 
     def put(self, key: str, parts: Sequence[Buffer]) -> None:

@@ -133,3 +133,11 @@ def test_its_place_can_be_named(monkeypatch, tmp_path):
     monkeypatch.delenv("HARNESS_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "of-the-user"))
     assert place().name == "bptt-harness"
+
+
+def test_reading_leaves_when_an_entry_was_written_as_it_is(store):
+    store.put(KEY, [b"content"])
+    os.utime(entry(store), ns=(0, 1_700_000_000_123_456_789))
+    assert store.get(KEY) == b"content"
+    assert entry(store).stat().st_mtime_ns == 1_700_000_000_123_456_789
+    assert entry(store).stat().st_atime_ns > 0

@@ -68,7 +68,7 @@ def test_a_wrong_baseline_is_found_by_a_sample(harness, workplace):
 
 def test_beyond_every_budget_it_is_unsupported_with_the_reason(harness, workplace):
     case = workplace / "cases" / "small.yaml"
-    case.write_text(case.read_text().replace("hidden: 5", "hidden: 900").replace("time: 3", "time: 1000"))
+    case.write_text(case.read_text().replace("hidden: 5", "hidden: 900").replace("batch: 2", "batch: 700"))
     done = harness("run", "--impl", "complex-step", "--json")
     (found,) = json.loads(done.stdout)["results"]
     assert found["verdict"] == "unsupported"
