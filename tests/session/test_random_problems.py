@@ -62,19 +62,24 @@ def workers():
         yield started
 
 
+@pytest.fixture(scope="module")
+def problems():
+    """Each problem with the right answer and its rounding noise, which take longer than any answer in question."""
+    random = np.random.default_rng(7)
+    each = [build(random_case(random, number), None) for number in range(PROBLEMS)]
+    right = implementations()["numpy-split"]
+    return [(problem, run(right, problem), rounding_noise(problem)) for problem in each]
+
+
 @pytest.mark.framework
 @pytest.mark.parametrize("name", ["numpy-concat", "torch", "torch-cell"])
-def test_right_answers_to_random_problems_match(workers, name):
-    random = np.random.default_rng(7)
-    there = implementations()
+def test_right_answers_to_random_problems_match(workers, problems, name):
     compared = 0
-    for number in range(PROBLEMS):
-        problem = build(random_case(random, number), workers.native_weights)
-        outcome = workers.run(there[name], problem)
+    for problem, expected, noise in problems:
+        outcome = workers.run(implementations()[name], problem)
         if outcome.status == "unsupported":
             continue
-        expected = run(there["numpy-split"], problem)
-        comparison = compare_for(problem, outcome.result, expected, rounding_noise(problem), complete=True)
+        comparison = compare_for(problem, outcome.result, expected, noise, complete=True)
         assert comparison.matches, f"{problem.case}: {comparison}"
         compared += 1
     assert compared > PROBLEMS / 3
