@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 COMPARISON = (
     "comparison/test_compare.py",
+    "comparison/test_screening.py",
     "comparison/test_two_dtypes.py",
     "comparison/test_what_is_given.py",
     "comparison/test_what_a_failure_says.py",

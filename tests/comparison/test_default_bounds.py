@@ -137,3 +137,10 @@ def test_the_next_number_is_always_within_the_bound(dtype, exponent):
         assert actual != expected
         comparison = compare({"layer0.h0": actual}, {"layer0.h0": expected})
         assert comparison.matches, str(comparison)
+
+
+def test_arithmetic_that_is_coarser_than_its_dtype_is_held_to_its_own_eps():
+    expected = {"layer0.W_xh": np.array([0.5, -8, 3], np.float32)}
+    actual = {name: array * np.float32(1 + 2**-11) for name, array in expected.items()}
+    assert not compare(actual, expected).matches
+    assert compare(actual, expected, eps=2.0**-10).matches

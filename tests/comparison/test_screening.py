@@ -156,11 +156,17 @@ class TestWhatIsWorseInOneWayAloneIsSeen:
         m = one_after([(sign * (1 + 2 * eps), sign)], (sign * (expected + 3 * eps / 16), sign * expected), dtype)
         assert (m.max_ulp_error, m.max_rel_error, m.max_abs_error) == (3, 2 * eps, 2 * eps)
 
-    def test_relative_to_its_own_bound(self, dtype, sign):
-        earlier = [(sign * 512.5, sign * 512), (sign * 2**-9, sign * 2**-10)]
-        m = one_after(earlier, (sign * 1.25, sign), dtype, rtol=1.0)
+    @pytest.mark.parametrize("unit", [1, 2.0**-6, 2.0**6])
+    def test_relative_to_its_own_bound(self, dtype, sign, unit):
+        unit = sign * unit
+        earlier = [(unit * 512.5, unit * 512), (unit * 2**-9, unit * 2**-10)]
+        m = one_after(earlier, (unit * 1.25, unit), dtype, rtol=1.0, atol=abs(unit))
         assert (m.error_ratio, m.worst) == (0.25 / 2, 19)
-        assert (m.max_abs_error, m.max_rel_error) == (0.5, 1)
+        assert (m.max_abs_error, m.max_rel_error) == (0.5 * abs(unit), 1)
+
+    def test_relatively_where_the_largest_difference_is_one(self, dtype, sign):
+        m = one_after([(sign * 101.5, sign * 100)], (sign * 11, sign * 10), dtype, atol=2.0)
+        assert (m.max_rel_error, m.max_abs_error) == (0.1, 1.5)
 
     def test_beyond_its_bound(self, dtype, sign):
         """Those before it are beyond theirs as well, so that what is no worse is not therefore right."""
@@ -186,6 +192,14 @@ class TestWhatIsWorseInOneWayAloneIsSeen:
         least = sign * float(np.finfo(dtype).smallest_subnormal)
         m = one_after([(1.25, 1.0), (7 * least, 5 * least)], (8 * least, 5 * least), dtype)
         assert (m.max_rel_error, m.max_abs_error) == (3 / 5, 0.25)
+
+
+def test_a_ratio_that_is_larger_by_a_hair_is_seen():
+    larger = 2.0**-10 * (1 + 2**-22)
+    earlier = [(2.0**39 + 0.5, 2.0**39), (2.0**-9, 2.0**-10)]
+    m = one_after(earlier, (2.0**-8 + larger, 2.0**-8), "float64", rtol=2.0**-30)
+    assert m.worst == 19
+    assert m.error_ratio > 2.0**-10
 
 
 class TestWhatFloat32WouldRoundAway:
