@@ -160,3 +160,23 @@ def test_a_disk_that_is_full_is_said_and_nothing_is_lost(harness, workplace):
     assert "Traceback" not in done.stderr
     assert not (workplace / "reports").exists()
     assert harness("run", "--resume").returncode == 0
+
+
+def test_a_run_on_dask_goes_on_there_and_the_report_is_the_same(slow, undisturbed):
+    running = begun(slow, "--executor", "dask", "--jobs", "1")
+    while answers(slow) < 6:
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert "to go on: harness run --resume --out reports/latest --executor dask" in said
+    kept = {path: path.stat().st_mtime_ns for path in (slow / "cache" / "answers").glob("*/*")}
+    again = begun(slow, "--resume", "--executor", "dask", "--jobs", "1")
+    _, said = again.communicate(timeout=100)
+    assert again.returncode == 0, said
+    assert without_timings(slow / "reports/latest") == undisturbed
+    assert len(kept) >= 6
+    # A case is one task: one of which Ctrl-C left a part unkept is asked for as a whole.
+    asked_again = [path for path, when in kept.items() if path.stat().st_mtime_ns != when]
+    assert len(asked_again) < answers(slow) / 6, "more than what is missing of one case"
