@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dask
-from distributed import Client, Future, LocalCluster, WorkerPlugin, get_worker
+from distributed import Client, Future, LocalCluster, WorkerPlugin, get_worker, wait
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 from numpy import ndarray
@@ -163,17 +163,17 @@ class Distributed(CaseExecutor):
         """Run cases on the cluster; yield their outcomes in the order of the cases."""
         self._prepare(cases, implementations, baseline)
         makers = ThreadPoolExecutor(max_workers=CASES_AT_ONCE, thread_name_prefix="case")
-        ahead: deque[tuple[list[Implementation], LocalFuture[_Made | CaseOutcome]]] = deque()
+        ahead: Ahead = deque()
         try:
             for case in cases:
                 if len(ahead) >= self._most_ahead():
                     chosen, made = ahead.popleft()
-                    yield self._finished(chosen, made.result(), collect)
+                    yield self._finished(chosen, made.result(), collect, ahead)
                 chosen = chosen_for(case, implementations, baseline)
                 ahead.append((chosen, makers.submit(self._made, case, chosen)))
             while ahead:
                 chosen, made = ahead.popleft()
-                yield self._finished(chosen, made.result(), collect)
+                yield self._finished(chosen, made.result(), collect, ahead)
         finally:
             makers.shutdown(wait=False, cancel_futures=True)
 
@@ -291,21 +291,37 @@ class Distributed(CaseExecutor):
             self._learn({name: each.versions}, {name: each.seconds_to_import})
         return _Made(problem, answers)
 
-    def _finished(self, chosen: Sequence[Implementation], made: _Made | CaseOutcome, collect: Collect) -> CaseOutcome:
+    def _finished(
+        self, chosen: Sequence[Implementation], made: _Made | CaseOutcome, collect: Collect, ahead: Ahead
+    ) -> CaseOutcome:
         """Wait for a case's answers, and judge them."""
         if isinstance(made, CaseOutcome):
             return made
         answers = made.answers
         if isinstance(answers, Future):
-            asking: Asking
             try:
-                exchanges, place, machine = self.received(answers)
-                asking = self.told(exchanges, place)
-                self._cases[machine] += 1
-            except KilledWorker as killed:
-                asking = Lost(_lost(killed))
+                asking = self._asking_of(answers)
+            except KilledWorker:
+                asking = self._alone(made.problem, chosen, ahead)
             answers = answered(made.problem, chosen, asking, AtOnce())
         return judge_case(made.problem, chosen, answers, collect)
+
+    def _asking_of(self, answers: Future[bytes]) -> Asking:
+        """Wait for a case's answers. Raises KilledWorker if too many workers were lost over it."""
+        exchanges, place, machine = self.received(answers)
+        self._cases[machine] += 1
+        return self.told(exchanges, place)
+
+    def _alone(self, problem: Problem, chosen: Sequence[Implementation], ahead: Ahead) -> Asking:
+        """Ask for a case again when nothing else is under way: whatever waits at a worker is blamed for its loss."""
+        for _, others in ahead:
+            made = others.result()
+            if isinstance(made, _Made) and isinstance(made.answers, Future):
+                wait(made.answers)  # type: ignore[no-untyped-call]
+        try:
+            return self._asking_of(self.send(of_case(problem, chosen)))
+        except KilledWorker as killed:
+            return Lost(_lost(killed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,6 +330,10 @@ class _Made:
 
     problem: Problem
     answers: Answered | Future[bytes]
+
+
+Ahead = deque[tuple[list[Implementation], LocalFuture["_Made | CaseOutcome"]]]
+"""Cases under way, each with its implementations."""
 
 
 class _OneByOne(Asking):
