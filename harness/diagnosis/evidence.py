@@ -37,6 +37,7 @@ class _Held(NamedTuple):
     actual: ndarray
     known: ndarray | None
     allowed: Any
+    most_allowed: float
     largest_actual: float
     largest_truth: float
 
@@ -72,23 +73,39 @@ class Evidence:
 
     def fit(self, name: str, predicted: ndarray) -> Fit:
         """Compare a prediction of one tensor with the numbers."""
-        actual, known, allowed, largest_actual, largest_truth = self._held(name)
-        if known is not None:
-            predicted = predicted[known]
+        held = self._held(name)
+        if held.known is not None:
+            predicted = predicted[held.known]
+        return self._compared(name, predicted, *_distance(held.actual, predicted))
+
+    def residual_if_agrees(self, name: str, predicted: ndarray) -> float | None:
+        """Return the residual of a prediction of one tensor, None if it disagrees: as ``fit`` does, but soon if so."""
+        held = self._held(name)
+        if held.known is not None:
+            predicted = predicted[held.known]
+        difference, furthest = _distance(held.actual, predicted)
+        # No element is larger than what it should be and what it is off by; a hair more, since this, too, is rounded.
+        if furthest > 1.001 * self._limit(name, held.most_allowed, held.largest_actual + furthest):
+            return None
+        fit = self._compared(name, predicted, difference, furthest)
+        return fit.residual if fit.agrees else None
+
+    def _compared(self, name: str, predicted: ndarray, difference: ndarray, furthest: float) -> Fit:
+        held = self._held(name)
+        largest = largest_magnitude(predicted)
         with np.errstate(all="ignore"):
-            difference = np.abs(actual - predicted)
-            furthest = float(difference.max(initial=0.0))
-            if math.isnan(furthest):  # the same infinity at the same place, or NaN at one
-                same = (actual == predicted) | (np.isnan(actual) & np.isnan(predicted))
-                difference = np.where(same, 0.0, difference)
-                furthest = float(difference.max(initial=0.0))
-            largest = largest_magnitude(predicted)
-            growth = max(1.0, largest / largest_truth) if largest_truth else 1.0
-            own = 0.0 if largest_truth else self._of_size(name, largest)
-            limits = SLACK * np.maximum(growth * allowed, own)
-            agrees = bool((difference <= limits).all()) if limits.ndim else furthest <= limits
-            residual = furthest / (max(largest, largest_truth, largest_actual) or 1.0)
+            limits = self._limit(name, held.allowed, largest)
+            agrees = bool((difference <= limits).all()) if isinstance(limits, ndarray) else furthest <= limits
+            residual = furthest / (max(largest, held.largest_truth, held.largest_actual) or 1.0)
         return Fit(residual if not math.isnan(residual) else math.inf, bool(agrees))
+
+    def _limit(self, name: str, allowed: Any, largest: float) -> Any:
+        """How far a prediction may be off, whose largest element is as large as given: a number, or as ``allowed``."""
+        largest_truth = self._held(name).largest_truth
+        if largest_truth:
+            return SLACK * (max(1.0, largest / largest_truth) * allowed)
+        own = self._of_size(name, largest)
+        return SLACK * (np.maximum(allowed, own) if isinstance(allowed, ndarray) else max(allowed, own))
 
     def _held(self, name: str) -> _Held:
         """What every prediction of a tensor is held against, worked out once."""
@@ -98,7 +115,8 @@ class Evidence:
             if known is not None:
                 actual, allowed = actual[known], allowed[known] if isinstance(allowed, np.ndarray) else allowed
             largest_truth = largest_magnitude(self.truth[name])
-            self._each_held[name] = _Held(actual, known, allowed, largest_magnitude(actual), largest_truth)
+            most = float(np.max(allowed, initial=0.0))
+            self._each_held[name] = _Held(actual, known, allowed, most, largest_magnitude(actual), largest_truth)
         return self._each_held[name]
 
     def wrong(self, name: str) -> ndarray:
@@ -131,6 +149,18 @@ class Evidence:
             ratio = np.where(np.isnan(ratio), 2.0**16, np.clip(ratio, 1.0, 2.0**60))
             found += float(np.log2(ratio).sum())
         return found
+
+
+def _distance(actual: ndarray, predicted: ndarray) -> tuple[ndarray, float]:
+    """Return |actual − predicted| and the largest of it; the same infinity, or NaN, at the same place is the same."""
+    with np.errstate(all="ignore"):
+        difference = np.abs(actual - predicted)
+        furthest = float(difference.max(initial=0.0))
+        if math.isnan(furthest):  # the same infinity at the same place, or NaN at one
+            same = (actual == predicted) | (np.isnan(actual) & np.isnan(predicted))
+            difference = np.where(same, 0.0, difference)
+            furthest = float(difference.max(initial=0.0))
+    return difference, furthest
 
 
 def gather(

@@ -108,8 +108,7 @@ class Search:
     def _fits(self, name: str, predicted: ndarray) -> float | None:
         """The residual, if a prediction of one tensor agrees with the numbers."""
         self.tried += 1
-        fit = self.evidence.fit(name, predicted)
-        return fit.residual if fit.agrees else None
+        return self.evidence.residual_if_agrees(name, predicted)
 
     def _explained(self, prediction: Prediction, among: Collection[str] | None = None) -> dict[str, float]:
         """The residuals of what a prediction explains, of all that is off or of some of it."""

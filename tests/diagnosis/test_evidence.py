@@ -16,8 +16,8 @@ from .conftest import DOT, committed, no_weights
 EPS = float(np.finfo(np.float32).eps)
 
 
-def of_one(actual, truth, noise, dtype="float32"):
-    return gather({"loss": np.asarray(actual, dtype)}, {"loss": truth}, {"loss": noise}, dtype=dtype)
+def of_one(actual, truth, noise, dtype="float32", digits=None):
+    return gather({"loss": np.asarray(actual, dtype)}, {"loss": truth}, {"loss": noise}, dtype=dtype, digits=digits)
 
 
 def test_noise_that_underflows_in_float32_counts():
@@ -55,3 +55,26 @@ def test_a_fault_is_named_where_every_right_gradient_is_zero(name, dtype):
         each: array * (1 + eps * random.integers(-1, 2, array.shape)).astype(dtype) for each, array in answer.items()
     }
     assert name in [each.fault for each in diagnose(shaken, predictions)]
+
+
+SIZES = (0.0, 1e-300, 1e-8, 1.0, 1e8, 1e300, np.inf, np.nan)
+
+
+@pytest.mark.parametrize("digits", [False, True], ids=["alike everywhere", "printed digits"])
+@pytest.mark.parametrize("size", [0.0, 1e-300, 1.0, 1e300])
+def test_what_disagrees_is_told_sooner_and_not_otherwise(size, digits):
+    """On both sides of the limit, by a hair and by far, where numbers overflow and where they are not finite."""
+    draw = np.random.default_rng(5)
+    truth = size * draw.uniform(0.5, 1.0, 4)
+    for growth in SIZES:
+        actual = truth + growth * draw.normal(size=4)
+        printed = {"loss": np.abs(truth) * draw.uniform(0, 1e-3, 4)} if digits else None
+        evidence = of_one(actual, truth, 0.0, "float64", printed)
+        assert evidence.fit("loss", actual).agrees
+        for off in (0, 1e-17, 1e-16, 1e-15, 7e-15, 8e-15, 9e-15, 1e-14, 1e-12, 1e-3, 1.0, 1e10, np.inf, np.nan):
+            for at in range(4):
+                predicted = actual.copy()
+                with np.errstate(all="ignore"):
+                    predicted[at] += off * max(size, growth)
+                fit = evidence.fit("loss", predicted)
+                assert evidence.residual_if_agrees("loss", predicted) == (fit.residual if fit.agrees else None)
