@@ -36,6 +36,7 @@ LAYOUT = (
     "layout/test_every_bit_pattern.py",
 )
 GATED = (
+    "reference_impls/test_last_states.py",
     "reference_impls/test_gated_closed_forms.py",
     "reference_impls/test_dtypes_stay.py",
     "reference_impls/test_purity.py",
@@ -48,6 +49,7 @@ GATED = (
     "reference_impls/test_truncated.py",
 )
 PLAIN = (
+    "reference_impls/test_last_states.py",
     "reference_impls/test_what_layers_refuse.py",
     "reference_impls/test_closed_forms.py",
     "reference_impls/test_dtypes_stay.py",
@@ -78,15 +80,20 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "reference_impls/complex_step.py": (
         "reference_impls/test_work.py",
+        "reference_impls/test_oracles_in_pieces.py",
         "reference_impls/test_oracle.py",
         "reference_impls/test_oracle_sampled.py",
     ),
     "reference_impls/complex_step_gated.py": (
         "reference_impls/test_work.py",
+        "reference_impls/test_oracles_in_pieces.py",
         "reference_impls/test_gated_oracle.py",
         "reference_impls/test_oracle_of_lengths_and_directions.py",
     ),
-    "reference_impls/complex_step_sampled.py": ("reference_impls/test_oracle_sampled.py",),
+    "reference_impls/complex_step_sampled.py": (
+        "reference_impls/test_oracles_in_pieces.py",
+        "reference_impls/test_oracle_sampled.py",
+    ),
     "reference_impls/gru_concatenated.py": GATED,
     "reference_impls/gru_split.py": GATED,
     "reference_impls/layer.py": ("reference_impls/test_lengths_and_directions.py", *PLAIN),
@@ -103,6 +110,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference_impls/losses.py": ("reference_impls/test_loss_functions.py", *PLAIN),
     "reference_impls/lstm_concatenated.py": GATED,
     "reference_impls/lstm_split.py": GATED,
+    "reference_impls/network.py": (*PLAIN, "reference_impls/test_gated_gradients.py"),
     "reference_impls/optimisers.py": ("reference_impls/test_optimisers.py",),
     "reference_impls/rnn_split.py": (*PLAIN, "reference_impls/test_oracle.py"),
     "reference_impls/truncation.py": ("reference_impls/test_truncated.py", "reference_impls/test_oracle.py"),

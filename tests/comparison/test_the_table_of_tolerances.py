@@ -7,7 +7,16 @@ import pytest
 
 from harness.case.training import LOSS_CURVE, of_step
 from harness.tensors import GATES, Structure, kind_of
-from harness.tolerance import ILL_CONDITIONED, OTHER_UNITS, UNITS, Bound, bound, largest_magnitude, noise_for
+from harness.tolerance import (
+    ILL_CONDITIONED,
+    IN_CACHE,
+    OTHER_UNITS,
+    UNITS,
+    Bound,
+    bound,
+    largest_magnitude,
+    noise_for,
+)
 
 EPS = 2.0**-52
 LEAST = 5e-324
@@ -43,6 +52,32 @@ def test_what_ill_conditioned_means_is_said():
 )
 def test_the_largest_magnitude_is_that_of_finite_elements(values, largest):
     assert largest_magnitude(np.array(values, np.float64)) == largest
+
+
+@pytest.mark.parametrize("shape", [(IN_CACHE,), (IN_CACHE + 1,), (3 * IN_CACHE + 7,), (2, 2 * IN_CACHE), (IN_CACHE, 2)])
+@pytest.mark.parametrize("where", [0, IN_CACHE - 1, -1])
+def test_of_a_large_tensor_it_is_found_in_whichever_piece_it_is(shape, where):
+    tensor = np.zeros(shape, np.float32)
+    for value in (3.0, -3.0):
+        tensor.flat[where] = value
+        assert largest_magnitude(tensor) == 3
+    tensor.flat[where], tensor.flat[7] = np.nan, -2
+    assert largest_magnitude(tensor) == 2
+
+
+def test_a_large_tensor_is_looked_at_in_pieces_that_fit_into_the_cache(monkeypatch):
+    pieces = []
+    real = np.array_split
+
+    def counted(tensor, sections):
+        pieces.extend(len(each) for each in real(tensor, sections))
+        return real(tensor, sections)
+
+    monkeypatch.setattr(np, "array_split", counted)
+    largest_magnitude(np.ones(IN_CACHE))
+    assert pieces == []
+    largest_magnitude(np.ones(4 * IN_CACHE))
+    assert pieces == [IN_CACHE] * 4
 
 
 def test_where_the_scale_underflows_the_next_number_is_within_the_bound_and_of_zeros_none_is():
@@ -125,3 +160,25 @@ def test_a_line_counts_for_its_own_kind_and_dtype_alone(monkeypatch, dtype):
     assert bound("layer0.W_hh", np.ones(1, dtype)).atol == 16 * eps
     other = np.ones(1, "float32" if dtype == "float64" else "float64")
     assert bound("layer0.b_h", other).atol == 16 * float(np.finfo(other.dtype).eps)
+
+
+@pytest.mark.parametrize("noise", [None, 1e-9], ids=["of the largest element", "of noise"])
+def test_arithmetic_that_is_coarser_by_a_factor_has_a_bound_larger_by_it(noise):
+    own, coarser = (
+        bound("layer0.b_h", np.array([2.0]), noise=noise, eps=eps) for eps in (np.nextafter(EPS, 0), 1024 * EPS)
+    )
+    assert own == bound("layer0.b_h", np.array([2.0]), noise=noise, eps=EPS)
+    assert own == bound("layer0.b_h", np.array([2.0]), noise=noise)
+    assert coarser == Bound(
+        0.0, 1024 * own.atol, f"{own.origin}, 1024 times that for products with eps {1024 * EPS:.2g}"
+    )
+    assert (own.ill_conditioned, own.by_element, coarser.by_element) == (False, None, None)
+    assert own.ill_conditioned is False
+
+
+def test_a_curve_of_coarser_arithmetic_has_each_step_larger_by_it():
+    curve, noise = np.array([4.0, 1.0]), np.array([0.0, 1e-3])
+    own, coarser = bound(LOSS_CURVE, curve, noise=noise), bound(LOSS_CURVE, curve, noise=noise, eps=8 * EPS)
+    assert coarser.by_element.tolist() == (8 * own.by_element).tolist()
+    assert (coarser.atol, coarser.ill_conditioned) == (8 * own.atol, own.ill_conditioned)
+    assert own.ill_conditioned

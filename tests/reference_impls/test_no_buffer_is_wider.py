@@ -16,14 +16,14 @@ MAKERS = ("empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_li
 
 @pytest.fixture
 def made(monkeypatch):
-    """The dtypes of all float arrays that ``reference_impls`` makes, and where."""
+    """The dtypes of all arrays of anything but whole numbers and truths that ``reference_impls`` makes, and where."""
     found = []
 
     def noted(make):
         def maker(*arguments, **options):
             array = make(*arguments, **options)
             caller = sys._getframe(1)
-            if caller.f_globals.get("__name__", "").startswith("reference_impls") and array.dtype.kind == "f":
+            if caller.f_globals.get("__name__", "").startswith("reference_impls") and array.dtype.kind not in "biu":
                 found.append((array.dtype, f"{caller.f_globals['__name__']}:{caller.f_lineno}"))
             return array
 

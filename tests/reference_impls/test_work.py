@@ -24,6 +24,10 @@ def test_one_perturbation_of_a_gated_network_passes_through_all_of_it_in_complex
     assert complex_step_gated.work_of_one(T, B, I, H, 3, O, 3, **given) == 4 * T * B * expected
 
 
+def test_one_layer_reads_the_inputs():
+    assert complex_step_gated.work_of_one(T, B, I, H, 3, O, 1) == 4 * T * B * (3 * H * (I + H) + H * O)
+
+
 def test_linear_dynamics_take_all_pairs_of_steps_that_reach_each_other():
     groups = [Reach(range(2), 0), Reach(range(2, 5), 1)]
     pairs = 5 * 5 / 2 + 2 * 2 / 2 + 4 * 4 / 2
