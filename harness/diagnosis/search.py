@@ -73,7 +73,7 @@ class Search:
             candidates, found = self._singly(in_one_layer=True)
         # What each fault does alone has been run by now, and does not count.
         self.last_run = self.predictions.runs + int(MOST_SECONDS / _seconds_of_a_run(self.predictions.problem))
-        found = self._beyond_chance([*found, *self._on_top(None)])
+        found = self._beyond_chance([*found, *self._on_top(None, whole=bool(found))])
         if not any(len(each.parts) == 1 for each in found):
             for base in self._bases(candidates):
                 found += self._on_top(base)
@@ -110,21 +110,28 @@ class Search:
         self.tried += 1
         return self.evidence.residual_if_agrees(name, predicted)
 
-    def _explained(self, prediction: Prediction, among: Collection[str] | None = None) -> dict[str, float]:
-        """The residuals of what a prediction explains, of all that is off or of some of it."""
+    def _explained(
+        self, prediction: Prediction, among: Collection[str] | None = None, *, whole: bool = False
+    ) -> dict[str, float]:
+        """The residuals of what a prediction explains, of all that is off or of some of it; nothing if it explains
+        less than is asked for ``whole``.
+        """
         found = {}
-        for name in self.off:
-            if name in prediction.changed and (among is None or name in among):
-                residual = self._fits(name, prediction.changed[name])
-                if residual is not None:
-                    found[name] = residual
+        compared = [name for name in self.off if name in prediction.changed and (among is None or name in among)]
+        for count, name in enumerate(compared, 1):
+            residual = self._fits(name, prediction.changed[name])
+            if residual is not None:
+                found[name] = residual
+            elif whole:
+                self.tried += len(compared) - count  # by chance, each of them might have fitted as well
+                return {}
         return found
 
     def _alone(self, candidates: Iterable[Prediction]) -> Iterator[tuple[Part, dict[str, float]]]:
         for each in candidates:
             if all(name in each.changed for name in self.off):
-                explained = self._explained(each)
-                if len(explained) == len(self.off):
+                explained = self._explained(each, whole=True)
+                if explained:
                     yield self._part(each.suspects[0]), explained
 
     def _bases(self, candidates: Iterable[Prediction]) -> list[Prediction]:
@@ -134,8 +141,12 @@ class Search:
         partial.sort(key=lambda pair: (-pair[0], sum(s.fault.unlikely for s in pair[1].suspects)))
         return [each for _, each in partial[:MOST_BASES]]
 
-    def _on_top(self, base: Prediction | None) -> list[Explanation]:
-        """Settle what a base leaves unexplained, tensor by tensor."""
+    def _on_top(self, base: Prediction | None, *, whole: bool = False) -> list[Explanation]:
+        """Settle what a base leaves unexplained, tensor by tensor.
+
+        Without a base, ``whole`` says that a fault of the catalogue explains everything alone. Then nothing but one
+        other that does so, too, is worth being told.
+        """
         explained = {} if base is None else self._explained(base)
         parts = () if base is None else tuple(self._part(s) for s in base.suspects)
         rest = [name for name in self.off if name not in explained]
@@ -144,7 +155,7 @@ class Search:
         changed = {} if base is None else base.changed
         # A tensor that a base would change although it is right must be settled as well; it cannot be, so none is.
         assumed = {**self.predictions.truth, **changed}
-        options = self._options(rest, assumed, base)
+        options = list(self._of_all(rest, assumed) if whole else self._options(rest, assumed, base))
         found = []
         for covering in coverings(rest, options, MOST_FAULTS - len(parts)):
             residuals = dict(explained)
@@ -162,27 +173,50 @@ class Search:
         together = {**self.predictions.truth, **self.predictions.predict(explanation.suspects).changed}
         return all(self._fits(name, together[name]) is not None for name in self.off if name not in settled)
 
-    def _options(self, rest: list[str], assumed: Mapping[str, ndarray], base: Prediction | None) -> list[Option]:
+    def _options(self, rest: list[str], assumed: Mapping[str, ndarray], base: Prediction | None) -> Iterator[Option]:
+        """The ways to settle some of the rest."""
         grouped: dict[tuple[str, str], Option] = {}
         for name in rest:
-            for candidate in self._of_one_tensor(name, assumed):
-                residual = self._fits(name, candidate.predicted)
-                if residual is None:
-                    continue
-                part = Part(candidate.fault, candidate.text, (name,), candidate.fitted, candidate.unlikely)
-                key = (candidate.fault, candidate.text)
-                own = grouped.get(key, Option(part, {}))
-                grouped[key] = Option(own.part, {**own.residuals, name: residual})
-        options = list(grouped.values())
+            for key, option in self._settling(name, assumed):
+                own = grouped.get(key, option)
+                grouped[key] = Option(own.part, {**own.residuals, **option.residuals})
+        yield from grouped.values()
         if base is None:
-            for weighted in decompositions(self.predictions.network, self.evidence):
-                if self.among is not None and weighted.fault not in self.among:
-                    continue
+            yield from self._weighted()
+        yield from self._more_suspects(rest, base)
+
+    def _of_all(self, rest: list[str], assumed: Mapping[str, ndarray]) -> Iterator[Option]:
+        """The ways to settle all of the rest at once, without the faults of the catalogue."""
+        first, *others = rest
+        grouped = dict(self._settling(first, assumed))
+        for name in others:
+            if not grouped:
+                break
+            also = {key: option for key, option in self._settling(name, assumed) if key in grouped}
+            grouped = {
+                key: Option(grouped[key].part, {**grouped[key].residuals, **option.residuals})
+                for key, option in also.items()
+            }
+        yield from grouped.values()
+        blocks = {name.rpartition(".")[0] for name in rest}
+        if len(blocks) == 1 and blocks <= set(self.predictions.problem.structure.blocks):
+            yield from (each for each in self._weighted() if each.residuals.keys() >= set(rest))
+
+    def _settling(self, name: str, assumed: Mapping[str, ndarray]) -> Iterator[tuple[tuple[str, str], Option]]:
+        """The faults of one tensor that settle it, by what they are called in all."""
+        for candidate in self._of_one_tensor(name, assumed):
+            residual = self._fits(name, candidate.predicted)
+            if residual is not None:
+                part = Part(candidate.fault, candidate.text, (name,), candidate.fitted, candidate.unlikely)
+                yield (candidate.fault, candidate.text), Option(part, {name: residual})
+
+    def _weighted(self) -> Iterator[Option]:
+        """The weighted sums that settle what is off in the weights of a layer."""
+        for weighted in decompositions(self.predictions.network, self.evidence):
+            if self.among is None or weighted.fault in self.among:
                 residuals = {name: self.evidence.fit(name, each).residual for name, each in weighted.predicted.items()}
                 part = Part(weighted.fault, weighted.text, tuple(residuals), weighted.fitted, unlikely=3)
-                options.append(Option(part, residuals))
-        options += self._more_suspects(rest, base)
-        return options
+                yield Option(part, residuals)
 
     def _of_one_tensor(self, name: str, assumed: Mapping[str, ndarray]) -> Iterator[Candidate]:
         actual = self.evidence.actual[name]
