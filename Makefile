@@ -56,7 +56,7 @@ bench: $(INSTALLED) ## Time the hand-written gradients beside the frameworks, in
 crashes: $(INSTALLED) ## Kill runs and their processes at random moments; show what survived (ten minutes)
 	$(BIN)/python -m benchmarks.crashes
 
-mutation: $(INSTALLED) ## Change our own code in one place at a time; show what the tests do not notice (an hour or two)
+mutation: $(INSTALLED) ## Change our own code in one place at a time; show what the tests do not notice (half an hour)
 	$(BIN)/python -m benchmarks.mutation --out reports/mutation.jsonl
 
 library: $(INSTALLED) ## Write docs/cases.md, what each case catches that no simpler one does (some minutes)

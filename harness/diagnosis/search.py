@@ -188,7 +188,9 @@ class Search:
     def _of_all(self, rest: list[str], assumed: Mapping[str, ndarray]) -> Iterator[Option]:
         """The ways to settle all of the rest at once, without the faults of the catalogue."""
         first, *others = rest
-        grouped = dict(self._settling(first, assumed))
+        grouped: dict[tuple[str, str], Option] = {}
+        for key, option in self._settling(first, assumed):
+            grouped.setdefault(key, option)
         for name in others:
             if not grouped:
                 break
