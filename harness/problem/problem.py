@@ -130,7 +130,7 @@ class Problem:
 
 
 def build(case: Case, native_weights: NativeWeights) -> Problem:
-    """Make the arrays of a case.
+    """Make the arrays of a case. Nobody can write to them; ``Problem.copy`` has such as one can.
 
     Args:
         case: a valid case.
@@ -151,7 +151,7 @@ def build(case: Case, native_weights: NativeWeights) -> Problem:
     else:
         weights = tensors(case.weights, structure.weights)
     is_labels = case.loss.kind == "softmax_cross_entropy"
-    return Problem(
+    problem = Problem(
         case=case,
         weights=weights,
         initial_state=tensors(case.initial_state, structure.initial_state),
@@ -164,6 +164,9 @@ def build(case: Case, native_weights: NativeWeights) -> Problem:
             folder,
         ),
     )
+    for array in (*problem.weights.values(), *problem.initial_state.values(), problem.inputs, problem.targets):
+        array.setflags(write=False)
+    return problem
 
 
 def _spec_of(specs: ArraySpecs, tensor: str) -> ArraySpec:

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from harness.cache import Store, environment_of, place, sources_of
 from harness.cache.dependence import OURS
+from harness.cache.digests import digest_of
 from harness.cache.store import key_of
 from harness.implementations import Framework, implementations, initialisers
 from harness.worker.process import ONE_THREAD
@@ -78,9 +79,10 @@ class Memory:
             return ""
         case = header.get("case")
         content = {**header, "case": None if case is None else _computed(case)}
-        asked, buffers = described(content, arrays)
+        asked, _ = described(content, arrays)
         environment = runs_on(framework.name) if environment is None else environment
-        return key_of(asked, environment.encode(), _answering(*_asked(header)).encode(), *buffers)
+        of_arrays = [digest_of(array) for array in arrays.values()]
+        return key_of(asked, environment.encode(), _answering(*_asked(header)).encode(), *of_arrays)
 
     def recall(self, key: str) -> Recalled | None:
         """Return what was answered to a question; None if that is not known."""

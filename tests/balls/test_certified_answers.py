@@ -178,7 +178,7 @@ def test_the_softmax_of_a_sure_label_keeps_its_digits(problem_of):
         weights="zeros",
         initial_state="zeros",
         targets={"values": [[0]]},
-    )
+    ).copy()
     problem.weights["layer0.b_h"][1] = -200
     ball = certified(problem)["layer0.b_h"][0]
     with ctx.workprec(300):

@@ -125,3 +125,12 @@ def test_the_loss_by_hand():
     loss, d_outputs = given.loss(np.array([[[5.0], [4.0]]]))
     assert loss == 9.0
     assert d_outputs.tolist() == [[[0.0], [6.0]]]
+
+
+def test_nobody_can_write_to_a_problem_but_to_a_copy():
+    given = problem(layers=2, cell="lstm")
+    arrays = [*given.weights.values(), *given.initial_state.values(), given.inputs, given.targets]
+    assert not any(array.flags.writeable for array in arrays)
+    copy = given.copy()
+    copied = [*copy.weights.values(), *copy.initial_state.values(), copy.inputs, copy.targets]
+    assert all(array.flags.writeable for array in copied)

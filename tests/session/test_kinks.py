@@ -38,7 +38,7 @@ def problem_of(dtype="float64", activation="relu", sizes=(2, 4, 3, 5), **fields)
 @pytest.fixture
 def with_a_dead_unit():
     """Unit 2 of the first layer has a pre-activation of exactly zero at every step; all others are far from it."""
-    problem = problem_of()
+    problem = problem_of().copy()
     for name in ("W_xh", "W_hh"):
         problem.weights[f"layer0.{name}"][:, 2] = 0
     problem.weights["layer0.b_h"][2] = 0
@@ -48,7 +48,7 @@ def with_a_dead_unit():
 @pytest.fixture
 def nearly_at_zero():
     """0.1 + 0.2 − 0.3 in unit 1: 5.6e-17 in one order of summation, 2.8e-17 in another, and 0 in a third."""
-    problem = problem_of(sizes=(1, 1, 3, 4), inputs="ones", initial_state="zeros")
+    problem = problem_of(sizes=(1, 1, 3, 4), inputs="ones", initial_state="zeros").copy()
     problem.weights["layer0.W_xh"][:, 1] = [0.1, 0.2, -0.3]
     problem.weights["layer0.b_h"][1] = 0
     return problem

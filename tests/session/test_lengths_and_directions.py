@@ -166,7 +166,7 @@ def test_nothing_stands_past_an_end(cell, shape):
 
 
 def test_what_stands_past_an_end_has_no_say(cell):
-    problem = problem_of(**cell, bidirectional=True, lengths=LENGTHS, loss=Loss("squared_error", "all", "mean"))
+    problem = problem_of(**cell, bidirectional=True, lengths=LENGTHS, loss=Loss("squared_error", "all", "mean")).copy()
     expected = solved(problem)
     problem.inputs[~problem.valid] = 1e9
     problem.targets[~problem.valid] = np.nan
@@ -321,7 +321,7 @@ def test_an_error_that_the_sample_misses_is_seen_by_the_directions(sampled, cell
 @pytest.fixture
 def with_a_dead_unit():
     """Unit 2 of the first layer's reverse direction has a pre-activation of exactly zero at every step."""
-    problem = problem_of(activation="relu", bidirectional=True, lengths=LENGTHS)
+    problem = problem_of(activation="relu", bidirectional=True, lengths=LENGTHS).copy()
     for name in ("W_xh", "W_hh"):
         problem.weights[f"layer0.reverse.{name}"][:, 2] = 0
     problem.weights["layer0.reverse.b_h"][2] = 0
