@@ -1,6 +1,6 @@
 """Kills harness runs, and the processes of their frameworks, at random moments; counts what survived.
 
-    python -m benchmarks.crashes [TRIES]     of each kind, 10 unless given
+    python -m benchmarks.crashes [TRIES [KIND ...]]     10 of each kind, or of those whose names have a KIND in them
 
 A kill of the whole harness is survived if no process is left, the report from before is there still, whole, or
 the new one is, and ``--resume`` then makes the same report as a run that nobody disturbed, timings aside. A kill of one
@@ -190,10 +190,10 @@ def two_at_once(_: signal.Signals | None, undisturbed: Path, seconds: float, dra
         first = there.begin("--impl", IMPLEMENTATIONS)
         time.sleep(draw.uniform(0, seconds / 2))
         second = there.begin("--impl", IMPLEMENTATIONS)
-        for each in (first, second):
-            said, complained = each.communicate(timeout=300)
+        said = ["".join(each.communicate(timeout=300)) for each in (first, second)]
+        for each, words in zip((first, second), said, strict=True):
             if each.returncode != 0:
-                return f"ended with {each.returncode}: {said}{complained}"
+                return f"ended with {each.returncode}: {words}"
         if there.left_behind():
             return f"left beside the report: {there.left_behind()}"
         return "" if tables(there.report) == tables(undisturbed) else "the report is another"
@@ -214,6 +214,9 @@ KINDS: dict[str, tuple[Try, signal.Signals | None]] = {
 def main() -> None:
     """Print a table."""
     tries = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    wanted = sys.argv[2:] or [""]
+    kinds = {kind: how for kind, how in KINDS.items() if any(each in kind for each in wanted)}
+    assert kinds, f"no kind has any of {wanted} in its name; there are {', '.join(KINDS)}"
     with tempfile.TemporaryDirectory() as folder:
         quiet = Place(Path(folder), None)
         start = time.perf_counter()
@@ -222,7 +225,7 @@ def main() -> None:
         seconds = time.perf_counter() - start
         print("| what is killed or damaged | tries | survived |\n| --- | --- | --- |")
         lost = []
-        for kind, (attempt, how) in KINDS.items():
+        for kind, (attempt, how) in kinds.items():
             found = [attempt(how, quiet.report, seconds, random.Random(f"{kind} {number}")) for number in range(tries)]
             lost += [[kind, each] for each in found if each]
             print(f"| {kind} | {tries} | {found.count('')} |", flush=True)

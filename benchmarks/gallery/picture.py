@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from benchmarks.gallery.shown import Shown, error
-from harness.report.chart import STYLE, image
+from harness.report.figures import STYLE, image
 from harness.tensors import GATE_NAMES
 
 SCALE = ("#fdea9f", "#e9d57b", "#cfbe70", "#b5a876", "#9b937a", "#807f79", "#666b72", "#4b586d", "#2b466a", "#00204d")

@@ -15,7 +15,7 @@ from harness.case import Case
 from harness.diagnosis.training_faults import TrainingFault, catalogue, faults_of
 from harness.problem import Problem
 from harness.reference import solve
-from harness.report.chart import STYLE, image
+from harness.report.figures import STYLE, image
 from harness.training import Trained, train
 
 ORDER = ("sgd", "adam", "clipped", "clipped_adam", "rising", "stateful", "frozen")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.report.chart import STYLE
+from harness.report.figures import STYLE
 from harness.report.plots import COLOURS, DASHES
 from harness.report.table import Row
 

@@ -1,49 +1,50 @@
 """Line charts as SVG, the same bytes each time.
 
-matplotlib's axes take a tenth of a second for a chart, most of it for ticks that are laid out several times. These are
-its lines and texts set where they belong, in a fifth of the time, for a page has many.
+Two axes, some lines and their names are a few elements of SVG. matplotlib takes longer to be imported than a small run
+takes for all else, and a page has many charts, so it draws only what is no line chart.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy import ndarray
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+WIDTH, HEIGHT = 403.2, 230.4
+"""Of the image, in points, as all lengths here; counted from its upper left corner."""
 
-SIZE = (5.6, 3.2)
-"""In inches."""
+LEFT, RIGHT, TOP, BOTTOM = 54.0, 7.2, 7.2, 36.0
+"""Between the edges of the image and the plot."""
 
-LEFT, RIGHT, TOP, BOTTOM = 0.75, 0.1, 0.1, 0.5
-"""Between the edges of the image and the plot, in inches."""
-
-ROW = 0.19
-"""Height of a row of the legend, in inches; it stands above the plot, where no line can be."""
+ROW = 13.7
+"""Height of a row of the legend, which stands above the plot, where no line can be."""
 
 TICKS = 6
-TICK = 0.05
-"""Length of a tick, in inches."""
+TICK = 3.6
+"""Length of a tick."""
 
-STYLE: Any = {
-    "svg.hashsalt": "harness",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "legend.fontsize": 8.0,
-    "path.simplify_threshold": 0.5,
-}
+SIZE, SMALL = 9.0, 8.0
+"""Of letters; small ones are in the legend."""
+
+BLACK = "#000000"
+DASHES = {"-": (), "--": (3.7, 1.6), "-.": (6.4, 1.6, 1.0, 1.6), ":": (1.0, 1.65)}
+"""Lengths of line and gap, in widths of the line."""
+
+COLUMNS = 342
+"""A line of many points is drawn by its first, least, largest and last in each of so many columns, a point wide each
+(M4: Jugel and others 2014, VLDB 7(10)).
+"""
+
+FEW = 100
+"""Points of a line that are all drawn."""
+
+HAIR = 0.1
+"""How far a line may pass by a point that it leaves out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +54,8 @@ class Line:
     Attributes:
         label: its name in the legend.
         x, y: its points, (S,) each; what is not finite is left out.
-        colour: as matplotlib has it.
-        dashes: as matplotlib has it.
+        colour: as ``#rrggbb``.
+        dashes: one of ``DASHES``.
         width: in points.
         steps: whether it goes in steps, each point's in the middle of its step.
     """
@@ -109,15 +110,21 @@ def linear(label: str, values: ndarray, *, whole: bool = False) -> Axis:
         values: what is to be seen on it; what is not finite or nearly so is not.
         whole: whether ticks are at whole numbers alone.
     """
-    from matplotlib.ticker import MaxNLocator
-
     values = values.astype(np.float64)
     shown = values[np.abs(values) < MOST_ON_A_LINE]  # the length between two larger ones may be infinite
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 0.0)
     margin = 0.04 * (high - low) or 0.5
-    ticks = MaxNLocator(nbins=TICKS, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(low, high)
-    inside = [float(tick) for tick in ticks if low - margin <= tick <= high + margin]
-    return Axis(label, tuple((tick, f"{tick:.6g}") for tick in inside), (low - margin, high + margin))
+    ticks = _round_numbers(low - margin, high + margin, whole=whole)
+    return Axis(label, tuple((tick, f"{tick:.6g}") for tick in ticks), (low - margin, high + margin))
+
+
+def _round_numbers(low: float, high: float, *, whole: bool) -> list[float]:
+    """Return numbers in equal steps of 1, 2, 2.5 or 5 times a power of ten, ``TICKS`` or fewer (Heckbert 1990)."""
+    least = max((high - low) / TICKS, 1.0 if whole else 0.0)
+    power = 10.0 ** math.floor(math.log10(least))
+    steps = (times * power for times in (1, 2, 2.5, 5, 10))
+    step = next(each for each in steps if each >= least and not (whole and each % 1))
+    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def logarithmic(label: str, values: ndarray) -> Axis:
@@ -135,66 +142,113 @@ def logarithmic(label: str, values: ndarray) -> Axis:
 
 def chart(lines: Sequence[Line], x: Axis, y: Axis) -> str:
     """Return a line chart as SVG."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
-    width, height = SIZE
+    size = {"width": f"{WIDTH}pt", "height": f"{HEIGHT}pt", "viewBox": f"0 0 {WIDTH} {HEIGHT}"}
+    svg = Element("svg", size, xmlns="http://www.w3.org/2000/svg", version="1.1")
+    ElementTree.SubElement(svg, "rect", width="100%", height="100%", fill="#ffffff")
     top = TOP + ROW * math.ceil(len(lines) / 2)
-    box = (LEFT, BOTTOM, width - LEFT - RIGHT, height - BOTTOM - top)  # left, bottom, width, height, in inches
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=SIZE)
-
-        def draw(across: ndarray, up: ndarray, **look: Any) -> None:
-            figure.add_artist(Line2D(across / width, up / height, **look))
-
-        def write(across: float, up: float, text: str, **look: Any) -> None:
-            figure.text(across / width, up / height, text, **look)
-
-        for each in lines:
-            across, up = box[0] + box[2] * x.along(each.x), box[1] + box[3] * y.along(each.y)
-            draw(across, up, **_look(each), drawstyle="steps-mid" if each.steps else "default")
-        _frame(draw, write, box, x, y)
-        for number, each in enumerate(lines):
-            left, level = LEFT + (number % 2) * box[2] / 2, height - TOP / 2 - ROW * (number // 2 + 0.5)
-            draw(np.array([left, left + 0.3]), np.array([level, level]), **_look(each))
-            write(left + 0.38, level, each.label, va="center", size=8)
-        return image(figure)
+    wide, high = WIDTH - LEFT - RIGHT, HEIGHT - BOTTOM - top
+    for each in lines:
+        across, up = x.along(each.x), y.along(each.y)
+        points = np.stack([LEFT + wide * across, top + high * (1 - up)], axis=1)  # (S, 2)
+        _draw(svg, _in_steps(points) if each.steps else _thinned(points), each)
+    _frame(svg, top, x, y)
+    for number, each in enumerate(lines):
+        left, level = LEFT + (number % 2) * wide / 2, TOP / 2 + ROW * (number // 2 + 0.5)
+        _draw(svg, np.array([[left, level], [left + 21.6, level]]), each)
+        _write(svg, left + 27.4, level, each.label, "start", SMALL)
+    return ElementTree.tostring(svg, encoding="unicode")
 
 
-def _look(line: Line) -> dict[str, Any]:
-    return {"color": line.colour, "linestyle": line.dashes, "linewidth": line.width}
+def _in_steps(points: ndarray) -> ndarray:
+    """Return points (S, 2) as the corners of steps, (2·S, 2), each point in the middle of its own."""
+    middles = (points[1:, 0] + points[:-1, 0]) / 2  # (S - 1,)
+    across = np.concatenate([points[:1, 0], np.repeat(middles, 2), points[-1:, 0]])
+    return np.stack([across, np.repeat(points[:, 1], 2)], axis=1)
 
 
-def _frame(draw: Any, write: Any, box: tuple[float, float, float, float], x: Axis, y: Axis) -> None:
+def _thinned(points: ndarray) -> ndarray:
+    """Return those of points (S, 2), from left to right, that make the line on a screen."""
+    if len(points) <= FEW:
+        return points
+    if len(points) > 4 * COLUMNS:
+        columns = np.array_split(np.arange(len(points)), COLUMNS)
+        points = points[[each for column in columns for each in _m4(points, column)]]
+    return _straightened(points)
+
+
+def _m4(points: ndarray, column: ndarray) -> list[int]:
+    """Return which of the points (S, 2) in a column stay: its ends, the least, the largest, the first gap."""
+    up = points[column, 1]
+    shown = np.flatnonzero(np.isfinite(up))
+    gaps = np.flatnonzero(~np.isfinite(up))[:1]
+    extremes = [shown[up[shown].argmin()], shown[up[shown].argmax()]] if len(shown) else []
+    return [int(column[each]) for each in sorted({0, len(column) - 1, *map(int, gaps), *map(int, extremes)})]
+
+
+def _straightened(points: ndarray) -> ndarray:
+    """Leave out points (S, 2) that a line from the last kept to the next kept passes by within a hair."""
+    listed, kept = points.tolist(), [0] if len(points) else []
+    flattest, steepest = -math.inf, math.inf  # slopes from the last kept that pass all points since within a hair
+    for number in range(1, len(listed)):
+        across, up = listed[number]
+        from_last = listed[kept[-1]]
+        if not flattest <= _slope(from_last, (across, up)) <= steepest:  # not of a gap, whose slope is NaN, either
+            if kept[-1] != number - 1:
+                kept.append(number - 1)
+                from_last = listed[number - 1]
+            flattest, steepest = -math.inf, math.inf
+            if math.isnan(_slope(from_last, (across, up))):
+                kept.append(number)
+                continue
+        flattest = max(flattest, _slope(from_last, (across, up - HAIR)))
+        steepest = min(steepest, _slope(from_last, (across, up + HAIR)))
+    return points[[*kept, len(listed) - 1]] if kept and kept[-1] != len(listed) - 1 else points[kept]
+
+
+def _slope(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the slope from one point to another on its right; NaN if there is none, or one is not there."""
+    run = other[0] - one[0]
+    return (other[1] - one[1]) / run if run > 0 else math.nan
+
+
+def _draw(svg: Element, points: ndarray, line: Line) -> None:
+    """Draw a line through points, (S, 2), with a gap where one is not finite."""
+    commands, before = [], False
+    for across, up in points.tolist():
+        there = math.isfinite(across) and math.isfinite(up)
+        if there:
+            commands.append(f"{'L' if before else 'M'} {across:.2f} {up:.2f}")
+        before = there
+    dashes = ",".join(f"{each * line.width:.4g}" for each in DASHES[line.dashes])
+    dashed = f" stroke-dasharray: {dashes};" if dashes else ""
+    cap = "butt" if dashes else "square"
+    look = f"fill: none;{dashed} stroke: {line.colour}; stroke-width: {line.width}; stroke-linecap: {cap}"
+    ElementTree.SubElement(svg, "path", d=" ".join(commands), style=f"{look}; stroke-linejoin: round")
+
+
+def _write(svg: Element, across: float, level: float, text: str, anchor: str, size: float = SIZE) -> None:
+    """Write a text whose letters stand on both sides of a level; it begins, has its middle or ends at ``across``."""
+    base = level + 0.36 * size  # half of the height of a capital
+    style = f"font: {size:g}px 'DejaVu Sans', sans-serif; text-anchor: {anchor}"
+    ElementTree.SubElement(svg, "text", x=f"{across:.2f}", y=f"{base:.2f}", style=style).text = text
+
+
+def _frame(svg: Element, top: float, x: Axis, y: Axis) -> None:
     """Draw the two axes, their ticks and what is written at them."""
-    left, bottom, wide, high = box
-    thin = {"color": "black", "linewidth": 0.8}
-    draw(np.array([left, left, left + wide]), np.array([bottom + high, bottom, bottom]), **thin)
-    ticks = left + wide * x.at(np.array([at for at, _ in x.ticks]))  # (ticks,)
-    draw(_dashes(ticks, ticks), _dashes(np.full_like(ticks, bottom), np.full_like(ticks, bottom - TICK)), **thin)
-    for at, (_, text) in zip(ticks, x.ticks, strict=True):
-        write(at, bottom - 0.08, text, ha="center", va="top")
-    ticks = bottom + high * y.at(np.array([at for at, _ in y.ticks]))
-    draw(_dashes(np.full_like(ticks, left), np.full_like(ticks, left - TICK)), _dashes(ticks, ticks), **thin)
-    for at, (_, text) in zip(ticks, y.ticks, strict=True):
-        write(left - 0.08, at, text, ha="right", va="center")
-    write(left + wide / 2, 0.05, x.label, ha="center")
-    write(0.12, bottom + high / 2, y.label, rotation=90, ha="center", va="center")
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
 
+    def draw(*points: tuple[float, float]) -> None:
+        _draw(svg, np.array(points), Line("", np.empty(0), np.empty(0), BLACK, width=0.8))
 
-def _dashes(starts: ndarray, ends: ndarray) -> ndarray:
-    """Return one coordinate of a line that is drawn from each start to its end alone, (3·ticks,)."""
-    return np.stack([starts, ends, np.full_like(starts, np.nan)], axis=1).ravel()
-
-
-def image(figure: Figure) -> str:
-    """Return a figure as SVG, without what no viewer needs: half of the bytes, and the same each time."""
-    written = io.StringIO()
-    figure.savefig(written, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    lines = written.getvalue().partition("<svg ")[2].splitlines()
-    return _IDLE.sub("", "<svg " + " ".join(line.strip() for line in lines)).replace("> <", "><")
-
-
-_IDLE = re.compile(r' transform="rotate\(-?0 [^"]*"|(?<=<g) id="[^"]*"|<!--.*?-->|(?<=\d\.\d\d)\d+')
-"""Turns by no angle, names that nothing refers to, remarks, and digits beyond a hundredth of a point."""
+    draw((LEFT, top), (LEFT, bottom), (right, bottom))
+    for at, text in x.ticks:
+        across = LEFT + (right - LEFT) * float(x.at(np.asarray(at)))
+        draw((across, bottom), (across, bottom + TICK))
+        _write(svg, across, bottom + TICK + SIZE, text, "middle")
+    for at, text in y.ticks:
+        level = bottom - (bottom - top) * float(y.at(np.asarray(at)))
+        draw((LEFT, level), (LEFT - TICK, level))
+        _write(svg, LEFT - TICK - 2, level, text, "end")
+    _write(svg, (LEFT + right) / 2, HEIGHT - SIZE, x.label, "middle")
+    _write(svg, 0, 0, y.label, "middle")
+    svg[-1].set("transform", f"translate({SIZE} {(top + bottom) / 2:.2f}) rotate(-90)")

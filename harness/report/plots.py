@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray
 
-from harness.report.chart import Axis, Line, chart, linear, logarithmic
+from harness.report.chart import BLACK, Axis, Line, chart, linear, logarithmic
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999933")
 DASHES = ("-", "--", "-.", ":")
@@ -52,7 +52,8 @@ def ulp_histogram(errors: Mapping[str, Sequence[float]]) -> Plot:
         held = np.nan_to_num(np.asarray(values, np.float64), nan=np.inf, posinf=np.inf)
         counts, _ = np.histogram(held, edges)
         lines.append(_line(number, name, bins, counts.astype(np.float64), steps=True))
-    written = ("0", "1", *(f"{2**k}" if k < 10 else f"2^{k}" for k in range(1, 25, 2)))
+    # Powers are too wide to be written at each tick.
+    written = ("0", "1", *(f"{2**k}" if k < 10 else f"2^{k}" if k % 4 == 3 else "" for k in range(1, 25, 2)))
     ticks = tuple(zip(bins.tolist(), written, strict=True))
     x = Axis("largest error of a tensor, ulp (from here to the next)", ticks, (-0.5, len(bins) - 0.5))
     y = linear("tensors", np.concatenate([[0.0], *(line.y for line in lines)]), whole=True)
@@ -72,7 +73,7 @@ def along_time(steps: ndarray, norm: ndarray, errors: Mapping[str, ndarray], wha
         errors: for each implementation, the largest absolute error there, (S,).
         what: the gradient's name.
     """
-    lines = [Line("norm, baseline", steps, norm, "black", width=2.0)]
+    lines = [Line("norm, baseline", steps, norm, BLACK, width=2.0)]
     lines += [_line(number, f"error, {name}", steps, each) for number, (name, each) in enumerate(errors.items())]
     x = linear("step", steps.astype(np.float64), whole=True)
     y = logarithmic(f"gradient of {what}, absolute", np.concatenate([line.y for line in lines]))
@@ -88,7 +89,7 @@ def curves(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot:
         of_baseline: (steps,).
         others: for each implementation, (steps,).
     """
-    lines = [Line("baseline", np.arange(len(of_baseline)), of_baseline, "black", width=2.0)]
+    lines = [Line("baseline", np.arange(len(of_baseline)), of_baseline, BLACK, width=2.0)]
     lines += [_line(number, name, np.arange(len(each)), each) for number, (name, each) in enumerate(others.items())]
     x = linear("step of the training", np.concatenate([line.x for line in lines]).astype(np.float64), whole=True)
     values = np.concatenate([line.y for line in lines])

@@ -6,7 +6,19 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from harness.report.chart import SIZE, Line, chart, linear, logarithmic
+from harness.report.chart import (
+    COLUMNS,
+    HAIR,
+    HEIGHT,
+    TICKS,
+    WIDTH,
+    Line,
+    _straightened,
+    _thinned,
+    chart,
+    linear,
+    logarithmic,
+)
 from harness.report.plots import COLOURS, DASHES, along_time, apart, curves, ulp_histogram
 
 STEPS = np.arange(5)
@@ -39,7 +51,7 @@ def test_a_line_is_where_its_numbers_are():
     assert slope < 0, "up is less, in an image"
     assert np.allclose(there[:, 1] - there[0, 1], slope * y, atol=0.03)
     assert (there > 0).all()
-    assert (there < np.array(SIZE) * 72).all()
+    assert (there < (WIDTH, HEIGHT)).all()
 
 
 def test_equal_factors_are_equal_lengths_on_a_logarithmic_axis():
@@ -114,3 +126,60 @@ def test_the_same_numbers_make_the_same_bytes():
 
 def test_a_gradient_of_zero_makes_a_plot_all_the_same():
     assert along_time(STEPS, np.zeros(5), {"one": np.zeros(5)}, "the inputs").svg
+
+
+def off_by(points, kept):
+    """How far the line through the kept points passes by each of all points, (S,)."""
+    there = kept[np.isfinite(kept).all(axis=1)]
+    return np.abs(np.interp(points[:, 0], there[:, 0], there[:, 1]) - points[:, 1])
+
+
+@pytest.mark.parametrize("steps", [2, 3, 50, 1000, 5000])
+@pytest.mark.parametrize("shape", ["straight", "curved", "noisy", "steps"])
+def test_a_line_of_fewer_points_passes_all_of_them_within_a_hair(steps, shape):
+    x = np.linspace(54, 396, steps)
+    y = {
+        "straight": x / 3,
+        "curved": 60 + 50 * np.exp(-(x - 54) / 30),
+        "noisy": np.random.default_rng(1).uniform(40, 190, steps),
+        "steps": np.where((np.arange(steps) // 7) % 2, 50.0, 150.0),
+    }[shape]
+    points = np.stack([x, y], axis=1)
+    kept = _straightened(points)
+    assert off_by(points, kept).max() <= HAIR * 1.001
+    assert shape != "straight" or len(kept) == 2
+    assert shape != "curved" or len(kept) < 60
+    of_columns = _thinned(points)
+    assert len(of_columns) <= 4 * COLUMNS
+    assert of_columns[:, 1].min() == pytest.approx(y.min(), abs=HAIR)
+    assert of_columns[:, 1].max() == pytest.approx(y.max(), abs=HAIR)
+
+
+@pytest.mark.parametrize("steps", [40, 6000])
+def test_a_gap_stays_a_gap_however_many_points_there_are(steps):
+    x, y = np.linspace(54, 396, steps), np.linspace(40, 190, steps)
+    y[steps // 2] = np.nan
+    kept = _thinned(np.stack([x, y], axis=1))
+    assert np.isnan(kept[:, 1]).sum() == 1
+    svg = chart([Line("one", np.arange(steps), y, "#0072b2")], linear("step", np.arange(steps)), linear("loss", y))
+    (path,) = re.findall(r'<path d="([^"]*)"[^>]*stroke: #0072b2; stroke-width: 1.2', svg)[:1]
+    assert path.count("M") == 2
+
+
+def test_names_are_written_as_they_are():
+    svg = along_time(STEPS, STEPS + 1.0, {"<b>&\"'": STEPS * 1e-9}, "the inputs").svg
+    assert "error, <b>&\"'" in texts(svg)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0, 1), (0, 7), (-3, 2), (1e-300, 3e-300), (-9e299, 9e299), (5e-324, 2e-322), (1e16, 1e16 + 64), (2.5, 2.5)],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_ticks_are_few_round_and_within_the_axis(low, high, whole):
+    axis = linear("loss", np.array([low, high], np.float64), whole=whole)
+    at = np.array([tick for tick, _ in axis.ticks])
+    assert len(at) <= TICKS + 1
+    assert len(at) >= 2 or whole or low == high
+    assert ((axis.at(at) >= -1e-12) & (axis.at(at) <= 1 + 1e-12)).all()
+    assert not whole or (at % 1 == 0).all()

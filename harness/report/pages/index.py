@@ -29,7 +29,7 @@ AT_FIRST = 5
 MOST_BYTES = 8_000_000
 """Of heatmaps and plots, before they are compressed."""
 MOST_PICTURED = 60
-"""Cases that have heatmaps and plots: each takes a tenth of a second."""
+"""Cases that have heatmaps and plots: each takes some hundredths of a second."""
 
 
 def text(report: Report) -> str:
