@@ -22,7 +22,7 @@ from reference_impls import (
 )
 from reference_impls.activations import ACTIVATIONS
 from reference_impls.layer import AnyLayer
-from reference_impls.losses import LOSSES
+from reference_impls.losses import LOSSES, ROW_LOSSES, number_of_terms
 
 LAYERS = {"rnn_split": rnn_split, "rnn_concatenated": rnn_concatenated}
 GATED = {
@@ -88,6 +88,21 @@ class Net:
                 parts = [weights.pop(f"{place}{name}") for name in ("W_xh", "W_hh")]
                 weights |= {f"{place}W": np.concatenate(parts), f"{place}b": weights.pop(f"{place}b_h")}
         return layer, weights, self.inputs, self.initial_state, ACTIVATIONS[self.activation]
+
+    @property
+    def terms(self) -> int:
+        """What the sum over rows is divided by."""
+        if self.reduction == "sum":
+            return 1
+        readout, states = self.weights.get("readout.b_y"), self.initial_state["layer0.h0"]
+        directions = 2 if "layer0.reverse." in self.places else 1
+        width = directions * states.shape[1] if readout is None else len(readout)
+        return number_of_terms(self.loss, int(self.covered.sum()), width)
+
+    def for_oracle(self) -> tuple[Any, ...]:
+        """What the oracles take, but for how far the gradient is carried back."""
+        given = self.weights, self.inputs, self.initial_state
+        return *given, ACTIVATIONS[self.activation], ROW_LOSSES[self.loss], self.targets, self.covered, self.terms
 
     def loss_of(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return LOSSES[self.loss](outputs, self.targets, self.covered, self.reduction)

@@ -5,24 +5,12 @@ import pytest
 
 from reference_impls import complex_step, network, rnn_split
 from reference_impls.activations import ACTIVATIONS
-from reference_impls.losses import ROW_LOSSES, number_of_terms
+from reference_impls.losses import ROW_LOSSES
 from reference_impls.truncation import Detach, Window, passes
 
 
 def oracle(problem, truncation=None):
-    width = problem.targets.shape[-1] if problem.targets.ndim == 3 else problem.solve(rnn_split)[1].shape[-1]
-    terms = number_of_terms(problem.loss, int(problem.covered.sum()), width) if problem.reduction == "mean" else 1
-    return complex_step.gradients(
-        problem.weights,
-        problem.inputs,
-        problem.initial_state,
-        ACTIVATIONS[problem.activation],
-        ROW_LOSSES[problem.loss],
-        problem.targets,
-        problem.covered,
-        terms,
-        truncation,
-    )
+    return complex_step.gradients(*problem.for_oracle(), truncation)
 
 
 def test_it_is_the_perturbation_of_one_number_at_a_time(

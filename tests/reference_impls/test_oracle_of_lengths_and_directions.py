@@ -5,10 +5,8 @@ import pytest
 
 from reference_impls import complex_step_gated as oracle
 from reference_impls import gru_split, lstm_split, rnn_split
-from reference_impls.activations import ACTIVATIONS
 from reference_impls.bidirectional import both_ways
 from reference_impls.lengths import of_lengths
-from reference_impls.losses import ROW_LOSSES
 from reference_impls.truncation import Detach, Window
 
 LENGTHS = np.array([2, 4, 1])
@@ -27,19 +25,7 @@ def by_hand(cell, directions, ends):
 
 
 def perturbed(problem, cell, ends, truncation=None):
-    return oracle.forward(
-        cell.partition(",")[0],
-        problem.weights,
-        problem.inputs,
-        problem.initial_state,
-        ACTIVATIONS[problem.activation],
-        ROW_LOSSES[problem.loss],
-        problem.targets,
-        problem.covered,
-        1,
-        truncation,
-        ends,
-    )
+    return oracle.forward(cell.partition(",")[0], *problem.for_oracle(), truncation, ends)
 
 
 def assert_by_hand(problem, assert_close, cell, directions, ends, truncation=None):

@@ -5,23 +5,7 @@ import pytest
 
 from reference_impls import complex_step, complex_step_sampled, network, rnn_split
 from reference_impls.activations import ACTIVATIONS
-from reference_impls.losses import ROW_LOSSES, number_of_terms
 from reference_impls.truncation import Detach, Window
-
-
-def arguments(problem):
-    width = problem.targets.shape[-1] if problem.targets.ndim == 3 else problem.solve(rnn_split)[1].shape[-1]
-    terms = number_of_terms(problem.loss, int(problem.covered.sum()), width) if problem.reduction == "mean" else 1
-    return (
-        problem.weights,
-        problem.inputs,
-        problem.initial_state,
-        ACTIVATIONS[problem.activation],
-        ROW_LOSSES[problem.loss],
-        problem.targets,
-        problem.covered,
-        terms,
-    )
 
 
 @pytest.fixture(params=[1, 2**14], ids="chunk={}".format)
@@ -31,8 +15,8 @@ def chunk(request, monkeypatch):
 
 def test_chosen_elements_are_those_of_the_whole(net, chunk, activation, layers, readout, loss):
     problem = net(activation, loss, "mean", layers, readout)
-    _, _, expected = complex_step.gradients(*arguments(problem))
-    _, state = complex_step.perturbed(*arguments(problem))
+    _, _, expected = complex_step.gradients(*problem.for_oracle())
+    _, state = complex_step.perturbed(*problem.for_oracle())
 
     def same(found, wanted, name):
         assert found.shape == wanted.shape, name
@@ -56,10 +40,10 @@ def test_a_directional_derivative_is_the_inner_product_with_the_gradient(
     net, activation, layers, readout, loss, reduction
 ):
     problem = net(activation, loss, reduction, layers, readout)
-    _, _, gradients = complex_step.gradients(*arguments(problem))
+    _, _, gradients = complex_step.gradients(*problem.for_oracle())
     random = np.random.default_rng(3)
     direction = {name: random.normal(size=array.shape) for name, array in problem.given.items()}
-    found = complex_step_sampled.along(direction, *arguments(problem))
+    found = complex_step_sampled.along(direction, *problem.for_oracle())
     products = [(gradients[name] * direction[name]).sum() for name in gradients]
     assert found == pytest.approx(sum(products), rel=0, abs=1e-13 * sum(map(abs, products)))
 
@@ -67,8 +51,8 @@ def test_a_directional_derivative_is_the_inner_product_with_the_gradient(
 @pytest.mark.parametrize("truncation", [Detach(2), Detach(5), Window(0), Window(1), Window(3), Window(4)], ids=str)
 def test_of_a_truncated_gradient_they_are_those_of_the_whole(sized_net, chunk, layers, readout, truncation):
     problem = sized_net({"T": 5}, reduction="mean", layers=layers, readout=readout)
-    _, _, gradients = complex_step.gradients(*arguments(problem), truncation)
-    _, state = complex_step.perturbed(*arguments(problem), truncation)
+    _, _, gradients = complex_step.gradients(*problem.for_oracle(), truncation)
+    _, state = complex_step.perturbed(*problem.for_oracle(), truncation)
     t, i = np.array([4, 0, 3]), np.array([1, 3, 3])
     found = complex_step_sampled.of_inputs(state, t, i)
     np.testing.assert_allclose(found, gradients["inputs"][:, t, i], rtol=1e-12, atol=1e-14)
@@ -82,16 +66,16 @@ def test_of_a_truncated_gradient_they_are_those_of_the_whole(sized_net, chunk, l
     random = np.random.default_rng(3)
     direction = {name: random.normal(size=array.shape) for name, array in problem.given.items()}
     products = [(gradients[name] * direction[name]).sum() for name in gradients]
-    along = complex_step_sampled.along(direction, *arguments(problem), truncation)
+    along = complex_step_sampled.along(direction, *problem.for_oracle(), truncation)
     assert along == pytest.approx(sum(products), rel=0, abs=1e-13 * sum(map(abs, products)))
 
 
 def test_an_error_anywhere_changes_it(net):
     problem = net("tanh", layers=2, readout=True)
-    _, _, gradients = complex_step.gradients(*arguments(problem))
+    _, _, gradients = complex_step.gradients(*problem.for_oracle())
     random = np.random.default_rng(4)
     direction = {name: random.normal(size=array.shape) for name, array in problem.given.items()}
-    found = complex_step_sampled.along(direction, *arguments(problem))
+    found = complex_step_sampled.along(direction, *problem.for_oracle())
     for name, gradient in gradients.items():
         wrong = {**gradients, name: gradient * 1.001}
         assert abs(found - sum((wrong[each] * direction[each]).sum() for each in wrong)) > 1e-9, name
@@ -103,12 +87,12 @@ def test_no_backward_code_takes_part(net, monkeypatch):
 
     problem = net("tanh", layers=2, readout=True)
     direction = {name: np.ones_like(array) for name, array in problem.given.items()}
-    expected = complex_step_sampled.along(direction, *arguments(problem))
+    expected = complex_step_sampled.along(direction, *problem.for_oracle())
     monkeypatch.setattr(rnn_split, "backward", forbidden)
     monkeypatch.setattr(network, "backward", forbidden)
     monkeypatch.setattr(network.readout, "backward", forbidden)
     for name, each in {name: each._replace(slope_at_value=forbidden) for name, each in ACTIVATIONS.items()}.items():
         monkeypatch.setitem(ACTIVATIONS, name, each)
-    assert complex_step_sampled.along(direction, *arguments(problem)) == expected
-    _, state = complex_step.perturbed(*arguments(problem))
+    assert complex_step_sampled.along(direction, *problem.for_oracle()) == expected
+    _, state = complex_step.perturbed(*problem.for_oracle())
     assert complex_step_sampled.of_weights(state, 0, np.array([0]), np.array([1])).shape == (1,)

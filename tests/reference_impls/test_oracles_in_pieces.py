@@ -4,24 +4,9 @@ import numpy as np
 import pytest
 
 from reference_impls import complex_step, complex_step_gated, complex_step_sampled
-from reference_impls.activations import ACTIVATIONS
-from reference_impls.losses import ROW_LOSSES
 
 SIZES = {"B": 2, "T": 4, "I": 3, "H": 2, "O": 3}
 B, T, I, H = (SIZES[each] for each in "BTIH")
-
-
-def arguments(problem):
-    return (
-        problem.weights,
-        problem.inputs,
-        problem.initial_state,
-        ACTIVATIONS[problem.activation],
-        ROW_LOSSES[problem.loss],
-        problem.targets,
-        problem.covered,
-        1,
-    )
 
 
 @pytest.fixture
@@ -49,13 +34,13 @@ def test_all_of_a_plain_network(sized_net, monkeypatch, asked, at_once):
     """By rows of the weights that stand below each other, and by steps of the inputs."""
     problem = sized_net(SIZES, layers=1, readout=True)
     monkeypatch.setattr(complex_step, "CHUNK", 2**20)
-    _, _, expected = complex_step.gradients(*arguments(problem))
+    _, _, expected = complex_step.gradients(*problem.for_oracle())
     rows = I + H + 1
     assert asked == [(rows * H, 0), (H, 0), (T * I, 0)]
     asked.clear()
     monkeypatch.setattr(complex_step, "CHUNK", at_once * H * B * H)
     assert I > H  # a row of inputs takes more room
-    _, _, found = complex_step.gradients(*arguments(problem))
+    _, _, found = complex_step.gradients(*problem.for_oracle())
     assert_alike(found, expected)
     of_weights = [(min(at_once, rows - first) * H, 0) for first in range(0, rows, at_once)]
     steps = max(1, at_once * H // I)
@@ -66,7 +51,7 @@ def test_all_of_a_plain_network(sized_net, monkeypatch, asked, at_once):
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_some_of_a_plain_network(sized_net, monkeypatch, asked, at_once):
     problem = sized_net(SIZES, layers=1, readout=True)
-    _, state = complex_step.perturbed(*arguments(problem))
+    _, state = complex_step.perturbed(*problem.for_oracle())
     monkeypatch.setattr(complex_step_sampled, "CHUNK", at_once * B * H)
     some = np.array([2, 0, 1])
     complex_step_sampled.of_weights(state, 0, some, some % H)
@@ -79,7 +64,7 @@ def test_some_of_a_plain_network(sized_net, monkeypatch, asked, at_once):
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_a_gated_network(sized_net, monkeypatch, at_once):
     problem = sized_net(SIZES, layers=1, readout=True, cell="lstm")
-    _, _, state = complex_step_gated.forward("lstm", *arguments(problem))
+    _, _, state = complex_step_gated.forward("lstm", *problem.for_oracle())
     expected = complex_step_gated.gradients(state)
     asked = []
     real = complex_step_gated._answers
