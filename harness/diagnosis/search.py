@@ -177,7 +177,7 @@ class Search:
         """The ways to settle some of the rest."""
         grouped: dict[tuple[str, str], Option] = {}
         for name in rest:
-            for key, option in self._settling(name, assumed):
+            for key, option in self._settling(name, assumed).items():
                 own = grouped.get(key, option)
                 grouped[key] = Option(own.part, {**own.residuals, **option.residuals})
         yield from grouped.values()
@@ -188,29 +188,30 @@ class Search:
     def _of_all(self, rest: list[str], assumed: Mapping[str, ndarray]) -> Iterator[Option]:
         """The ways to settle all of the rest at once, without the faults of the catalogue."""
         first, *others = rest
-        grouped: dict[tuple[str, str], Option] = {}
-        for key, option in self._settling(first, assumed):
-            grouped.setdefault(key, option)
+        grouped = self._settling(first, assumed)
         for name in others:
             if not grouped:
                 break
-            also = {key: option for key, option in self._settling(name, assumed) if key in grouped}
+            also = self._settling(name, assumed)
             grouped = {
-                key: Option(grouped[key].part, {**grouped[key].residuals, **option.residuals})
-                for key, option in also.items()
+                key: Option(option.part, {**option.residuals, **also[key].residuals})
+                for key, option in grouped.items()
+                if key in also
             }
         yield from grouped.values()
         blocks = {name.rpartition(".")[0] for name in rest}
         if len(blocks) == 1 and blocks <= set(self.predictions.problem.structure.blocks):
             yield from (each for each in self._weighted() if each.residuals.keys() >= set(rest))
 
-    def _settling(self, name: str, assumed: Mapping[str, ndarray]) -> Iterator[tuple[tuple[str, str], Option]]:
-        """The faults of one tensor that settle it, by what they are called in all."""
+    def _settling(self, name: str, assumed: Mapping[str, ndarray]) -> dict[tuple[str, str], Option]:
+        """The faults of one tensor that settle it, by fault and text; of two alike the first."""
+        found: dict[tuple[str, str], Option] = {}
         for candidate in self._of_one_tensor(name, assumed):
             residual = self._fits(name, candidate.predicted)
             if residual is not None:
                 part = Part(candidate.fault, candidate.text, (name,), candidate.fitted, candidate.unlikely)
-                yield (candidate.fault, candidate.text), Option(part, {name: residual})
+                found.setdefault((candidate.fault, candidate.text), Option(part, {name: residual}))
+        return found
 
     def _weighted(self) -> Iterator[Option]:
         """The weighted sums that settle what is off in the weights of a layer."""

@@ -113,6 +113,15 @@ def test_a_factor_on_another_fault_is_on_the_loss_or_not(scaling):
     assert set(found[0].fault.split(" + ")) == {"carry-untransposed", scaling}
 
 
+def test_a_factor_on_all_that_was_returned_is_told_as_that_before_what_is_rarer():
+    """One gradient alone, twice as large: a constant of the problem explains it as well as one that is fitted."""
+    predictions = predictions_of("dot")
+    best, *others = diagnose({"layer0.W_hh": 2 * predictions.truth["layer0.W_hh"]}, predictions)
+    assert best.fault == "factor"
+    assert "2 times" in best.explanation
+    assert "upstream-scaled" in [each.fault for each in others]
+
+
 def test_who_forgets_what_is_carried_is_told_so_before_that_it_is_a_truncation():
     predictions = predictions_of("dot")
     suspect = next(suspects_of(faults()["carry-not-added"], predictions.problem))
