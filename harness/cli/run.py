@@ -159,7 +159,7 @@ def _again(asked: Mapping[str, Any]) -> str:
 
 def _cases_in(folder: Path) -> int:
     """Return how many cases the report in a folder has; 0 where there is none that says so."""
-    from harness.report.folder import ENVIRONMENT
+    from harness.report.environment import FILE as ENVIRONMENT
 
     try:
         return int(json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))["cases"])

@@ -1,7 +1,9 @@
 """Reports: what a run found, as tables and pages in a folder, and read back from there."""
 
-from harness.report.folder import NotAReport, check, read, write
+from harness.report.folder import check, write
 from harness.report.kept import Keeper
+from harness.report.manifest import NotAReport
+from harness.report.reading import read
 from harness.report.report import Report, of_run
 
 __all__ = ["Keeper", "NotAReport", "Report", "check", "of_run", "read", "write"]

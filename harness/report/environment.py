@@ -15,6 +15,17 @@ from harness.cache.dependence import system
 from harness.session import Run
 from harness.worker.process import ONE_THREAD
 
+FILE = "environment.json"
+
+FIELDS = {
+    "baseline": str,
+    "frameworks": dict,
+    "processes": dict,
+    "seconds": float,
+    "seconds_to_import": dict,
+}
+"""The fields that are read back, each with its kind."""
+
 
 def described(run: Run) -> dict[str, Any]:
     """Return the environment of a run as JSON can hold it."""

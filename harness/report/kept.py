@@ -28,6 +28,9 @@ from harness.worker import messages
 from harness.worker.transport import Message
 
 FOLDER = "tensors"
+NAMES = rf"{FOLDER}/\d+\.safetensors"
+"""Matches the path of each file below the report."""
+
 STATUSES = ("ok", "unsupported", "error")
 FORMAT = 1
 Which = Literal["all", "failed", "none"]

@@ -1,8 +1,7 @@
-"""Folders beside a report in which it is made, and the exchange by which it takes its place at once."""
+"""Folders in which a report is made, near the folder that it is for; those that a killed process left are removed."""
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import shutil
@@ -12,59 +11,92 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _LOCK = ".lock"
-_HERE = -100
-"""AT_FDCWD of Linux: paths are from the present folder."""
+_MARK = b"A report of bptt-harness is made in this folder.\n"
+"""The content of the lock: a folder without it was made by somebody else and stays."""
 
-_EXCHANGE = 2
-"""RENAME_EXCHANGE of Linux."""
+_NAME_LETTERS = 50
+"""Letters of the target's name in the name of a scratch folder; a file system allows some 255 bytes."""
 
 
 @contextmanager
 def scratch(target: Path) -> Iterator[Path]:
-    """Make a folder beside ``target`` that is gone when it is left; remove those of processes that were killed."""
-    made = [folder for folder in target.parents if not folder.exists()]
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Make a folder near ``target`` that is gone when it is left; remove those of processes that were killed.
+
+    Args:
+        target: the folder that a report is for.
+
+    Yields:
+        A folder on the same file system: beside the target, or in it if it must stay where it is.
+
+    Raises:
+        OSError: if there can be no such folder.
+    """
+    target = target.resolve()
+    near = target if stays(target) else target.parent
+    made = [folder for folder in near.parents if not folder.exists()]
+    if not near.exists():
+        made.insert(0, near)
+    near.mkdir(parents=True, exist_ok=True)
     remove_abandoned(target)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # gone with the process, however it ends
-        (folder / "lock").rename(folder / _LOCK)  # whoever finds it by this name finds it locked
-        yield folder
+        with _locked(Path(tempfile.mkdtemp(prefix=_prefix(target), dir=near))) as folder:
+            yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
         with suppress(OSError):  # there is a report in it
             for each in made:
                 each.rmdir()
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[Path]:
+    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
+    try:
+        os.write(lock, _MARK)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # gone with the process, however it ends
+        (folder / "lock").rename(folder / _LOCK)  # a process that finds it by this name finds it locked
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
 def remove_abandoned(target: Path) -> None:
-    """Remove what processes that were killed left beside ``target``."""
-    for folder in target.parent.glob(f".{target.name}.*"):
-        with suppress(OSError):
-            lock = os.open(folder / _LOCK, os.O_RDWR)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(lock)
+    """Remove the scratch folders for ``target`` of processes that were killed."""
+    target = target.resolve()
+    for folder in (*_entries(target.parent), *_entries(target)):
+        if is_scratch(folder, target):
+            with suppress(OSError):
+                lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if os.pread(lock, len(_MARK) + 1, 0) == _MARK:
+                        shutil.rmtree(folder, ignore_errors=True)
+                finally:
+                    os.close(lock)
 
 
-def take_place(new: Path, target: Path) -> None:
-    """Have a folder stand where another or none stands; at every moment one of the two is there, whole.
+def is_scratch(path: Path, target: Path) -> bool:
+    """Return whether a path is named as the scratch folders for ``target`` are."""
+    return path.name.startswith(_prefix(target))
 
-    What was there stands in the place of the new one afterwards. Where the system cannot exchange two folders at once,
-    the target is missing for the moment between two renamings.
+
+def stays(target: Path) -> bool:
+    """Return whether a folder must stay where it is, so that only the files in it can be replaced.
+
+    A process keeps its present folder when another takes that place, so that the user's shell would be in none; a mount
+    point cannot be moved; nothing can be put beside a folder whose parent is not this user's.
     """
-    if not target.exists():
-        new.rename(target)
-    elif not _exchanged(new, target):
-        old = new.with_name("old")
-        target.rename(old)
-        new.rename(target)
+    if not target.is_dir():
+        return False
+    return Path.cwd().is_relative_to(target) or target.is_mount() or not os.access(target.parent, os.W_OK)
 
 
-def _exchanged(one: Path, other: Path) -> bool:
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    return rename is not None and rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
+def _prefix(target: Path) -> str:
+    return f".{target.name[:_NAME_LETTERS]}.harness-"
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []

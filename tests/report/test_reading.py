@@ -8,7 +8,7 @@ import pytest
 
 from harness import report
 from harness.report import overview, table
-from harness.report.folder import FORMAT
+from harness.report.manifest import FORMAT
 from harness.report.report import modules
 
 

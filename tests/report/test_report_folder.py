@@ -1,9 +1,17 @@
 """A report's folder is written whole or not at all."""
 
+import errno
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from harness import report
-from harness.report import folder
+from harness.report import folder, placing, table
+from harness.report.tables import cases
 from harness.session import Run
 
 
@@ -38,11 +46,183 @@ def test_every_file_is_there(tmp_path, run):
     assert names(tmp_path / "deep") == ["latest"], "nothing is left beside it"
 
 
-def test_an_older_report_is_replaced_whole(tmp_path, run):
+EMPTY = {"text": "", "count": 1, "number": 1.0, "flag": False, "index": (0,)}
+
+
+@pytest.fixture
+def kept_run(run, tmp_path, monkeypatch):
+    """Return a function that makes the report of a run that kept tensors, which no page draws."""
+    monkeypatch.setattr(folder, "writers", lambda: [each for each in ORIGINAL if each.FILE == "summary.md"])
+
+    def made(*numbers):
+        kept = tmp_path / "kept"
+        (kept / "tensors").mkdir(parents=True, exist_ok=True)
+        files = [f"tensors/{number:05}.safetensors" for number in numbers]
+        for file in files:
+            (kept / file).write_text(file)
+        row = {column: EMPTY[kind] for column, kind in cases.COLUMNS.items()}
+        tables = {
+            **run.tables,
+            "cases": [{**row, "case": file, "tensors": file, "expect": "match", "verdict": "match"} for file in files],
+        }
+        return replace(run, tables=tables, folder=kept)
+
+    return made
+
+
+def written(folder):
+    """Return the files below a folder, with what is in them."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_report_replaces_the_files_of_the_one_before(tmp_path, kept_run):
+    report.write(kept_run(0, 1), tmp_path / "latest")
+    report.write(kept_run(2), tmp_path / "latest")
+    assert [name for name in written(tmp_path / "latest") if "/" in name] == ["tensors/00002.safetensors"]
+    assert names(tmp_path) == ["kept", "latest"]
+
+
+@pytest.mark.parametrize("where", ["the present folder", "another folder", "without exchange"])
+def test_files_of_others_in_the_folder_of_a_report_stay(tmp_path, kept_run, run, monkeypatch, where):
+    if where == "without exchange":
+        monkeypatch.setattr(placing, "_exchanged", lambda *_: False)
+    latest = tmp_path / "latest"
+    report.write(kept_run(0, 1), latest)
+    mine = {"thesis.tex": b"mine", "tensors/notes.txt": b"mine, too", "figures/one.svg": b"<svg>"}
+    for name, content in mine.items():
+        (latest / name).parent.mkdir(exist_ok=True)
+        (latest / name).write_bytes(content)
+    report.write(run, latest / "nested")
+    nested = written(latest / "nested")
+    (latest / "empty").mkdir()
+    (latest / "link").symlink_to("/somewhere/else")
+    if where == "the present folder":
+        monkeypatch.chdir(latest)
+    report.write(kept_run(2), Path() if where == "the present folder" else latest)
+    now = written(latest)
+    assert mine.items() <= now.items()
+    assert written(latest / "nested") == nested
+    assert (latest / "empty").is_dir()
+    assert (latest / "link").is_symlink()
+    assert sorted(name for name in now if name.endswith("safetensors")) == ["tensors/00002.safetensors"]
+    assert [row["case"] for row in table.read(latest / "cases.csv", {"case": "text"})] == ["tensors/00002.safetensors"]
+    assert report.read(latest / "nested").environment
+    assert names(tmp_path) == ["kept", "latest"]
+
+
+def test_the_present_folder_takes_a_report_beside_what_is_in_it(tmp_path, run, monkeypatch):
+    (tmp_path / "my_rnn.py").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        report.check(Path())
+        report.write(run, Path())
+        assert (tmp_path / "my_rnn.py").read_text() == "mine"
+        assert report.read(Path()).environment == run.environment
+        assert tmp_path.samefile(Path.cwd())
+        assert [name for name in names(tmp_path) if name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("name", ["environment.json", "manifest.json", "comparisons.csv", "index.html", "tensors"])
+@pytest.mark.parametrize("present", [True, False], ids=["present folder", "another folder"])
+def test_a_file_that_only_has_the_name_of_ours_is_left_alone(tmp_path, run, monkeypatch, name, present):
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    for each in (name, "thesis.tex"):
+        (folder / each).write_text("{}")
+    if present:
+        monkeypatch.chdir(folder)
+    for attempt in (report.check, lambda target: report.write(run, target)):
+        with pytest.raises(report.NotAReport, match=f"{name} is in the way" if present else "no report that lists"):
+            attempt(Path() if present else folder)
+    assert written(folder) == {name: b"{}", "thesis.tex": b"{}"}
+
+
+@pytest.mark.parametrize("how", ["edited", "link", "folder", "other tensors"])
+def test_a_file_of_a_report_that_was_changed_is_left_alone(tmp_path, kept_run, how):
+    latest = tmp_path / "latest"
+    report.write(kept_run(0), latest)
+    changed = latest / ("tensors/00007.safetensors" if how == "other tensors" else "comparisons.csv")
+    if how in ("edited", "other tensors"):
+        changed.write_text("my corrections")
+    else:
+        changed.rename(tmp_path / "moved")
+        changed.symlink_to(tmp_path / "moved") if how == "link" else changed.mkdir()
+    before = written(latest)
+    with pytest.raises(report.NotAReport, match=f"{changed.name} is in the way"):
+        report.check(latest)
+    with pytest.raises(report.NotAReport, match=f"{changed.name} is in the way"):
+        report.write(kept_run(0), latest)
+    assert written(latest) == before
+
+
+def test_a_file_of_a_report_that_is_missing_is_no_matter(tmp_path, run):
     report.write(run, tmp_path / "latest")
-    (tmp_path / "latest" / "left-over.csv").touch()
+    (tmp_path / "latest" / "index.html").unlink()
     report.write(run, tmp_path / "latest")
-    assert "left-over.csv" not in names(tmp_path / "latest")
+    assert (tmp_path / "latest" / "index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    "listed", ['["thesis.tex"]', '{"thesis.tex": 1}', '{"../thesis.tex": "%s"}', '{"thesis.tex": "%s"}']
+)
+def test_a_manifest_has_no_say_over_files_that_no_report_has(tmp_path, run, listed):
+    latest = tmp_path / "latest"
+    report.write(run, latest)
+    for each in (latest, tmp_path):
+        (each / "thesis.tex").write_text("mine")
+    digest = hashlib.sha256(b"mine").hexdigest()
+    content = json.loads((latest / "manifest.json").read_text())
+    forged = json.loads(listed.replace("%s", digest))
+    content["files"] = {**content["files"], **forged} if isinstance(forged, dict) else forged
+    (latest / "manifest.json").write_text(json.dumps(content))
+    with suppress(report.NotAReport):
+        report.write(run, latest)
+    assert (latest / "thesis.tex").read_text() == (tmp_path / "thesis.tex").read_text() == "mine"
+
+
+def test_a_report_of_a_version_that_listed_no_files_is_left_alone(tmp_path, run):
+    report.write(run, tmp_path / "latest")
+    content = json.loads((tmp_path / "latest" / "manifest.json").read_text())
+    del content["files"]
+    (tmp_path / "latest" / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(report.NotAReport, match="no report that lists its files"):
+        report.check(tmp_path / "latest")
+    assert report.read(tmp_path / "latest").environment == run.environment
+
+
+@pytest.mark.parametrize("after", range(13))
+def test_a_replacement_that_is_cut_short_can_be_repeated(tmp_path, kept_run, monkeypatch, after):
+    latest = tmp_path / "latest"
+    report.write(kept_run(0), latest)
+    (latest / "notes.txt").write_text("mine")
+    move, moved = placing._move, []
+
+    def moved_or_killed(file, to):
+        if len(moved) == after:
+            raise KeyboardInterrupt
+        moved.append(to)
+        move(file, to)
+
+    monkeypatch.setattr(placing, "_move", moved_or_killed)
+    with pytest.raises(KeyboardInterrupt):
+        report.write(kept_run(1), latest)
+    with pytest.raises(report.NotAReport, match="not whole"):
+        report.read(latest)
+    monkeypatch.setattr(placing, "_move", move)
+    report.write(kept_run(1), latest)
+    assert [name for name in written(latest) if "/" in name] == ["tensors/00001.safetensors"]
+    assert (latest / "notes.txt").read_text() == "mine"
+    assert [row["case"] for row in report.read(latest)["cases"]] == ["tensors/00001.safetensors"]
+
+
+def test_a_folder_that_cannot_be_written_is_known_before_anything_is_computed(tmp_path, monkeypatch):
+    def full(path, _):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(report.NotAReport, match=r"deep/latest cannot be written: No space left on device; choose"):
+        report.check(tmp_path / "deep" / "latest")
+    assert names(tmp_path) == []
 
 
 def test_an_empty_folder_is_used(tmp_path, run):

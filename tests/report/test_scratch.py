@@ -1,15 +1,12 @@
-"""A report takes its place at once, and what killed processes leave beside it goes with the next."""
+"""A report is made near its folder; the folders that killed processes leave there go with the next."""
 
-import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from harness.report import scratch as scratches
-from harness.report.scratch import remove_abandoned, scratch, take_place
+from harness.report.scratch import remove_abandoned, scratch
 
 HOLDING = """\
 import sys, time
@@ -56,42 +53,25 @@ def test_what_a_killed_process_left_goes_and_what_is_in_use_stays(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folders_of_the_user_with_a_like_name_stay(tmp_path):
-    filled(tmp_path / ".latest.mine", "precious")
+@pytest.mark.parametrize("name", [".latest.mine", ".latest.harness-mine"])
+@pytest.mark.parametrize("lock", [None, "", "my own lock"], ids=["no lock", "empty lock", "a lock"])
+def test_folders_of_the_user_with_a_like_name_stay(tmp_path, name, lock):
+    filled(tmp_path / name, "precious")
+    if lock is not None:
+        (tmp_path / name / ".lock").write_text(lock)
     with scratch(tmp_path / "latest"):
         pass
-    assert (tmp_path / ".latest.mine" / "file").read_text() == "precious"
+    assert (tmp_path / name / "file").read_text() == "precious"
 
 
-@pytest.mark.parametrize("can_exchange", [True, False], ids=["exchange", "two renamings"])
-def test_one_folder_takes_the_place_of_another(tmp_path, monkeypatch, can_exchange):
-    if not can_exchange:
-        monkeypatch.setattr(scratches, "_exchanged", lambda *_: False)
-    target = tmp_path / "latest"
-    take_place(filled(tmp_path / "first", "1"), target)
-    assert (target / "file").read_text() == "1"
-    take_place(filled(tmp_path / "second", "2"), target)
-    assert (target / "file").read_text() == "2"
-    assert not (tmp_path / "first").exists()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges two folders at once")
-def test_somebody_is_always_there(tmp_path):
-    target, missed, looked, done = filled(tmp_path / "latest", "x"), [], [0], threading.Event()
-
-    def look():
-        while not done.is_set():
-            looked[0] += 1
-            try:
-                os.stat(target / "file")  # noqa: PTH116 - one system call
-            except FileNotFoundError:
-                missed.append(looked[0])
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    for number in range(300):
-        take_place(filled(tmp_path / f"new{number}", "x"), target)
-    done.set()
-    looking.join()
-    assert looked[0] > 300
-    assert not missed
+@pytest.mark.parametrize("name", ["r[1]", "r*", "?", "r" * 250, "\udce9t\udce9"], ids=ascii)
+def test_any_name_of_a_folder_is_taken_as_it_is(tmp_path, name):
+    filled(tmp_path / ".r1.harness-mine", "precious")
+    target = tmp_path / name
+    process = subprocess.Popen([sys.executable, "-c", HOLDING, str(target)], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.kill()
+    process.communicate()
+    with scratch(target) as folder:
+        assert [each for each in tmp_path.iterdir() if each.name != ".r1.harness-mine"] == [folder]
+    assert [each.name for each in tmp_path.iterdir()] == [".r1.harness-mine"]
