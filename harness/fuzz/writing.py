@@ -45,7 +45,7 @@ def write(data: Mapping[str, Any], about: str, remarks: Sequence[str], path: Pat
         data: of the case.
         about: what its ``about`` says.
         remarks: lines to stand above it.
-        path: the file; one that is there is written over.
+        path: the file. One that is there is the same case, perhaps with the user's notes, and stays as it is.
 
     Raises:
         RuntimeError: if it does not read back, which is a mistake of this module.
@@ -54,7 +54,11 @@ def write(data: Mapping[str, Any], about: str, remarks: Sequence[str], path: Pat
     body = yaml.safe_dump(said, default_flow_style=None, sort_keys=False, width=110, allow_unicode=True)
     comment = "".join(f"# {line}\n" for remark in remarks for line in remark.splitlines())
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(comment + body, encoding="utf-8")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(comment + body)
+    except FileExistsError:
+        return
     loaded = read(CaseFile(path, root_of(path)))
     if len(loaded.cases) != 1:
         raise RuntimeError(f"{path} was written and is no valid case: {loaded.mistakes}")

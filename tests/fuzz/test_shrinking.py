@@ -79,3 +79,11 @@ def test_a_found_case_reads_back_as_the_case_that_it_is(tmp_path):
                 assert getattr(case, name) == getattr(want, name), (name, path.read_text())
         assert (case.targets or "zeros") == (want.targets or "zeros") or want.loss.kind == "dot"
     assert len(list(path.parent.iterdir())) > 55
+
+
+def test_a_case_that_was_found_before_keeps_what_its_user_made_of_it(tmp_path):
+    data, path = DRAWING.data(FromSeed(11, 1)), tmp_path / "cases" / "found" / "again.yaml"
+    write(data, "Found.", [], path)
+    path.write_text(path.read_text().replace("Found.", "My own words."))
+    write(data, "Found.", [], path)
+    assert "My own words." in path.read_text()
