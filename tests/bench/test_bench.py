@@ -45,6 +45,24 @@ def test_outputs_in_another_dtype_do_not_agree(reference):
     assert "float32" in reference.disagreement(wrong)
 
 
+@pytest.mark.parametrize("name", ["bench.csv", "bench.svg"])
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_a_file_of_somebody_else_is_not_written_over(harness, workplace, name, kind):
+    (workplace / "speed").mkdir()
+    path = workplace / "speed" / name
+    mine = path if kind == "file" else workplace / "mine"
+    if kind == "folder":
+        path.mkdir()
+    else:
+        mine.write_text("mine")
+        if kind == "link":
+            path.symlink_to(mine)
+    done = harness(*QUICK, "--impl", "numpy-split")
+    assert done.returncode == 2
+    assert f"speed/{name} is in the way: no benchmark wrote it" in done.stderr
+    assert kind == "folder" or mine.read_text() == "mine"
+
+
 def test_the_quick_run_writes_table_and_plot(harness, workplace):
     done = harness(*QUICK, "--impl", "numpy-split,numpy-concat", "--json")
     assert done.returncode == 0, done.stderr
