@@ -139,6 +139,30 @@ def whole_run(how: signal.Signals, undisturbed: Path, seconds: float, draw: rand
     return ""
 
 
+def beside_notes(how: signal.Signals, undisturbed: Path, seconds: float, draw: random.Random) -> str:
+    """Kill a harness whose report's folder holds the user's notes; return what did not survive."""
+    with place(undisturbed) as there:
+        notes = {there.report / name: name for name in ("notes.txt", "tensors/notes.txt", "figures/notes.txt")}
+        for path, text in notes.items():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        there.run("--impl", IMPLEMENTATIONS)  # all is in the cache, so that most of the second run is its report
+        running = there.begin("--impl", IMPLEMENTATIONS)
+        time.sleep(draw.uniform(0.3, seconds))
+        running.send_signal(how)
+        running.communicate(timeout=60)
+        status, said = there.run("--impl", IMPLEMENTATIONS)
+        if status != 0:
+            return f"ended with {status}: {said}"
+        if tables(there.report) != tables(undisturbed):
+            return "the report is another"
+        if lost := [str(path) for path, text in notes.items() if not path.is_file() or path.read_text() != text]:
+            return f"lost: {lost}"
+        if there.left_behind():
+            return f"left beside the report: {there.left_behind()}"
+    return ""
+
+
 def one_framework(how: signal.Signals, undisturbed: Path, seconds: float, draw: random.Random) -> str:
     """Kill the process of a framework; return what did not survive, empty if everything did."""
     with place(None) as there:
@@ -204,6 +228,7 @@ Try = Callable[[Any, Path, float, random.Random], str]
 KINDS: dict[str, tuple[Try, signal.Signals | None]] = {
     "the harness, SIGKILL": (whole_run, signal.SIGKILL),
     "the harness, Ctrl-C": (whole_run, signal.SIGINT),
+    "the harness, SIGKILL, beside notes": (beside_notes, signal.SIGKILL),
     "torch's process, SIGKILL": (one_framework, signal.SIGKILL),
     "torch's process, SIGSEGV": (one_framework, signal.SIGSEGV),
     "the cache, bits and ends": (damaged_cache, None),

@@ -17,7 +17,7 @@ from harness.report.history import with_history
 from harness.report.kept import FOLDER as KEPT
 from harness.report.kept import NAMES as KEPT_FILES
 from harness.report.manifest import NotAReport
-from harness.report.placing import take_place
+from harness.report.placing import alone, take_place
 from harness.report.report import STREAMED, Report, modules
 from harness.report.scratch import is_scratch, scratch
 
@@ -37,8 +37,8 @@ def check(target: Path) -> None:
         NotAReport: if not: something else is there, or the file system refuses.
     """
     try:
-        _own_files(target)
-        with scratch(target) as folder:
+        with scratch(target) as folder, alone(target.resolve()):
+            _own_files(target)
             (folder / "probe").write_bytes(bytes(PROBE_BYTES))
     except OSError as error:
         raise NotAReport(f"{target} cannot be written: {error.strerror}; choose another folder with --out") from None
@@ -53,7 +53,6 @@ def write(report: Report, target: Path) -> None:
         NotAReport: if something else is in its place.
         OSError: if it cannot be written; the report that was there is still there.
     """
-    _own_files(target)
     if report.dated:
         report = with_history(report, target)
     with scratch(target) as folder:
@@ -63,7 +62,8 @@ def write(report: Report, target: Path) -> None:
         for path in [*new.rglob("*"), new]:
             _flush(path)
         place = target.resolve()
-        take_place(new, place, _own_files(target))
+        with alone(place):
+            take_place(new, place, _own_files(target))
         _flush(place.parent)
 
 

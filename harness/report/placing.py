@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.report import manifest
@@ -16,6 +17,17 @@ _HERE = -100
 
 _EXCHANGE = 2
 """RENAME_EXCHANGE of Linux."""
+
+
+@contextmanager
+def alone(target: Path) -> Iterator[None]:
+    """Keep other reports from taking their place in ``target``, or beside it, meanwhile."""
+    descriptor = os.open(target.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def take_place(new: Path, target: Path, own: Collection[str]) -> None:

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -213,6 +214,25 @@ def test_a_replacement_that_is_cut_short_can_be_repeated(tmp_path, kept_run, mon
     assert [name for name in written(latest) if "/" in name] == ["tensors/00001.safetensors"]
     assert (latest / "notes.txt").read_text() == "mine"
     assert [row["case"] for row in report.read(latest)["cases"]] == ["tensors/00001.safetensors"]
+
+
+@pytest.mark.parametrize("with_notes", [True, False], ids=["file by file", "exchanged"])
+def test_reports_that_are_written_at_once_do_not_mix(tmp_path, kept_run, with_notes):
+    latest, several = tmp_path / "latest", [kept_run(number) for number in range(3)]
+    report.write(several[0], latest)
+    if with_notes:
+        (latest / "notes.txt").write_text("mine")
+
+    def write(one):
+        for _ in range(10):
+            report.write(one, latest)
+
+    with ThreadPoolExecutor() as threads:
+        for each in [threads.submit(write, one) for one in several]:
+            each.result()
+    (case,) = report.read(latest)["cases"]
+    assert [name for name in written(latest) if "/" in name] == [case["tensors"]]
+    report.write(several[0], latest)
 
 
 def test_a_folder_that_cannot_be_written_is_known_before_anything_is_computed(tmp_path, monkeypatch):
