@@ -9,7 +9,6 @@ The plugin is loaded wherever the harness is installed, so nothing is imported f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,7 +145,7 @@ class Comparing:
             raise pytest.UsageError("\n".join(missing))
         self.asked = [there[name].asked_for() for name in by_name[:-1]] or list(there.values())
         self.baseline = there[baseline]
-        self.workers = Workers(Memory(since=math.inf if config.getoption("--harness-no-cache") else 0.0))
+        self.workers = Workers(Memory(anew=config.getoption("--harness-no-cache")))
         self.examiner = Examiner()
         # Under xdist the tests of a case may go to several processes, and each runs only what it is given; unless it
         # distributes whole files.
