@@ -48,7 +48,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect a case file."""
-    if file_path.suffix != ".yaml":
+    if file_path.suffix.lower() not in (".yaml", ".yml"):
         return None
     config = parent.config
     folders = [config.rootpath / folder for folder in config.getini("harness_cases")]

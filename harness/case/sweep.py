@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from harness.casefile import Document, Mistake, MistakesFound, Path
+from harness.casefile import ODD_IN_A_NAME, Document, Mistake, MistakesFound, Path
 
 MAX_CASES = 100_000
 _TENSOR = re.compile(r"(layer\d+|readout)\.\w+")
@@ -110,5 +110,5 @@ def _with(data: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:
 def _label(value: Any, text: str | None) -> str:
     """Write a value as it stands in a case's name: as in the file, a list or mapping in one piece without quotes."""
     if text is not None:
-        return text
+        return ODD_IN_A_NAME.sub(" ", text)  # line breaks, the only ones that a case file can have
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace('"', "")

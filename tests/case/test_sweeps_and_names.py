@@ -68,6 +68,13 @@ def test_a_sweep_over_truncations_and_into_one(folder):
     assert names() == ["s[truncation.steps=0]", "s[truncation.steps=4]"]
 
 
+def test_a_name_has_no_line_break(folder):
+    write(folder, "s.yaml", SIZES + 'sweep: {about: ["a\\nb", "c\\td"]}\n')
+    assert names() == ["s[about=a b]", "s[about=c d]"]
+    assert names("s[about=a b]") == ["s[about=a b]"]
+    assert load([]).cases[0].about == "a\nb"
+
+
 def test_too_many_cases_are_refused_before_they_are_made(folder):
     numbers = list(range(1, 401))
     write(folder, "s.yaml", SIZES + f"sweep: {{sizes.time: {numbers}, layers: {numbers}}}\n")
