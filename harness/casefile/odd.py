@@ -17,7 +17,7 @@ ODD_IN_A_NAME = re.compile(f"[\t\n\r\x85\u2028\u2029{ODD.pattern[1:-1]}]")
 
 def visible(text: str, odd: re.Pattern[str] = ODD) -> str:
     r"""Return a text with each odd character written out, as ``\x00`` or ``\ud800``; the same text if it has none."""
-    return odd.sub(lambda found: named(found[0]), text)
+    return text if text.isprintable() else odd.sub(lambda found: named(found[0]), text)
 
 
 def named(character: str) -> str:
