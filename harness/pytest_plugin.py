@@ -115,12 +115,15 @@ class DisagreementFound(AssertionError):
 
 
 def _explained(judged: Judged, outcome: CaseOutcome) -> str:
+    from harness.casefile.typed import called, quoted, word
+
     name, case = judged.implementation, outcome.case
     lines = [f"{case.name}: {name} against {outcome.baseline}: {judged.comparison or judged.reason}"]
     if judged.detail:
         lines.append(judged.detail.rstrip())
     lines += [f"diagnosis: {each}" for each in judged.diagnoses[:1]]
-    command = f"harness run '{case.name}' --impl {name} --baseline {outcome.baseline} --elements all"
+    options = f"--impl {word(name)} --baseline {word(outcome.baseline)} --elements all"
+    command = called("harness run", quoted(case.name), options)
     return "\n".join([*lines, "", f"to see every element: {command}"])
 
 
