@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -121,16 +122,16 @@ def find(folder: FilePath) -> list[CaseFile]:
     is a link to a folder that it lies in.
     """
     root, found, seen = root_of(folder), [], set[_Identity]()
-    waiting: list[tuple[FilePath, tuple[_Identity, ...]]] = [(folder, ())]
+    waiting: list[tuple[FilePath, tuple[_Identity, ...]]] = [(folder, tuple(_above(folder)))]
     links = waiting[:0]
     while waiting or links:
         inside, above = waiting.pop() if waiting else links.pop(0)
         try:
-            status = inside.stat()
-            identity = status.st_dev, status.st_ino
+            identity = _identity(inside)
             if identity in above:
                 wrong = "is a link to a folder that it lies in, and would never end", "remove the link"
                 found.append(CaseFile(inside, root, wrong))
+                continue
             if identity in seen:  # its cases are there, by a path without links if there is one
                 continue
             seen.add(identity)
@@ -150,6 +151,21 @@ def find(folder: FilePath) -> list[CaseFile]:
 
 
 _Identity = tuple[int, int]
+
+
+def _identity(path: FilePath) -> _Identity:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _above(folder: FilePath) -> Iterator[_Identity]:
+    """Yield each folder that a folder lies in; links to these lead back to it."""
+    for each in folder.absolute().parents:
+        with suppress(OSError):
+            yield _identity(each)
+    with suppress(OSError):
+        for each in folder.resolve().parents:
+            yield _identity(each)
 
 
 def _is_meant(path: FilePath) -> bool:

@@ -40,6 +40,7 @@ ODD = {
     "a pipe with another suffix": ("odd.yml", os.mkfifo, "rename it to odd.yaml"),
     "a folder that is gone": ("odd", lambda path: path.symlink_to("/nowhere/cases"), "is a link to /nowhere/cases"),
     "a loop of folders": ("odd", lambda path: path.symlink_to("../cases"), "is a link to a folder that it lies in"),
+    "a link to the folder above": ("odd", lambda path: path.symlink_to(".."), "is a link to a folder that it lies in"),
     "a file of gigabytes": ("odd.yaml", lambda path: sparse(path), f"has more than {MAX_BYTES:,} bytes"),
 }  # fmt: skip
 
