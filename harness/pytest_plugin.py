@@ -9,7 +9,6 @@ The plugin is loaded wherever the harness is installed, so nothing is imported f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +48,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect a case file."""
-    if file_path.suffix != ".yaml":
+    if file_path.suffix.lower() not in (".yaml", ".yml"):
         return None
     config = parent.config
     folders = [config.rootpath / folder for folder in config.getini("harness_cases")]
@@ -116,12 +115,15 @@ class DisagreementFound(AssertionError):
 
 
 def _explained(judged: Judged, outcome: CaseOutcome) -> str:
+    from harness.casefile.typed import called, quoted, word
+
     name, case = judged.implementation, outcome.case
     lines = [f"{case.name}: {name} against {outcome.baseline}: {judged.comparison or judged.reason}"]
     if judged.detail:
         lines.append(judged.detail.rstrip())
     lines += [f"diagnosis: {each}" for each in judged.diagnoses[:1]]
-    command = f"harness run '{case.name}' --impl {name} --baseline {outcome.baseline} --elements all"
+    options = f"--impl {word(name)} --baseline {word(outcome.baseline)} --elements all"
+    command = called("harness run", quoted(case.name), options)
     return "\n".join([*lines, "", f"to see every element: {command}"])
 
 
@@ -146,7 +148,7 @@ class Comparing:
             raise pytest.UsageError("\n".join(missing))
         self.asked = [there[name].asked_for() for name in by_name[:-1]] or list(there.values())
         self.baseline = there[baseline]
-        self.workers = Workers(Memory(since=math.inf if config.getoption("--harness-no-cache") else 0.0))
+        self.workers = Workers(Memory(anew=config.getoption("--harness-no-cache")))
         self.examiner = Examiner()
         # Under xdist the tests of a case may go to several processes, and each runs only what it is given; unless it
         # distributes whole files.

@@ -6,37 +6,79 @@ import random
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.bad_inputs import case_files, reports
+from benchmarks.bad_inputs import case_files, folders, reports, texts
 from benchmarks.bad_inputs.watching import complaint
+from harness.case import load
 
 CASES = Path(__file__).parents[2] / "cases"
 KEPT = Path(tempfile.gettempdir()) / "bad_inputs"
 
 
 def main(count: int, seed: int) -> int:
-    """Try so many inputs, half of them case files; print figures; return the exit status."""
+    """Try so many inputs of all kinds; print figures; return the exit status."""
     found: Counter[str] = Counter()
+    tried: Counter[str] = Counter()
+    survived: Counter[str] = Counter()
     start = time.perf_counter()
+    few = count // 10
+    shares = {"case files": count // 2 - few, "reports": count - count // 2 - few, "folders": few, "texts": few}
+    if "reports" in sys.argv:
+        shares = {"reports": count}
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "cases"
-        case_files.prepare(folder)
-        samples = sorted(path for path in CASES.rglob("*.yaml") if path.stat().st_size < 20_000)
-        half = 0 if "reports" in sys.argv else count // 2
-        for number, path in enumerate(case_files.inputs(folder, samples, random.Random(seed), half)):
-            told = case_files.complaint_of(path)
-            if told:
-                _tell(f"case file {number}", told, found, path)
-        for number, (command, report) in enumerate(reports.inputs(Path(place), random.Random(seed), count - half)):
-            if told := complaint([*command], reports.LOCATED):
-                _tell(f"report {number}, {command[0]}", told, found, report)
+        for kind, number in shares.items():
+            for what, path, told in KINDS[kind](Path(place), random.Random(seed), number):
+                tried[kind] += 1
+                survived[kind] += not told
+                if told:
+                    _tell(f"{kind} {tried[kind]}{what}", told, found, path)
     seconds = time.perf_counter() - start
     print(f"{count:,} inputs, seed {seed}, {seconds:.0f} s: {sum(found.values())} findings, {len(found)} kinds")
+    for kind in tried:
+        print(f"{kind}: {tried[kind]:,} tried, {survived[kind]:,} survived")
     for kind, times in found.most_common():
         print(f"{times:6} {kind}")
     return 1 if found else 0
+
+
+Tried = Iterator[tuple[str, Path, str]]
+"""Of each input what is done with it, the file, and what is wrong with how it was taken."""
+
+
+def _case_files(place: Path, draw: random.Random, count: int) -> Tried:
+    folder = place / "cases"
+    case_files.prepare(folder)
+    samples = sorted(path for path in CASES.rglob("*.yaml") if path.stat().st_size < 20_000)
+    for path in case_files.inputs(folder, samples, draw, count):
+        yield "", path, case_files.complaint_of(path)
+
+
+def _reports(place: Path, draw: random.Random, count: int) -> Tried:
+    for command, path in reports.inputs(place, draw, count):
+        yield f", {command[0]}", path, complaint([*command], reports.LOCATED)
+
+
+def _folders(place: Path, draw: random.Random, count: int) -> Tried:
+    for folder, refused in folders.inputs(place, draw, count):
+        yield "", folder, folders.complaint_of(folder, refused)
+
+
+def _texts(place: Path, draw: random.Random, count: int) -> Tried:
+    (place / "texts.yaml").write_text(reports.CASE)
+    case = load([str(place / "texts.yaml")]).cases[0]
+    for _ in range(count):
+        try:
+            told = texts.complaint_of(texts.run_saying(case, draw), place / "texts")
+        except Exception:
+            told = f"traceback: {traceback.format_exc()}"
+        yield "", place / "texts", told
+
+
+KINDS = {"case files": _case_files, "reports": _reports, "folders": _folders, "texts": _texts}
 
 
 def _tell(what: str, told: str, found: Counter[str], path: Path) -> None:

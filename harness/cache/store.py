@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,10 +27,13 @@ FOLDER = "answers"
 LIMIT = 2**30
 """Bytes that a store may hold."""
 
-_MAGIC = b"bptt-harness answer 1\n"
+_MAGIC = b"bptt-harness answer 2\n"
+_RUN_BYTES = 16
 _CHECKSUM_BYTES = 32
 _KEY_DIGITS = 40
-_HEAD = len(_MAGIC) + _CHECKSUM_BYTES
+_HEAD = len(_MAGIC) + _CHECKSUM_BYTES + _RUN_BYTES
+LEFT_BEHIND = 3600
+"""Seconds after which a file that is no entry is one that a killed process left; so is one that far in the future."""
 
 Buffer = bytes | bytearray | memoryview
 
@@ -39,20 +44,32 @@ def place() -> Path:
     return Path(named) if named else platformdirs.user_cache_path("bptt-harness")
 
 
+def new_run() -> str:
+    """Return an identifier that no other run has."""
+    return secrets.token_hex(_RUN_BYTES)
+
+
 class Store:
-    """A folder of entries.
+    """A folder of entries. Each names the run that wrote it: dates of files depend on clocks, which may be wrong.
 
     Args:
         folder: where they lie; made when the first is written.
-        since: entries written before this time, in seconds of the epoch, are passed over.
+        run: the run that writes here, as ``new_run`` names it; a new one unless given.
+        own_alone: whether the entries of other runs are passed over.
         limit: how many bytes may lie there; what is over is dropped by ``trim``, the longest unused first.
+
+    Attributes:
+        written: how many bytes were written.
+        not_kept: how many entries could not be written, by the reason.
     """
 
-    def __init__(self, folder: Path, *, since: float = 0.0, limit: int = LIMIT) -> None:
+    def __init__(self, folder: Path, *, run: str = "", own_alone: bool = False, limit: int = LIMIT) -> None:
         self.folder = folder / FOLDER
-        self.since = since
+        self.own_alone = own_alone
         self.limit = limit
         self.written = 0
+        self.not_kept = Counter[str]()
+        self._run = bytes.fromhex(run or new_run())
 
     def get(self, key: str) -> memoryview | None:
         """Return what was kept under a key, None if there is nothing or what is there is damaged."""
@@ -60,39 +77,41 @@ class Store:
         try:
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
-                if status.st_mtime < self.since:
-                    return None
                 content = memoryview(file.read())
         except OSError:
             return None
-        if bytes(content[:_HEAD]) != _MAGIC + _checksum([content[_HEAD:]]):
+        run = content[_HEAD - _RUN_BYTES : _HEAD]
+        if bytes(content[: _HEAD - _RUN_BYTES]) != _MAGIC + _checksum([content[_HEAD - _RUN_BYTES :]]):
             with suppress(OSError):
                 path.unlink()
+            return None
+        if self.own_alone and run != self._run:
             return None
         with suppress(OSError):
             os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))  # when it was used; when it was written stays
         return content[_HEAD:]
 
     def put(self, key: str, parts: Sequence[Buffer]) -> None:
-        """Keep bytes under a key. Where that fails, nothing is kept: a full disk costs time, not results."""
+        """Keep bytes under a key. Where that fails, ``not_kept`` counts it: a full disk costs time, not results."""
         size = sum(len(part) for part in parts)
         if size > self.limit // 8:  # it would push out too much of what is small and used often
+            self.not_kept[f"an entry may have {self.limit // 8:,} bytes"] += 1
             return
         path = self._path(key)
+        scratch = ""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor, scratch = tempfile.mkstemp(dir=path.parent)
-        except OSError:
-            return
-        try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(_MAGIC + _checksum(parts))
+                file.write(_MAGIC + _checksum([self._run, *parts]) + self._run)
                 for part in parts:
                     file.write(part)
             Path(scratch).replace(path)
-        except OSError:
-            with suppress(OSError):
-                Path(scratch).unlink()
+        except OSError as error:
+            self.not_kept[f"{self.folder.parent} cannot be written: {error.strerror}"] += 1
+            if scratch:
+                with suppress(OSError):
+                    Path(scratch).unlink()
             return
         self.written += _HEAD + size
 
@@ -104,11 +123,13 @@ class Store:
                 status = path.stat()
             except OSError:  # another process was faster
                 continue
-            if len(path.name) != len(_key([])) and now - status.st_mtime > 3600:  # it would have become an entry
+            if len(path.name) != _KEY_DIGITS and abs(now - status.st_mtime) > LEFT_BEHIND:
                 with suppress(OSError):
                     path.unlink()
                 continue
-            entries.append((status.st_atime, status.st_size, path))
+            # A use that has not been yet is one of a clock that was wrong: it says nothing, and protects nothing.
+            used = status.st_atime if status.st_atime <= now + LEFT_BEHIND else 0.0
+            entries.append((used, status.st_size, path))
             total += status.st_size
         for _, size, path in sorted(entries, key=lambda entry: entry[0]):
             if total <= self.limit:
@@ -131,10 +152,6 @@ class Store:
 
 def key_of(*parts: Buffer) -> str:
     """Return the key of a content: of these parts, in this order."""
-    return _key(parts)
-
-
-def _key(parts: Sequence[Buffer]) -> str:
     return _hashed(parts).hexdigest()[:_KEY_DIGITS]
 
 

@@ -1,26 +1,37 @@
-"""Finding case files, naming cases, and reading them: every mistake of every file at once."""
+"""Finding case files, naming cases, and reading them: every mistake of every file at once.
+
+Whatever lies in a folder and looks as if it were meant for a case file is found, and what of it cannot be read is a
+mistake: a case that is passed over in silence is one that everybody believes to be checked.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
 from harness.case import published, sweep
 from harness.case.fields import Case
-from harness.casefile import Document, Mistake, MistakesFound, nearest, parse
+from harness.casefile import ODD_IN_A_NAME, Document, Mistake, MistakesFound, content, nearest, parse, visible
 
 CASES_FOLDER = "cases"
 SUFFIX = ".yaml"
+MEANT = (SUFFIX, ".yml")
+"""Suffixes, in capitals or not, of what is meant for a case file."""
+
+LOCK = ".#"
+"""What the names of Emacs' locks begin with: links that lead nowhere, there while a file is edited."""
+
 MAX_TOLD = 3
 """Combinations that are told where one that is asked for is not there."""
 
 MOST_WRONG = 100
 """Cases of a sweep that may have mistakes before the others are not looked at: they are mostly the same mistakes."""
-
-_SELECTION = re.compile(r"(?P<file>.*?)(?P<combination>\[.*\])\Z", re.DOTALL)
 
 
 @dataclass
@@ -41,10 +52,22 @@ class Loaded:
 
 @dataclass(frozen=True)
 class CaseFile:
-    """A case file, and the folder that its name counts from."""
+    """A case file, or what was meant for one, and the folder that its name counts from.
+
+    Attributes:
+        path: the file; a folder where that cannot be looked into.
+        root: the folder.
+        wrong: the problem and the hint, where it was seen when it was found that it cannot be read.
+    """
 
     path: FilePath
     root: FilePath
+    wrong: tuple[str, str] | None = None
+
+    @property
+    def shown(self) -> str:
+        """The path as it can be printed."""
+        return visible(str(self.path), ODD_IN_A_NAME)
 
     @property
     def name(self) -> str:
@@ -65,7 +88,7 @@ def load(
     """
     loaded, loaded_names = Loaded(), set[str]()
     seen: dict[str, str] = {}
-    for name in names or ([CASES_FOLDER] if FilePath(CASES_FOLDER).is_dir() else []):
+    for name in names or _default():
         try:
             files, combination = _files(name)
             for file in files:
@@ -76,13 +99,14 @@ def load(
                     known = [case.name.removeprefix(file.name) for case in found.cases]
                     problem = f"has no combination {combination}"
                     hint = nearest(combination, known) or f"there are {', '.join(known[:MAX_TOLD])}"
-                    loaded.mistakes.append(Mistake(str(file.path), None, None, (), problem, hint))
+                    loaded.mistakes.append(Mistake(file.shown, None, None, (), problem, hint))
                 for case in chosen:
                     first = seen.setdefault(case.name, case.file)
                     if not FilePath(first).samefile(case.file):
-                        problem = f"would be the case {case.name}, as {first} is; names count from the nearest folder"
+                        shown = visible(first, ODD_IN_A_NAME)
+                        problem = f"would be the case {case.name}, as {shown} is; names count from the nearest folder"
                         hint = f"named {CASES_FOLDER}, so put both below one"
-                        loaded.mistakes.append(Mistake(case.file, None, None, (), problem, hint))
+                        loaded.mistakes.append(Mistake(file.shown, None, None, (), problem, hint))
                     elif case.name not in loaded_names:
                         loaded_names.add(case.name)
                         loaded.cases.append(case)
@@ -92,14 +116,74 @@ def load(
 
 
 def find(folder: FilePath) -> list[CaseFile]:
-    """Return every case file below a folder, in the order of their names."""
-    root = root_of(folder)
-    return [CaseFile(path, root) for path in sorted(folder.rglob(f"*{SUFFIX}")) if path.is_file()]
+    """Return everything below a folder that is meant for a case file, in the order of the paths.
+
+    Links to folders are followed, to each folder once. A folder that cannot be looked into is in the list, too, and so
+    is a link to a folder that it lies in.
+    """
+    root, found, seen = root_of(folder), [], set[_Identity]()
+    waiting: list[tuple[FilePath, tuple[_Identity, ...]]] = [(folder, tuple(_above(folder)))]
+    links = waiting[:0]
+    while waiting or links:
+        inside, above = waiting.pop() if waiting else links.pop(0)
+        try:
+            identity = _identity(inside)
+            if identity in above:
+                wrong = "is a link to a folder that it lies in, and would never end", "remove the link"
+                found.append(CaseFile(inside, root, wrong))
+                continue
+            if identity in seen:  # its cases are there, by a path without links if there is one
+                continue
+            seen.add(identity)
+            with os.scandir(inside) as entries:
+                there = list(entries)
+        except OSError as error:
+            wrong = f"cannot be looked into: {error.strerror}", "chmod u+rx makes a folder readable"
+            found.append(CaseFile(inside, root, wrong))
+            continue
+        for entry in there:
+            path = inside / entry.name
+            if _is_folder(path):
+                (links if entry.is_symlink() else waiting).append((path, (*above, identity)))
+            elif _is_meant(path):
+                found.append(CaseFile(path, root))
+    return sorted(found, key=lambda each: each.path)
+
+
+_Identity = tuple[int, int]
+
+
+def _identity(path: FilePath) -> _Identity:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _above(folder: FilePath) -> Iterator[_Identity]:
+    """Yield each folder that a folder lies in; links to these lead back to it."""
+    for each in folder.absolute().parents:
+        with suppress(OSError):
+            yield _identity(each)
+    with suppress(OSError):
+        for each in folder.resolve().parents:
+            yield _identity(each)
+
+
+def _is_meant(path: FilePath) -> bool:
+    """Whether a path that is no folder is meant for a case file, or is a link to a folder that is gone."""
+    if path.name.startswith(LOCK):
+        return False
+    if path.suffix.lower() in MEANT:
+        return True
+    try:
+        path.stat()
+    except OSError:
+        return not path.suffix and path.is_symlink()
+    return False
 
 
 def root_of(path: FilePath) -> FilePath:
     """Return the folder that names of cases at ``path`` count from: the nearest one named ``cases``, else its own."""
-    folder = path if path.is_dir() else path.parent
+    folder = path if _is_folder(path) else path.parent
     absolute = folder.absolute()
     for depth, above in enumerate((absolute, *absolute.parents)):
         if above.name == CASES_FOLDER:
@@ -112,15 +196,15 @@ def read(
     file: CaseFile, implementations: Collection[str] | None = None, weights: Mapping[str, Any] | None = None
 ) -> Loaded:
     """Read one file: its case, or the cases of its sweep, or its mistakes."""
-    shown = str(file.path)
     loaded = Loaded()
     try:
-        document = parse(file.path.read_bytes(), shown)
+        _check(file)
+        document = parse(content(file.path), file.shown)
         if not isinstance(document.data, dict):
             raise MistakesFound([document.mistake((), "a case file should be a mapping of keys", "such as sizes: ...")])
         wrong = 0
         for position, combination in enumerate(sweep.combinations(document)):
-            case, mistakes = _case(file, shown, document, combination, implementations, weights)
+            case, mistakes = _case(file, document, combination, implementations, weights)
             loaded.mistakes += [each for each in mistakes if each not in loaded.mistakes]
             if case is not None:
                 loaded.cases.append(replace(case, leads_sweep=position == 0))
@@ -129,15 +213,27 @@ def read(
                 break
     except MistakesFound as error:
         loaded.mistakes += error.mistakes
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
-        loaded.mistakes.append(Mistake(shown, None, None, (), problem))
     return loaded
+
+
+def _check(file: CaseFile) -> None:
+    """Make sure that what was found can be a case file, by its name.
+
+    Raises:
+        MistakesFound: if it cannot.
+    """
+    wrong, path = file.wrong, file.path
+    if wrong is None and path.suffix != SUFFIX and path.suffix.lower() in MEANT:
+        wrong = f"ends in {path.suffix}, but a case file ends in {SUFFIX}", f"rename it to {path.stem}{SUFFIX}"
+    elif wrong is None and ODD_IN_A_NAME.search(file.name):
+        wrong = "its name is not UTF-8, or has a control character or a line break", "rename it"
+    if wrong is not None:
+        problem, hint = wrong
+        raise MistakesFound([Mistake(file.shown, None, None, (), problem, visible(hint, ODD_IN_A_NAME))])
 
 
 def _case(
     file: CaseFile,
-    shown: str,
     document: Document,
     combination: sweep.Combination,
     implementations: Collection[str] | None,
@@ -149,7 +245,7 @@ def _case(
         return combination.locate(document, path, problem, hint, at_key=at_key)
 
     name = file.name + combination.suffix
-    case, mistakes = validation.validated(combination.data, name, file.path, shown, located, weights)
+    case, mistakes = validation.validated(combination.data, name, file.path, located, weights)
     if case is not None and case.published is not None:
         # A number does not know with how many digits it was written; the file does.
         units = published.half_units(case.published, lambda path: combination.text(document, path))
@@ -166,20 +262,43 @@ def _case(
 
 def _files(name: str) -> tuple[list[CaseFile], str | None]:
     """Resolve what the user typed to files, and to the combination chosen if there is one."""
-    combination = None
-    path = FilePath(name)
-    if not path.exists() and (selected := _SELECTION.match(name)):
-        combination = selected["combination"]
-        path = FilePath(selected["file"])
-    for candidate in _candidates(path):
-        if candidate.is_dir():
-            return find(candidate), combination
-        if candidate.is_file():
-            return [CaseFile(candidate, root_of(candidate))], combination
-    known = [file.name for folder in _folders() for file in find(folder)]
+    name = os.fspath(name)
+    splits = [each.start() for each in re.finditer(r"\[", name)] if name.endswith("]") else []
+    meant: list[tuple[str, str | None]] = [(name, None), *((name[:at], name[at:]) for at in splits)]
+    for typed, combination in meant:
+        for candidate in _candidates(FilePath(typed)):
+            if _is_folder(candidate):
+                return find(candidate), combination
+            if _is_there(candidate):
+                return [CaseFile(candidate, root_of(candidate))], combination
+    known = [file.name for folder in _folders() for file in find(folder) if file.path.suffix == SUFFIX]
     problem = "there is no such file, folder or case"
     hint = nearest(name, known) or "`harness list cases` shows what there is"
-    raise MistakesFound([Mistake(name, None, None, (), problem, hint)])
+    raise MistakesFound([Mistake(visible(name, ODD_IN_A_NAME), None, None, (), problem, hint)])
+
+
+def _default() -> list[str]:
+    """Return what is loaded where nothing is named: the folder of cases, be it one that cannot be looked into."""
+    folder = FilePath(CASES_FOLDER)
+    return [CASES_FOLDER] if _is_folder(folder) or folder.is_symlink() else []
+
+
+def _is_folder(path: FilePath) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_there(path: FilePath) -> bool:
+    """Whether something is at a path, be it a link that leads nowhere, or may be there for others."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _candidates(path: FilePath) -> Iterator[FilePath]:
@@ -194,4 +313,4 @@ def _candidates(path: FilePath) -> Iterator[FilePath]:
 def _folders() -> list[FilePath]:
     """Return where cases are looked for by name: in ``cases`` here, then in those of the harness's own clone."""
     own = FilePath(__file__).parents[2] / CASES_FOLDER
-    return [folder for folder in (FilePath(CASES_FOLDER), own) if folder.is_dir()]
+    return [folder for folder in (FilePath(CASES_FOLDER), own) if _is_folder(folder)]

@@ -6,6 +6,7 @@ and so on. Each is the file's data with the values put in their places, and is t
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
@@ -13,9 +14,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from harness.casefile import Document, Mistake, MistakesFound, Path
+from harness.casefile import ODD_IN_A_NAME, Document, Mistake, MistakesFound, Path
 
 MAX_CASES = 100_000
+LONGEST_LABEL = 1000
+"""Letters of a value that stand in a name; of a longer one the rest is told by a digest."""
+
 _TENSOR = re.compile(r"(layer\d+|readout)\.\w+")
 
 
@@ -109,6 +113,10 @@ def _with(data: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:
 
 def _label(value: Any, text: str | None) -> str:
     """Write a value as it stands in a case's name: as in the file, a list or mapping in one piece without quotes."""
-    if text is not None:
-        return text
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace('"', "")
+    if text is None:
+        label = json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace('"', "")
+    else:
+        label = ODD_IN_A_NAME.sub(" ", text)  # line breaks, the only ones that a case file can have
+    if len(label) <= LONGEST_LABEL:
+        return label
+    return f"{label[:LONGEST_LABEL]}…{hashlib.sha256(label.encode()).hexdigest()[:16]}"

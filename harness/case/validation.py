@@ -48,7 +48,6 @@ def validated(
     data: Mapping[str, Any],
     name: str,
     file: FilePath,
-    shown_file: str,
     located: Located,
     weights: Mapping[str, Any] | None = None,
 ) -> tuple[Case | None, list[Mistake]]:
@@ -58,7 +57,6 @@ def validated(
         data: the data, without a sweep.
         name: the case's name.
         file: the file, whose folder array files are looked for in.
-        shown_file: the file as the user named it.
         located: makes a mistake at a path of ``data``.
         weights: what takes the place of its weights; a checkpoint may then lie anywhere.
 
@@ -75,7 +73,7 @@ def validated(
     found = {located(path, problem, hint) for path, problem, hint in problems}
     if found:
         return None, _in_order(found)
-    return Case(name=name, file=shown_file, **vars(fields)), []
+    return Case(name=name, file=str(file), **vars(fields)), []
 
 
 def _in_order(mistakes: Iterable[Mistake]) -> list[Mistake]:

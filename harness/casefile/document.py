@@ -10,15 +10,20 @@ libyaml's events are read one by one and the tree is built on an explicit stack,
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from harness.casefile.mistakes import Mistake, MistakesFound, Path
+from harness.casefile.odd import ODD, named
 
 MAX_DEPTH = 32
+MAX_LETTERS = 10_000
+"""Letters that a key or a value may have: some pages, all of which would stand in every table of a report."""
+
 MAX_BYTES = 16 * 2**20
 MAX_VALUES = 100_000
 """Keys and values that a file may have: some seconds' worth, and more than anybody writes by hand."""
@@ -40,6 +45,17 @@ class _Place:
     text: str | None = None
     children: dict[str | int, _Place] | None = None
     keys: dict[str, tuple[int, int]] | None = None
+
+
+class _Mark(NamedTuple):
+    """A place in a text, counted from 0, as the marks of PyYAML."""
+
+    line: int
+    column: int
+
+    @staticmethod
+    def after(text: str) -> _Mark:
+        return _Mark(text.count("\n"), len(text) - text.rfind("\n") - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +107,9 @@ def parse(text: str | bytes, file: str) -> Document:
     return _Parser(file).parse(text)
 
 
+_Level = tuple[Any, _Place, list[Any], Path | None]
+
+
 class _Parser:
     def __init__(self, file: str) -> None:
         self.file = file
@@ -104,21 +123,38 @@ class _Parser:
         if len(text) > MAX_BYTES:
             raise self.fail(None, f"the file has {len(text):,} bytes; a case file may have {MAX_BYTES:,}")
         try:
-            return self.build(text)
+            return self.build(self.decoded(text))
         except yaml.MarkedYAMLError as error:
             problem = " ".join(filter(None, [error.context, error.problem]))
             raise self.fail(error.problem_mark, f"not valid YAML: {problem}") from None
         except yaml.reader.ReaderError as error:
             raise self.fail(None, f"not valid YAML: {error.reason} at position {error.position}") from None
-        except UnicodeError as error:
-            raise self.fail(None, f"not UTF-8 text: {error}") from None
 
-    def build(self, text: str | bytes) -> Document:
+    def decoded(self, content: str | bytes) -> str:
+        """Return the text of a file, which is UTF-8, or UTF-16 with its mark, and has no odd characters."""
+        if isinstance(content, str):
+            text = content
+        else:
+            encoding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
+            try:
+                text = content.decode(encoding)
+            except UnicodeDecodeError as error:
+                before = content[: error.start].decode(encoding, errors="replace")
+                problem = f"not {encoding.upper()} text: {error.reason}, {content[error.start : error.start + 1]!r}"
+                raise self.fail(_Mark.after(before), problem, "save the file as UTF-8") from None
+        if found := ODD.search(text):
+            raise self.odd(found[0], _Mark.after(text[: found.start()]))
+        return text
+
+    def odd(self, character: str, mark: Any, path: Path = ()) -> MistakesFound:
+        return self.fail(mark, f"the character {named(character)} is not allowed in case files", "remove it", path)
+
+    def build(self, text: str) -> Document:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         holder: list[Any] = []  # receives the root value
         root_place = _Place(1, 1, children={})
-        # Each level: container, its place, the key awaiting a value (mappings) or None.
-        stack: list[tuple[Any, _Place, list[Any]]] = [(holder, root_place, [])]
+        # Each level: container, its place, the key awaiting a value (mappings), its path, of which the root has none.
+        stack: list[_Level] = [(holder, root_place, [], None)]
         documents = 0
         for event in yaml.parse(text, Loader=loader):
             if isinstance(event, yaml.DocumentStartEvent):
@@ -148,14 +184,25 @@ class _Parser:
         if getattr(event, "tag", None) is not None:
             raise self.fail(event.start_mark, f"tags ({event.tag}) are not allowed in case files")
 
-    def node(self, event: Any, stack: list[tuple[Any, _Place, list[Any]]]) -> None:
-        container, around, pending = stack[-1]
+    def refuse_text(self, event: yaml.ScalarEvent, path: Path) -> None:
+        """Refuse a key or value that is too long, or that has by an escape what no file may have."""
+        text: str = event.value
+        if len(text) > MAX_LETTERS:
+            problem = f"a text of {len(text):,} letters; a key or value may have {MAX_LETTERS:,}"
+            raise self.fail(event.start_mark, problem, "cut it, or put it into a file beside this one", path)
+        if found := ODD.search(text):
+            raise self.odd(found[0], event.start_mark, path)
+
+    def node(self, event: Any, stack: list[_Level]) -> None:
+        container, around, pending, above = stack[-1]
         place = _Place(event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(container, dict) and not pending:
             self.key(event, container, around, pending)
             return
+        path = () if above is None else (*above, pending[0] if isinstance(container, dict) else len(container))
         value: Any
         if isinstance(event, yaml.ScalarEvent):
+            self.refuse_text(event, path)
             place.text = event.value
             value = self.scalar(event)
         else:
@@ -174,12 +221,13 @@ class _Parser:
         assert around.children is not None
         around.children[key] = place
         if not isinstance(event, yaml.ScalarEvent):
-            stack.append((value, place, []))
+            stack.append((value, place, [], path))
 
     def key(self, event: Any, container: dict[str, Any], around: _Place, pending: list[Any]) -> None:
         mark = event.start_mark
         if not isinstance(event, yaml.ScalarEvent):
             raise self.fail(mark, "a key must be a plain word, not a list or a mapping")
+        self.refuse_text(event, ())
         key = event.value
         if key == "<<":
             raise self.fail(event.start_mark, "merge keys (<<) are not allowed in case files")

@@ -5,11 +5,13 @@ What is alike is told once. Someone who has just written a first RNN should find
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.casefile.typed import called
 from harness.check import folding
 from harness.check.candidate import Candidate
 from harness.check.first import in_full
@@ -58,14 +60,15 @@ def next_command(run: Run, file: str, cases: Sequence[str]) -> str:
     check = f"harness check {shlex.quote(file)}"
     wrong = [outcome for outcome, judged in run.comparisons if judged.verdict in WRONG]
     if wrong and len(run.outcomes) > 1:
-        return f"{check} {shlex.quote(_to_type(wrong[0]))}"
+        return called(check, shlex.quote(_to_type(wrong[0])))
     if wrong:
         return f"{check} {' '.join(map(shlex.quote, cases))}".rstrip() + ", when it is mended"
     if not run.tensors_compared:
         return "harness list cases"
     if cases:
         return f"{check}, over all cases" if Path("cases").is_dir() else f"{check} basic cells, over more cases"
-    return f'harness.assert_gradients_match(..., "{_tells_most(run)}") keeps it so in your own tests'
+    most = json.dumps(_tells_most(run), ensure_ascii=False)  # a text in Python, too
+    return f"harness.assert_gradients_match(..., {most}) keeps it so in your own tests"
 
 
 def _tells_most(run: Run) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,8 @@ def _tell(done: Search) -> None:
         if each.file is None:
             click.echo(f"  seen once from case {each.number} on, and not again\n")
         else:
-            click.echo(f"  case {each.number}, shrunk to {each.file}\n  next: harness run {each.file}\n")
+            next_command = shlex.join(["harness", "run", str(each.file)])
+            click.echo(f"  case {each.number}, shrunk to {each.file}\n  next: {next_command}\n")
     compared = ", ".join(f"{name} {count:,}" for name, count in sorted(done.compared.items()))
     rate = done.cases / done.seconds if done.seconds else 0.0
     click.echo(f"{done.cases:,} cases, {rate:,.0f} a second, seed {done.seed}; {len(done.found)} found")

@@ -32,6 +32,7 @@ def command(
     from harness import report
     from harness.cli.overview import show_report
     from harness.cli.run import described
+    from harness.report.again import again
     from harness.report.judging import judged_anew
     from harness.report.kept import Damaged
 
@@ -47,7 +48,7 @@ def command(
         run = judged_anew(saved, tolerance, baseline)
     except (report.NotAReport, Damaged) as error:
         raise click.UsageError(str(error)) from None
-    found = report.of_run(run, saved.folder)
+    found = report.of_run(run, saved.folder, again=again(saved.environment).typed)
     if out is not None:
         report.write(found, out)
     if missing := len(saved["cases"]) - len(saved.kept):

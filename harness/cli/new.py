@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -33,17 +34,17 @@ def command(name: str | None, cell: str | None, like: str | None, file: str | No
         raise click.UsageError("--like is for a new case, not for an implementation; --cell is for both")
     if (name is None) == (file is None):
         raise click.UsageError("name a case, as in `harness new mine`, or a file: `harness new --implementation my.py`")
+    path = _case_file(str(name)) if file is None else _python_file(file)
+    typed = shlex.quote(str(path))
     if file is not None:
-        path = _python_file(file)
         _create(path, templates.implementation(cell or "rnn"))
         layer = "tanh" if cell in (None, "rnn") else cell
-        wrote, following = f"{path}: one {layer} layer by hand, to change as you like", f"harness check {path}"
+        wrote, following = f"{path}: one {layer} layer by hand, to change as you like", f"harness check {typed}"
     else:
-        path = _case_file(str(name))
         text = templates.case(cell or "rnn") if like is None else _text_of(like, path)
         _create(path, _schema_line(path) + text)
         first = "say in `about` what it is for, then " if like is not None else ""
-        wrote, following = f"{path}", f"{first}harness validate {path}, then harness run {path}"
+        wrote, following = f"{path}", f"{first}harness validate {typed}, then harness run {typed}"
     if as_json:
         click.echo(json.dumps({"file": str(path), "next": following}, indent=2))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ def chosen(names: Collection[str]) -> list[Implementation]:
     there = implementations()
     for name in names:
         if name not in there:
-            own = f"for your own file: harness check {name}" if name.endswith(".py") else ""
+            own = f"for your own file: harness check {shlex.quote(name)}" if name.endswith(".py") else ""
             hint = own or nearest(name, there) or f"there are {', '.join(there)}"
             raise click.UsageError(f"there is no implementation {name!r}; {hint}")
     found = [there[name].asked_for() for name in names]

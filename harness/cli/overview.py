@@ -73,6 +73,7 @@ def _more(count: int, where: Path, shown: int = MAX_SHOWN) -> None:
 def show_case(report: Report, name: str) -> None:
     """Print one case of a report: what it is, every tensor of every implementation, what explains what is wrong."""
     from harness.report import overview
+    from harness.report.again import again
 
     case = next(row for row in report["cases"] if row["case"] == name)
     click.echo(f"{name}: {case['surprise'] or case['verdict']}\n  {case['about']}\n")
@@ -96,7 +97,8 @@ def show_case(report: Report, name: str) -> None:
     for row in report["runs"]:
         if row["case"] == name and row["verdict"] in ("unsupported", "error"):
             click.echo(f"{row['implementation']}, {row['verdict']}: {row['reason']}")
-    click.echo(f"next: {report.environment.get('again', 'harness run')} '{name}'")
+    if name.isprintable():
+        click.echo(f"next: {again(report.environment).for_case(name)}")
 
 
 def _ratio_of(row: Row) -> str:

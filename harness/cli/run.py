@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.cache.unfinished import Unfinished
     from harness.case import Loaded
     from harness.session import Run
+    from harness.worker import Memory
 
 
 @click.command("run")
@@ -95,6 +96,7 @@ def command(
 
     before = _interrupted(context, out, asked) if resume else None
     asked = asked if before is None else dict(before.asked)
+    anew = no_cache or (before is not None and before.anew)
     named = chosen(asked["names"].split(",")) if asked["names"] is not None else []
     (of_baseline,) = chosen([asked["baseline"]])
     to_run = named or list(implementations().values())
@@ -108,11 +110,19 @@ def command(
         for line in not_installed(to_run):
             click.echo(f"warning: {line}", err=True)
     held = _cases_in(out)
-    begun = unfinished.begin(out, asked, None if before is None else before.started)
-    memory = Memory(since=begun.started if no_cache else 0.0)
-    done, again = 0, f"harness run --resume --out {out}"
+    begun = before or unfinished.begin(out, asked, anew=anew)
+    memory, done = Memory(run=begun.run, anew=anew), 0
+    again = ["harness", "run", "--resume", "--out", str(out)]
     if executor != "local":
-        again += f" --executor {executor}" + (f" --scheduler {scheduler}" if scheduler else "")
+        again += ["--executor", executor, *(["--scheduler", scheduler] if scheduler else [])]
+    if anew and not begun.anew:
+        again.append("--no-cache")
+
+    def end_early(why: str, status: Exit) -> NoReturn:
+        to_go_on = _to_go_on(begun, memory, again, resume)
+        click.echo(f"{why}, with {done} of {len(loaded.cases)} cases done; {to_go_on}", err=True)
+        raise click.exceptions.Exit(status)
+
     try:
         with report.Keeper(out, asked["tensors"]) as keeper:
             with (
@@ -126,15 +136,15 @@ def command(
             found = report.of_run(run, keeper.folder, again=_again(asked))
             report.write(found, out)
     except KeyboardInterrupt:
-        _end_to_be_resumed("interrupted", done, len(loaded.cases), again, Exit.INTERRUPTED)
+        end_early("interrupted", Exit.INTERRUPTED)
     except ExecutorFailed as error:
         if before is None and not done:
-            unfinished.end(out)
+            begun.end()
             raise click.UsageError(str(error)) from None
-        _end_to_be_resumed(str(error), done, len(loaded.cases), again, Exit.BAD_INPUT)
+        end_early(str(error), Exit.BAD_INPUT)
     except OSError as error:
-        _end_to_be_resumed(f"{out} cannot be written: {error}", done, len(loaded.cases), again, Exit.BAD_INPUT)
-    unfinished.end(out)
+        end_early(f"{out} cannot be written: {error}", Exit.BAD_INPUT)
+    begun.end()
     status = exit_status(run, loaded)
     if as_json:
         click.echo(json.dumps(described(run, out, status), indent=2))
@@ -168,30 +178,64 @@ def _cases_in(folder: Path) -> int:
 
 
 def _interrupted(context: click.Context, out: Path, asked: Mapping[str, Any]) -> Unfinished:
-    """Return the run that is to be gone on with; end the command if there is none, or it was another."""
+    """Return the run to resume; end the command if there is none, or it was another.
+
+    Where several runs into the folder were interrupted, it is the last one that was asked for the same.
+    """
     from harness.cache import unfinished
 
-    before = unfinished.find(out)
-    if before is None:
+    found = unfinished.find(out)
+    if not found:
         raise click.UsageError(f"no run into {out} was interrupted; leave --resume out to begin one")
-    for name, value in asked.items():
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and _plain(value) != before.asked[name]:
-            was = before.asked[name]
-            raise click.UsageError(
-                f"the run into {out} that was interrupted had {name} {was!r}, and not {_plain(value)!r}; "
-                f"`harness run --resume --out {out}` goes on with it, without --resume another begins"
-            )
-    return before
+    given = {
+        name: _plain(value)
+        for name, value in asked.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    differ = [[name for name in given if each.asked.get(name) != given[name]] for each in found]
+    if all(differ):
+        name = differ[0][0]
+        raise click.UsageError(
+            f"the run into {out} that was interrupted had {name} {found[0].asked.get(name)!r}, and not "
+            f"{given[name]!r}; `{shlex.join(['harness', 'run', '--resume', '--out', str(out)])}` goes on with it, "
+            "without --resume another begins"
+        )
+    resumed = found.pop(differ.index([]))
+    for each in found:
+        each.let_go()
+    if found:
+        others = "another run" if len(found) == 1 else f"{len(found)} other runs"
+        click.echo(f"{others} into {out} can be resumed after this one", err=True)
+    return resumed
 
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _end_to_be_resumed(why: str, done: int, of: int, again: str, status: Exit) -> NoReturn:
-    """End the command before its report is there; what was computed is kept."""
-    click.echo(f"{why}, with {done} of {of} cases done; to go on: {again}", err=True)
-    raise click.exceptions.Exit(status)
+def _to_go_on(begun: Unfinished, memory: Memory, again: Sequence[str], resumed: bool) -> str:
+    """Return how to go on with a run that ends before its report is there, or what stands in the way.
+
+    Args:
+        begun: the run.
+        memory: its answers.
+        again: the command that resumes it.
+        resumed: whether it was resumed itself, so that answers are kept from before.
+    """
+    from harness.report.overview import counted
+
+    store = memory.store
+    lost, reasons = store.not_kept.total(), "; ".join(store.not_kept)
+    none_kept = not store.written and not resumed
+    why = begun.not_kept or ("" if begun.is_kept else "the record of this run was removed from the cache")
+    if none_kept and (lost or why):
+        return f"nothing was kept, because {reasons or why}; the same command begins anew"
+    if why and begun.anew:
+        return f"--resume does not know this run, because {why}; the same command begins anew"
+    if why:
+        return f"--resume does not know this run, because {why}; the same command uses the answers that were kept"
+    left_out = f"; {counted(lost, 'answer')} could not be kept, because {reasons}" if lost else ""
+    return f"to go on: {shlex.join(again)}{left_out}"
 
 
 def exit_status(run: Run, loaded: Loaded) -> Exit:

@@ -62,7 +62,7 @@ def case_of(data: Data, name: str) -> Case:
         del at_key
         return Mistake(name, None, None, path, problem, hint)
 
-    case, mistakes = validated(data, name, Path(f"{name}.yaml"), f"{name}.yaml", located)
+    case, mistakes = validated(data, name, Path(f"{name}.yaml"), located)
     if case is None:
         raise InvalidlyDrawn(f"{mistakes[0]}\n{data}")
     return case

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -289,7 +290,7 @@ class Inspector:
             f"Found by `{command}`, in case {number}, and shrunk to this.",
             *(f"{each.implementation}: {each.verdict}: {each.what}" + (f" ({each.side})" if each.side else "")
               for each in seen or [of_it]),
-            f"next: harness run {path} --impl {name}",
+            f"next: {shlex.join(['harness', 'run', str(path), '--impl', name])}",
         ]  # fmt: skip
         write(data, f"Found by {command}, {name}: {of_it.verdict}.", remarks, path)
         return Found(number, of_it, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import yaml
 
 from harness.case import CaseFile, read, root_of
 from harness.case.fields import Fields, Loss
+from harness.casefile import visible
+from harness.casefile.document import MAX_LETTERS
 from harness.fuzz.drawing import Data
 
 
@@ -35,7 +38,7 @@ def _without(of: Any, data: Mapping[str, Any]) -> Data:
 def name_of(data: Mapping[str, Any], implementation: str) -> str:
     """Return the name of a found case: the same for the same case, so that finding it again makes no second file."""
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
-    return f"{implementation}_{data.get('cell', 'rnn')}_{digest[:8]}"
+    return f"{re.sub(r'[^A-Za-z0-9.-]', '_', implementation)}_{data.get('cell', 'rnn')}_{digest[:8]}"
 
 
 def write(data: Mapping[str, Any], about: str, remarks: Sequence[str], path: Path) -> None:
@@ -50,9 +53,9 @@ def write(data: Mapping[str, Any], about: str, remarks: Sequence[str], path: Pat
     Raises:
         RuntimeError: if it does not read back, which is a mistake of this module.
     """
-    said = {"about": about, **without_defaults(data)}
+    said = {"about": visible(about)[:MAX_LETTERS], **without_defaults(data)}
     body = yaml.safe_dump(said, default_flow_style=None, sort_keys=False, width=110, allow_unicode=True)
-    comment = "".join(f"# {line}\n" for remark in remarks for line in remark.splitlines())
+    comment = "".join(f"# {line}\n" for remark in remarks for line in visible(remark).splitlines())
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from harness.casefile import visible
 from harness.report.heat import heat
 from harness.report.kept import read
 from harness.report.plots import Plot, along_time, apart, curves
@@ -41,7 +42,9 @@ def add_pictures(case: dict[str, Any], path: Path, compared: Mapping[str, Sequen
     if expected is None:
         return 0
     by_badness = sorted(case["runs"], key=lambda run: -badness([run]))
-    others = {each["implementation"]: kept.results[each["implementation"]] for each in by_badness if each["details"]}
+    results = {visible(name): result for name, result in kept.results.items()}
+    shown = [each["implementation"] for each in by_badness if each["details"]]
+    others = {name: results[name] for name in shown if name in results}
     for run in by_badness[: 1 if case["as_expected"] else MOST_LINES]:
         if run["implementation"] in others:
             run["heats"] = _heats(compared[run["implementation"]], others[run["implementation"]], expected)

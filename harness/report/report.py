@@ -10,12 +10,16 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
+from harness.casefile import visible
 from harness.report import environment, tables
 from harness.report.table import Row
 from harness.session import Run
 
 STREAMED = "elements"
 """The table that may be larger than memory: it is gone through, not held."""
+
+MOST_LETTERS = 30_000
+"""Letters of a text that a report holds; a cell of a spreadsheet holds 32,767."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,24 @@ def of_run(
 ) -> Report:
     """Return the report of a run, whose tensors were kept below a folder, and which ``again`` and a case repeat."""
     makers = modules()
-    held = {name: list(maker.rows(run)) for name, maker in makers.items() if name != STREAMED}
-    return Report(
-        {**environment.described(run), "again": again}, held, lambda: makers[STREAMED].rows(run), folder, plotted, dated
-    )
+
+    def rows(name: str) -> Iterator[Row]:
+        return ({column: _writable(cell) for column, cell in row.items()} for row in makers[name].rows(run))
+
+    held = {name: list(rows(name)) for name in makers if name != STREAMED}
+    about = _writable({**environment.described(run), "again": again})
+    return Report(about, held, lambda: rows(STREAMED), folder, plotted, dated)
+
+
+def _writable(value: Any) -> Any:
+    """Return a value with texts that every file of a report can hold.
+
+    They come from cases, frameworks and user code: an odd character in one of them may not cost the report.
+    """
+    if isinstance(value, str):
+        shown = visible(value[:MOST_LETTERS])
+        is_whole = len(value) <= MOST_LETTERS and len(shown) <= MOST_LETTERS
+        return shown if is_whole else f"{shown[:MOST_LETTERS]} … ({len(value):,} letters in all)"
+    if isinstance(value, Mapping):
+        return {_writable(key): _writable(each) for key, each in value.items()}
+    return [_writable(each) for each in value] if isinstance(value, list) else value

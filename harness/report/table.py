@@ -1,10 +1,15 @@
-"""CSV files whose floats read back to the same bits, and whose cells read back to the same values."""
+"""CSV files whose floats read back to the same bits, and whose cells read back to the same values.
+
+A text that a spreadsheet would take for a formula has an apostrophe in front, by which spreadsheets know a text; so has
+one that begins with an apostrophe, so that the first of a cell is never the text's own. ``read`` takes it away.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +39,15 @@ CELLS: dict[str, tuple[Callable[[str], Any], str]] = {
 """What a column's cells may hold: how one is read, and what to call it. Any but a text may be missing: None."""
 
 
+MARK = "'"
+"""What stands before a text that begins as a formula does, or with this mark."""
+
+_BEGINS_A_FORMULA = re.compile(rf"[{MARK}\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""The last four are the wide forms of the others, which some spreadsheets take for them."""
+
+_NUMBER = re.compile(r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|inf|nan)")
+
+
 class Unreadable(ValueError):
     """A table that cannot be read; its text says which, where and why."""
 
@@ -52,18 +66,28 @@ def write(path: Path, columns: Columns, rows: Iterable[Row]) -> int:
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
+        quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(columns)
         for count, row in enumerate(rows, 1):  # noqa: B007 - how many there were
-            writer.writerow([_cell(row[column]) for column in columns])
+            cells = [_cell(row[column]) for column in columns]
+            # The csv module of Python 3.11 does not quote what has a carriage return, where readers end the row.
+            has_return = any(isinstance(cell, str) and "\r" in cell for cell in cells)
+            (quoting if has_return else writer).writerow(cells)
     return count
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return _marked(value)
     if isinstance(value, float) and math.isnan(value):
         return "nan"
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
     return value
+
+
+def _marked(text: str) -> str:
+    return f"{MARK}{text}" if _BEGINS_A_FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def read(path: Path, columns: Columns) -> list[Row]:
@@ -87,7 +111,7 @@ def read(path: Path, columns: Columns) -> list[Row]:
 def _column(path: Path, name: str, texts: list[str], kind: str) -> list[Any]:
     convert, called = CELLS[kind]
     if kind == "text":
-        return texts
+        return [text.removeprefix(MARK) for text in texts]
     cells = []
     for row, text in enumerate(texts):
         try:

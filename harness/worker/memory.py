@@ -50,12 +50,13 @@ class Memory:
     """What was asked of worker processes, and what they answered.
 
     Args:
-        since: what was answered before this time, in seconds of the epoch, is passed over.
-        store: where it is kept; this user's cache unless given.
+        run: names the run whose answers these are; a new one unless given.
+        anew: whether the answers of other runs are passed over.
+        store: where they are kept; this user's cache unless given.
     """
 
-    def __init__(self, since: float = 0.0, store: Store | None = None) -> None:
-        self.store = Store(place(), since=since) if store is None else store
+    def __init__(self, *, run: str = "", anew: bool = False, store: Store | None = None) -> None:
+        self.store = Store(place(), run=run, own_alone=anew) if store is None else store
         self._traced = set[str]()
 
     def key(

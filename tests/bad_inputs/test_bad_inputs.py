@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from benchmarks.bad_inputs import case_files, reports
+from benchmarks.bad_inputs import case_files, folders, reports, texts
 from benchmarks.bad_inputs.extremes import EXTREMES
 from benchmarks.bad_inputs.watching import complaint
 from harness.case import load
@@ -41,6 +41,19 @@ def test_damaged_and_altered_case_files(folder):
 def test_damaged_and_altered_reports(tmp_path):
     for command, path in reports.inputs(tmp_path, random.Random(3), 40):
         assert not complaint(command, reports.LOCATED), path.read_bytes()[:2000]
+
+
+def test_folders_with_what_is_no_case_file(tmp_path):
+    for cases, refused in folders.inputs(tmp_path, random.Random(3), 30):
+        assert not folders.complaint_of(cases, refused), refused
+
+
+def test_texts_that_are_more_than_texts(tmp_path):
+    (tmp_path / "case.yaml").write_text(reports.CASE)
+    case, draw = load([str(tmp_path / "case.yaml")]).cases[0], random.Random(3)
+    for _ in range(15):
+        run = texts.run_saying(case, draw)
+        assert not texts.complaint_of(run, tmp_path / "report"), run
 
 
 def test_a_stall_a_crash_and_a_mistake_without_a_place_are_noticed(monkeypatch, folder):

@@ -1,14 +1,13 @@
 """Entries are whole or not there, whatever happens to them; the longest unused make room."""
 
 import os
-import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
 
 from harness.cache import Store, place
-from harness.cache.store import key_of
+from harness.cache.store import key_of, new_run
 
 KEY = key_of(b"a question")
 
@@ -53,13 +52,19 @@ def test_an_entry_cut_short_is_noticed(store, size):
     assert bytes(store.get(KEY)) == b"anew"
 
 
-def test_what_was_written_before_a_time_is_passed_over_and_stays(store, tmp_path):
+@pytest.mark.parametrize("date", [0, 2**33], ids=["dated 1970", "dated in the future"])
+def test_a_run_that_begins_anew_reads_its_own_entries_alone_whatever_their_dates(store, tmp_path, date):
     store.put(KEY, [b"old"])
-    os.utime(entry(store), (0, time.time() - 100))
-    later = Store(tmp_path, since=time.time() - 50)
-    assert later.get(KEY) is None
-    assert bytes(store.get(KEY)) == b"old"
-    assert later.get(KEY) is None, "reading it does not make it new"
+    os.utime(entry(store), (date, date))
+    run = new_run()
+    anew = Store(tmp_path, run=run, own_alone=True)
+    assert anew.get(KEY) is None
+    assert bytes(store.get(KEY)) == b"old", "it stays for others"
+    anew.put(KEY, [b"new"])
+    os.utime(entry(store), (date, date))
+    assert bytes(anew.get(KEY)) == b"new"
+    assert bytes(Store(tmp_path, run=run, own_alone=True).get(KEY)) == b"new", "so does another process of the run"
+    assert bytes(store.get(KEY)) == b"new"
 
 
 def test_the_longest_unused_make_room(tmp_path):
@@ -75,10 +80,21 @@ def test_the_longest_unused_make_room(tmp_path):
     assert sum(each.stat().st_size for each in store.folder.rglob("*") if each.is_file()) <= 10_000
 
 
-def test_what_would_push_out_much_is_not_kept(tmp_path):
+def test_a_use_in_the_future_protects_nothing(tmp_path):
+    store = Store(tmp_path, limit=8500)
+    keys = [key_of(bytes([number])) for number in range(10)]
+    for number, key in enumerate(keys):
+        store.put(key, [bytes(1000)])
+        os.utime(entry(store, key), (2**33 if number == 9 else 1000 + number, 0))
+    store.trim()
+    assert [number for number, key in enumerate(keys) if entry(store, key).exists()] == [2, 3, 4, 5, 6, 7, 8]
+
+
+def test_what_would_push_out_much_is_not_kept_and_counted(tmp_path):
     store = Store(tmp_path, limit=8000)
     store.put(KEY, [bytes(1001)])
     assert store.get(KEY) is None
+    assert store.not_kept == {"an entry may have 1,000 bytes": 1}
 
 
 def test_half_written_files_are_no_entries_and_go(store):
@@ -100,6 +116,7 @@ def test_a_full_disk_costs_no_more_than_the_entry(store, monkeypatch):
     monkeypatch.undo()
     assert store.get(KEY) is None
     assert store.written == 0
+    assert store.not_kept == {f"{store.folder.parent} cannot be written: No space left on device": 1}
 
 
 def test_a_place_that_cannot_be_written_is_an_empty_store(tmp_path):

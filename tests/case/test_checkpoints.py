@@ -98,7 +98,7 @@ MISTAKES = {
     "misspelt_layout": ("{checkpoint: lstm.npz, layout: kears}", "layout", "'kears' should be split, torch, keras or tf1", "'keras'"),
     "no_such_layer": ("{checkpoint: lstm.npz, layer: rnn}", "layer", "no recurrent layer 'rnn'", ". (lstm, 3 to 2)"),
     "number": ("{checkpoint: 3}", "checkpoint", "3 should be a text", ""),
-    "with_a_nul": ('{checkpoint: "a\\0.npz"}', "checkpoint", "cannot be read", ""),
+    "with_a_nul": ('{checkpoint: "a\\0.npz"}', "checkpoint", "the character \\x00 is not allowed", "remove it"),
     "endless": (f"{{checkpoint: {'x' * 300}.npz}}", "checkpoint", "304 letters", ""),
 }  # fmt: skip
 

@@ -68,6 +68,24 @@ def test_a_sweep_over_truncations_and_into_one(folder):
     assert names() == ["s[truncation.steps=0]", "s[truncation.steps=4]"]
 
 
+def test_a_name_has_no_line_break(folder):
+    write(folder, "s.yaml", SIZES + 'sweep: {about: ["a\\nb", "c\\td"]}\n')
+    assert names() == ["s[about=a b]", "s[about=c d]"]
+    assert names("s[about=a b]") == ["s[about=a b]"]
+    assert load([]).cases[0].about == "a\nb"
+
+
+def test_a_long_value_stands_shortened_in_a_name(folder):
+    values = [[[1.0] * 400 + [last] * 100] for last in (2.0, 3.0)]
+    sizes = "sizes: {batch: 1, time: 1, input: 500, hidden: 5}\n"
+    inputs = ", ".join(f"{{values: {[each]}}}" for each in values)
+    write(folder, "s.yaml", sizes + f"sweep: {{inputs: [{inputs}]}}\n")
+    found = names()
+    assert len(set(found)) == 2
+    assert all(len(name) < 1100 for name in found)
+    assert names(found[1]) == [found[1]]
+
+
 def test_too_many_cases_are_refused_before_they_are_made(folder):
     numbers = list(range(1, 401))
     write(folder, "s.yaml", SIZES + f"sweep: {{sizes.time: {numbers}, layers: {numbers}}}\n")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,20 +80,49 @@ REFUSED = {
     "far_too_deep": ("[" * 200_000, 1, 33, "nested more than 32 deep"),
     "unfinished": ("a: [1, 2\nb: 3\n", 2, 2, "not valid YAML"),
     "tab": ("a:\n\tb: 1\n", 2, 1, "not valid YAML"),
-    "control_character": ("a: \x00\n", None, None, "not valid YAML"),
-    "not_utf8": (b"a: \xff\xfe\xfd\n", None, None, "not valid YAML"),
+    "control_character": ("b: 1\na: x\x00\n", 2, 5, "the character \\x00 is not allowed"),
+    "escape_in_a_terminal": ("a: x\x1b[2J\n", 1, 5, "the character \\x1b is not allowed"),
+    "half_a_character": ("a: 'x\ud800'\n", 1, 6, "the character \\ud800 is not allowed"),
+    "half_a_character_as_bytes": (b"b: 1\na: 'x\xed\xa0\x80'\n", 2, 6, "not UTF-8 text"),
+    "nul_by_escape": ('a: {b: 1, c: "x\\0"}\n', 1, 14, "the character \\x00 is not allowed"),
+    "nul_by_escape_in_a_key": ('a: {b: 1, "x\\0": 1}\n', 1, 11, "the character \\x00 is not allowed"),
+    "bell_by_escape": ('- "x\\a"\n', 1, 3, "the character \\x07 is not allowed"),
+    "no_character": ('a: "\\uffff"\n', 1, 4, "the character \\uffff is not allowed"),
+    "long_text": (f"a: 1\nb: {'x' * 10_001}\n", 2, 4, "a text of 10,001 letters; a key or value may have 10,000"),
+    "long_key": (f"{'x' * 10_001}: 1\n", 1, 1, "a text of 10,001 letters"),
+    "long_folded_text": ("a: >\n" + "  x y z\n" * 3000, 1, 4, "letters; a key or value may have"),
+    "not_utf8": (b"a: \xff\xfe\xfd\n", 1, 4, "not UTF-8 text"),
+    "latin1": ("a: 1\nb: été\n".encode("latin-1"), 2, 4, "not UTF-8 text"),
     "empty": ("", None, None, "empty"),
     "only_a_comment": ("# nothing\n", None, None, "empty"),
 }
 
 
+@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
 @pytest.mark.parametrize(("text", "line", "column", "words"), REFUSED.values(), ids=REFUSED)
-def test_what_is_refused_is_located(text, line, column, words):
+def test_what_is_refused_is_located(text, line, column, words, loader, monkeypatch):
+    """Whether PyYAML was built with libyaml or not."""
+    monkeypatch.setattr("yaml.CSafeLoader", getattr(yaml, loader))
     with pytest.raises(MistakesFound) as found:
         parse(text, "cases/x.yaml")
     (mistake,) = found.value.mistakes
     assert (mistake.file, mistake.line, mistake.column) == ("cases/x.yaml", line, column)
     assert words in mistake.problem
+
+
+@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
+def test_half_a_character_by_escape_is_refused_in_its_line(loader, monkeypatch):
+    monkeypatch.setattr("yaml.CSafeLoader", getattr(yaml, loader))
+    with pytest.raises(MistakesFound) as found:
+        parse('a: 1\nabout: "\\ud800"\n', "file")
+    (mistake,) = found.value.mistakes
+    assert mistake.line == 2
+    assert mistake.column >= 8
+    assert str(mistake).isprintable()
+
+
+def test_utf16_with_its_mark_is_read():
+    assert parse("a: é\n".encode("utf-16"), "file").data == {"a": "é"}
 
 
 def test_a_file_that_is_too_large_is_not_parsed(monkeypatch):

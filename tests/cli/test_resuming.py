@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -123,6 +124,105 @@ def test_going_on_is_with_the_same(slow, harness):
     assert "Traceback" not in other.stderr
 
 
+def interrupted(running, workplace, enough, cache="cache"):
+    """Interrupt a run that has begun and that many answers are kept of; return what it said."""
+    while answers(workplace, cache) < enough:
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=30)
+    assert running.returncode == 130, said
+    return said
+
+
+def test_the_end_of_one_run_does_not_forget_another_into_the_same_folder(slow, harness):
+    running = begun(slow)
+    while answers(slow) < 3:
+        time.sleep(0.01)
+    os.kill(running.pid, signal.SIGSTOP)
+    (slow / "other.yaml").write_text(SMALL_CASE)
+    cache = {"HARNESS_CACHE": str(slow / "cache")}
+    assert harness("run", "other.yaml", "--impl", "numpy-concat", **cache).returncode == 0
+    under_way = harness("run", "--resume", **cache)
+    assert under_way.returncode == 2, "a run that is under way is not one that was interrupted"
+    os.kill(running.pid, signal.SIGCONT)
+    assert "to go on: harness run --resume --out reports/latest" in interrupted(running, slow, 3)
+    resumed = harness("run", "--resume", "--json", **cache)
+    assert resumed.returncode == 0, resumed.stderr
+    assert json.loads(resumed.stdout)["cases"] == 6
+    assert harness("run", "--resume", **cache).returncode == 2, "it has ended"
+
+
+def test_of_two_that_were_interrupted_each_can_be_resumed(slow, harness):
+    cache = {"HARNESS_CACHE": str(slow / "cache")}
+    one, other = begun(slow), begun(slow, "--baseline", "numpy-concat")
+    while len(list((slow / "cache" / "unfinished").glob("*"))) < 2:
+        time.sleep(0.01)
+    for each in (one, other):
+        interrupted(each, slow, 3)
+    first = harness("run", "--resume", "--baseline", "numpy-split", "--json", **cache)
+    assert json.loads(first.stdout)["baseline"] == "numpy-split", first.stderr
+    assert "another run into reports/latest can be resumed after this one" in first.stderr
+    second = harness("run", "--resume", "--json", **cache)
+    assert json.loads(second.stdout)["baseline"] == "numpy-concat", second.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--no-cache"]], ids=["with the cache", "with --no-cache"])
+def test_where_nothing_can_be_kept_no_command_is_advised(workplace, options):
+    (workplace / "cache").write_text("a file, where a folder would have to be made")
+    done = with_little_room(workplace, *options, HARNESS_CACHE=str(workplace / "cache"))
+    assert f"nothing was kept, because {workplace / 'cache'} cannot be written: Not a directory" in done.stderr
+    assert "the same command begins anew" in done.stderr
+    assert "--resume" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_where_only_the_record_is_gone_the_same_command_is_advised(slow):
+    running = begun(slow)
+    while answers(slow) < 3:
+        time.sleep(0.01)
+    for record in (slow / "cache" / "unfinished").glob("*"):
+        record.unlink()
+    said = interrupted(running, slow, 3)
+    assert "--resume does not know this run, because the record of this run was removed from the cache" in said
+    assert "the same command uses the answers that were kept" in said
+    assert "to go on" not in said
+
+
+def test_a_run_without_the_cache_goes_on_without_that_of_others(slow, harness):
+    """Whatever the dates of files say: here everything that was computed before is dated in the future."""
+    cache = {"HARNESS_CACHE": str(slow / "cache")}
+    assert begun(slow, "--out", "before").communicate(timeout=100)
+    for path in (slow / "cache" / "answers").glob("*/*"):
+        os.utime(path, (2**33, 2**33))
+    of_before = times(slow / "before")
+    running = begun(slow, "--no-cache")
+    while len(written_now(slow)) < 4:
+        assert running.poll() is None
+        time.sleep(0.01)
+    interrupted(running, slow, 4)
+    own = written_now(slow)
+    assert harness("run", "--resume", **cache).returncode == 0
+    assert not times(slow / "reports/latest") & of_before, "no answer is another run's"
+    assert {path: written_now(slow)[path] for path in own} == own, "none of its own is computed twice"
+
+
+def written_now(workplace):
+    """Return when each answer was written that is not dated in the future."""
+    found = {}
+    for path in (workplace / "cache" / "answers").glob("*/????????????*"):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            if status.st_mtime < 2**33 and status.st_size > 100:  # an empty one is a trace of its process
+                found[path] = status.st_mtime_ns
+    return found
+
+
+def times(report):
+    with (report / "runs.csv").open(newline="") as file:
+        return {(row["case"], row["implementation"], row["seconds"]) for row in csv.DictReader(file)}
+
+
 def seconds(report):
     with (report / "runs.csv").open(newline="") as file:
         return [row["seconds"] for row in csv.DictReader(file)]
@@ -144,22 +244,32 @@ def test_a_folder_that_cannot_be_written(harness, workplace):
     assert "Traceback" not in refused.stderr
 
 
-def test_a_disk_that_is_full_is_said_and_nothing_is_lost(harness, workplace):
+def with_little_room(workplace, *options, **environment):
     """A file-size limit stands for a full disk: both are an OSError in the middle of writing."""
     limited = (
-        "import resource, signal\n"
+        "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))\n"
         "from harness.cli import main\n"
-        "main(['run', '--impl', 'numpy-concat', '--tensors', 'none'])\n"
+        "main(['run', '--impl', 'numpy-concat', '--tensors', 'none', *sys.argv[1:]])\n"
     )
-    done = subprocess.run([sys.executable, "-c", limited], cwd=workplace, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *options],
+        cwd=workplace, env={**os.environ, **environment}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 2
+    return done
+
+
+def test_a_disk_that_is_full_is_said_and_nothing_is_lost(harness, workplace):
+    cache = {"HARNESS_CACHE": str(workplace / "cache")}
+    done = with_little_room(workplace, **cache)
     assert "cannot be written" in done.stderr
-    assert "harness run --resume --out reports/latest" in done.stderr
+    assert "to go on: harness run --resume --out reports/latest; " in done.stderr
+    assert "could not be kept, because" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (workplace / "reports").exists()
-    assert harness("run", "--resume").returncode == 0
+    assert harness("run", "--resume", **cache).returncode == 0
 
 
 def test_a_run_on_dask_goes_on_there_and_the_report_is_the_same(slow, undisturbed):

@@ -1,8 +1,11 @@
 """The files of a report: every row, every element, every bit."""
 
+import csv
 import json
 import math
+import re
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -215,3 +218,119 @@ def test_seeds_and_what_becomes_of_subnormal_numbers_are_told(harness, workplace
     assert environment["threads"]["OMP_NUM_THREADS"] == "1"
     (row,) = pd.read_csv(workplace / "told" / "cases.csv").to_dict("records")
     assert row["seeds"] == "weights 1, inputs 2, initial_state 3, upstream 4"
+
+
+TEXTS = [
+    "=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1+1", "'", "''", "'=1", "'tis",
+    "-", "a\rb", "a\r\nb", "a\nb", "a=1", "", " ", '"', '"=1"', "a,b", "\\", "nan", "NA", "-1.5", "+inf", "1e-7", "é",
+]  # fmt: skip
+NO_FORMULA = ("-1.5", "+inf")
+"""Texts that begin as formulas do and are numbers."""
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    """A table of texts and numbers, and its rows."""
+    from harness.report import table
+
+    path, columns = tmp_path_factory.mktemp("cells") / "t.csv", {"text": "text", "number": "number"}
+    rows = [{"text": text, "number": number} for text in TEXTS for number in (-1.5, math.inf, -math.inf, 0.1, None)]
+    table.write(path, columns, rows)
+    return path, columns, rows
+
+
+def test_every_text_reads_back_as_it_was(cells):
+    from harness.report import table
+
+    path, columns, rows = cells
+    assert table.read(path, columns) == rows
+
+
+def test_no_cell_is_a_formula_to_a_spreadsheet(cells):
+    """As a spreadsheet reads them, or Python's own module: by what a cell begins with."""
+    path, _, rows = cells
+    with path.open(newline="", encoding="utf-8") as file:
+        found = [row["text"] for row in csv.DictReader(file)]
+    assert len(found) == len(rows)
+    for text in found:
+        assert text in NO_FORMULA or not text.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝")), text
+
+
+def test_numbers_stay_numbers_to_everybody(cells):
+    path, _, rows = cells
+    read = pd.read_csv(path)["number"].tolist()
+    assert read[:4] == [row["number"] for row in rows[:4]] == [-1.5, math.inf, -math.inf, 0.1]
+
+
+HOSTILE = "=1+1 \ud800\0\x1b[2J | <img src=x> @somebody ![a](http://b) `c` #12 **d**"
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """A report of which every text that can be somebody else's is hostile, written and read back."""
+    from harness import report
+    from harness.case import read
+    from harness.case.loading import CaseFile
+    from harness.problem import build
+    from harness.session import CaseOutcome, Judged, Run
+    from harness.session.floors import Floors
+
+    place = tmp_path_factory.mktemp("odd")
+    (place / "x.yaml").write_text(SMALL_CASE)
+    (case,) = read(CaseFile(place / "x.yaml", place)).cases
+    case = replace(case, name=HOSTILE, file=HOSTILE, about=HOSTILE, because=HOSTILE, expect="mismatch")
+    assert build(case, None)
+    judged = (
+        Judged(implementation="numpy-split", status="ok", verdict=None),
+        Judged(implementation=HOSTILE, status="error", verdict="error", reason=HOSTILE * 1000, detail=HOSTILE),
+    )
+    floors = Floors(source=HOSTILE, reason=HOSTILE)
+    run = Run("numpy-split", ("numpy-split", HOSTILE), versions={HOSTILE: {HOSTILE: HOSTILE}})
+    run.outcomes.append(CaseOutcome(case, "numpy-split", judged, {}, floors, None))
+    report.write(report.of_run(run), place / "report")
+    return place / "report"
+
+
+def test_an_odd_character_costs_nothing_of_the_report(odd):
+    from harness import report
+
+    files = {path.name for path in odd.iterdir()}
+    assert {*COLUMNS, "environment.json", "summary.md", "index.html", "cases.csv", "diagnoses.csv"} <= files
+    (case,) = report.read(odd)["cases"]
+    assert case["case"] == case["about"] == HOSTILE.replace("\ud800\0\x1b", r"\ud800\x00\x1b")
+    for path in odd.iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert not set(text) & {"\0", "\x1b"}, path.name
+    assert json.loads((odd / "environment.json").read_text())["frameworks"]
+
+
+def test_a_text_without_end_is_cut(odd):
+    (failed,) = pd.read_csv(odd / "runs.csv").query("status == 'error'").to_dict("records")
+    assert len(failed["reason"]) < 32_767, "what a cell of a spreadsheet holds"
+    assert failed["reason"].endswith(" letters in all)")
+
+
+def test_no_text_of_somebody_elses_is_markup_in_the_summary(odd):
+    page = (odd / "summary.md").read_text()
+    ours = re.sub(r"`[a-z.]+`", "", page)  # names of files
+    assert "somebody" in ours
+    for mark in ("<img", "![", "@somebody", "http://", "#12", "**"):
+        assert mark not in ours, mark
+    assert not re.search(r"(?<!\\)[`<*\[\]]", ours)
+    for table in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1, "as many cells in each row"
+
+
+@pytest.mark.parametrize(
+    "begins", ["- item", "+ item", "1. item", "12) item", "# head", "> quote", "===", "---", "\n\n# x"]
+)
+def test_no_text_begins_a_block_of_markdown(begins):
+    from harness.report.markdown import plain
+
+    assert re.match(r"\d*(\\|&)", plain(begins)), "what would begin it is escaped"
+
+
+def test_no_text_of_somebody_elses_is_markup_on_the_page(odd):
+    page = (odd / "index.html").read_text()
+    assert "<img src=x" not in page
+    assert "&lt;img src=x&gt; @somebody" in page

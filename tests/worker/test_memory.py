@@ -165,12 +165,10 @@ def test_a_damaged_answer_is_asked_for_again(store):
         assert workers.recalled == 1
 
 
-def test_what_is_older_than_asked_for_is_asked_anew(tmp_path):
-    import time
-
+def test_what_another_run_was_answered_is_asked_anew(tmp_path):
     problem = problem_of()
     with Workers(Memory(store=Store(tmp_path))) as workers:
         workers.run(SPLIT, problem)
-    with Workers(Memory(store=Store(tmp_path, since=time.time() + 1))) as workers:
+    with Workers(Memory(store=Store(tmp_path, own_alone=True))) as workers:
         workers.run(SPLIT, problem)
         assert workers.recalled == 0

@@ -306,15 +306,20 @@ function show() {
     }
     parts.push(element("h3", {}, "Along time"), plots);
   }
-  if (one) parts.push(element("h3", {}, "Again"), command(again(each, one)), command(`harness show REPORT --case '${each.name}'`));
+  if (one) parts.push(element("h3", {}, "Again"), command(one.again), command(`harness show ${folder()}--case ${each.typed}`));
   detail.replaceChildren(...parts);
   detail.scrollIntoView({ block: "start" });
   detail.focus({ preventScroll: true });
 }
 
-function again(each, one) {
-  const repeated = `${data.again} '${each.name}'`;
-  return data.again === "harness run" ? `${repeated} --impl ${one.implementation}` : repeated;
+// The folder that this page is in, as one types it; nothing where that is not known: then it is reports/latest.
+function folder() {
+  if (location.protocol !== "file:") return "";
+  try {
+    return `'${decodeURIComponent(location.pathname).replace(/\/[^/]*$/, "").replaceAll("'", `'"'"'`)}' `;
+  } catch {
+    return ""; // a name that is no UTF-8
+  }
 }
 
 $("filter").addEventListener("input", draw);

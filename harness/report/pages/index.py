@@ -16,8 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from harness.casefile.typed import quoted
 from harness.comparison.comparison import written
 from harness.report import overview
+from harness.report.again import again
 from harness.report.pictures import add_pictures, badness
 from harness.report.report import Report
 from harness.report.table import Row
@@ -107,7 +109,7 @@ def _data(report: Report) -> dict[str, Any]:
             tensors[row["case"], row["implementation"]].append(row)
     for row in report["diagnoses"]:
         told[row["case"], row["implementation"]][row["fault"], row["explanation"], row["start"]] = None
-    cases = []
+    cases, repeated = [], again(report.environment)
     for case in report["cases"]:
         of_case = {run["implementation"]: tensors[run["case"], run["implementation"]] for run in runs[case["case"]]}
         there: dict[str, Row] = {}
@@ -117,11 +119,11 @@ def _data(report: Report) -> dict[str, Any]:
         for run in runs[case["case"]]:
             explanations = told[case["case"], run["implementation"]]
             found["runs"].append(_run(run, of_case[run["implementation"]], there, list(explanations)))
+            found["runs"][-1]["again"] = repeated.for_case(case["case"], run["implementation"])
         cases.append(found)
     _add_pictures(report, cases, tensors)
     ran = dict.fromkeys(run["implementation"] for case in cases for run in case["runs"])
-    again = report.environment.get("again", "harness run")
-    return {"again": again, "baseline": report.environment["baseline"], "implementations": list(ran), "cases": cases}
+    return {"baseline": report.environment["baseline"], "implementations": list(ran), "cases": cases}
 
 
 def _case(case: Row, tensors: dict[str, Row]) -> dict[str, Any]:
@@ -129,6 +131,7 @@ def _case(case: Row, tensors: dict[str, Row]) -> dict[str, Any]:
     layers = f"{case['layers']} layer{'s' if case['layers'] > 1 else ''}"
     return {
         "name": case["case"],
+        "typed": quoted(case["case"]),
         "about": case["about"],
         "what": f"{case['cell']}, {layers}, {sizes}, {case['dtype']}",
         "because": case["because"],

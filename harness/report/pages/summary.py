@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.report.markdown import plain, table
 from harness.report.overview import (
     compared_in_part,
     counted,
@@ -16,6 +17,7 @@ from harness.report.overview import (
     worst_ratios,
 )
 from harness.report.report import Report
+from harness.report.table import Row
 
 FILE = "summary.md"
 MAX_ROWS = 50
@@ -27,80 +29,64 @@ def text(report: Report) -> str:
 
 
 def lines(report: Report) -> list[str]:
-    """Return the page, line by line."""
-    page = ["# Gradient comparison", "", status_line(report), "", floor_line(report), ""]
+    """Return the page, line by line. Each text that is not written here passes ``markdown.plain``."""
+    page = ["# Gradient comparison", "", plain(status_line(report)), "", plain(floor_line(report)), ""]
     if trained := training_line(report):
-        page += [trained, ""]
+        page += [plain(trained), ""]
     if noticed := remarks(report):
         page += ["## First of all", ""]
-        page += [f"- {each.implementation}: {_cell(each.text)} ({counted(each.cases, 'case')})" for each in noticed]
-        page.append("")
-    wrong = disagreements(report)
-    if wrong:
-        page += ["## What disagrees", "", "| case | implementation | what |", "| --- | --- | --- |"]
-        page += [f"| {_cell(case)} | {_cell(name)} | {_cell(what)} |" for case, name, what in wrong[:MAX_ROWS]]
-        if len(wrong) > MAX_ROWS:
-            page += ["", f"{len(wrong) - MAX_ROWS} more in `comparisons.csv`."]
-        page.append("")
+        told = [f"{each.implementation}: {each.text} ({counted(each.cases, 'case')})" for each in noticed]
+        page += [*(f"- {plain(each)}" for each in told), ""]
+    if wrong := disagreements(report):
+        page += ["## What disagrees", "", *table(("case", "implementation", "what"), wrong[:MAX_ROWS])]
+        page += [*_more(len(wrong)), ""]
     page += _faults(report, "What the numbers say the fault is", documented=False)
     if surprises := [row for row in report["cases"] if not row["as_expected"]]:
         page += ["## Cases that did not come out as their files say", ""]
-        page += [f"- `{row['case']}`: {row['surprise']}" for row in surprises[:MAX_ROWS]]
-        page.append("")
+        told = [f"{row['case']}: {row['surprise']}" for row in surprises[:MAX_ROWS]]
+        page += [*(f"- {plain(each)}" for each in told), ""]
     if ill := ill_conditioned(report):
         page += [
             "## Ill-conditioned",
             "",
             "Rounding alone moves these tensors so far that their comparison can say little.",
             "",
-            "| case | tensor | why | floor |",
-            "| --- | --- | --- | --- |",
+            *table(("case", "tensor", "why", "floor"), map(_ill, ill[:MAX_ROWS])),
+            *_more(len(ill)),
+            "",
         ]
-        for row in ill[:MAX_ROWS]:
-            shown = "" if row["floor"] is None else f"{row['floor']:.3g}"
-            page.append(f"| {_cell(row['case'])} | {_cell(row['tensor'])} | {_cell(row['remark'])} | {shown} |")
-        if len(ill) > MAX_ROWS:
-            page += ["", f"{len(ill) - MAX_ROWS} more in `comparisons.csv`."]
-        page.append("")
     page += _faults(report, "Mismatches that case files expect, and what the numbers say of them", documented=True)
-    page += [
-        "## Worst error ratio",
-        "",
-        "Above 1 is a mismatch.",
-        "",
-        "| implementation | dtype | worst | case | tensor |",
+    worst = [
+        (name, dtype, f"{each.ratio:.3g}", each.case, each.tensor)
+        for (name, dtype), each in sorted(worst_ratios(report).items())
     ]
-    page += ["| --- | --- | --- | --- | --- |"]
-    page += [
-        f"| {name} | {dtype} | {worst.ratio:.3g} | {_cell(worst.case)} | {worst.tensor} |"
-        for (name, dtype), worst in sorted(worst_ratios(report).items())
-    ]
+    head = ("implementation", "dtype", "worst", "case", "tensor")
+    page += ["## Worst error ratio", "", "Above 1 is a mismatch.", "", *table(head, worst)]
     if absent := not_compared(report):
-        page += ["", "## Not compared", "", "| implementation | cases | reason |", "| --- | --- | --- |"]
-        page += [f"| {name} | {count} | {_cell(reason)} |" for name, count, reason in absent]
+        page += ["", "## Not compared", "", *table(("implementation", "cases", "reason"), absent)]
     if partial := compared_in_part(report):
-        page += ["", "## Compared in part", "", "| implementation | cases | what was compared |"]
-        page += ["| --- | --- | --- |", *(f"| {each.implementation} | {each.cases} | {each} |" for each in partial)]
-    page += ["", "## Versions", "", "| process | modules |", "| --- | --- |"]
-    for name, versions in report.environment["frameworks"].items():
-        page.append(f"| {name} | {', '.join(f'{module} {each}' for module, each in versions.items())} |")
-    return page
+        rows = [(each.implementation, each.cases, each) for each in partial]
+        page += ["", "## Compared in part", "", *table(("implementation", "cases", "what was compared"), rows)]
+    versions = [
+        (name, ", ".join(f"{module} {version}" for module, version in modules.items()))
+        for name, modules in report.environment["frameworks"].items()
+    ]
+    return [*page, "", "## Versions", "", *table(("process", "modules"), versions)]
+
+
+def _ill(row: Row) -> tuple[str, ...]:
+    return row["case"], row["tensor"], row["remark"], "" if row["floor"] is None else f"{row['floor']:.3g}"
+
+
+def _more(count: int) -> list[str]:
+    return ["", f"{count - MAX_ROWS} more in `comparisons.csv`."] if count > MAX_ROWS else []
 
 
 def _faults(report: Report, title: str, *, documented: bool) -> list[str]:
     faults = explained(report, documented=documented)
     if not faults:
         return []
-    rows = []
-    for each in faults[:MAX_ROWS]:
-        name, text, first = (_cell(part) for part in (each.implementation, each.explanation, each.case))
-        rows.append(f"| {name} | {each.fault} | {each.cases} | {text} | {first} |")
-    head = ["| implementation | fault | cases | what it is | first on |", "| --- | --- | --- | --- | --- |"]
-    return [f"## {title}", "", *head, *rows, "", "Each explanation with its residual stands in `diagnoses.csv`.", ""]
-
-
-def _cell(text: str) -> str:
-    """Escape what would end a table's cell or row, or be read as markup."""
-    for mark in "\\|<>`*_[]":
-        text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.split())
+    head = ("implementation", "fault", "cases", "what it is", "first on")
+    rows = [(each.implementation, each.fault, each.cases, each.explanation, each.case) for each in faults[:MAX_ROWS]]
+    residuals = "Each explanation with its residual stands in `diagnoses.csv`."
+    return [f"## {title}", "", *table(head, rows), "", residuals, ""]

@@ -1,0 +1,64 @@
+"""The bytes of a file that a user named or that lies among case files, whatever kind of file it is."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path as FilePath
+
+from harness.casefile.document import MAX_BYTES
+from harness.casefile.mistakes import Mistake, MistakesFound
+from harness.casefile.odd import ODD_IN_A_NAME, visible
+
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+
+
+def content(path: FilePath) -> bytes:
+    """Read a regular file. Nothing else is opened, since a pipe would be waited for and a device may do something.
+
+    Raises:
+        MistakesFound: if it is none, cannot be read, or is larger than a case file may be.
+    """
+    try:
+        _check(path.stat().st_mode)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            _check(os.fstat(descriptor).st_mode)  # it may be another by now
+            found = file.read(MAX_BYTES + 1)
+    except _NoFile as error:
+        problem, hint = f"is {error}, and no file", "a case file is a regular file of YAML; remove it, or rename it"
+    except OSError as error:
+        problem, hint = _why(path, error)
+    else:
+        if len(found) <= MAX_BYTES:
+            return found
+        problem = f"the file has more than {MAX_BYTES:,} bytes, which is the most that a case file may have"
+        hint = "put large arrays into an .npz file: {file: x.npz, key: W}"
+    raise MistakesFound([Mistake(visible(str(path), ODD_IN_A_NAME), None, None, (), problem, hint)])
+
+
+class _NoFile(Exception):
+    """What stands at a path is no regular file; the text says what it is."""
+
+
+def _check(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise _NoFile(_KINDS.get(stat.S_IFMT(mode), "something else"))
+
+
+def _why(path: FilePath, error: OSError) -> tuple[str, str]:
+    """Say why a file cannot be read, and what to do."""
+    if error.errno == errno.ELOOP:
+        return "is a link that leads back to itself", "remove the link"
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        target = visible(str(path.readlink()), ODD_IN_A_NAME)
+        return f"is a link to {target}, which does not exist", "mend the link, or remove it"
+    hint = "chmod u+r makes it readable" if isinstance(error, PermissionError) else ""
+    return f"cannot be read: {error.strerror}", hint

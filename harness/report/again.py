@@ -1,0 +1,92 @@
+"""The command that repeats what a report holds, read from ``environment.json``, which may be anybody's.
+
+It is shown for a person to type. So it is taken apart, held against the commands that write reports, and put together
+anew; what is anything else is not shown, and the plain command is shown instead.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.casefile.typed import called, quoted, word
+
+LONGEST = 4096
+"""Letters of a path that a command may have."""
+
+_COMMANDS: dict[str, tuple[int, dict[str, str]]] = {
+    "run": (0, {"--weights": r".+", "--layer": r".+"}),
+    "check": (1, {}),
+    "port": (2, {"--to": r"torch|keras|tf1|npz"}),
+}
+"""What may be repeated: how many operands it has, and its options with what their values may be."""
+
+_OPERAND = {"check": r".+\.py(:\w+)?"}
+
+
+@dataclass(frozen=True)
+class Again:
+    """A command that repeats a report.
+
+    Attributes:
+        words: the command, each word as it is and not as it is typed.
+    """
+
+    words: tuple[str, ...]
+
+    @property
+    def typed(self) -> str:
+        """The command as it is typed, without a case."""
+        return shlex.join(self.words)
+
+    def for_case(self, name: str, implementation: str = "") -> str:
+        """Return the command as it is typed for one case; of a port, which is of no case, the command alone.
+
+        Args:
+            name: the case.
+            implementation: the one implementation to run, where the command can be called for one.
+        """
+        if self.words[1] == "port":
+            return self.typed
+        alone = f"--impl {word(implementation)}" if implementation and self.words[1] == "run" else ""
+        return called(self.typed, quoted(name), alone)
+
+
+PLAIN = Again(("harness", "run"))
+
+
+def again(environment: Mapping[str, Any]) -> Again:
+    """Return the command that repeats a report; the plain one where the report has none that is ours."""
+    said = environment.get("again")
+    if not isinstance(said, str):
+        return PLAIN
+    try:
+        words = shlex.split(said)
+    except ValueError:  # a quotation that does not end
+        return PLAIN
+    return Again(tuple(words)) if _is_ours(words) else PLAIN
+
+
+def _is_ours(words: list[str]) -> bool:
+    if words[:1] != ["harness"] or len(words) < 2 or words[1] not in _COMMANDS:
+        return False
+    count, options = _COMMANDS[words[1]]
+    operands, rest = [], words[2:]
+    while rest:
+        word = rest.pop(0)
+        if word in options:
+            if not rest or not _is_value(rest[0], options[word]):
+                return False
+            rest.pop(0)
+        elif _is_value(word, _OPERAND.get(words[1], r".+")):
+            operands.append(word)
+        else:
+            return False
+    return len(operands) == count
+
+
+def _is_value(word: str, form: str) -> bool:
+    return len(word) <= LONGEST and word.isprintable() and word[:1] != "-" and re.fullmatch(form, word) is not None
