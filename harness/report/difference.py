@@ -240,12 +240,12 @@ def _tolerances(before: Report, after: Report) -> Iterator[Changed]:
 
 def _cases(before: Report, after: Report) -> Iterator[Changed]:
     was, now = (_by(report["cases"], "case") for report in (before, after))
-    for (name,) in was.keys() - now.keys():
+    for (name,) in (each for each in was if each not in now):
         yield Changed(name, "", "", was[name,]["verdict"], NOT_THERE, False)
-    for (name,) in now.keys() - was.keys():
+    for (name,) in (each for each in now if each not in was):
         row = now[name,]
         yield Changed(name, "", "", NOT_THERE, row["surprise"] or row["verdict"], not row["as_expected"])
-    for (name,) in was.keys() & now.keys():
+    for (name,) in (each for each in was if each in now):
         then, row = was[name,], now[name,]
         if then["as_expected"] != row["as_expected"]:
             was_so, is_so = (each["surprise"] or "as expected" for each in (then, row))
