@@ -80,6 +80,7 @@ def command(
             _refuse(refused)
         _show_printed(candidate.said, "when it was imported")
         implementation = candidate.implementation.tried_out(require_all=require_all)
+        options = ["--require-all"] if require_all else []
         asked = [on_its_own(case) for case in to_run]
         shown = 0
         with report.Keeper(out) as keeper:
@@ -90,7 +91,7 @@ def command(
             if not as_json:
                 for line in page.lines(run, candidate):  # before the report is written, which nobody waits for
                     click.echo(line)
-            again = f"harness check {'--require-all ' if require_all else ''}{shlex.quote(file)}"
+            again = " ".join(["harness check", *options, shlex.quote(file)])
             report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
     status = exit_status(run, loaded)
     if as_json:
@@ -98,7 +99,7 @@ def command(
     else:
         waited = time.perf_counter() - BEGAN  # imports and all
         click.echo(f"{page.conclusion(run)} {waited:.1f} s; the report is in {out}")
-        click.echo(f"next: {page.next_command(run, file, cases)}")
+        click.echo(f"next: {page.next_command(run, file, cases, options)}")
     raise click.exceptions.Exit(status)
 
 
