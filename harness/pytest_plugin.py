@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for folder in config.getini("harness_cases"):
         if not (config.rootpath / folder).is_dir():
             raise pytest.UsageError(f"harness_cases names {folder!r}, but {config.rootpath} has no such folder")
-    if config.getoption("--harness-impl") or config.getoption("--harness-baseline") != DEFAULT_BASELINE:
+    if config.getoption("--harness-impl") is not None or config.getoption("--harness-baseline") != DEFAULT_BASELINE:
         _comparing(config)  # so that a wrong name is one message before anything is collected
 
 
@@ -167,7 +167,7 @@ class Comparing:
         there = implementations()
         named = config.getoption("--harness-impl")
         baseline = config.getoption("--harness-baseline")
-        by_name = [*(named.split(",") if named else []), baseline]
+        by_name = [*(named.split(",") if named is not None else []), baseline]
         for name in by_name:
             if name not in there:
                 hint = nearest(name, there) or f"there are {', '.join(there)}"

@@ -157,6 +157,26 @@ def test_only_what_failed_is_kept_on_request(harness, workplace):
     assert "good kept no tensors" in refused.stderr
 
 
+@pytest.mark.parametrize(("name", "status"), [("numpy-concat", 0), ("sign", 1), ("not_a_number", 3)])
+def test_what_cannot_be_judged_anew_stays_wrong(harness, workplace, name, status):
+    case = workplace / "cases" / "small.yaml"
+    case.write_text(case.read_text() + "sweep: {tolerance: [{atol: 100}, {atol: 0.001}]}\n")
+    harness("run", "--impl", name)
+    table = workplace / "reports" / "latest" / "cases.csv"
+    table.write_text(table.read_text().replace("tensors/00001.safetensors", ""))
+    done = harness("judge", "reports/latest")
+    assert done.returncode == status
+    assert "of 1 cases the tensors were not kept" in done.stderr
+    assert ("small[tolerance={atol:0.001}] is not judged anew: expected match, found" in done.stderr) is (status > 0)
+
+
+def test_where_nothing_can_be_compared_nothing_is_judged(harness):
+    assert harness("run", "--impl", "representing_nothing").returncode == 5
+    done = harness("judge", "reports/latest")
+    assert done.returncode == 5
+    assert "all as expected" not in done.stdout
+
+
 def test_the_command_says_what_would_have_been(harness, workplace):
     assert harness("run", "--impl", "numpy-concat,sign").returncode == 1
     judged = harness("judge", "reports/latest", "--atol", "100", "--out", "wide", "--json")
