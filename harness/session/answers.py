@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from numpy import ndarray
 
-from harness.case import Case
+from harness.case import Case, training
 from harness.comparison import SEVERITY, Collect, Comparison, compare
 from harness.floor import Floor
 from harness.implementations import Promise
@@ -141,19 +141,23 @@ def compare_for(
             noise = {**noise, directional.NAME: directional.noise(expected, problem, noise)}
             expected = with_directional
 
+    # A baseline may return a tensor that the case does not have; no implementation need provide it.
+    tensors = {"loss", "outputs", *problem.structure.gradients, *training.tensors(problem.case)}
+
     def compared(one: Result | Mapping[str, ndarray], other: Result) -> Comparison:
-        return compare(
+        found = compare(
             one,
             other,
             tolerance=tolerance,
             noise=noise,
             nonfinite=problem.case.nonfinite,
             complete=complete,
-            required=expected.gradients if all_gradients else (),
+            required=problem.structure.gradients if all_gradients else (),
             own_dtype=not complete,
             collect=collect,
             eps=eps,
         )
+        return replace(found, not_provided=tuple(name for name in found.not_provided if name in tensors))
 
     if isinstance(actual, Result) and actual.untrained:
         comparison = compared(actual, replace(expected, training={}))

@@ -62,6 +62,12 @@ def test_a_case_in_which_nothing_is_compared_is_told(harness, workplace):
     assert "compared with numpy-split: nothing was compared." in alone.stdout
 
 
+def test_a_baseline_that_returns_what_is_no_tensor_is_no_crash(harness, workplace):
+    done = harness("run", "--baseline", "extra", "--impl", "partial")
+    assert done.returncode == 0, done.stderr
+    assert "layer9.W_hh" not in (workplace / "reports" / "latest" / "comparisons.csv").read_text()
+
+
 def test_a_diagnosis_of_nothing_is_none(harness):
     done = harness("diagnose", "small", "--impl", "representing_nothing")
     assert done.returncode == 5
