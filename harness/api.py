@@ -125,12 +125,13 @@ def run(name_or_function: Runnable, problem: Problem) -> Result:
         ImplementationFailed: if its process failed. What a function raises is raised.
     """
     found = _found(name_or_function)
-    return replace(_answer(found, problem), problem=problem, implementation=found)
+    by_name = isinstance(name_or_function, str)
+    answer = _of_process(found, problem) if by_name and found.framework != NUMPY else run_here(found, problem)
+    return replace(answer, problem=problem, implementation=found)
 
 
-def _answer(found: Implementation, problem: Problem) -> Result:
-    if found.framework == NUMPY:
-        return run_here(found, problem)
+def _of_process(found: Implementation, problem: Problem) -> Result:
+    """Return what an implementation of the harness answers in the process of its framework."""
     outcome = shared_workers().run(found, problem)
     if outcome.result is not None:
         return outcome.result
@@ -183,7 +184,7 @@ def compare(
         _check_tolerance(tolerance or {}, _names(expected))
         return compare_arrays(
             actual if isinstance(actual, Result) else mapping_of(actual),
-            expected,
+            expected if isinstance(expected, Result) else mapping_of(expected),
             tolerance=tolerance,
             nonfinite=nonfinite or "refused",
             complete=False,
@@ -270,18 +271,18 @@ def _misfits(result: Result, problem: Problem, layout: str) -> Iterator[str]:
     tensors, structure = result.tensors, problem.structure
     tensors.pop(directional.NAME, None)
     expected = {"loss": (), "outputs": structure.outputs, **structure.gradients, **training_shapes(problem.case)}
-    reading = "they are read in" if result.implementation is None else "this implementation has"
     odd = {}
     for name, array in tensors.items():
         if name not in expected:
             odd[name] = array.shape
-            why = why_not(name, array.shape, layout, structure, tensors, reading)
-            yield f"{name}: {result.misfits.get(name) if result.implementation else why}"
+            why = why_not(name, array.shape, layout, structure, tensors, "they are read in")
+            yield f"{name}: {why if result.implementation is None else result.misfits.get(name, why)}"
         elif array.shape != expected[name]:
             texts = [each.explanation for each in _explained(result.only({name}), problem, {})]
             yield " ".join([f"{name}: {shapes.mistake(array.shape, expected[name])}.", *texts])
-    if odd and (fitting := fitting_layouts(odd, structure)):
-        yield f"harness.diagnose(..., layout={fitting[0]!r}) converts {'it' if len(odd) == 1 else 'them'}"
+    if odd and result.implementation is None and (fitting := fitting_layouts(odd, structure)):
+        others = listed([f"layout={each!r}" for each in fitting])
+        yield f"harness.diagnose(..., {others}) converts {'it' if len(odd) == 1 else 'them'}"
 
 
 def _explained(result: Result, problem: Problem, noise: Mapping[str, float]) -> list[Diagnosis]:

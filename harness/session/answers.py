@@ -43,7 +43,7 @@ class Answers:
 
 @dataclass(frozen=True, eq=False)
 class Standard:
-    """What answers to a problem are held against. Whoever judges an answer judges it here.
+    """What answers to a problem are held against. Each answer is judged here, for a report and from Python alike.
 
     Attributes:
         problem: in the split layout.

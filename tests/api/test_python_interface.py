@@ -134,6 +134,13 @@ def test_assert_gradients_match_goes_through_a_sweep(case_file):
         harness.assert_gradients_match(my_transposed_bptt, case_file)
 
 
+def test_a_function_that_names_its_framework_runs_here(problem):
+    """Only what is asked for by name runs in a process of its framework, which knows no function of anybody's."""
+    framework = harness.implementations.Framework("elsewhere", ("numpy",), install="")
+    mine = harness.implementation("mine", framework=framework)(my_bptt)
+    assert harness.compare(harness.run(mine, problem), harness.run("numpy-split", problem)).matches
+
+
 def test_unsupported_is_raised_with_the_reason(problem):
     def mine(problem):
         raise harness.Unsupported("no second layer here")
