@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, FunctionType
+from types import FrameType
 from typing import Any
 
 import reference_impls
-from harness.implementations import implementations
+from harness.implementations import Implementation
 from harness.trial.remark import Remark
 
 KIND = "calls the reference"
@@ -33,6 +33,9 @@ _SOLVING = {
 }
 """The source files of the reference that compute answers, each with its module's name."""
 
+_IMPLEMENTATIONS = {
+    str(path): f"harness.implementations.{path.stem}" for path in (_HARNESS / "implementations").glob("*.py")
+}
 _BY_PROBLEM = str(_HARNESS / "reference.py")
 _BY_NAME = str(_HARNESS / "api.py")
 _DECORATED = str(_HARNESS / "implementations" / "base.py")
@@ -79,10 +82,7 @@ def watched(found: Borrowing) -> Iterator[None]:
 
 
 def _noticing(found: Borrowing) -> Callable[[FrameType, str, Any], None]:
-    functions = {name: each.function for name, each in implementations().items()}
-    codes = {each.__code__: name for name, each in functions.items() if isinstance(each, FunctionType)}
-    ours = {code: name for code, name in codes.items() if code.co_filename.startswith(_OURS)}
-    files = {*_SOLVING, _BY_PROBLEM, _BY_NAME, *(code.co_filename for code in ours)}
+    files = {*_SOLVING, *_IMPLEMENTATIONS, _BY_PROBLEM, _BY_NAME}
     left = MOST_EVENTS
 
     def notice(frame: FrameType, event: str, argument: Any) -> None:
@@ -92,20 +92,29 @@ def _noticing(found: Borrowing) -> Callable[[FrameType, str, Any], None]:
         if left < 0:
             sys.setprofile(None)
         elif event == "call" and frame.f_code.co_filename in files and _is_asked_from_outside(frame):
-            file, name = frame.f_code.co_filename, frame.f_code.co_name
-            asked = frame.f_locals.get("name_or_function")
-            if file in _SOLVING or file == _BY_PROBLEM:
-                called = f"the reference implementation {_SOLVING.get(file, 'harness.reference')}"
-                if name == "forward":
-                    found.forward = found.forward or called
-                else:
-                    found.whole = found.whole or called
-            elif file == _BY_NAME and name == "run" and isinstance(asked, str):
-                found.whole = found.whole or f"harness.run({asked!r}, …)"
-            elif frame.f_code in ours:
-                found.whole = found.whole or f"the implementation {ours[frame.f_code]} of the harness"
+            if frame.f_code.co_name == "forward":
+                found.forward = found.forward or _answer_of(frame)
+            else:
+                found.whole = found.whole or _answer_of(frame)
 
     return notice
+
+
+def _answer_of(frame: FrameType) -> str:
+    """Say what is asked for an answer by a call of a function of ours; empty for a helper beside it."""
+    file, name = frame.f_code.co_filename, frame.f_code.co_name
+    if file in _SOLVING:
+        return f"the reference implementation {_SOLVING[file]}"
+    if file == _BY_PROBLEM:
+        return "the reference implementation harness.reference" if name in ("solve", "forward", "backward") else ""
+    if file == _BY_NAME:
+        asked = frame.f_locals.get("name_or_function") if name == "run" else None
+        return f"harness.run({asked!r}, …)" if isinstance(asked, str) else ""
+    module = sys.modules.get(_IMPLEMENTATIONS[file])  # None for a copy that was loaded under another name
+    for each in vars(module).values() if module is not None else ():
+        if isinstance(each, Implementation) and getattr(each.function, "__code__", None) is frame.f_code:
+            return f"the implementation {each.name} of the harness"
+    return ""
 
 
 def _is_asked_from_outside(frame: FrameType) -> bool:
