@@ -192,7 +192,7 @@ def compare(
             own_dtype=True,
         )
     answer = actual if isinstance(actual, Result) else _read(actual, problem, layout)
-    implementation = answer.implementation or _SOMEBODYS
+    implementation = answer.implementation or _UNKNOWN
     case = problem.case
     if implementations().get(implementation.name) is not implementation:
         case = on_its_own(case)
@@ -359,7 +359,7 @@ def _tried(function: Runnable, problem: Problem) -> Trial:
 
 
 def _found(wanted: Runnable) -> Implementation:
-    """Return what is wanted: by name as it is, and somebody's function as one that is tried out."""
+    """Return an implementation: by name as it is, a user's function as one that is tried out."""
     if isinstance(wanted, Implementation):
         return wanted.tried_out()
     if isinstance(wanted, str):
@@ -371,8 +371,8 @@ def _found(wanted: Runnable) -> Implementation:
     return implementation(getattr(wanted, "__name__", "function"))(wanted)
 
 
-_SOMEBODYS = implementation("arrays")(lambda _: {})
-"""What arrays are judged as whose implementation is not known."""
+_UNKNOWN = implementation("arrays")(lambda _: {})
+"""Stands for the implementation of arrays that come without one."""
 
 
 __all__: list[Any] = [

@@ -3,7 +3,7 @@
 ``cases/basic/tanh.yaml::torch`` compares torch with the baseline on that case; of a sweep,
 ``cases/basic/sizes.yaml::torch[dtype=float32,sizes.time=1]``.
 
-The plugin is loaded wherever the harness is installed, also where YAML files are somebody else's. So it takes a file
+The plugin is loaded wherever the harness is installed, also where YAML files are another tool's. So it takes a file
 for a case only if the project or the file says so:
 
     harness_cases = ["cases"]       an ini option: folders, below which every YAML file is a case
@@ -34,7 +34,7 @@ DEFAULT_BASELINE = "numpy-split"
 MARKER = "harness_case"
 SAYS_WHAT_IT_IS = re.compile(rb"#\s*yaml-language-server:\s*\$schema=(\S*/)?case\.schema\.json\s*$")
 TOP = 3
-"""How many lines of a file are looked at for that comment."""
+"""The lines of a file that are looked at for that comment."""
 WHOLE_FILES = "harness_whole_files"
 
 
@@ -73,12 +73,12 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def _is_listed(path: Path, config: pytest.Config) -> bool:
-    """Whether a file lies below a folder that the project lists."""
+    """Return True for a file below a folder that the project lists."""
     return any(path.is_relative_to(config.rootpath / folder) for folder in config.getini("harness_cases"))
 
 
 def _says_so(path: Path, config: pytest.Config) -> bool:
-    """Whether a file says at its top that it is a case, and lies where cases lie or is named on the command line."""
+    """Return True for a file that says at its top that it is a case, and lies below ``cases`` or is named."""
     named = (config.invocation_params.dir / str(argument).partition("::")[0] for argument in config.args)
     if "cases" not in path.relative_to(path.anchor).parts[:-1] and path not in named:
         return False

@@ -20,7 +20,7 @@ from harness.returned import NotReadable, arrays_of
 from harness.tensors import Structure
 
 PER_STEP = tuple(f"{TRAINING}{name}" for name in ("lr", "gradient_norm"))
-"""What may be returned of each step of training beside the loss, and is not compared."""
+"""Names that each step of training may have beside the loss; their values are not compared."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -131,7 +131,7 @@ class Structure:
 
 
 def is_gradient(tensor: str) -> bool:
-    """Whether a name is that of a gradient: not of the forward pass, nor of what became of training."""
+    """Return True for the name of a gradient, False for one of the forward pass or of training."""
     return tensor not in ("loss", "outputs", "directional") and kind_of(tensor) not in ("training.loss", "trained")
 
 

@@ -70,7 +70,7 @@ IN_CACHE = 2**16
 """Elements that stay in a core's cache between one look at them and the next."""
 
 OF_THE_CASE = "the case's tolerance"
-"""What the origin of a bound begins with that the case gives."""
+"""The beginning of a bound's origin, where the case gives the bound."""
 
 ILL_CONDITIONED = "ill-conditioned: rounding alone takes more than half of its digits"
 

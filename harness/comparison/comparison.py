@@ -130,7 +130,7 @@ class Comparison:
 
     @property
     def can_be_explained(self) -> bool:
-        """Whether a tensor has numbers that are wrong, or has them in a wrong shape."""
+        """True if a tensor has numbers that are wrong, or has them in a wrong shape."""
         return any(each.metrics is not None or each.bound is not None for each in self.disagreements)
 
     @property

@@ -75,7 +75,7 @@ class Framework:
 
 @dataclass(frozen=True)
 class Promise:
-    """What an implementation promises of its answers beside right numbers.
+    """The promises of an implementation about its answers, beside right numbers.
 
     Attributes:
         complete: every tensor, in the case's dtype.
@@ -159,11 +159,11 @@ class Implementation:
 
     @property
     def promise(self) -> Promise:
-        """What it promises of its answers."""
+        """The promises about its answers."""
         return Promise(self.complete, self.all_gradients, self.float32_eps)
 
     def tried_out(self, *, require_all: bool = False) -> Implementation:
-        """Return the implementation as somebody's own: any subset of tensors will do, in any float dtype.
+        """Return the implementation as a user's own: any subset of tensors will do, in any float dtype.
 
         Args:
             require_all: whether every gradient must be returned; so it must if the implementation is ``complete``.

@@ -1,4 +1,4 @@
-"""What changed between two reports: verdicts, errors that grew, tolerances, implementations, cases, versions.
+"""The changes between two reports: verdicts, errors that grew, tolerances, implementations, cases, versions.
 
 In the cases that both reports have, an answer that is gone is worse, for nothing holds it any longer; one that is new
 is worse where it is wrong.
@@ -76,7 +76,7 @@ class Difference:
 
     @property
     def everything(self) -> tuple[Changed, ...]:
-        """All that changed, of every kind."""
+        """Every change, kind by kind."""
         kinds = (getattr(self, field.name) for field in fields(self))
         return tuple(each for kind in kinds for each in kind)
 
@@ -156,7 +156,7 @@ def _verdicts(before: Report, after: Report) -> Iterator[Changed]:
 
 
 def _is_worse(then: str, now: str, as_expected: bool) -> bool:
-    """Whether a verdict that was ``then`` or ``NOT_THERE`` took a turn for the worse that its case does not expect."""
+    """Return True for a verdict that is worse than ``then``, and that its case does not expect."""
     if now in (NOT_THERE, "unsupported"):
         return then not in (NOT_THERE, "unsupported")
     if then == NOT_THERE:

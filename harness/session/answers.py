@@ -43,7 +43,7 @@ class Answers:
 
 @dataclass(frozen=True, eq=False)
 class Standard:
-    """What answers to a problem are held against. Each answer is judged here, for a report and from Python alike.
+    """The standard that answers to a problem are held against; each answer is judged by it, in reports and from Python.
 
     Attributes:
         problem: in the split layout.
@@ -174,7 +174,7 @@ def _badness(comparison: Comparison) -> tuple[int, int]:
 
 
 def on_its_own(case: AnyCase) -> AnyCase:
-    """Return a case as somebody's own implementation meets it: whoever else may take part or differ, it must match."""
+    """Return a case as a user's implementation meets it: it takes part and must match, whatever is said of others."""
     if case.expect == "match":
         return replace(case, implementations=None)
     about = f"{case.about} Others are known to differ here: {case.because}".strip()

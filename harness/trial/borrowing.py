@@ -1,4 +1,4 @@
-"""Whether an implementation has its answer computed by the reference, which matches itself whatever is wrong.
+"""Notice an implementation whose answer the reference computes: the reference matches itself, whatever is wrong.
 
 Calls are seen where they happen and not where a name is imported, so it does not matter under which name the reference
 is called, or through how many functions. ``problem.loss`` and the activations are for everybody; they are no answer.
@@ -46,7 +46,7 @@ _TRIAL = str(_HARNESS / "trial" / "trial.py")
 
 @dataclass
 class Borrowing:
-    """What was called for an answer, in words; empty if nothing was.
+    """The calls for an answer, in words; empty where there was none.
 
     Attributes:
         whole: the first that computes gradients.
@@ -62,7 +62,7 @@ class Borrowing:
             yield Remark(KIND, f"it calls {self.whole}, so a match says nothing of its own backward pass")
         elif self.forward:
             yield Remark(
-                KIND, f"it calls {self.forward} forward, so loss and outputs say nothing of its own forward pass"
+                KIND, f"it runs {self.forward} forward, so loss and outputs say nothing of its own forward pass"
             )
 
 
@@ -118,7 +118,7 @@ def _answer_of(frame: FrameType) -> str:
 
 
 def _is_asked_from_outside(frame: FrameType) -> bool:
-    """Whether a function was called by other code than the harness's own, or is itself what is tried out."""
+    """Return True if code outside the harness called a function, or the function itself is tried out."""
     caller = frame.f_back
     while caller is not None and caller.f_code.co_filename == _DECORATED:
         caller = caller.f_back

@@ -34,32 +34,32 @@ BORROWED = {
     "the layer under another name": (
         "from reference_impls.rnn_split import backward as own, forward as theirs",
         BY_LAYER,
-        f"the reference implementation reference_impls.rnn_split, {WHOLE}",
+        f"calls the reference implementation reference_impls.rnn_split, {WHOLE}",
     ),
     "the whole network": (
         "import reference_impls.network as numpy_helpers\nfrom reference_impls import rnn_split",
         "return split(problem, rnn_split, numpy_helpers)",
-        f"the reference implementation reference_impls.network, {WHOLE}",
+        f"calls the reference implementation reference_impls.network, {WHOLE}",
     ),
     "by the problem": (
         "from harness import reference",
         "return reference.solve(problem)",
-        f"the reference implementation harness.reference, {WHOLE}",
+        f"calls the reference implementation harness.reference, {WHOLE}",
     ),
     "an implementation of ours": (
         "from harness.implementations.numpy_split import numpy_split as helper",
         "return helper(problem)",
-        f"the implementation numpy-split of the harness, {WHOLE}",
+        f"calls the implementation numpy-split of the harness, {WHOLE}",
     ),
     "by name": (
         "",
         "return harness.run('numpy-concat', problem).tensors",
-        f"harness.run('numpy-concat', …), {WHOLE}",
+        f"calls harness.run('numpy-concat', …), {WHOLE}",
     ),
     "the forward pass alone": (
         "from harness import reference",
         "r = right(problem)\n    return r | {'outputs': reference.forward(problem).outputs}",
-        f"the reference implementation harness.reference forward, {FORWARD}",
+        f"runs the reference implementation harness.reference forward, {FORWARD}",
     ),
 }
 
@@ -70,7 +70,7 @@ def test_an_answer_of_the_reference_is_noticed_and_the_verdict_stays(check, impo
     source += f"@harness.implementation('mine')\ndef mine(problem):\n    {body}\n"
     done = check(source)
     assert done.status == 0, done.out + done.err
-    assert f"  ! it calls {said} (on small)" in done.out
+    assert f"  ! it {said} (on small)" in done.out
 
 
 def test_one_of_ours_that_is_handed_in_as_it_is_is_noticed(check):

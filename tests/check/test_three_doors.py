@@ -129,7 +129,7 @@ CASES = [
 
 
 def text_of(case):
-    """The text of a case: the small one, with the fields of its kind in place of its own."""
+    """Return the text of a case: the small one, with the fields of its kind in place of its own."""
     fields = FIELDS.get(case.partition("-")[2], "")
     own = [
         line
@@ -151,7 +151,7 @@ def place(tmp_path_factory):
 
 
 def checked(place, *arguments):
-    """What ``harness check`` says: the rows of comparisons.csv by case and tensor, and the results as JSON by case."""
+    """Return the rows of comparisons.csv by case and tensor, and by case the results that ``harness check`` prints."""
     command = [sys.executable, "-m", "harness", "check", "mine.py", "--json", "--out", "report", *arguments]
     done = subprocess.run(
         command, cwd=place, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
@@ -177,7 +177,7 @@ def mine(place):
 
 
 def asserted(mine, case, require_all):
-    """What ``assert_gradients_match`` says; empty if nothing."""
+    """Return what ``assert_gradients_match`` says; empty if nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", harness.HarnessWarning)
         try:
