@@ -15,13 +15,14 @@ if TYPE_CHECKING:
         HarnessWarning,
         ImplementationFailed,
         assert_gradients_match,
+        compare,
         diagnose,
         load_case,
         load_cases,
         run,
     )
     from harness.casefile import MistakesFound
-    from harness.comparison import Comparison, compare
+    from harness.comparison import Comparison
     from harness.diagnosis import Diagnosis
     from harness.implementations import Partial, Unsupported, implementation
     from harness.problem import Problem
@@ -39,7 +40,7 @@ _HOMES = {
     "Result": "harness.result",
     "Unsupported": "harness.implementations",
     "assert_gradients_match": "harness.api",
-    "compare": "harness.comparison",
+    "compare": "harness.api",
     "diagnose": "harness.api",
     "implementation": "harness.implementations",
     "load_case": "harness.api",

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import atexit
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, Literal
 
 from harness import case as cases
-from harness.case.training import is_of_training
+from harness import shapes
+from harness.case.training import tensors as training_shapes
 from harness.casefile import MistakesFound, listed, nearest
+from harness.comparison import Comparison
+from harness.comparison import compare as compare_arrays
 from harness.diagnosis import Diagnosis, Predictions
 from harness.implementations import NUMPY, Implementation, Returned, Unsupported, implementation, implementations
+from harness.layout import layouts
+from harness.layout.names import fitting_layouts, why_not
 from harness.problem import Problem, build
-from harness.result import Result
-from harness.returned import arrays_of
-from harness.session import DEFAULT_BASELINE, diagnose_result, judge_answers
+from harness.result import Result, read
+from harness.returned import mapping_of
+from harness.session import DEFAULT_BASELINE, Standard, diagnose_result, directional, on_its_own
 from harness.session.examiner import BASELINE_IS_OFF
+from harness.tensors import is_gradient
 from harness.training import noise_of
 from harness.training import run as run_here
 from harness.trial import Trial, try_out
@@ -110,60 +117,197 @@ def run(name_or_function: Runnable, problem: Problem) -> Result:
         problem: a problem, in the split layout.
 
     Returns:
-        Loss, outputs and gradients, in canonical tensors.
+        Loss, outputs and gradients, in canonical tensors. It knows its problem, so ``compare`` judges it by the case.
 
     Raises:
         ValueError: if there is no implementation of this name.
         Unsupported: if it cannot represent the problem.
         ImplementationFailed: if its process failed. What a function raises is raised.
     """
-    if isinstance(name_or_function, str) and _found(name_or_function).framework != NUMPY:
-        outcome = shared_workers().run(_found(name_or_function), problem)
-        if outcome.result is not None:
-            return outcome.result
-        if outcome.status == "unsupported":
-            raise Unsupported(outcome.reason)
-        raise ImplementationFailed(f"{name_or_function}: {outcome.reason}\n{outcome.detail}".rstrip())
-    return run_here(_found(name_or_function), problem)
+    found = _found(name_or_function)
+    by_name = isinstance(name_or_function, str)
+    answer = _of_process(found, problem) if by_name and found.framework != NUMPY else run_here(found, problem)
+    return replace(answer, problem=problem, implementation=found)
 
 
-def diagnose(actual: Result | Mapping[str, Any], problem: Problem) -> list[Diagnosis]:
+def _of_process(found: Implementation, problem: Problem) -> Result:
+    """Return what an implementation of the harness answers in the process of its framework."""
+    outcome = shared_workers().run(found, problem)
+    if outcome.result is not None:
+        return outcome.result
+    if outcome.status == "unsupported":
+        raise Unsupported(outcome.reason)
+    raise ImplementationFailed(f"{found.name}: {outcome.reason}\n{outcome.detail}".rstrip())
+
+
+def compare(
+    actual: Result | Mapping[str, Any],
+    expected: Result | Mapping[str, Any],
+    *,
+    tolerance: Mapping[str, Any] | None = None,
+    nonfinite: Literal["refused", "allowed"] | None = None,
+    layout: str = "split",
+    require_all: bool = False,
+) -> Comparison:
+    """Compare what an implementation returned with what it should have returned.
+
+    If one of the two is a ``Result`` of ``harness.run``, its problem is known, and the bounds are those of
+    ``assert_gradients_match`` and ``harness check``: the case's tolerance, the rounding noise, the floor, the slopes at
+    a kink of relu. Between arrays alone they are those of ``harness.tolerance``, by dtype and kind of tensor.
+
+    It judges the one answer that it is given. ``assert_gradients_match`` and ``harness check`` call a function twice,
+    and judge the worse of two answers that differ.
+
+    Args:
+        actual: a result, or arrays, lists, numbers, tensors of any framework or ``Partial`` by tensor.
+        expected: the baseline's.
+        tolerance: ``{"rtol": …, "atol": …}``, or those by tensor, in place of the case's; None to leave that.
+        nonfinite: ``refused``, or ``allowed`` if the same NaN or infinity at the same place matches; None for what the
+            case says, ``refused`` where there is none.
+        layout: the layout of the names in ``actual``, where it is no result.
+        require_all: whether a gradient that is missing is a mismatch; if not, it is listed as not provided.
+
+    Returns:
+        A comparison that holds each expected tensor and each unexpected one exactly once.
+
+    Raises:
+        ValueError: if nothing at all can be compared, a tolerance names no tensor, there is no such layout, or a layout
+            is given for arrays whose problem is not known.
+        NotReadable: if something is no array of real numbers.
+    """
+    problem = _problem_of(actual, expected)
+    if problem is None:
+        if layout != "split":
+            raise ValueError(
+                f"arrays in the layout {layout!r} need a problem: give a Result of harness.run as expected"
+            )
+        _check_tolerance(tolerance or {}, _names(expected))
+        return compare_arrays(
+            actual if isinstance(actual, Result) else mapping_of(actual),
+            expected if isinstance(expected, Result) else mapping_of(expected),
+            tolerance=tolerance,
+            nonfinite=nonfinite or "refused",
+            complete=False,
+            required=[name for name in _names(expected) if is_gradient(name)] if require_all else (),
+            own_dtype=True,
+        )
+    answer = actual if isinstance(actual, Result) else _read(actual, problem, layout)
+    implementation = answer.implementation or _UNKNOWN
+    case = problem.case
+    if implementations().get(implementation.name) is not implementation:
+        case = on_its_own(case)
+    if tolerance is not None:
+        _check_tolerance(tolerance, ["loss", "outputs", *problem.structure.gradients, *training_shapes(case)])
+        case = replace(case, tolerance=dict(tolerance))
+    problem = replace(problem, case=replace(case, nonfinite=nonfinite or case.nonfinite))
+    truth = expected if isinstance(expected, Result) else _read(expected, problem, "split")
+    promise = replace(implementation.promise, all_gradients=require_all or implementation.all_gradients)
+    return _standard(problem, truth).judged(promise, answer).comparison
+
+
+def _check_tolerance(tolerance: Mapping[str, Any], tensors: Collection[str]) -> None:
+    """Refuse a tolerance with a key that is neither a bound's nor a tensor's: it would change nothing."""
+    bounds = ("rtol", "atol")
+    by_tensor = [] if any(name in tolerance for name in bounds) else [*tensors, "default"]
+    for name, given in tolerance.items():
+        if name not in (by_tensor or bounds):
+            hint = nearest(name, by_tensor or bounds) or f"there are {listed(by_tensor or bounds)}"
+            raise ValueError(f"the tolerance has {name!r}, which is {'no tensor' if by_tensor else 'no bound'}; {hint}")
+        if by_tensor:
+            _check_tolerance(dict.fromkeys(bounds) | dict(given), ())
+
+
+def _names(given: Result | Mapping[str, Any]) -> Collection[str]:
+    return given.tensors if isinstance(given, Result) else given
+
+
+def _problem_of(actual: Result | Mapping[str, Any], expected: Result | Mapping[str, Any]) -> Problem | None:
+    """Return the problem that both are answers to, as far as that is known; None if nothing is, or they are two."""
+    known = [each.problem for each in (expected, actual) if isinstance(each, Result) and each.problem is not None]
+    return known[0] if known and known[0].case == known[-1].case else None
+
+
+def _read(arrays: Mapping[str, Any], problem: Problem, layout: str) -> Result:
+    if layout not in layouts():
+        hint = nearest(layout, layouts()) or f"there are {listed(layouts())}"
+        raise ValueError(f"there is no layout {layout!r}; {hint}")
+    return read(arrays, layout, problem, 0.0)
+
+
+def _standard(problem: Problem, expected: Result) -> Standard:
+    """Return what answers to a problem are held against, measured by the processes that measure it for a run."""
+    workers = shared_workers()
+    return Standard.measured(
+        problem, expected, workers.rounding_noise(problem), workers.floor(problem, expected.tensors)
+    )
+
+
+def diagnose(actual: Result | Mapping[str, Any], problem: Problem, *, layout: str = "split") -> list[Diagnosis]:
     """Explain what is wrong with the numbers of an implementation.
 
     Args:
-        actual: a result; or arrays, lists or tensors of any framework by canonical name, any subset, ``loss`` and
+        actual: a result; or arrays, lists, tensors of any framework or ``Partial`` by name, any subset, ``loss`` and
             ``outputs`` among them if there are any.
         problem: what they are the answer to, in the split layout.
+        layout: the layout of the names in ``actual``, where it is no result.
 
     Returns:
         Explanations, the best first, each with its residual; a single one named ``unexplained`` if none fits; nothing
         if nothing is wrong.
 
     Raises:
+        ValueError: if a name is no tensor of the case, or a shape is not its tensor's; with the nearest name, the right
+            shape, or the layout that has such names. No numbers have been looked at.
         NotReadable: if something is no array of real numbers.
     """
-    if not isinstance(actual, Result):
-        arrays = arrays_of(actual, problem.case.dtype)
-        training = {name: array for name, array in arrays.items() if is_of_training(name)}
-        others = {"loss", "outputs", *training}
-        gradients = {name: array for name, array in arrays.items() if name not in others}
-        actual = Result(arrays.get("loss"), arrays.get("outputs"), gradients, 0.0, training=training)
-    found = diagnose_result(actual, Predictions(problem, noise_of(problem)))
+    result = actual if isinstance(actual, Result) else _read(actual, problem, layout)
+    if wrong := list(_misfits(result, problem, layout)):
+        raise ValueError("\n".join([f"{problem.case.name}: nothing was diagnosed", *wrong]))
+    return _explained(result, problem, noise_of(problem))
+
+
+def _misfits(result: Result, problem: Problem, layout: str) -> Iterator[str]:
+    """Say which tensors are none of the problem's, by name or by shape, and what they may be."""
+    tensors, structure = result.tensors, problem.structure
+    tensors.pop(directional.NAME, None)
+    expected = {"loss": (), "outputs": structure.outputs, **structure.gradients, **training_shapes(problem.case)}
+    odd = {}
+    for name, array in tensors.items():
+        if name not in expected:
+            odd[name] = array.shape
+            why = why_not(name, array.shape, layout, structure, tensors, "they are read in")
+            yield f"{name}: {why if result.implementation is None else result.misfits.get(name, why)}"
+        elif array.shape != expected[name]:
+            texts = [each.explanation for each in _explained(result.only({name}), problem, {})]
+            yield " ".join([f"{name}: {shapes.mistake(array.shape, expected[name])}.", *texts])
+    if odd and result.implementation is None and (fitting := fitting_layouts(odd, structure)):
+        others = listed([f"layout={each!r}" for each in fitting])
+        yield f"harness.diagnose(..., {others}) converts {'it' if len(odd) == 1 else 'them'}"
+
+
+def _explained(result: Result, problem: Problem, noise: Mapping[str, float]) -> list[Diagnosis]:
+    found = diagnose_result(result, Predictions(problem, noise))
     return [each for each in found if each.fault != BASELINE_IS_OFF]
 
 
 def assert_gradients_match(
-    function: Runnable, case: str | PathLike[str] | cases.Case, *, baseline: str = DEFAULT_BASELINE
+    function: Runnable,
+    case: str | PathLike[str] | cases.Case,
+    *,
+    baseline: str = DEFAULT_BASELINE,
+    require_all: bool = False,
 ) -> None:
     """Assert that an implementation agrees with the baseline on a case, or on every case of a sweep or folder.
 
-    Tensors that it does not return are not compared; those that it does must all match. A function is called twice for
-    each case, on fresh copies; both answers must match. Cases that it cannot represent are left out.
+    Tensors that it does not return are not compared, unless all gradients are required; those that it does must all
+    match. A function is called twice for each case, on fresh copies; both answers must match. Cases that it cannot
+    represent are left out.
 
     Args:
         function: the implementation.
         case: a case, or where to load it from.
         baseline: what it is compared with.
+        require_all: whether a gradient that it does not return is a mismatch.
 
     Raises:
         AssertionError: with what is to be known first, each tensor that disagrees (the element, both values, the bound
@@ -172,30 +316,37 @@ def assert_gradients_match(
 
     Warns:
         HarnessWarning: where everything matches, and yet something is to be known: it alters its inputs, say, or
-            returns another dtype.
+            returns another dtype, or no gradient.
     """
     __tracebackhide__ = True
     reasons = []
     each_case = [Case(**vars(case))] if isinstance(case, cases.Case) else load_cases(case)
+    implementation = _found(function)
+    if not isinstance(function, str):
+        each_case = [on_its_own(each) for each in each_case]
     for each in each_case:
         problem = each.problem()
         try:
             trial = _tried(function, problem)
+            expected = run(baseline, problem)
         except Unsupported as reason:
             reasons.append(f"{each.name}: {reason}")
             continue
-        expected = run(baseline, problem)
-        answers = judge_answers(problem, trial.result, trial.second, expected, noise_of(problem), complete=False)
+        standard = _standard(problem, expected)
+        promise = replace(implementation, all_gradients=implementation.all_gradients or require_all).promise
+        answers = standard.judged(promise, trial.result, trial.second)
         said = [remark.text for remark in (*answers.remarks, *trial.remarks)]
         if trial.failure is not None or not answers.comparison.matches:
-            title = f"{each.name}: {_found(function).name} against {baseline}"
+            title = f"{each.name}: {implementation.name} against {baseline}"
             because = f" ({answers.reason})" if answers.reason else ""
-            told = [str(found) for found in diagnose(trial.result, problem)] if trial.failure is None else []
+            found = []
+            if trial.failure is None and answers.comparison.can_be_explained:
+                found = _explained(answers.worse, problem, standard.noise)
             title += f", {trial.failed_in}" if trial.failed_in else ""
-            lines = [*said, f"{title}: {answers.comparison}{because}", *(f"diagnosis: {each}" for each in told[:1])]
+            lines = [*said, f"{title}: {answers.comparison}{because}", *(f"diagnosis: {each}" for each in found[:1])]
             raise AssertionError("\n".join(lines)) from trial.failure
         for text in said:
-            warnings.warn(f"{each.name}: {_found(function).name}: {text}", HarnessWarning, stacklevel=2)
+            warnings.warn(f"{each.name}: {implementation.name}: {text}", HarnessWarning, stacklevel=2)
     if len(reasons) == len(each_case):
         raise Unsupported("; ".join(reasons))
 
@@ -208,8 +359,9 @@ def _tried(function: Runnable, problem: Problem) -> Trial:
 
 
 def _found(wanted: Runnable) -> Implementation:
+    """Return an implementation: by name as it is, a user's function as one that is tried out."""
     if isinstance(wanted, Implementation):
-        return wanted
+        return wanted.tried_out()
     if isinstance(wanted, str):
         there = implementations()
         if wanted not in there:
@@ -219,11 +371,16 @@ def _found(wanted: Runnable) -> Implementation:
     return implementation(getattr(wanted, "__name__", "function"))(wanted)
 
 
+_UNKNOWN = implementation("arrays")(lambda _: {})
+"""Stands for the implementation of arrays that come without one."""
+
+
 __all__: list[Any] = [
     "Case",
     "HarnessWarning",
     "ImplementationFailed",
     "assert_gradients_match",
+    "compare",
     "diagnose",
     "load_case",
     "load_cases",

@@ -138,7 +138,7 @@ def _tensors(
             loss = loss + rounding(np.sqrt((one_hot * one_hot).sum()))
         return loss, d_outputs
 
-    passed = forward(problem, **activations)
+    passed = forward(problem, activations)
     loss, d_outputs = loss_of(passed.outputs)
     if kept:
         slopes = slopes_by_sign(passed)

@@ -12,14 +12,16 @@ the bound of the rounding error of a sum of n products (Higham 2002, section 3.1
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
 from reference_impls import bidirectional, lengths, rnn_split
 from reference_impls.activations import Activation
-from reference_impls.network import ForwardPass
+
+if TYPE_CHECKING:
+    from reference_impls.network import ForwardPass
 
 Slopes = Sequence[ndarray]
 """φ'(a) of each recursion, (T, B, H)."""

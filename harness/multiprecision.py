@@ -6,14 +6,14 @@ here: the nonlinearities and the softmax. Slow, and not proven, unlike ``harness
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from harness.problem import Problem
-from harness.reference import activations_of, layer_of
-from reference_impls import network
+from harness.reference import activations_of, backward, forward
 from reference_impls.activations import ACTIVATIONS, Activation
 from reference_impls.losses import LOSSES
 
@@ -48,16 +48,15 @@ def solve(problem: Problem) -> dict[str, ndarray]:
                 return _softmax_cross_entropy(mpmath, outputs, targets, problem.covered, loss.reduction)
             return LOSSES[loss.kind](outputs, targets, problem.covered, loss.reduction)
 
-        value, outputs, gradients = network.loss_and_gradients(
-            layer_of(problem.structure, lengths=problem.lengths),
-            {name: wide(array) for name, array in problem.weights.items()},
-            wide(problem.inputs),
-            {name: wide(array) for name, array in problem.initial_state.items()},
-            loss=loss_of,
-            truncation=problem.truncation,
-            **activations_of(problem, lambda name: _activation(mpmath, name)),
+        in_wide = replace(
+            problem,
+            weights={name: wide(array) for name, array in problem.weights.items()},
+            inputs=wide(problem.inputs),
+            initial_state={name: wide(array) for name, array in problem.initial_state.items()},
         )
-        return {"loss": value, "outputs": outputs, **gradients}
+        passed = forward(in_wide, activations_of(problem, lambda name: _activation(mpmath, name)))
+        value, d_outputs = loss_of(passed.outputs)
+        return {"loss": value, "outputs": passed.outputs, **backward(in_wide, passed, d_outputs)}
 
 
 def distance(tensor: ndarray, numbers: ndarray) -> ndarray:

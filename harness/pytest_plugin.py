@@ -1,15 +1,24 @@
 """pytest collects case files: one test for each case and implementation.
 
 ``cases/basic/tanh.yaml::torch`` compares torch with the baseline on that case; of a sweep,
-``cases/basic/sizes.yaml::torch[dtype=float32,sizes.time=1]``. Case files are those below the folders of the ini
-option ``harness_cases``, ``cases`` unless set, and those named on the command line.
+``cases/basic/sizes.yaml::torch[dtype=float32,sizes.time=1]``.
 
-The plugin is loaded wherever the harness is installed, so nothing is imported for it until there is a case file.
+The plugin is loaded wherever the harness is installed, also where YAML files are another tool's. So it takes a file
+for a case only if the project or the file says so:
+
+    harness_cases = ["cases"]       an ini option: folders, below which every YAML file is a case
+    # yaml-language-server: $schema=…case.schema.json
+                                    a comment at the top of a file that lies below a folder ``cases``, or that is named
+                                    on the command line
+
+Nothing of the harness but this module is imported until there is a case file.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +30,16 @@ if TYPE_CHECKING:
     from harness.session import CaseOutcome, Judged
 
 DEFAULT_BASELINE = "numpy-split"
+MARKER = "harness_case"
+SAYS_WHAT_IT_IS = re.compile(rb"#\s*yaml-language-server:\s*\$schema=(\S*/)?case\.schema\.json\s*$")
+TOP = 3
+"""The lines of a file that are looked at for that comment."""
 WHOLE_FILES = "harness_whole_files"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
-    parser.addini("harness_cases", "folders whose case files are collected", type="args", default=["cases"])
+    parser.addini("harness_cases", "folders whose YAML files are cases of the harness", type="args", default=[])
     group = parser.getgroup("harness", "gradient comparison")
     group.addoption("--harness-impl", metavar="A,B", help="compare only these implementations")
     group.addoption("--harness-baseline", default=DEFAULT_BASELINE, metavar="N", help="what they are compared with")
@@ -34,9 +47,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker of the case tests."""
-    config.addinivalue_line("markers", "framework: needs a framework's process")
-    if config.getoption("--harness-impl") or config.getoption("--harness-baseline") != DEFAULT_BASELINE:
+    """Declare the marker of the case tests, and make sure that the folders are there."""
+    config.addinivalue_line("markers", f"{MARKER}: one implementation on one case of the harness")
+    for folder in config.getini("harness_cases"):
+        if not (config.rootpath / folder).is_dir():
+            raise pytest.UsageError(f"harness_cases names {folder!r}, but {config.rootpath} has no such folder")
+    if config.getoption("--harness-impl") is not None or config.getoption("--harness-baseline") != DEFAULT_BASELINE:
         _comparing(config)  # so that a wrong name is one message before anything is collected
 
 
@@ -50,12 +66,26 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """Collect a case file."""
     if file_path.suffix.lower() not in (".yaml", ".yml"):
         return None
-    config = parent.config
-    folders = [config.rootpath / folder for folder in config.getini("harness_cases")]
-    named = [config.invocation_params.dir / str(argument).partition("::")[0] for argument in config.args]
-    if any(file_path.is_relative_to(folder) for folder in folders) or file_path in named:
+    if _is_listed(file_path, parent.config) or _says_so(file_path, parent.config):
         return CaseFileCollector.from_parent(parent, path=file_path)
     return None
+
+
+def _is_listed(path: Path, config: pytest.Config) -> bool:
+    """Return True for a file below a folder that the project lists."""
+    return any(path.is_relative_to(config.rootpath / folder) for folder in config.getini("harness_cases"))
+
+
+def _says_so(path: Path, config: pytest.Config) -> bool:
+    """Return True for a file that says at its top that it is a case, and lies below ``cases`` or is named."""
+    named = (config.invocation_params.dir / str(argument).partition("::")[0] for argument in config.args)
+    if "cases" not in path.relative_to(path.anchor).parts[:-1] and path not in named:
+        return False
+    try:
+        with path.open("rb") as file:
+            return any(SAYS_WHAT_IT_IS.match(line) for line in islice(file, TOP))
+    except OSError:
+        return False  # a file that cannot be read says nothing
 
 
 class CaseFileCollector(pytest.File):
@@ -85,7 +115,7 @@ class CaseTest(pytest.Item):
         super().__init__(**kwargs)
         self.case = case
         self.implementation = implementation
-        self.add_marker("framework")
+        self.add_marker(MARKER)
 
     def runtest(self) -> None:
         """Run the implementation and compare."""
@@ -139,7 +169,7 @@ class Comparing:
         there = implementations()
         named = config.getoption("--harness-impl")
         baseline = config.getoption("--harness-baseline")
-        by_name = [*(named.split(",") if named else []), baseline]
+        by_name = [*(named.split(",") if named is not None else []), baseline]
         for name in by_name:
             if name not in there:
                 hint = nearest(name, there) or f"there are {', '.join(there)}"

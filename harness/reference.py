@@ -1,8 +1,12 @@
-"""The hand-written reference for a problem: which layer of ``reference_impls`` its cell is, and running it."""
+"""The hand-written reference for a problem: which layer of ``reference_impls`` its cell is, and running it.
+
+No other module of the harness runs those layers, so every caller gets both directions and unequal lengths alike. The
+exceptions are named in pyproject.toml, in the contract of import-linter that holds this.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from numpy import ndarray
@@ -61,21 +65,26 @@ def activations_of(
     return found if problem.structure.cell == "rnn" else found | {"gate_activation": named("sigmoid")}
 
 
-def forward(problem: Problem, **activations: Any) -> network.ForwardPass:
-    """Run the reference forward on a problem in the split layout.
+def forward(
+    problem: Problem, activations: Mapping[str, Activation] | None = None, form: Form = "split"
+) -> network.ForwardPass:
+    """Run the reference forward, on arrays of NumPy's floats or of objects that add and multiply.
 
     Args:
-        problem: the problem.
-        activations: as ``activations_of`` returns them; the case's own unless given.
+        problem: in the layout ``form``.
+        activations: as ``activations_of`` returns them; the case's own if None.
+        form: which of the two derivations.
     """
-    layer = layer_of(problem.structure, lengths=problem.lengths)
-    chosen = activations or activations_of(problem)
+    layer = layer_of(problem.structure, form, problem.lengths)
+    chosen: Mapping[str, Any] = activations or activations_of(problem)
     return network.forward(layer, problem.weights, problem.inputs, problem.initial_state, **chosen)
 
 
-def backward(problem: Problem, passed: network.ForwardPass, d_outputs: ndarray) -> dict[str, ndarray]:
+def backward(
+    problem: Problem, passed: network.ForwardPass, d_outputs: ndarray, form: Form = "split"
+) -> dict[str, ndarray]:
     """Carry d_outputs, (B, T, D·H) or (B, T, O), back through what ``forward`` returned; every gradient by name."""
-    layer = layer_of(problem.structure, lengths=problem.lengths)
+    layer = layer_of(problem.structure, form, problem.lengths)
     return network.backward(layer, problem.weights, passed, d_outputs, problem.truncation)
 
 
@@ -89,13 +98,6 @@ def solve(problem: Problem, form: Form = "split") -> dict[str, ndarray]:
     Returns:
         ``loss`` of shape (), ``outputs``, and every gradient by its name in that layout.
     """
-    loss, outputs, gradients = network.loss_and_gradients(
-        layer_of(problem.structure, form, problem.lengths),
-        problem.weights,
-        problem.inputs,
-        problem.initial_state,
-        loss=problem.loss,
-        truncation=problem.truncation,
-        **activations_of(problem),
-    )
-    return {"loss": loss, "outputs": outputs, **gradients}
+    passed = forward(problem, form=form)
+    loss, d_outputs = problem.loss(passed.outputs)
+    return {"loss": loss, "outputs": passed.outputs, **backward(problem, passed, d_outputs, form)}

@@ -19,6 +19,9 @@ from harness.problem import Problem
 from harness.returned import NotReadable, arrays_of
 from harness.tensors import Structure
 
+PER_STEP = tuple(f"{TRAINING}{name}" for name in ("lr", "gradient_norm"))
+"""Names that each step of training may have beside the loss; their values are not compared."""
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -39,6 +42,8 @@ class Result:
         per_step: what is told of each step of training and not compared, (steps,) each: ``lr`` and ``gradient_norm``,
             the norm before it is limited.
         untrained: why there is no training though the case has one.
+        problem: what it is the answer to, in the split layout; None where that is not known.
+        implementation: what returned it; None where that is not known.
     """
 
     loss: ndarray | None
@@ -52,6 +57,8 @@ class Result:
     training: Mapping[str, ndarray] = field(default_factory=dict)
     per_step: Mapping[str, ndarray] = field(default_factory=dict)
     untrained: str = ""
+    problem: Problem | None = None
+    implementation: Implementation | None = None
 
     @property
     def tensors(self) -> dict[str, ndarray]:
@@ -114,7 +121,9 @@ def read(returned: Returned, layout: str, problem: Problem, seconds: float) -> R
     arrays = {name: values_of(each) for name, each in taken.items()}
     partial = {name: each for name, each in taken.items() if isinstance(each, Partial)}
     for name, each in partial.items():
-        _check(name, each, layout)
+        checked(name, each)
+        if layout != "split" and each.half_unit.any():
+            raise NotReadable(f"half_unit of {name} is understood in the layout split, not in {layout}")
     known = _known(arrays, partial, layout, structure)
     half_units = {name: np.array(each.half_unit, np.float64) for name, each in partial.items() if each.half_unit.any()}
     loss, outputs, directional = (arrays.pop(name, None) for name in ("loss", "outputs", "directional"))
@@ -136,7 +145,9 @@ def _training(
     arrays: dict[str, ndarray], layout: str, structure: Structure
 ) -> tuple[dict[str, ndarray], dict[str, ndarray]]:
     """Take what became of training out of the arrays: what is compared, in the split layout, and what is told."""
-    found = {name: arrays.pop(name) for name in list(arrays) if name.startswith((TRAINED, TRAINING))}
+    found = {
+        name: arrays.pop(name) for name in list(arrays) if name.startswith(TRAINED) or name in (LOSS_CURVE, *PER_STEP)
+    }
     if not found:
         return {}, {}
     weights = {name.removeprefix(TRAINED): each for name, each in found.items() if name.startswith(TRAINED)}
@@ -150,8 +161,7 @@ def _training(
         for name in dict.fromkeys([*structure.weights, *converted])
         if name in converted
     }
-    told = {name.removeprefix(TRAINING): each for name, each in found.items() if name.startswith(TRAINING)}
-    return {**curve, **trained}, {name: each for name, each in told.items() if name != "loss"}
+    return {**curve, **trained}, {name.removeprefix(TRAINING): found[name] for name in PER_STEP if name in found}
 
 
 def copied(returned: Any, dtype: DTypeLike) -> dict[str, ndarray | Partial]:
@@ -180,7 +190,12 @@ def values_of(returned: Any) -> Any:
     return returned.values if isinstance(returned, Partial) else returned
 
 
-def _check(name: str, partial: Partial, layout: str) -> None:
+def checked(name: str, partial: Partial) -> Partial:
+    """Return a tensor that is known in part, if its arrays fit together.
+
+    Raises:
+        NotReadable: if they do not, or nothing is known.
+    """
     shape = np.shape(partial.values)
     for what, array in (("known", partial.known), ("half_unit", partial.half_unit)):
         if np.shape(array) != shape:
@@ -189,8 +204,7 @@ def _check(name: str, partial: Partial, layout: str) -> None:
         raise NotReadable(f"known of {name} should be an array of bool, but has dtype {partial.known.dtype}")
     if not partial.known.any():
         raise NotReadable(f"nothing of {name} is known; leave it out")
-    if layout != "split" and partial.half_unit.any():
-        raise NotReadable(f"half_unit of {name} is understood in the layout split, not in {layout}")
+    return partial
 
 
 def _known(

@@ -18,6 +18,21 @@ class NotReadable(TypeError):
     """What was returned is no loss, outputs and gradients by name; the text says why, and what should be there."""
 
 
+def mapping_of(returned: Any) -> Mapping[Any, Any]:
+    """Return what an implementation's function returned, if that is a mapping with something in it.
+
+    Raises:
+        NotReadable: if it is not.
+    """
+    if returned is None:
+        raise NotReadable("returned None, not a dictionary {name: gradient}; did you forget `return`?")
+    if not isinstance(returned, Mapping):
+        raise NotReadable(f"returned {_a(returned)}, but should return a dictionary {{name: gradient}}")
+    if not returned:
+        raise NotReadable("returned an empty dictionary; any subset of loss, outputs and gradients would do")
+    return returned
+
+
 def arrays_of(returned: Any, dtype: DTypeLike | None = None) -> dict[str, ndarray]:
     """Read what an implementation's function returned.
 
@@ -31,13 +46,7 @@ def arrays_of(returned: Any, dtype: DTypeLike | None = None) -> dict[str, ndarra
     Raises:
         NotReadable: if it is no such mapping, or is empty.
     """
-    if returned is None:
-        raise NotReadable("returned None, not a dictionary {name: gradient}; did you forget `return`?")
-    if not isinstance(returned, Mapping):
-        raise NotReadable(f"returned {_a(returned)}, but should return a dictionary {{name: gradient}}")
-    if not returned:
-        raise NotReadable("returned an empty dictionary; any subset of loss, outputs and gradients would do")
-    return {str(name): array_of(name, value, dtype) for name, value in returned.items()}
+    return {str(name): array_of(name, value, dtype) for name, value in mapping_of(returned).items()}
 
 
 def array_of(name: object, value: Any, dtype: DTypeLike | None = None) -> ndarray:

@@ -130,6 +130,11 @@ class Structure:
         return {**self.weights, **self.initial_state, "inputs": self.inputs}
 
 
+def is_gradient(tensor: str) -> bool:
+    """Return True for the name of a gradient, False for one of the forward pass or of training."""
+    return tensor not in ("loss", "outputs", "directional") and kind_of(tensor) not in ("training.loss", "trained")
+
+
 def kind_of(tensor: str) -> str:
     """Return what sort of tensor a name is: ``W_hh`` for ``layer3.W_hh``, ``inputs`` for ``inputs``.
 

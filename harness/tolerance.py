@@ -69,6 +69,9 @@ OTHER_UNITS = 16.0
 IN_CACHE = 2**16
 """Elements that stay in a core's cache between one look at them and the next."""
 
+OF_THE_CASE = "the case's tolerance"
+"""The beginning of a bound's origin, where the case gives the bound."""
+
 ILL_CONDITIONED = "ill-conditioned: rounding alone takes more than half of its digits"
 
 
@@ -110,10 +113,10 @@ def bound(
     """
     if override is not None:
         if {"rtol", "atol"} & override.keys():
-            return _given(override, "the case's tolerance")
+            return _given(override, OF_THE_CASE)
         for name in (tensor, "default"):
             if name in override:
-                return _given(override[name], f"the case's tolerance of {name}")
+                return _given(override[name], f"{OF_THE_CASE} of {name}")
     kind, dtype = kind_of(tensor), expected.dtype
     if dtype.kind != "f":
         return Bound(0.0, 0.0, f"exact, since {tensor} is {dtype}")

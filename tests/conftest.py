@@ -73,4 +73,4 @@ def harness(workplace: Path) -> Harness:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests that need a framework's process last, in the order in which they stand."""
-    items.sort(key=lambda item: item.get_closest_marker("framework") is not None)
+    items.sort(key=lambda item: any(item.get_closest_marker(name) for name in ("framework", "harness_case")))

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 import pytest
 
 PYTEST = ["-x", "-qq", "--no-header", "--no-summary", "--tb=no", "-p", "no:cacheprovider"]
-PYTEST += ["-p", "_hypothesis_pytestplugin", "-p", "pytest_timeout", "-m", "not framework"]
+PYTEST += [
+    "-p",
+    "_hypothesis_pytestplugin",
+    "-p",
+    "pytest_timeout",
+    "-p",
+    "harness.pytest_plugin",
+    "-m",
+    "not framework",
+]
 
 
 @dataclass(eq=False)  # pytest keeps its plugins in sets

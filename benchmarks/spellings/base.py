@@ -76,7 +76,7 @@ class Spelling:
     def forward(self, problem: Problem) -> network.ForwardPass:
         """Run forward, with the activations as they are written here."""
         named = activations_of(problem, lambda name: self.activation(name, gate=True))
-        return forward(problem, **named | {"activation": self.activation(problem.case.activation, gate=False)})
+        return forward(problem, named | {"activation": self.activation(problem.case.activation, gate=False)})
 
 
 def with_weights(problem: Problem, changed: Tensors) -> Problem:

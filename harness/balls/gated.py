@@ -7,6 +7,8 @@ are matrices of balls, and sharing the reference's formulas: what is proven is t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from flint import arb
 from numpy import ndarray
@@ -15,8 +17,8 @@ from harness.balls.layers import ACTIVATIONS
 from harness.balls.losses import loss_and_gradient
 from harness.balls.tensors import in_shape, time_first, to_balls
 from harness.problem import Problem
-from harness.reference import activations_of, layer_of
-from reference_impls import activations, network
+from harness.reference import activations_of, backward, forward
+from reference_impls.activations import ACTIVATIONS as OF_FLOATS
 from reference_impls.activations import Activation
 
 
@@ -29,15 +31,19 @@ def solve(problem: Problem) -> dict[str, ndarray]:
     Returns:
         Arrays of balls by canonical name, each of its canonical shape.
     """
-    layer, loss = layer_of(problem.structure, lengths=problem.lengths), problem.case.loss
-    weights = {name: _balls(array) for name, array in problem.weights.items()}
-    states = {name: _balls(array) for name, array in problem.initial_state.items()}  # (B, H) each
-    passed = network.forward(layer, weights, _balls(problem.inputs), states, **activations_of(problem, _of_balls))
+    loss = problem.case.loss
+    in_balls = replace(
+        problem,
+        weights={name: _balls(array) for name, array in problem.weights.items()},
+        inputs=_balls(problem.inputs),
+        initial_state={name: _balls(array) for name, array in problem.initial_state.items()},
+    )
+    passed = forward(in_balls, activations_of(problem, _of_balls))
     B, T, O = problem.structure.outputs
     flat = time_first(passed.outputs).reshape(-1).tolist()  # T·B·O
     value, d_flat = loss_and_gradient(loss.kind, loss.reduction, flat, problem.targets, problem.covered)
     d_outputs = in_shape(d_flat, (T, B, O)).swapaxes(0, 1)  # (B, T, O)
-    gradients = network.backward(layer, weights, passed, d_outputs, problem.truncation)
+    gradients = backward(in_balls, passed, d_outputs)
     found = {"loss": in_shape([value], ()), "outputs": passed.outputs, **gradients}
     # What no ball was added to is still the zero of NumPy, an int.
     return {name: in_shape([arb(each) for each in tensor.reshape(-1)], tensor.shape) for name, tensor in found.items()}
@@ -54,7 +60,7 @@ def _of_balls(name: str) -> Activation:
         out[...] = function(a)
         return out
 
-    return Activation(value, _relu_slope if name == "relu" else activations.ACTIVATIONS[name].slope_at_value)
+    return Activation(value, _relu_slope if name == "relu" else OF_FLOATS[name].slope_at_value)
 
 
 def _relu_slope(h: ndarray) -> ndarray:

@@ -86,11 +86,13 @@ def load(
         implementations: the implementations that cases may name, if that is to be checked.
         weights: what takes the place of their weights, a checkpoint for one.
     """
-    loaded, loaded_names = Loaded(), set[str]()
+    loaded, loaded_names, without = Loaded(), set[str](), list[Mistake]()
     seen: dict[str, str] = {}
     for name in names or _default():
         try:
             files, combination = _files(name)
+            if not files:
+                without.append(Mistake(name, None, None, (), "there is no case file in this folder"))
             for file in files:
                 found = read(file, implementations, weights)
                 loaded.mistakes += [each for each in found.mistakes if each not in loaded.mistakes]
@@ -112,6 +114,8 @@ def load(
                         loaded.cases.append(case)
         except MistakesFound as error:
             loaded.mistakes += error.mistakes
+    if loaded.cases:  # else nothing at all was selected, which is said as that
+        loaded.mistakes += without
     return loaded
 
 

@@ -73,7 +73,7 @@ def introduced(file: UserFile, process: Framework, workers: Workers) -> Candidat
         complete=offered["complete"],
         about=offered["about"],
     )
-    return Candidate(implementation, f"{place} {offered['function']}", answer["said"])
+    return Candidate(implementation.tried_out(), f"{place} {offered['function']}", answer["said"])
 
 
 def _elsewhere(problem: Problem) -> Returned:

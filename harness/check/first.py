@@ -16,8 +16,7 @@ MAX_TENSORS = 6
 def in_full(fold: Fold) -> Iterator[str]:
     """Yield the first case of a fold, line by line."""
     outcome, judged = fold.first
-    expected_to = f" ({outcome.case.because})" if outcome.case.expect == "mismatch" and outcome.case.because else ""
-    yield f"{outcome.case.name}: {fold.verdict}{expected_to}"
+    yield f"{outcome.case.name}: {fold.verdict}"
     if outcome.case.about:
         yield f"  {outcome.case.about}"
     if judged.reason:

@@ -55,9 +55,9 @@ def conclusion(run: Run) -> str:
     return f"{cases} {'case' if cases == 1 else 'cases'}: {found}; {compared}."
 
 
-def next_command(run: Run, file: str, cases: Sequence[str]) -> str:
-    """Return what to type next."""
-    check = f"harness check {shlex.quote(file)}"
+def next_command(run: Run, file: str, cases: Sequence[str], options: Sequence[str] = ()) -> str:
+    """Return what to type next; ``options`` as they were given."""
+    check = " ".join(["harness check", *options, shlex.quote(file)])
     wrong = [outcome for outcome, judged in run.comparisons if judged.verdict in WRONG]
     if wrong and len(run.outcomes) > 1:
         return called(check, shlex.quote(_to_type(wrong[0])))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,7 +15,7 @@ from harness.cli.exits import Exit
 from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases
 
 if TYPE_CHECKING:
-    from harness.session import CaseOutcome, Run
+    from harness.session import Run
     from harness.userfile import FileRefused
 
 MAX_PRINTED = 40
@@ -42,8 +41,11 @@ MAX_PRINTED = 40
     show_default=True,
     help="The report's folder.",
 )
+@click.option("--require-all", is_flag=True, help="Every gradient must be returned: one that is missing is a mismatch.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out: Path, as_json: bool) -> None:
+def command(
+    file: str, cases: tuple[str, ...], baseline: str, limit: float, out: Path, require_all: bool, as_json: bool
+) -> None:
     """Compare your own implementation with the baseline.
 
     FILE.py holds a function under @harness.implementation(...); FUNCTION names it if there are several, or a plain
@@ -55,7 +57,7 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
     from harness.check import introduced, page, process_of, simplest_first
     from harness.cli.run import described, exit_status
     from harness.cli.screen import progress
-    from harness.session import execute
+    from harness.session import execute, on_its_own
     from harness.session.executors.local import Local
     from harness.worker import Memory, Workers
 
@@ -77,18 +79,19 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
         except userfile.FileRefused as refused:
             _refuse(refused)
         _show_printed(candidate.said, "when it was imported")
-        asked = [replace(case, implementations=None) for case in to_run]
+        implementation = candidate.implementation.tried_out(require_all=require_all)
+        options = ["--require-all"] if require_all else []
+        asked = [on_its_own(case) for case in to_run]
         shown = 0
         with report.Keeper(out) as keeper:
             with progress(len(asked), workers.starting) as show:
-                for run in execute(asked, [candidate.implementation], of_baseline, Local(workers), keep=keeper.keep):
+                for run in execute(asked, [implementation], of_baseline, Local(workers), keep=keeper.keep):
                     show(len(run.outcomes))
                     shown = _show_said(run, shown)
-            run.outcomes = [_as_documented(outcome) for outcome in run.outcomes]
             if not as_json:
                 for line in page.lines(run, candidate):  # before the report is written, which nobody waits for
                     click.echo(line)
-            again = f"harness check {shlex.quote(file)}"
+            again = " ".join(["harness check", *options, shlex.quote(file)])
             report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
     status = exit_status(run, loaded)
     if as_json:
@@ -96,7 +99,7 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
     else:
         waited = time.perf_counter() - BEGAN  # imports and all
         click.echo(f"{page.conclusion(run)} {waited:.1f} s; the report is in {out}")
-        click.echo(f"next: {page.next_command(run, file, cases)}")
+        click.echo(f"next: {page.next_command(run, file, cases, options)}")
     raise click.exceptions.Exit(status)
 
 
@@ -126,13 +129,6 @@ def _show_printed(text: str, when: str) -> None:
         click.echo(line, err=True)
     if len(lines) > MAX_PRINTED:
         click.echo(f"... and {len(lines) - MAX_PRINTED} more lines", err=True)
-
-
-def _as_documented(outcome: CaseOutcome) -> CaseOutcome:
-    """Let a match pass on a case that documents a mismatch: it documents that of others."""
-    if outcome.case.expect == "mismatch" and outcome.verdict == "match":
-        return replace(outcome, case=replace(outcome.case, expect="match"))
-    return outcome
 
 
 def _with_remarks(described: dict[str, Any], run: Run) -> dict[str, Any]:

@@ -47,10 +47,11 @@ def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
     if loaded.mistakes:
         raise click.exceptions.Exit(Exit.BAD_INPUT)
     verdicts = {judged.verdict for _, judged in pairs}
-    failed = "error" in verdicts
-    raise click.exceptions.Exit(
-        Exit.IMPLEMENTATION_FAILED if failed else Exit.MISMATCH if "mismatch" in verdicts else Exit.AS_EXPECTED
-    )
+    if "error" in verdicts:
+        raise click.exceptions.Exit(Exit.IMPLEMENTATION_FAILED)
+    if "mismatch" in verdicts:
+        raise click.exceptions.Exit(Exit.MISMATCH)
+    raise click.exceptions.Exit(Exit.AS_EXPECTED if "match" in verdicts else Exit.NOTHING_SELECTED)
 
 
 def _described(outcome: CaseOutcome, judged: Judged) -> dict[str, Any]:

@@ -27,8 +27,9 @@ MAX_SHOWN = 40
 def command(before: Path, after: Path, ignore_new: bool, as_json: bool) -> None:
     """Show what changed from one report to another; the status is 1 if something got worse.
 
-    Worse is a mismatch or an error that was none and that its case does not expect, an error that grew tenfold, and
-    what was compared and no longer can be. Versions, and cases that are in one of the two alone, are told.
+    Worse is a mismatch or an error that was none, or is new, and that its case does not expect; an error that grew
+    tenfold; and an implementation, a tensor or an element of a case that was compared and no longer is. Also shown are
+    tolerances that allow ten times as much, versions, and cases that are in one of the two alone.
     """
     from harness.report.difference import difference
 
@@ -36,8 +37,11 @@ def command(before: Path, after: Path, ignore_new: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"worse": len(found.worse), **asdict(found)}, indent=2))
     else:
+        _table("Implementations", ["implementation", "was", "is"], found.implementations)
         _table("Verdicts", ["case", "implementation", "was", "is"], found.verdicts)
+        _table("Tensors", ["case", "implementation", "tensor", "was", "is"], found.tensors)
         _table("Errors that grew tenfold", ["case", "implementation", "tensor", "was", "is"], found.errors)
+        _table("Tolerances that grew tenfold", ["case", "tensor", "was", "is"], found.tolerances)
         _table("Cases", ["case", "was", "is"], found.cases)
         _table("Versions", ["of", "was", "is"], found.versions)
         click.echo("nothing changed" if found.nothing else f"{len(found.worse)} got worse")

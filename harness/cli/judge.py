@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from harness.cli.options import report_from
 
 if TYPE_CHECKING:
     from harness.report import Report
-    from harness.session import CaseOutcome
+    from harness.session import Run
 
 BOUND = click.FloatRange(min=0)
 
@@ -51,9 +52,13 @@ def command(
     found = report.of_run(run, saved.folder, again=again(saved.environment).typed)
     if out is not None:
         report.write(found, out)
-    if missing := len(saved["cases"]) - len(saved.kept):
-        click.echo(f"warning: of {missing} cases the tensors were not kept", err=True)
-    status = exit_status(run.outcomes)
+    left = [row for row in saved["cases"] if row["case"] not in saved.kept]
+    if left:
+        click.echo(f"warning: of {len(left)} cases the tensors were not kept", err=True)
+    wrong = [row for row in left if not row["as_expected"]]
+    for row in wrong:
+        click.echo(f"warning: {row['case']} is not judged anew: {row['surprise']}", err=True)
+    status = exit_status(run, {row["verdict"] for row in wrong})
     if as_json:
         click.echo(json.dumps(described(run, out or folder, status), indent=2))
     else:
@@ -61,11 +66,18 @@ def command(
     raise click.exceptions.Exit(status)
 
 
-def exit_status(outcomes: list[CaseOutcome]) -> Exit:
-    """Return the exit status: whether everything came out as its case says."""
-    if any(each.verdict == "error" for outcome in outcomes for each in outcome.judged):
+def exit_status(run: Run, others: Set[str] = frozenset()) -> Exit:
+    """Return the exit status: whether everything came out as its case says.
+
+    Args:
+        run: what was judged anew.
+        others: the verdicts on cases that were not, and that did not come out as they say.
+    """
+    if run.failed_implementations or "error" in others:
         return Exit.IMPLEMENTATION_FAILED
-    return Exit.AS_EXPECTED if all(outcome.as_expected for outcome in outcomes) else Exit.MISMATCH
+    if run.surprises or others:
+        return Exit.MISMATCH
+    return Exit.AS_EXPECTED if run.tensors_compared else Exit.NOTHING_SELECTED
 
 
 def _check_baseline(saved: Report, baseline: str) -> None:

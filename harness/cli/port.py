@@ -82,7 +82,7 @@ def command(
             raise click.exceptions.Exit(Exit.IMPLEMENTATION_FAILED) from None
         found = report.of_run(done.run, keeper.folder, again=again)
         report.write(found, proof)
-    status = exit_status(done.run.outcomes)
+    status = exit_status(done.run)
     files = [str(file) for file in done.files]
     if as_json:
         about = {"layers": plan.layers.path, "cell": plan.case.cell, "wrote": files}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -15,7 +15,8 @@ from harness.casefile import nearest
 from harness.comparison import dtypes
 from harness.comparison.metrics import Collect, Metrics, measure
 from harness.comparison.verdict import SEVERITY, Verdict, of_metrics
-from harness.result import Result
+from harness.implementations import Partial
+from harness.result import Result, checked, values_of
 from harness.returned import array_of
 from harness.tensors import Shape
 from harness.tolerance import Bound
@@ -128,6 +129,11 @@ class Comparison:
         return sum(each.elements for each in self.tensors)
 
     @property
+    def can_be_explained(self) -> bool:
+        """True if a tensor has numbers that are wrong, or has them in a wrong shape."""
+        return any(each.metrics is not None or each.bound is not None for each in self.disagreements)
+
+    @property
     def disagreements(self) -> tuple[TensorComparison, ...]:
         """The tensors that do not match, the worst first; what comes first in the computation first among equals."""
         wrong = [each for each in self.tensors if each.verdict != "match"]
@@ -154,6 +160,7 @@ def compare(
     noise: Mapping[str, float] | None = None,
     nonfinite: str = "refused",
     complete: bool = True,
+    required: Collection[str] = (),
     own_dtype: bool = False,
     collect: Collect = "failed",
     eps: float = 0.0,
@@ -167,6 +174,7 @@ def compare(
         noise: for a tensor, how far rounding alone moves it; its default tolerance grows with it.
         nonfinite: ``refused``, or ``allowed`` if the same NaN or infinity at the same place matches.
         complete: whether a tensor that is missing is a mismatch; if not, it is listed as not provided.
+        required: tensors that must not be missing in either case.
         own_dtype: whether a tensor of another float dtype is judged in the narrower of the two, and that is said; if
             not, it is a mismatch.
         collect: which elements to keep one by one: ``failed``, ``all`` or ``none``.
@@ -179,10 +187,13 @@ def compare(
         ValueError: if nothing at all can be compared.
         NotReadable: if something is no array of real numbers.
     """
-    wanted = _tensors(expected, {})
-    given = _tensors(actual, wanted)
-    known, half_units = _known(actual, expected), _half_units(actual, expected)
-    not_provided = () if complete else tuple(name for name in wanted if name not in given)
+    wanted_in_part = _read(expected, {})
+    wanted = wanted_in_part.tensors
+    given_in_part = _read(actual, wanted)
+    given = given_in_part.tensors
+    known, half_units = _known(given_in_part, wanted_in_part), _half_units(given_in_part, wanted_in_part)
+    optional = () if complete else tuple(name for name in wanted if name not in required)
+    not_provided = tuple(name for name in optional if name not in given)
     compared = [
         _tensor(
             name,
@@ -200,23 +211,35 @@ def compare(
         for name in wanted
         if name not in not_provided
     ]
-    misfits = actual.misfits if isinstance(actual, Result) else {}
-    compared += list(_unexpected(given, wanted, misfits))
+    compared += list(_unexpected(given, wanted, given_in_part.misfits))
     if not compared:
         raise ValueError("nothing was compared: no tensor was provided")
     return Comparison(tuple(compared), not_provided)
 
 
-def _tensors(given: Result | Mapping[str, Any], beside: Mapping[str, ndarray]) -> Mapping[str, ndarray]:
-    """Return arrays by tensor; Python's own numbers in the dtype of the tensor that they stand beside."""
+class _Read(NamedTuple):
+    """A result, or a mapping that is one: arrays by tensor, and what is known of them in part."""
+
+    tensors: Mapping[str, ndarray]
+    known: Mapping[str, ndarray]
+    half_units: Mapping[str, ndarray]
+    misfits: Mapping[str, str]
+
+
+def _read(given: Result | Mapping[str, Any], beside: Mapping[str, ndarray]) -> _Read:
+    """Read what was given; Python's own numbers in the dtype of the tensor that they stand beside."""
     if isinstance(given, Result):
-        return given.tensors
-    return {
+        return _Read(given.tensors, given.known, given.half_units, given.misfits)
+    in_part = {name: checked(name, each) for name, each in given.items() if isinstance(each, Partial)}
+    arrays = {name: values_of(each) for name, each in given.items()}
+    tensors = {
         name: each
         if isinstance(each, ndarray)
         else array_of(name, each, beside[name].dtype if name in beside else None)
-        for name, each in given.items()
+        for name, each in arrays.items()
     }
+    known = {name: np.asarray(each.known) for name, each in in_part.items()}
+    return _Read(tensors, known, {name: np.asarray(each.half_unit) for name, each in in_part.items()}, {})
 
 
 def _tensor(
@@ -238,17 +261,17 @@ def _tensor(
         if dtypes.narrower(actual.dtype, expected.dtype) != expected.dtype:
             tolerance, noise = None, dtypes.noise_in(actual.dtype, noise, expected.dtype)
         actual, expected = dtypes.in_the_narrower(actual, expected)
+    if actual is None:
+        return TensorComparison(name, expected.shape, expected.dtype.name, None, None, "mismatch", "is missing")
     bound = tolerances.bound(name, expected, tolerance, noise=noise, eps=eps)
     problem = ""
-    if actual is None:
-        problem = "is missing"
-    elif actual.shape != expected.shape:
+    if actual.shape != expected.shape:
         problem = shapes.mistake(actual.shape, expected.shape)
     elif actual.dtype != expected.dtype:
         problem = f"has dtype {actual.dtype}, but should have {expected.dtype}"
     elif known is not None and not known.any():
         problem = "has no element that both sides know"
-    if problem or actual is None:
+    if problem:
         return TensorComparison(name, expected.shape, expected.dtype.name, bound, None, "mismatch", problem)
     which = slice(None) if known is None else np.flatnonzero(known)  # positions in the flattened tensor
     atol: float | ndarray = bound.atol if bound.by_element is None else bound.by_element[which]
@@ -274,21 +297,21 @@ def _tensor(
     return TensorComparison(name, expected.shape, expected.dtype.name, bound, metrics, verdict, reason)
 
 
-def _known(*results: Result | Mapping[str, ndarray]) -> dict[str, ndarray]:
+def _known(*results: _Read) -> dict[str, ndarray]:
     """Which elements all results know, for each tensor that one of them knows in part."""
     known: dict[str, ndarray] = {}
     for result in results:
-        for name, each in result.known.items() if isinstance(result, Result) else ():
+        for name, each in result.known.items():
             together = name in known and known[name].shape == each.shape
             known[name] = each & known[name] if together else each
     return known
 
 
-def _half_units(*results: Result | Mapping[str, ndarray]) -> dict[str, ndarray]:
+def _half_units(*results: _Read) -> dict[str, ndarray]:
     """How much each element may be off because digits end, absolute, of all results together."""
     half_units: dict[str, ndarray] = {}
     for result in results:
-        for name, each in result.half_units.items() if isinstance(result, Result) else ():
+        for name, each in result.half_units.items():
             together = name in half_units and half_units[name].shape == each.shape
             half_units[name] = half_units[name] + each if together else each
     return half_units

@@ -74,6 +74,21 @@ class Framework:
 
 
 @dataclass(frozen=True)
+class Promise:
+    """The promises of an implementation about its answers, beside right numbers.
+
+    Attributes:
+        complete: every tensor, in the case's dtype.
+        all_gradients: every gradient.
+        float32_eps: products in float32 that are rounded to this eps; 0 for float32's own.
+    """
+
+    complete: bool = False
+    all_gradients: bool = False
+    float32_eps: float = 0.0
+
+
+@dataclass(frozen=True)
 class Implementation:
     """One way to get loss, outputs and gradients for a problem.
 
@@ -85,7 +100,8 @@ class Implementation:
         supports: for a field of a case, the values that it can represent (of ``truncation``, the kinds); fields that
             are not named are all supported, and so is a field that says nothing of the case, as ``reset`` of an rnn.
             ``{"bidirectional": (False,)}`` is for one direction.
-        complete: whether a tensor that it does not return is a mismatch.
+        complete: whether a tensor that it does not return is a mismatch, and so is another dtype than the case's.
+        all_gradients: whether a gradient that it does not return is a mismatch.
         is_oracle: whether it uses no backward pass, so that it can say which of two others is right.
         initial_weights: maps a structure, a seed and a dtype to the framework's own initial weights, in ``layout``;
             None if the implementation has no initialisation to offer.
@@ -109,6 +125,7 @@ class Implementation:
     framework: Framework
     supports: Mapping[str, tuple[str | bool, ...]] = field(default_factory=dict)
     complete: bool = True
+    all_gradients: bool = False
     is_oracle: bool = False
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None
     only_with: str = ""
@@ -139,6 +156,19 @@ class Implementation:
     def asked_for(self) -> Implementation:
         """Return the implementation as one who asks for it by name wants it: in every case that it is for."""
         return replace(self, first_of_sweep=False)
+
+    @property
+    def promise(self) -> Promise:
+        """The promises about its answers."""
+        return Promise(self.complete, self.all_gradients, self.float32_eps)
+
+    def tried_out(self, *, require_all: bool = False) -> Implementation:
+        """Return the implementation as a user's own: any subset of tensors will do, in any float dtype.
+
+        Args:
+            require_all: whether every gradient must be returned; so it must if the implementation is ``complete``.
+        """
+        return replace(self, complete=False, all_gradients=require_all or self.complete or self.all_gradients)
 
     def reason_against(self, case: Fields) -> str:
         """Return why the implementation cannot represent a case; empty if nothing is known against it."""

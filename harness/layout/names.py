@@ -11,15 +11,23 @@ from harness.layout import layouts
 from harness.tensors import Shape, Structure
 
 
-def why_not(name: str, shape: Shape, layout: str, structure: Structure, returned: Collection[str]) -> str:
+def why_not(
+    name: str,
+    shape: Shape,
+    layout: str,
+    structure: Structure,
+    returned: Collection[str],
+    reading: str = "this implementation has",
+) -> str:
     """Say why a tensor cannot be read in a layout.
 
     Args:
         name: as it was returned.
         shape: as it was returned.
-        layout: the layout of the implementation.
+        layout: the layout that it is read in.
         structure: the network.
         returned: the names of everything that was returned.
+        reading: says, before "the layout 'split'", where that comes from.
 
     Returns:
         One line; empty if name and shape are right.
@@ -34,17 +42,22 @@ def why_not(name: str, shape: Shape, layout: str, structure: Structure, returned
     if name in expected:
         return "" if shape == expected[name] else shapes.mistake(shape, expected[name])
     missing = {each: size for each, size in expected.items() if each not in returned}
-    hint = nearest_tensor(name, missing)
+    hint = "" if fitting_layouts({name: shape}, structure) else nearest_tensor(name, missing)
     if hint:
         wrong = f"; its shape is {shape}, but should be {missing[hint]}" if shape != missing[hint] else ""
         return f"returned {name!r}, which is no tensor of this case; did you mean {hint}?{wrong}"
     for other, its in layouts().items():
         if name in its.shapes(structure):
             return (
-                f"returned {name!r}, a name of the layout {other!r}; this implementation has the layout {layout!r}, "
+                f"returned {name!r}, a name of the layout {other!r}; {reading} the layout {layout!r}, "
                 f"whose tensors are {', '.join(layouts()[layout].shapes(structure))}"
             )
     return f"returned {name!r}, which is no tensor of this case; there are {', '.join(expected)}"
+
+
+def fitting_layouts(tensors: Mapping[str, Shape], structure: Structure) -> list[str]:
+    """Return the layouts that have all of these tensors, each of its shape."""
+    return [name for name, layout in layouts().items() if tensors.items() <= dict(layout.shapes(structure)).items()]
 
 
 def nearest_tensor(name: str, expected: Mapping[str, Shape]) -> str:

@@ -1,4 +1,7 @@
-"""What changed between two reports: mismatches that are new or gone, errors that grew, versions, cases.
+"""The changes between two reports: verdicts, errors that grew, tolerances, implementations, cases, versions.
+
+In the cases that both reports have, an answer that is gone is worse, for nothing holds it any longer; one that is new
+is worse where it is wrong.
 
 Errors at the level of rounding come and go. So an error counts as grown only if it is ten times what it was and more
 than one unit of rounding, of which a default tolerance allows ``UNITS_ALLOWED``.
@@ -7,19 +10,22 @@ than one unit of rounding, of which a default tolerance allows ``UNITS_ALLOWED``
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.comparison import SEVERITY
-from harness.report.overview import in_words
+from harness.report.overview import counted, in_words
 from harness.report.report import Report
 from harness.report.table import Row
+from harness.tolerance import OF_THE_CASE
 
 GROWN = 10.0
 """An error that grew by this factor is told."""
 
 NOT_THERE = "not there"
+NOT_COMPARED = "not compared"
 
 UNITS_ALLOWED = 16.0
 """Below 1 / this an error ratio is rounding."""
@@ -48,34 +54,55 @@ class Difference:
     """What changed from one report to another.
 
     Attributes:
-        verdicts: of implementations on cases; worse where one took a turn for the worse that its case does not expect.
+        implementations: that answer in one of the two alone, in all cases that both have; worse where they are gone.
+        verdicts: of implementations on cases; worse where one took a turn for the worse that its case does not expect,
+            or is gone from a case.
+        tensors: of implementations whose verdict on the case is what it was: verdicts on tensors, tensors that are
+            compared in one of the two alone, and those of which fewer elements are compared.
         errors: of tensors that match still, or disagree still, but are off ten times as far.
-        cases: that are in one of the two alone; those that are gone are not worse, fewer may have been asked for.
+        tolerances: that allow ten times as much; a change of the case, and so not worse.
+        cases: that are in one of the two alone, or came out as expected in one alone; those that are gone are not
+            worse, fewer may have been asked for.
         versions: of frameworks, of the harness, of Python.
     """
 
+    implementations: tuple[Changed, ...]
     verdicts: tuple[Changed, ...]
+    tensors: tuple[Changed, ...]
     errors: tuple[Changed, ...]
+    tolerances: tuple[Changed, ...]
     cases: tuple[Changed, ...]
     versions: tuple[Changed, ...]
 
     @property
+    def everything(self) -> tuple[Changed, ...]:
+        """Every change, kind by kind."""
+        kinds = (getattr(self, field.name) for field in fields(self))
+        return tuple(each for kind in kinds for each in kind)
+
+    @property
     def worse(self) -> list[Changed]:
         """What got worse."""
-        return [each for each in (*self.verdicts, *self.errors, *self.cases) if each.worse]
+        return [each for each in self.everything if each.worse]
 
     @property
     def nothing(self) -> bool:
         """Whether nothing changed."""
-        return not (self.verdicts or self.errors or self.cases or self.versions)
+        return not self.everything
 
 
 def difference(before: Report, after: Report, *, with_new: bool = True) -> Difference:
     """Return what changed from ``before`` to ``after``; with or without the cases that only ``after`` has."""
+    verdicts = tuple(_verdicts(before, after))
+    told = {each.case for each in verdicts}
+    cases = (each for each in _cases(before, after) if with_new or each.before != NOT_THERE)
     return Difference(
-        tuple(_verdicts(before, after)),
+        tuple(_implementations(before, after)),
+        verdicts,
+        tuple(_tensors(before, after)),
         tuple(_errors(before, after)),
-        tuple(each for each in _cases(before, after) if with_new or each.before != NOT_THERE),
+        tuple(_tolerances(before, after)),
+        tuple(each for each in cases if each.case not in told),
         tuple(_versions(before.environment, after.environment)),
     )
 
@@ -84,20 +111,57 @@ def _by(rows: Any, *columns: str) -> dict[tuple[str, ...], Row]:
     return {tuple(row[column] for column in columns): row for row in rows}
 
 
+def _shared(before: Report, after: Report) -> tuple[dict[tuple[str, ...], Row], dict[tuple[str, ...], Row]]:
+    """Return the runs of each report by case and implementation, in the cases that both have."""
+    cases = {row["case"] for row in before["cases"]} & {row["case"] for row in after["cases"]}
+    was, now = (
+        _by((row for row in report["runs"] if row["case"] in cases), "case", "implementation")
+        for report in (before, after)
+    )
+    return was, now
+
+
+def _alone(one: Iterable[tuple[str, ...]], other: Iterable[tuple[str, ...]]) -> Counter[str]:
+    """Return the implementations that have none of the other's runs, each with the number of its own."""
+    there = {name for _, name in other}
+    return Counter(name for _, name in one if name not in there)
+
+
+def _implementations(before: Report, after: Report) -> Iterator[Changed]:
+    was, now = _shared(before, after)
+    for name, cases in _alone(was, now).items():
+        yield Changed("", name, "", f"in {counted(cases, 'case')}", NOT_THERE, worse=True)
+    for name, cases in _alone(now, was).items():
+        yield Changed("", name, "", NOT_THERE, f"in {counted(cases, 'case')}", worse=False)
+
+
 def _verdicts(before: Report, after: Report) -> Iterator[Changed]:
-    was = _by(before["runs"], "case", "implementation")
+    was, now = _shared(before, after)
+    gone, new = _alone(was, now), _alone(now, was)
+    for (case, name), row in was.items():
+        if (case, name) not in now and name not in gone:
+            yield Changed(case, name, "", _outcome(row), NOT_THERE, worse=_outcome(row) != "unsupported")
     expected = {row["case"]: row["as_expected"] for row in after["cases"]}
     worst = _worst(after)
-    for key, row in _by(after["runs"], "case", "implementation").items():
-        if key not in was:
+    for key, row in now.items():
+        then, outcome = NOT_THERE if key not in was else _outcome(was[key]), _outcome(row)
+        wrong = outcome in ("mismatch", "error")
+        if then == outcome or (row["implementation"] in new and not wrong):
             continue
-        then, now = (_outcome(each) for each in (was[key], row))
-        if then != now:
-            worse = SEVERITY.index(now) > SEVERITY.index(then) or now == "unsupported"
-            said = in_words(worst[key]) if key in worst and now in ("mismatch", "error") else row["reason"]
-            text = f"{now}: {said}" if said else now
-            excused = expected[row["case"]] and now != "unsupported"
-            yield Changed(row["case"], row["implementation"], "", then, text, worse and not excused)
+        said = in_words(worst[key]) if key in worst and wrong else row["reason"]
+        text = f"{outcome}: {said}" if said else outcome
+        yield Changed(
+            row["case"], row["implementation"], "", then, text, _is_worse(then, outcome, expected[row["case"]])
+        )
+
+
+def _is_worse(then: str, now: str, as_expected: bool) -> bool:
+    """Return True for a verdict that is worse than ``then``, and that its case does not expect."""
+    if now in (NOT_THERE, "unsupported"):
+        return then not in (NOT_THERE, "unsupported")
+    if then == NOT_THERE:
+        return now in ("mismatch", "error") and not as_expected
+    return SEVERITY.index(now) > SEVERITY.index(then) and not as_expected
 
 
 def _outcome(run: Row) -> Any:
@@ -120,24 +184,72 @@ def _ratio(row: Row) -> float:
     return math.inf if ratio is None or math.isnan(ratio) else float(ratio)
 
 
+def _of_steady_runs(before: Report, after: Report) -> Iterator[tuple[tuple[str, ...], Row | None, Row | None]]:
+    """Yield the rows of each tensor that either report compares, of the runs whose verdict is what it was.
+
+    A row is None where the tensor was not compared.
+    """
+    was, now = _shared(before, after)
+    steady = {key for key, row in was.items() if key in now and _outcome(row) == _outcome(now[key])}
+    then, there = (
+        _by(
+            (row for row in report["comparisons"] if row["verdict"] != "unsupported"),
+            "case",
+            "implementation",
+            "tensor",
+        )
+        for report in (before, after)
+    )
+    for key in {**then, **there}:
+        if key[:2] in steady:
+            yield key, then.get(key), there.get(key)
+
+
+def _tensors(before: Report, after: Report) -> Iterator[Changed]:
+    expected = {row["case"]: row["as_expected"] for row in after["cases"]}
+    for (case, name, tensor), then, row in _of_steady_runs(before, after):
+        was, now = (NOT_COMPARED if each is None else each["verdict"] for each in (then, row))
+        if was != now:
+            text = f"{now}: {in_words(row)}" if row is not None and now != "match" else now
+            worse = now == NOT_COMPARED or (now in ("mismatch", "error") and not expected[case])
+            yield Changed(case, name, tensor, was, text, worse)
+        elif then is not None and row is not None and then["elements"] != row["elements"]:
+            worse = then["shape"] == row["shape"] and then["elements"] > row["elements"]
+            was, now = (counted(each["elements"], "element") for each in (then, row))
+            yield Changed(case, name, tensor, was, now, worse)
+
+
 def _errors(before: Report, after: Report) -> Iterator[Changed]:
-    was = _by(before["comparisons"], "case", "implementation", "tensor")
-    for key, row in _by(after["comparisons"], "case", "implementation", "tensor").items():
-        then = was.get(key)
-        if then is None or then["error_ratio"] is None or row["error_ratio"] is None:
+    for (case, name, tensor), then, row in _of_steady_runs(before, after):
+        if then is None or row is None or then["error_ratio"] is None or row["error_ratio"] is None:
             continue
         if then["verdict"] == row["verdict"] and _ratio(row) > max(GROWN * _ratio(then), 1 / UNITS_ALLOWED):
-            told = (f"{_ratio(each):.3g} times the bound" for each in (then, row))
-            yield Changed(row["case"], row["implementation"], row["tensor"], next(told), next(told), worse=True)
+            was, now = (f"{_ratio(each):.3g} times the bound" for each in (then, row))
+            yield Changed(case, name, tensor, was, now, worse=True)
+
+
+def _tolerances(before: Report, after: Report) -> Iterator[Changed]:
+    was, now = (_by(report["tolerances"], "case", "tensor") for report in (before, after))
+    for key, row in now.items():
+        given = row["origin"].startswith(OF_THE_CASE)  # a default of zero grows with the least rounding
+        if key in was and any(row[n] > GROWN * was[key][n] and (was[key][n] or given) for n in ("rtol", "atol")):
+            loose = f"rtol {row['rtol']:.3g}, atol {row['atol']:.3g}"
+            tight = f"rtol {was[key]['rtol']:.3g}, atol {was[key]['atol']:.3g}"
+            yield Changed(row["case"], "", row["tensor"], tight, loose, worse=False)
 
 
 def _cases(before: Report, after: Report) -> Iterator[Changed]:
     was, now = (_by(report["cases"], "case") for report in (before, after))
-    for (name,) in was.keys() - now.keys():
+    for (name,) in (each for each in was if each not in now):
         yield Changed(name, "", "", was[name,]["verdict"], NOT_THERE, False)
-    for (name,) in now.keys() - was.keys():
+    for (name,) in (each for each in now if each not in was):
         row = now[name,]
         yield Changed(name, "", "", NOT_THERE, row["surprise"] or row["verdict"], not row["as_expected"])
+    for (name,) in (each for each in was if each in now):
+        then, row = was[name,], now[name,]
+        if then["as_expected"] != row["as_expected"]:
+            was_so, is_so = (each["surprise"] or "as expected" for each in (then, row))
+            yield Changed(name, "", "", was_so, is_so, worse=not row["as_expected"])
 
 
 def _versions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Changed]:

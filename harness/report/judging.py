@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from harness.report.kept import FOLDER, Damaged, Kept, read
 from harness.report.report import Report
-from harness.session import CaseOutcome, Evidence, Examiner, Judged, Run, judge_answers
+from harness.session import CaseOutcome, Evidence, Examiner, Judged, Run, Standard
 from harness.session.examiner import agreed
-from harness.session.floors import Floors, remarked
+from harness.session.floors import Floors
 from harness.session.oracle import side
 from harness.session.running import bounds_of
 
@@ -61,10 +61,9 @@ class Judge:
             return was
         if baseline not in results:
             return replace(was, verdict="error", reason=f"there is no baseline: {baseline} returned nothing")
-        answers = judge_answers(
-            problem, results[each.implementation], None, results[baseline], noise, each.complete, "failed"
-        )
-        comparison = remarked(answers.comparison, floors)
+        standard = Standard(problem, results[baseline], noise, floors)
+        answers = standard.judged(each.promise, results[each.implementation])
+        comparison = answers.comparison
         verdict = "error" if each.status == "error" else comparison.verdict
         oracle, told = evidence.oracle, ""
         if verdict == "mismatch" and oracle in results and oracle != baseline:

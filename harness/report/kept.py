@@ -17,6 +17,7 @@ from numpy import ndarray
 
 from harness.case import Fields
 from harness.comparison import SEVERITY
+from harness.implementations import Promise
 from harness.problem import Problem
 from harness.report.scratch import scratch
 from harness.result import Result
@@ -153,8 +154,9 @@ def _bytes(array: ndarray) -> ndarray:
 
 
 def _judged(judged: Judged) -> dict[str, Any]:
-    kept = ("implementation", "status", "verdict", "reason", "detail", "loss", "seconds", "oracle", "said", "complete")
-    return {**{name: getattr(judged, name) for name in kept}, "remarks": [[r.kind, r.text] for r in judged.remarks]}
+    kept = ("implementation", "status", "verdict", "reason", "detail", "loss", "seconds", "oracle", "said")
+    told = {name: getattr(judged, name) for name in kept}
+    return {**told, **asdict(judged.promise), "remarks": [[r.kind, r.text] for r in judged.remarks]}
 
 
 def read(path: Path) -> Kept:
@@ -180,6 +182,8 @@ def read(path: Path) -> Kept:
     except (SafetensorError, *_WRONG_CONTENT) as error:
         raise Damaged(f"{path.name} cannot be read: {type(error).__name__}: {str(error)[:MOST_SAID]}") from None
 
+
+_PROMISED = tuple(each.name for each in fields(Promise))
 
 _WRONG_CONTENT = (
     OSError,
@@ -225,6 +229,9 @@ def _check(kept: Kept, file: str) -> None:
         texts += [text for remark in each.remarks for text in (remark.kind, remark.text)]
         if each.status not in STATUSES or each.verdict not in (None, *SEVERITY):
             raise Damaged(f"{file} cannot be read: {each.implementation} is {each.status!r} and {each.verdict!r}")
+        promised = [isinstance(number, bool) for number in (each.promise.complete, each.promise.all_gradients)]
+        if not all([*promised, isinstance(each.promise.float32_eps, int | float)]):
+            raise Damaged(f"{file} cannot be read: {each.implementation} is said to promise {each.promise}")
         if not all(number is None or isinstance(number, int | float) for number in (each.loss, each.seconds)):
             raise Damaged(f"{file} cannot be read: loss or seconds of {each.implementation} is no number")
     for each_result in kept.results.values():
@@ -248,7 +255,9 @@ def _kept(content: Mapping[str, Any], arrays: dict[str, ndarray]) -> Kept:
         results[name] = result
     judged = [
         Judged(
-            **{**each, "remarks": tuple(Remark(*remark) for remark in each["remarks"])},
+            **{name: value for name, value in each.items() if name not in _PROMISED}
+            | {"remarks": tuple(Remark(*remark) for remark in each["remarks"])},
+            promise=Promise(**{name: each[name] for name in _PROMISED if name in each}),
             steps=steps_of(results.get(each["implementation"])),
         )
         for each in content["judged"]

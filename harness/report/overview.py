@@ -68,7 +68,9 @@ def status_line(report: Report) -> str:
     )
     surprises = sum(not row["as_expected"] for row in report["cases"])
     conclusion = "all as expected" if not surprises else f"{counted(surprises, 'case')} not as expected"
-    return f"{what}: {found or 'nothing compared'}; {conclusion}."
+    if idle := sum(row["verdict"] == "unsupported" for row in report["cases"]):
+        conclusion += f"; nothing was compared in {counted(idle, 'case')}"
+    return f"{what}: {found}; {conclusion}." if tensors or surprises else f"{what}: {found or 'nothing was compared'}."
 
 
 def disagreements(report: Report, words: Callable[[Row], str] | None = None) -> list[tuple[str, str, str]]:

@@ -1,6 +1,6 @@
 """A run: cases through implementations, each compared with the baseline."""
 
-from harness.session.answers import compare_for, judge_answers
+from harness.session.answers import Standard, compare_for, on_its_own
 from harness.session.examiner import Examiner, diagnose_result
 from harness.session.outcomes import CaseOutcome, Evidence, Judged, Run
 from harness.session.running import (
@@ -19,12 +19,13 @@ __all__ = [
     "Examiner",
     "Judged",
     "Run",
+    "Standard",
     "compare_for",
     "diagnose_result",
     "execute",
     "frameworks_for",
-    "judge_answers",
     "not_here",
     "not_installed",
+    "on_its_own",
     "run_case",
 ]

@@ -17,9 +17,8 @@ from harness.comparison import Comparison
 from harness.floor import Floor
 from harness.kinks import at_kink
 from harness.problem import Problem
+from harness.reference import forward
 from harness.result import Result
-from reference_impls import network, rnn_split
-from reference_impls.activations import ACTIVATIONS
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,7 @@ def _has_kinks(problem: Problem) -> bool:
     if problem.case.activation != "relu":
         return False
     with np.errstate(all="ignore"):
-        passed = network.forward(rnn_split, problem.weights, problem.inputs, problem.initial_state, ACTIVATIONS["relu"])
-        return any(each.any() for each in at_kink(passed, problem.weights))
+        return any(each.any() for each in at_kink(forward(problem), problem.weights))
 
 
 def remarked(comparison: Comparison, floors: Floors) -> Comparison:

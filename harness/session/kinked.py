@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy import ndarray
@@ -25,7 +26,9 @@ from harness.kinks import Slopes, at_kink, recursions, slopes_by_sign, with_slop
 from harness.problem import Problem
 from harness.reference import backward, forward
 from harness.result import Result
-from reference_impls.network import ForwardPass
+
+if TYPE_CHECKING:
+    from reference_impls.network import ForwardPass
 
 MOST_PLACES = 6
 MOST_WORK = 2e9

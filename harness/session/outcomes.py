@@ -11,12 +11,15 @@ from numpy import ndarray
 from harness.case import Case, training
 from harness.comparison import SEVERITY, Comparison, Verdict
 from harness.diagnosis import Diagnosis
+from harness.implementations import Promise
 from harness.problem import Problem
 from harness.result import Result
 from harness.session.floors import Floors
 from harness.tensors import Shape
 from harness.tolerance import Bound
 from harness.trial import Remark
+
+COMPLETE = Promise(complete=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,7 @@ class Judged:
         diagnoses: where it disagrees with the baseline, what explains its numbers, the best explanation first.
         steps: what is known of each step of its training, (steps,) each: ``loss``, and what stands in
             ``Result.per_step``; empty if there was none.
-        complete: whether a tensor that it does not return is a mismatch.
+        promise: what it promises of its answers, by which it is judged.
     """
 
     implementation: str
@@ -55,14 +58,14 @@ class Judged:
     said: str = ""
     diagnoses: tuple[Diagnosis, ...] = ()
     steps: Mapping[str, ndarray] = field(default_factory=dict)
-    complete: bool = True
+    promise: Promise = COMPLETE
 
     @property
     def can_be_explained(self) -> bool:
         """Whether a tensor has numbers that are wrong, or has them in a wrong shape."""
         if self.verdict not in ("mismatch", "error") or self.comparison is None:
             return False
-        return any(each.metrics is not None or each.bound is not None for each in self.comparison.disagreements)
+        return self.comparison.can_be_explained
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,10 +17,9 @@ from harness.implementations import NUMPY, Framework, Implementation, initialise
 from harness.implementations.certified import FLINT
 from harness.problem import Problem, build
 from harness.result import Result
-from harness.session.answers import judge_answers
+from harness.session.answers import Standard
 from harness.session.examiner import Examiner, agreed
-from harness.session.floors import Floors, remarked
-from harness.session.floors import judged as judged_floor
+from harness.session.floors import Floors
 from harness.session.oracle import side
 from harness.session.outcomes import CaseOutcome, Evidence, Judged, Run, steps_of
 from harness.tolerance import Bound
@@ -128,21 +127,20 @@ def judge_case(
     baseline, *others = implementations
     outcomes, noise, floors = answers.outcomes, answers.noise, Floors()
     of_baseline = outcomes[baseline.name]
-    expected = of_baseline.result
-    if expected is not None and answers.floor is not None:
-        floors, noise = judged_floor(answers.floor, problem, expected, noise)
+    expected, standard = of_baseline.result, None
+    if expected is not None:
+        standard = Standard.measured(problem, expected, noise, answers.floor)
+        floors, noise = standard.floors, standard.noise
     results = {name: each.result for name, each in outcomes.items() if each.result is not None}
     judged, wrong = [_without_verdict(baseline.name, of_baseline)], dict[str, Result]()
     oracle = next((each for each in others if each.is_oracle and each.name in results), None)
     for each in others:
-        own, answer = _judged(each, outcomes[each.name], baseline, of_baseline, problem, noise, collect)
-        own = replace(own, complete=each.complete)
+        own, answer = _judged(each, outcomes[each.name], baseline, of_baseline, standard, collect)
+        own = replace(own, promise=each.promise)
         if oracle is not None and own.verdict == "mismatch":
             assert own.comparison is not None
             told = side(each.name, own.comparison, oracle.name, baseline.name, results, problem, noise)
             own = replace(own, oracle=told)
-        if own.comparison is not None:
-            own = replace(own, comparison=remarked(own.comparison, floors))
         judged.append(own)
         if answer is not None and own.can_be_explained:
             wrong[own.implementation] = answer
@@ -165,23 +163,19 @@ def _judged(
     outcome: Outcome,
     baseline: Implementation,
     of_baseline: Outcome,
-    problem: Problem,
-    noise: Mapping[str, float],
+    standard: Standard | None,
     collect: Collect,
 ) -> tuple[Judged, Result | None]:
     """Judge an implementation; return with it the answer that counts."""
     own = _without_verdict(implementation.name, outcome)
     if outcome.result is None:
         return replace(own, verdict="unsupported" if outcome.status == "unsupported" else "error"), None
-    if of_baseline.result is None:
+    if standard is None:
         verdict: Verdict = "unsupported" if of_baseline.status == "unsupported" else "error"
         return replace(
             own, verdict=verdict, reason=f"there is no baseline: {baseline.name}: {of_baseline.reason}"
         ), None
-    eps = implementation.float32_eps if problem.case.dtype == "float32" else 0.0
-    answers = judge_answers(
-        problem, outcome.result, outcome.second, of_baseline.result, noise, implementation.complete, collect, eps
-    )
+    answers = standard.judged(implementation.promise, outcome.result, outcome.second, collect)
     verdict = "error" if outcome.status == "error" else answers.comparison.verdict
     remarks, reason = (*answers.remarks, *outcome.remarks), outcome.reason or answers.reason
     return replace(own, verdict=verdict, comparison=answers.comparison, remarks=remarks, reason=reason), answers.worse

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from harness.implementations import Implementation, Unsupported
 from harness.problem import Problem
 from harness.result import Result, copied, read, values_of
 from harness.training import TrainingFailed, with_training
+from harness.trial.borrowing import Borrowing, watched
 from harness.trial.dtypes import dtypes_kept
 from harness.trial.inputs import altered
 from harness.trial.memory import changed_later, shared
@@ -54,12 +56,14 @@ class _Call:
     result: Result
 
 
-def try_out(implementation: Implementation, problem: Problem) -> Trial:
+def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool = False) -> Trial:
     """Run an implementation twice, in this process, say what is noticed, and train if the case says so.
 
     Args:
         implementation: the implementation.
         problem: the problem, in the split layout; it is not altered.
+        borrowing: whether a call of the reference is worth a remark. The second call is watched for it, so the time of
+            the first is its own.
 
     Raises:
         Unsupported: if it cannot represent the problem.
@@ -75,17 +79,19 @@ def try_out(implementation: Implementation, problem: Problem) -> Trial:
         *shared(first.returned, first.given),
         *dtypes_kept(first.copies, problem.case.dtype),
     ]
+    borrowed = Borrowing()
     try:
-        again = _called(implementation, pristine)
+        with watched(borrowed) if borrowing else nullcontext():
+            again = _called(implementation, pristine)
     except (Exception, SystemExit) as error:  # whatever it is, the first call did not raise it
         reason = traceback.format_exception_only(error)[-1].strip()
         crashed = Remark(
             "second call", f"the second call raised {reason}; the first did not, so state is kept from the first call"
         )
-        remarks = (crashed, *changed_later(first.returned, first.copies), *behaviour)
+        remarks = (crashed, *borrowed.remarks(), *changed_later(first.returned, first.copies), *behaviour)
         return Trial(first.result, None, error, remarks, "the second call")
     differs = list(differences(first.result, again.result))
-    remarks = (*differs, *changed_later(first.returned, first.copies), *behaviour)
+    remarks = (*differs, *borrowed.remarks(), *changed_later(first.returned, first.copies), *behaviour)
     second = again.result if differs else None
     try:
         trained = with_training(implementation, problem, first.result)

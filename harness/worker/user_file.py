@@ -80,7 +80,7 @@ class _Server:
 
 def _tried(found: Implementation, problem: Problem) -> _Answer:
     try:
-        trial = try_out(found, problem)
+        trial = try_out(found, problem, borrowing=True)
     except Unsupported as reason:
         return {"status": "unsupported", "reason": str(reason) or "no reason is given"}, {}
     except NotReadable as refused:

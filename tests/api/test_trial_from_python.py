@@ -155,3 +155,69 @@ def test_cases_that_are_not_for_it_are_left_out(case_file):
 def test_the_loss_refuses_outputs_of_another_shape(problem):
     with pytest.raises(ValueError, match=r"problem\.loss was given has shape \(3, 2, 5\), but should have \(2, 3, 5\)"):
         problem.loss(np.zeros((3, 2, 5)))
+
+
+def test_every_gradient_can_be_required(case_file):
+    def in_part(problem):
+        return {name: array for name, array in right(problem).items() if name != "layer1.b_h"}
+
+    harness.assert_gradients_match(in_part, case_file)
+    with pytest.raises(AssertionError, match=r"1 of 11 tensors disagree\nlayer1\.b_h: is missing\Z"):
+        harness.assert_gradients_match(in_part, case_file, require_all=True)
+
+
+def test_no_gradient_is_a_warning(case_file):
+    with pytest.warns(harness.HarnessWarning, match="returns no gradient, so nothing of its backward pass is compared"):
+        harness.assert_gradients_match(lambda problem: {"loss": right(problem)["loss"]}, case_file)
+
+
+def test_the_baseline_may_not_represent_a_case(case_file):
+    """A case without a baseline is left out, as one that the function cannot represent is."""
+    case_file.write_text(case_file.read_text() + "sweep: {activation: [identity, tanh]}\n")
+    harness.assert_gradients_match(right, case_file, baseline="closed-form")
+    with pytest.raises(AssertionError):
+        harness.assert_gradients_match(lambda _: {"loss": 0.0}, case_file, baseline="closed-form")
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "said"),
+    [
+        ({"layer0.W_hx": {"atol": 1.0}}, "'layer0.W_hx', which is no tensor; did you mean 'layer0.W_xh'"),
+        ({"rtol": 1.0, "layer0.W_xh": {"atol": 1.0}}, "'layer0.W_xh', which is no bound"),
+        ({"layer0.W_xh": {"atoll": 1.0}}, "'atoll', which is no bound; did you mean 'atol'"),
+    ],
+    ids=["no tensor", "beside a bound", "no bound"],
+)
+def test_a_tolerance_that_would_change_nothing_is_refused(problem, tolerance, said):
+    expected = harness.run("numpy-split", problem)
+    for other in (expected, right(problem)):
+        with pytest.raises(ValueError, match=said):
+            harness.compare(right(problem), other, tolerance=tolerance)
+
+
+def test_compare_takes_another_tolerance_than_the_cases(problem):
+    expected = harness.run("numpy-split", problem)
+    off = {"layer0.W_hh": right(problem)["layer0.W_hh"] + 1e-6}
+    assert not harness.compare(off, expected).matches
+    assert harness.compare(off, expected, tolerance={"layer0.W_hh": {"atol": 1e-5}}).matches
+    assert harness.compare(off, right(problem), tolerance={"atol": 1e-5}).matches
+
+
+def test_compare_reads_another_layout(problem):
+    from harness.layout import layouts
+
+    expected = harness.run("numpy-split", problem)
+    in_torch = layouts()["torch"].gradients_from_canonical(expected.gradients, problem.structure)
+    assert "layout 'torch'" in harness.compare(in_torch, expected).disagreements[0].reason
+    comparison = harness.compare(in_torch, expected, layout="torch")
+    assert comparison.matches
+    assert comparison.not_provided == ("loss", "outputs", "layer0.h0", "layer1.h0", "inputs")
+    with pytest.raises(ValueError, match="need a problem"):
+        harness.compare(in_torch, right(problem), layout="torch")
+
+
+@pytest.mark.parametrize("returned", [{}, None, []], ids=["empty", "none", "a list"])
+def test_compare_refuses_what_a_function_may_not_return(problem, returned):
+    for expected in (harness.run("numpy-split", problem), right(problem)):
+        with pytest.raises(TypeError, match="returned"):
+            harness.compare(returned, expected)

@@ -394,3 +394,11 @@ def test_a_case_that_documents_a_mismatch_of_others_may_match(check, workplace):
     done = check("mine = harness.implementation('mine')(right)")
     assert done.status == 0, done.out
     assert "1 match" in done.out
+
+
+def test_a_case_that_documents_a_mismatch_of_others_is_no_licence(check, workplace):
+    case = workplace / "cases" / "small.yaml"
+    case.write_text(case.read_text() + "expect: mismatch\nbecause: torch clips\n")
+    done = check("@harness.implementation('mine')\ndef mine(problem):\n    return {'loss': 2 * right(problem)['loss']}")
+    assert done.status == 1
+    assert "Others are known to differ here: torch clips" in done.out

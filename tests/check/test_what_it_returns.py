@@ -159,3 +159,50 @@ def test_torch_tensors(check):
     assert done.status == 0, done.out + done.err
     assert "1 match" in done.out
     assert "First of all" not in done.out
+
+
+PART = "@harness.implementation('mine'{})\ndef mine(problem):\n    r = right(problem)\n    return {}\n"
+
+
+@pytest.mark.parametrize("how", ["by the option", "by the decorator"])
+def test_every_gradient_can_be_required(check, how):
+    """A match with other tolerances is none either; loss and outputs may be left out."""
+    option, promise = (["--require-all"], "") if how == "by the option" else ([], ", complete=True")
+    done = check(PART.format(promise, "{'layer0.W_hh': r['layer0.W_hh'], 'loss': r['loss']}"), *option)
+    assert done.status == 1
+    for name in ("layer0.W_xh", "layer0.b_h", "layer0.h0", "inputs"):
+        assert f"  {name}: is missing\n" in done.out
+    assert "Not provided, and not compared: outputs\n" in done.out
+    assert "The fault" not in done.out
+    assert ("next: harness check --require-all my_rnn.py" in done.out) is bool(option)
+    again = check.command("judge", "reports/check", "--rtol", "1e5", "--json")
+    assert again.status == 1
+    assert "layer0.b_h: is missing" in again.json["results"][0]["reason"]
+
+
+def test_where_every_gradient_is_required_they_suffice(check):
+    done = check(
+        PART.format("", "{k: v for k, v in r.items() if k not in ('loss', 'outputs')} | {'inputs': dx(problem, r)}")
+        + DX,
+        "--require-all",
+        "--json",
+    )
+    assert done.status == 0, done.out
+    assert done.json["results"][0]["not_provided"] == ["loss", "outputs"]
+
+
+DX = """
+def dx(problem, r):
+    W_xh, W_hh, h = problem.weights["layer0.W_xh"], problem.weights["layer0.W_hh"], r["outputs"]
+    found, d_h = np.zeros_like(problem.inputs), 0
+    for t in reversed(range(h.shape[1])):
+        d_a = (problem.upstream[:, t] + d_h) * (1 - h[:, t] ** 2)
+        found[:, t], d_h = d_a @ W_xh.T, d_a @ W_hh.T
+    return found
+"""
+
+
+def test_a_match_without_a_gradient_is_told_to_be_none_of_the_backward_pass(check):
+    done = check(PART.format("", "{'loss': r['loss'], 'outputs': r['outputs']}"))
+    assert done.status == 0
+    assert "  ! returns no gradient, so nothing of its backward pass is compared (on small)" in done.out

@@ -45,6 +45,33 @@ def test_what_is_not_installed_comes_with_the_command_that_installs_it(harness):
 def test_an_empty_folder_selects_nothing(harness, workplace):
     (workplace / "nothing").mkdir()
     assert harness("run", "nothing").returncode == 5
+    beside = harness("run", "small", "nothing", "--impl", "numpy-concat")
+    assert beside.returncode == 2
+    assert "nothing: there is no case file in this folder" in beside.stderr
+    assert "1 match" in beside.stdout
+
+
+def test_a_case_in_which_nothing_is_compared_is_told(harness, workplace):
+    case = workplace / "cases" / "small.yaml"
+    (workplace / "cases" / "other.yaml").write_text(f"{case.read_text()}implementations: [sign]\n")
+    done = harness("run", "--impl", "numpy-concat")
+    assert done.returncode == 0
+    assert "1 match; all as expected; nothing was compared in 1 case." in done.stdout
+    alone = harness("run", "other", "--impl", "numpy-concat")
+    assert alone.returncode == 5
+    assert "compared with numpy-split: nothing was compared." in alone.stdout
+
+
+def test_a_baseline_that_returns_what_is_no_tensor_is_no_crash(harness, workplace):
+    done = harness("run", "--baseline", "extra", "--impl", "partial")
+    assert done.returncode == 0, done.stderr
+    assert "layer9.W_hh" not in (workplace / "reports" / "latest" / "comparisons.csv").read_text()
+
+
+def test_a_diagnosis_of_nothing_is_none(harness):
+    done = harness("diagnose", "small", "--impl", "representing_nothing")
+    assert done.returncode == 5
+    assert "this one represents nothing" in done.stdout
 
 
 def test_good_cases_run_beside_bad_ones_and_the_status_is_that_of_the_bad(harness, workplace):

@@ -51,6 +51,17 @@ def test_diff_fails_when_something_got_worse(harness, workplace):
     assert json.loads(better.stdout)["verdicts"][0]["after"] == "match"
 
 
+@pytest.mark.usefixtures("reports")
+def test_diff_fails_where_an_implementation_is_gone_or_is_new_and_wrong(harness):
+    gone = harness("diff", "bad", "good")
+    assert gone.returncode == 1
+    assert "sign" in gone.stdout
+    assert "not there" in gone.stdout
+    new = harness("diff", "good", "bad", "--ignore-new")
+    assert new.returncode == 1
+    assert "mismatch: layer0.h0" in new.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

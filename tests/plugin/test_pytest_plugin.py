@@ -14,6 +14,9 @@ FAULTY = ROOT / "tests" / "faulty"
 
 @pytest.fixture
 def run_pytest(workplace):
+    """Run pytest in the workplace, whose project lists its folder of cases."""
+    (workplace / "pytest.ini").write_text("[pytest]\nharness_cases = cases\n")
+
     def run(*arguments):
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(FAULTY), str(ROOT)])}
@@ -150,15 +153,75 @@ def test_yaml_files_elsewhere_are_left_alone(run_pytest, workplace):
     (workplace / "compose.yaml").write_text("services: {}\n")
     (workplace / "elsewhere.yaml").write_text((workplace / "cases" / "small.yaml").read_text())
     assert "1 passed" in run_pytest("-q", *only("numpy-concat")).stdout
+    assert "not found" in run_pytest("-q", "elsewhere.yaml", *only("numpy-concat")).stderr
+
+
+def test_a_folder_that_is_not_there_ends_the_session_at_once(run_pytest):
+    done = run_pytest("-q", "-o", "harness_cases=cases casse")
+    assert done.returncode == 4
+    assert "harness_cases names 'casse'" in done.stderr
+
+
+def test_the_marker_of_case_tests_is_our_own(run_pytest):
+    assert "1 passed" in run_pytest("-q", "-m", "harness_case", "--strict-markers", *only("numpy-concat")).stdout
+    assert "@pytest.mark.framework" not in run_pytest("--markers").stdout
+
+
+SCHEMA_LINE = "# yaml-language-server: $schema=../case.schema.json\n"
+
+
+def test_a_file_that_says_what_it_is_needs_no_option(run_pytest, workplace):
+    (workplace / "pytest.ini").write_text("[pytest]\n")
+    assert run_pytest("-q").returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+    case = workplace / "cases" / "small.yaml"
+    case.write_text(f"# Ours.\n{SCHEMA_LINE}{case.read_text()}")
+    assert "1 passed" in run_pytest("-q", *only("numpy-concat")).stdout
+    case.rename(workplace / "elsewhere.yaml")
+    assert run_pytest("-q").returncode == pytest.ExitCode.NO_TESTS_COLLECTED
     assert "1 passed" in run_pytest("-q", "elsewhere.yaml", *only("numpy-concat")).stdout
 
 
-def test_nothing_is_imported_where_there_are_no_case_files(run_pytest, workplace):
-    (workplace / "cases" / "small.yaml").unlink()
-    (workplace / "test_modules.py").write_text(
-        "import sys\ndef test_modules():\n    assert not {'numpy', 'pydantic', 'pandas'} & set(sys.modules)\n"
+FOREIGN = (
+    "court: supreme\nparties: [a, b]\n",
+    "# yaml-language-server: $schema=../other.schema.json\ncourt: supreme\n",
+    f"# No.\n# No.\n# No.\n{SCHEMA_LINE}court: supreme\n",
+    "\tno YAML at all: [\n",
+)
+
+
+def test_somebody_elses_project_notices_nothing(tmp_path):
+    """With warnings as errors and every check of names; no module of ours is imported but the plugin."""
+    (tmp_path / "cases" / "framework").mkdir(parents=True)
+    for number, text in enumerate(FOREIGN):
+        (tmp_path / "cases" / "framework" / f"{number}.yaml").write_text(text)
+        (tmp_path / "cases" / f"{number}.yaml").write_text(text)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    framework: theirs\n    cases: theirs\n")
+    (tmp_path / "conftest.py").write_text(
+        "def pytest_addoption(parser):\n"
+        "    for name in ('--impl', '--baseline', '--no-cache', '--cases'):\n"
+        "        parser.addoption(name)\n"
+        "    parser.addini('cases', 'theirs')\n"
     )
-    assert "1 passed" in run_pytest("-q", "-p", "no:hypothesispytest", "-p", "no:xdist").stdout
+    (tmp_path / "test_theirs.py").write_text(
+        "import sys\n"
+        "import pytest\n"
+        "@pytest.mark.framework\n"
+        "@pytest.mark.cases\n"
+        "def test_modules():\n"
+        "    ours = {name for name in sys.modules if name.partition('.')[0] in ('harness', 'reference_impls')}\n"
+        "    assert ours == {'harness', 'harness.pytest_plugin'}\n"
+        "    assert not {'numpy', 'yaml', 'pydantic', 'pandas', 'click'} & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "--strict-markers", "--strict-config"]
+    command += ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdist"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for arguments in (command, [*command, str(tmp_path), "cases"]):
+        done = subprocess.run(
+            arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "1 passed in" in done.stdout
+        assert done.stderr == ""
 
 
 def test_what_was_answered_before_is_not_asked_again_unless_told(run_pytest, workplace, monkeypatch):

@@ -111,6 +111,102 @@ def test_a_new_case_is_worse_if_it_did_not_come_out_as_its_file_says(before, as_
     assert new.worse is not as_expected
 
 
+def without(report, **columns):
+    """Return a report that knows nothing of the rows with these columns."""
+    kept = {name: [row for row in rows if not columns.items() <= row.items()] for name, rows in report.tables.items()}
+    return replace(report, tables=kept)
+
+
+def test_an_implementation_that_is_gone_is_worse(before):
+    (gone,) = difference(before, without(before, implementation="numpy-concat")).worse
+    assert (gone.case, gone.implementation, gone.before, gone.after) == ("", "numpy-concat", "in 2 cases", "not there")
+
+
+def test_an_implementation_that_is_gone_from_a_case_is_worse(before):
+    found = difference(before, without(before, **OF_CONCAT))
+    (gone,) = found.worse
+    assert (gone.case, gone.implementation, gone.before, gone.after) == (CASE, "numpy-concat", "match", "not there")
+    assert found.everything == (gone,)
+
+
+def test_an_implementation_that_represented_nothing_is_no_loss_in_a_case(before):
+    (told,) = difference(before, without(before, case=CASE, implementation="representing_nothing")).everything
+    assert (told.before, told.after, told.worse) == ("unsupported", "not there", False)
+
+
+def test_an_implementation_that_is_new_is_told_and_not_worse(before):
+    found = difference(without(before, implementation="numpy-concat"), before)
+    assert [(each.implementation, each.after) for each in found.everything] == [("numpy-concat", "in 2 cases")]
+    assert not found.worse
+
+
+@pytest.mark.parametrize("with_new", [True, False], ids=["all cases", "cases of both"])
+@pytest.mark.parametrize("name", ["sign", "raising"])
+def test_an_implementation_that_is_new_and_wrong_is_worse(before, name, with_new):
+    found = difference(without(before, implementation=name), before, with_new=with_new)
+    assert [(each.implementation, each.before) for each in found.worse] == [(name, "not there")] * 2
+    as_documented = with_rows(before, "cases", lambda row: {**row, "as_expected": True})
+    assert not difference(without(as_documented, implementation=name), as_documented).worse
+
+
+WEIGHTS = ("layer0.W_xh", "layer0.W_hh", "layer0.b_h", "layer1.W_xh", "layer1.W_hh", "layer1.b_h")
+
+
+@pytest.mark.parametrize("how", ["no row", "not provided"])
+def test_tensors_that_are_gone_are_worse(before, how):
+    def change(row):
+        if row["implementation"] != "numpy-concat" or row["tensor"] not in WEIGHTS:
+            return row
+        return None if how == "no row" else {**row, "verdict": "unsupported", "error_ratio": None, "elements": 0}
+
+    after = with_rows(before, "comparisons", change)
+    found = difference(before, after)
+    assert [each.tensor for each in found.worse] == [*WEIGHTS, *WEIGHTS]
+    assert {(each.before, each.after) for each in found.worse} == {("match", "not compared")}
+    back = difference(after, before)
+    assert [each.tensor for each in back.tensors] == [*WEIGHTS, *WEIGHTS]
+    assert not back.worse
+
+
+def test_a_tensor_that_is_new_and_wrong_is_worse(before):
+    (worse,) = difference(without(before, **OF_SIGN, tensor="layer0.h0"), before).worse
+    assert (worse.tensor, worse.before) == ("layer0.h0", "not compared")
+    assert worse.after.startswith("mismatch: layer0.h0: 10 of 10 elements")
+
+
+def test_a_tensor_that_is_wrong_beside_others_that_were_is_worse(before):
+    of_tensor = {**OF_SIGN, "tensor": "layer0.b_h"}
+    then = with_rows(before, "comparisons", where(of_tensor, verdict="match", error_ratio=0.5))
+    now = with_rows(before, "comparisons", where(of_tensor, verdict="mismatch", error_ratio=7.0))
+    (worse,) = difference(then, now).worse
+    assert (worse.tensor, worse.before) == ("layer0.b_h", "match")
+    assert not difference(now, then).worse
+    assert difference(now, then).tensors
+
+
+def test_a_tensor_of_which_less_is_compared_is_worse(before):
+    (worse,) = difference(before, with_rows(before, "comparisons", where(OF_TENSOR, elements=3))).worse
+    assert (worse.tensor, worse.before, worse.after) == ("layer0.W_hh", "25 elements", "3 elements")
+
+
+def test_tolerances_that_grew_are_told_and_not_worse(before):
+    of_case = {"case": CASE, "tensor": "layer0.W_hh"}
+    after = with_rows(before, "tolerances", where(of_case, rtol=1e5, origin="the case's tolerance"))
+    found = difference(before, after)
+    assert [(each.tensor, each.worse) for each in found.everything] == [("layer0.W_hh", False)]
+    assert found.tolerances[0].after.startswith("rtol 1e+05, atol ")
+    assert difference(after, before).nothing
+
+
+def test_a_case_that_no_longer_comes_out_as_its_file_says_is_worse(before):
+    of_case = {"case": CASE}
+    then = with_rows(before, "cases", where(of_case, as_expected=True, surprise=""))
+    now = with_rows(before, "cases", where(of_case, as_expected=False, surprise="expected match, found error"))
+    (worse,) = difference(then, now).worse
+    assert (worse.case, worse.before, worse.after) == (CASE, "as expected", "expected match, found error")
+    assert not difference(now, then).worse
+
+
 def test_versions_are_told(before):
     def on(harness, **frameworks):
         return replace(before, environment={**before.environment, "harness": harness, "frameworks": frameworks})

@@ -8,8 +8,9 @@ import pytest
 from safetensors import safe_open
 
 from harness import report
+from harness.implementations import Promise
 from harness.report import kept as keeping
-from harness.report.judging import judged_anew
+from harness.report.judging import Judge, judged_anew
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +103,25 @@ def test_arrays_of_any_dtype_are_kept(saved, tmp_path, dtype):
     np.testing.assert_array_equal(again, odd)
 
 
+@pytest.mark.parametrize("promise", [Promise(), Promise(all_gradients=True), Promise(complete=True, float32_eps=0.5)])
+def test_an_answer_is_judged_anew_by_what_was_promised_of_it(saved, tmp_path, promise):
+    """Numbers that are off by a thousandth are those of coarse products, and no others."""
+    kept = keeping.read(saved.kept["small[dtype=float32]"])
+    right = kept.results["numpy-split"]
+    off = {name: (array * np.float32(1.001)).astype(np.float32) for name, array in right.gradients.items()}
+    result = replace(right, gradients={**off, "inputs": right.gradients["inputs"]})
+    if not promise.complete:
+        result = right.only({"loss", "layer0.W_hh"})
+    judged = [replace(each, promise=promise) for each in kept.judged if each.implementation == "numpy-concat"]
+    judged += [each for each in kept.judged if each.implementation == "numpy-split"]
+    outcome = _outcome(replace(kept, judged=tuple(judged)), {"numpy-split": right, "numpy-concat": result})
+    keeping.keep(outcome, tmp_path / "x.safetensors")
+    again = keeping.read(tmp_path / "x.safetensors")
+    assert {each.implementation: each.promise for each in again.judged}["numpy-concat"] == promise
+    (anew,) = [each for each in Judge(None, None).judged(again).judged if each.implementation == "numpy-concat"]
+    assert anew.verdict == ("mismatch" if promise.all_gradients else "match")
+
+
 def _outcome(kept, results):
     from harness.session import CaseOutcome, Evidence
 
@@ -157,6 +177,26 @@ def test_only_what_failed_is_kept_on_request(harness, workplace):
     assert "good kept no tensors" in refused.stderr
 
 
+@pytest.mark.parametrize(("name", "status"), [("numpy-concat", 0), ("sign", 1), ("not_a_number", 3)])
+def test_what_cannot_be_judged_anew_stays_wrong(harness, workplace, name, status):
+    case = workplace / "cases" / "small.yaml"
+    case.write_text(case.read_text() + "sweep: {tolerance: [{atol: 100}, {atol: 0.001}]}\n")
+    harness("run", "--impl", name)
+    table = workplace / "reports" / "latest" / "cases.csv"
+    table.write_text(table.read_text().replace("tensors/00001.safetensors", ""))
+    done = harness("judge", "reports/latest")
+    assert done.returncode == status
+    assert "of 1 cases the tensors were not kept" in done.stderr
+    assert ("small[tolerance={atol:0.001}] is not judged anew: expected match, found" in done.stderr) is (status > 0)
+
+
+def test_where_nothing_can_be_compared_nothing_is_judged(harness):
+    assert harness("run", "--impl", "representing_nothing").returncode == 5
+    done = harness("judge", "reports/latest")
+    assert done.returncode == 5
+    assert "all as expected" not in done.stdout
+
+
 def test_the_command_says_what_would_have_been(harness, workplace):
     assert harness("run", "--impl", "numpy-concat,sign").returncode == 1
     judged = harness("judge", "reports/latest", "--atol", "100", "--out", "wide", "--json")
@@ -194,6 +234,7 @@ REWRITTEN = {
     "a_status": (lambda content: content["judged"][1].update(status="fine"), "'fine'"),
     "a_loss": (lambda content: content["judged"][1].update(loss="1"), "loss or seconds of numpy-concat is no number"),
     "a_reason": (lambda content: content["judged"][1].update(reason=[1]), "should be a text"),
+    "a_promise": (lambda content: content["judged"][1].update(float32_eps="coarse"), "is said to promise"),
     "a_noise": (lambda content: content["noise"].update(loss="little"), "'little' should be a number"),
     "a_tensor": (lambda content: content["order"].append("x" * 10_000), "SafetensorError"),
 }

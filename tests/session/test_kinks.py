@@ -7,7 +7,7 @@ import pytest
 
 from harness.case import Case, Loss, Sizes
 from harness.conditioning import rounding_noise
-from harness.floor import from_balls
+from harness.floor import Floor, from_balls
 from harness.implementations import implementations
 from harness.kinks import at_kink
 from harness.problem import build
@@ -197,6 +197,20 @@ def test_a_floor_at_a_kink_widens_no_tolerance(nearly_at_zero):
     assert raised == noise
     assert not floors.ill_conditioned
     assert "at the kink of relu" in floors.remark("layer0.W_xh")
+
+
+@pytest.mark.parametrize("lengths", [None, (4, 2)], ids=["equal lengths", "unequal lengths"])
+@pytest.mark.parametrize("block", ["layer0", "layer0.reverse", "layer1.reverse"])
+def test_a_floor_above_the_tolerance_looks_for_kinks_in_both_directions(block, lengths):
+    problem = problem_of(bidirectional=True, lengths=lengths, tolerance={"atol": 1e-30}).copy()
+    expected, noise = run(implementations()["numpy-split"], problem), rounding_noise(problem)
+    errors = {name: np.full(tensor.shape, 1e-3) for name, tensor in expected.tensors.items()}
+    floor = Floor("certified", errors, dict.fromkeys(errors, 1e-3))
+    assert "ill-conditioned" in judged(floor, problem, expected, noise)[0].remark("layer0.W_xh")
+    for name in ("W_xh", "W_hh"):
+        problem.weights[f"{block}.{name}"][:, 2] = 0
+    problem.weights[f"{block}.b_h"][2] = 0
+    assert "at the kink of relu" in judged(floor, problem, expected, noise)[0].remark("layer0.W_xh")
 
 
 @pytest.mark.framework
