@@ -185,12 +185,15 @@ def assert_gradients_match(
             reasons.append(f"{each.name}: {reason}")
             continue
         expected = run(baseline, problem)
-        answers = judge_answers(problem, trial.result, trial.second, expected, noise_of(problem), complete=False)
-        said = [remark.text for remark in (*answers.remarks, *trial.remarks)]
+        noise = noise_of(problem)
+        answers = judge_answers(
+            problem, trial.result, trial.second, expected, noise, complete=False, noticed=trial.remarks
+        )
+        said = [remark.text for remark in answers.remarks]
         if trial.failure is not None or not answers.comparison.matches:
             title = f"{each.name}: {_found(function).name} against {baseline}"
             because = f" ({answers.reason})" if answers.reason else ""
-            told = [str(found) for found in diagnose(trial.result, problem)] if trial.failure is None else []
+            told = [str(found) for found in diagnose(answers.worse, problem)] if trial.failure is None else []
             title += f", {trial.failed_in}" if trial.failed_in else ""
             lines = [*said, f"{title}: {answers.comparison}{because}", *(f"diagnosis: {each}" for each in told[:1])]
             raise AssertionError("\n".join(lines)) from trial.failure

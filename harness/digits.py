@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from numpy import ndarray
@@ -16,16 +16,27 @@ last 29 bits are zero by chance once in half a billion.
 SIMPLE = 2.0**12
 """Numbers with no more digits than this are as exact in every dtype, as 0, ½ and 3 are, and say nothing."""
 
+FIRST = 2**10
+"""Numbers of an array that are looked at before the others."""
 
-def all_in(dtype: DTypeLike, arrays: Iterable[ndarray]) -> bool:
+
+def computed_in(dtype: DTypeLike, arrays: Collection[ndarray]) -> bool:
     """Return whether arrays of floats hold nothing but numbers of a narrower dtype, and enough that are not simple."""
-    telling = 0
-    for array in arrays:
-        numbers = array[np.isfinite(array)]
-        with np.errstate(over="ignore", under="ignore"):
-            narrow = numbers.astype(dtype)
-        if (narrow != numbers).any():
-            return False
-        scaled = np.frexp(numbers.astype(np.float64))[0] * SIMPLE
-        telling += int((scaled != np.rint(scaled)).sum())
-    return telling >= FEWEST
+    return fit_in(dtype, arrays) and sum(map(_telling, arrays)) >= FEWEST
+
+
+def fit_in(dtype: DTypeLike, arrays: Iterable[ndarray]) -> bool:
+    """Return whether arrays of floats hold nothing but numbers of a narrower dtype."""
+    return all(_fits(dtype, array.reshape(-1)[:FIRST]) and _fits(dtype, array) for array in arrays)
+
+
+def _fits(dtype: DTypeLike, array: ndarray) -> bool:
+    numbers = array[np.isfinite(array)]
+    with np.errstate(over="ignore", under="ignore"):
+        return bool((numbers.astype(dtype) == numbers).all())
+
+
+def _telling(array: ndarray) -> int:
+    """Return how many numbers have many digits."""
+    scaled = np.frexp(array[np.isfinite(array)].astype(np.float64))[0] * SIMPLE
+    return int((scaled != np.rint(scaled)).sum())

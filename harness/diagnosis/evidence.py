@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -137,30 +137,37 @@ class Evidence:
         """How far an element may be off in a tensor of some size. The right one may be zero, and allow nothing."""
         return OTHER_UNITS * float(np.finfo(self.dtypes[name]).eps) * largest
 
-    def bits(self, names: Iterable[str], *, fitted: int = 0, telling: Mapping[str, ndarray] | None = None) -> float:
-        """Return how much the numbers of some tensors say, in bits, beyond what the right ones already say.
+    def bits(
+        self, residuals: Mapping[str, float], *, fitted: int = 0, telling: Mapping[str, ndarray] | None = None
+    ) -> float:
+        """Return how much the numbers of some tensors say for a prediction, beyond what the right ones already say.
 
-        An element that is off from the right one by n times what a prediction of it may be off narrows an explanation
-        down by log₂ n. A number that was fitted takes away what the most telling element says, and ``BITS_OF_A_NUMBER``
-        at least: as many numbers as were fitted can always be fitted.
+        An element that is n times as far from the right one as the prediction is from the numbers, or as rounding is,
+        narrows an explanation down by log₂ n bits. A number that was fitted takes away what the most telling element
+        says, and ``BITS_OF_A_NUMBER`` at least: as many numbers as were fitted can always be fitted.
 
         Args:
-            names: the tensors.
+            residuals: by tensor, what the prediction leaves in it, as in ``Fit``.
             fitted: how many numbers were fitted to them.
             telling: by tensor, which elements say more than their sign; all unless given.
         """
-        found = [self._bits_of(name, None if telling is None else telling.get(name)) for name in names]
+        found = [self._bits_of(name, left, (telling or {}).get(name)) for name, left in residuals.items()]
         bits = np.sort(np.concatenate(found)) if found else np.zeros(0)
         spent, left = bits[len(bits) - fitted :] if fitted else bits[:0], bits[: max(len(bits) - fitted, 0)]
         cost = np.maximum(BITS_OF_A_NUMBER - spent, 0).sum() + BITS_OF_A_NUMBER * max(fitted - len(bits), 0)
         return float(left.sum() - cost)
 
-    def _bits_of(self, name: str, telling: ndarray | None) -> ndarray:
+    def _bits_of(self, name: str, residual: float, telling: ndarray | None) -> ndarray:
         """Return what each known element of a tensor says, in bits, flat."""
         held = self._held(name)
         expected = self.truth[name] if held.known is None else self.truth[name][held.known]
+        largest = max(held.largest_actual, held.largest_truth)
+        # What is allowed is so many units of rounding; where the right numbers are zero, these are not known.
+        units = OTHER_UNITS if held.largest_truth else 1.0
         with np.errstate(all="ignore"):
-            ratio = np.abs(held.actual - expected) / self._limit(name, held.allowed, held.largest_actual)
+            rounding = self._limit(name, held.allowed, held.largest_actual) / (SLACK * units)
+            near = np.maximum(rounding, residual * largest)
+            ratio = np.abs(held.actual - expected) / near
         ratio = np.where(np.isnan(ratio), 2.0**16, np.clip(ratio, 1.0, 2.0**60))
         bits: ndarray = np.log2(ratio).reshape(-1)
         if telling is None:

@@ -26,7 +26,7 @@ def lower_precision(numbers: Collection[ndarray], worst: float, dtype: str) -> s
     if worst <= ROUNDINGS[dtype]:
         return f"The numbers are right to {worst:.1e} of the largest element: rounding, and a little more."
     for narrow in NARROWER[dtype]:
-        if worst <= ROUNDINGS[narrow] and digits.all_in(narrow, numbers):
+        if worst <= ROUNDINGS[narrow] and digits.computed_in(narrow, numbers):
             return (
                 f"The numbers agree with the right ones to {worst:.1e} of each tensor's largest element, and none has "
                 f"more digits than {narrow} holds: they were computed in {narrow}, not in {dtype}."

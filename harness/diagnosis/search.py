@@ -372,12 +372,13 @@ class Search:
 
     def _convincing(self, settled: Settled) -> bool:
         """Whether the tensors that are settled say more than it takes to single out and to fit what settles them."""
-        names, parts = settled.residuals.keys(), settled.parts
-        if not names:
+        residuals, parts = settled.residuals, settled.parts
+        if not residuals:
             return False
-        bits = self.evidence.bits(names, fitted=sum(part.fitted for part in parts), telling=settled.telling or None)
+        fitted = sum(part.fitted for part in parts)
+        bits = self.evidence.bits(residuals, fitted=fitted, telling=settled.telling)
         # Whatever else might have settled them has been held against each of them.
-        tried = min(self.tried[name] for name in names)
+        tried = min(self.tried[name] for name in residuals)
         needed = CHANCE_BITS + len(parts) * math.log2(max(tried, 2)) + sum(part.chosen for part in parts)
         return bits >= needed
 

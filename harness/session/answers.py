@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from harness.session import directional
 from harness.session.kinked import explained
 from harness.trial import Remark
 from harness.trial.clipping import clipped
+from harness.trial.repetition import since_first_is_right
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +25,8 @@ class Answers:
     Attributes:
         comparison: of the worse of them.
         worse: that one.
-        reason: that it is the second, if it is.
-        remarks: what the baseline's numbers say of the answers at first sight.
+        reason: that it is the second, if it is, and that the first is right, if it is.
+        remarks: what the baseline's numbers say of the answers at first sight, then what was noticed of them before.
     """
 
     comparison: Comparison
@@ -43,6 +44,7 @@ def judge_answers(
     complete: bool,
     collect: Collect = "failed",
     eps: float = 0.0,
+    noticed: Sequence[Remark] = (),
 ) -> Answers:
     """Compare an answer, and the other answer of a second call if there is one; the worse of the two counts."""
     comparison, worse, reason = (
@@ -53,10 +55,14 @@ def judge_answers(
     if second is not None:
         again = compare_for(problem, second, expected, noise, complete=complete, collect=collect, eps=eps)
         if _badness(again) > _badness(comparison):
-            comparison, worse, reason = again, second, "of its two answers, this is the second"
+            reason = "of its two answers, this is the second"
+            if comparison.matches:
+                reason += "; the first is right, so state is kept from the first call"
+                noticed = tuple(since_first_is_right(noticed))
+            comparison, worse = again, second
     whole = {name: array for name, array in first.gradients.items() if name not in first.known}
     cut = clipped(whole, expected.gradients) if comparison.verdict == "mismatch" else ()
-    return Answers(comparison, worse, reason, tuple(cut))
+    return Answers(comparison, worse, reason, (*cut, *noticed))
 
 
 def compare_for(

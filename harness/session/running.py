@@ -180,11 +180,20 @@ def _judged(
         ), None
     eps = implementation.float32_eps if problem.case.dtype == "float32" else 0.0
     answers = judge_answers(
-        problem, outcome.result, outcome.second, of_baseline.result, noise, implementation.complete, collect, eps
+        problem,
+        outcome.result,
+        outcome.second,
+        of_baseline.result,
+        noise,
+        implementation.complete,
+        collect,
+        eps,
+        outcome.remarks,
     )
     verdict = "error" if outcome.status == "error" else answers.comparison.verdict
-    remarks, reason = (*answers.remarks, *outcome.remarks), outcome.reason or answers.reason
-    return replace(own, verdict=verdict, comparison=answers.comparison, remarks=remarks, reason=reason), answers.worse
+    reason = outcome.reason or answers.reason
+    own = replace(own, verdict=verdict, comparison=answers.comparison, remarks=answers.remarks, reason=reason)
+    return own, answers.worse
 
 
 def _without_verdict(name: str, outcome: Outcome) -> Judged:
