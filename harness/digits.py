@@ -13,16 +13,16 @@ FEWEST = 2
 last 29 bits are zero by chance once in half a billion.
 """
 
-SIMPLE = 2.0**12
-"""Numbers with no more digits than this are as exact in every dtype, as 0, ½ and 3 are, and say nothing."""
-
 FIRST = 2**10
 """Numbers of an array that are looked at before the others."""
 
 
 def computed_in(dtype: DTypeLike, arrays: Collection[ndarray]) -> bool:
-    """Return whether arrays of floats hold nothing but numbers of a narrower dtype, and enough that are not simple."""
-    return fit_in(dtype, arrays) and sum(map(_telling, arrays)) >= FEWEST
+    """Return whether arrays of floats hold nothing but numbers of a narrower dtype, and enough that are not simple.
+
+    Simple are 0, ½, 3 and the like, which take no more than half of the dtype's digits and are exact in any.
+    """
+    return fit_in(dtype, arrays) and sum(_not_simple(dtype, array) for array in arrays) >= FEWEST
 
 
 def fit_in(dtype: DTypeLike, arrays: Iterable[ndarray]) -> bool:
@@ -36,7 +36,8 @@ def _fits(dtype: DTypeLike, array: ndarray) -> bool:
         return bool((numbers.astype(dtype) == numbers).all())
 
 
-def _telling(array: ndarray) -> int:
-    """Return how many numbers have many digits."""
-    scaled = np.frexp(array[np.isfinite(array)].astype(np.float64))[0] * SIMPLE
+def _not_simple(dtype: DTypeLike, array: ndarray) -> int:
+    """Return how many numbers take more than half of the digits of a dtype."""
+    half = (np.finfo(dtype).nmant + 1) // 2
+    scaled = np.ldexp(np.frexp(array[np.isfinite(array)].astype(np.float64))[0], half)
     return int((scaled != np.rint(scaled)).sum())

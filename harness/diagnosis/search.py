@@ -292,11 +292,12 @@ class Search:
                 continue
             for suspect in (scaling.suspects[0] for scaling in possible):
                 (name,) = dict(suspect.parameters).values()
-                if abs(named[name] - common) > 1e-3 * abs(common):
+                factor = named[name]
+                if abs(factor - common) > 1e-3 * abs(common):
                     continue
                 as_they_are = ("outputs",) if suspect.name == "loss-scaled" else ("outputs", "loss")
                 scaled = {
-                    name: each.changed.get(name, self.predictions.truth[name]) * (1 if name in as_they_are else common)
+                    name: each.changed.get(name, self.predictions.truth[name]) * (1 if name in as_they_are else factor)
                     for name in self.off
                 }
                 fits = {name: self._fits(name, scaled[name]) for name in self.off}
