@@ -189,6 +189,7 @@ def _spoilt(problem: Problem, predictions: Predictions, name: str, draw: random.
 
 
 def rounded_anew(tensors: dict[str, ndarray], problem: Problem) -> Tensors:
+    """Return tensors in the case's dtype, each number moved by up to two roundings of its tensor's largest."""
     random_ = np.random.default_rng(0)
     eps = np.finfo(problem.case.dtype).eps
     moved = {}
@@ -239,10 +240,11 @@ def _false_alarms(batch: tuple[int, int]) -> int:
 
 def random_problem(draw: random.Random) -> Problem:
     """Return the problem of a random small case."""
-    return build(_random_case(draw), _no_weights)
+    return build(_random_case(draw), no_weights)
 
 
-def _no_weights(*_: object) -> Tensors:
+def no_weights(*_: object) -> Tensors:
+    """Fail: a random case asks for no framework's weights."""
     raise AssertionError("a random case asks for no framework's weights")
 
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray
 
-from benchmarks.diagnosis import Tensors, random_problem, rounded_anew
+from benchmarks.diagnosis import Tensors, no_weights, random_problem, rounded_anew
 from harness.case import Sizes
 from harness.conditioning import rounding_noise
 from harness.diagnosis import UNEXPLAINED, Diagnosis, Predictions, diagnose
@@ -58,7 +58,7 @@ def falsely_explained(number: int) -> tuple[str, str, list[Diagnosis]]:
     problem = random_problem(draw)
     if draw.random() < 0.5:  # tensors of few numbers
         sizes = Sizes(draw.randint(1, 2), draw.randint(1, 4), 1, draw.randint(1, 2), problem.case.sizes.output)
-        problem = build(replace(problem.case, sizes=sizes), _no_weights)
+        problem = build(replace(problem.case, sizes=sizes), no_weights)
     with np.errstate(all="ignore"):
         predictions = Predictions(problem, rounding_noise(problem))
         right = rounded_anew(solve(problem), problem)
@@ -71,10 +71,6 @@ def falsely_explained(number: int) -> tuple[str, str, list[Diagnosis]]:
             names = {*changed, *problem.weights}
         found = diagnose({name: array for name, array in wrong.items() if name in names}, predictions)
     return spoilt, returned, [each for each in found if each.fault != UNEXPLAINED]
-
-
-def _no_weights(*_: object) -> Tensors:
-    raise AssertionError("a random case asks for no framework's weights")
 
 
 def _spoilt(

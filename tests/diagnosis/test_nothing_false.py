@@ -1,4 +1,4 @@
-"""Nothing is said that is not so: of numbers that nothing explains, of pairs that contradict each other, of precision."""
+"""Nothing is said that is not so, of random numbers, of pairs that contradict each other, of precision."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_what_the_case_allows_is_not_off():
         for name, array in predictions.truth.items()
     }
     assert diagnose(wave, predictions) == []
-    best, *others = diagnose({**wave, "layer0.W_hh": 2 * wave["layer0.W_hh"]}, predictions)
+    best, *_ = diagnose({**wave, "layer0.W_hh": 2 * wave["layer0.W_hh"]}, predictions)
     assert (best.fault, best.tensors) == ("factor", ("layer0.W_hh",))
     assert "2 times" in best.explanation
     assert "outputs" not in best.start

@@ -99,7 +99,7 @@ SHAPES = {
     "sum over the batch": (
         "layer0.h0",
         lambda g: g.sum(0),
-        "the sum of the right one over the batch, as of one initial",
+        "the sum of the right one over the batch, as of",
     ),
     "mean over the batch": ("layer0.h0", lambda g: g.mean(0), "the mean of the right one over the batch"),
     "one sequence": ("layer1.h0", lambda g: g[2], "is sequence 2 of the right one alone"),
@@ -107,7 +107,7 @@ SHAPES = {
     "over batch and steps": (
         "inputs",
         lambda g: g.sum((0, 1)),
-        "the sum of the right one over the batch and the steps",
+        "sum of the right one over the batch and the steps",
     ),
     "axis kept": ("layer0.W_hh", lambda g: g.sum(0, keepdims=True), "the sum of the right one over axis 0"),
     "a few columns": ("layer0.W_hh", lambda g: g[:, 2:4], "the part from 2 to 3 along axis 1 of the right one alone"),
