@@ -107,13 +107,9 @@ def _right(predictions: Predictions, disagreements: Iterable[TensorComparison]) 
     wrong = [each for each in disagreements if each.metrics is not None and each.tensor in predictions.truth]
     if not wrong or not all(np.isfinite(predictions.truth[each.tensor]).all() for each in wrong):
         return []
-    residuals = dict.fromkeys((each.tensor for each in wrong), 0.0)
-    stricter = [
-        each.tensor
-        for each in wrong
-        if each.metrics is not None and each.metrics.allowed < predictions.bounds[each.tensor]
-    ]
-    if len(stricter) == len(wrong):
+    residuals, bounds = dict.fromkeys((each.tensor for each in wrong), 0.0), predictions.bounds
+    # Two that are both within rounding of the reference are within twice that of each other.
+    if all(each.metrics is not None and each.metrics.max_abs_error <= 2 * bounds[each.tensor] for each in wrong):
         text = "These numbers agree with the reference to rounding; the tolerance that is in force asks for more."
         return [Diagnosis(STRICTER_THAN_ROUNDING, text, residuals)]
     return [Diagnosis(BASELINE_IS_OFF, "These numbers agree with the reference; the baseline does not.", residuals)]
