@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
+from harness.case import Case
 from harness.check.folding import FORWARD, Fold
 from harness.comparison import Comparison, TensorComparison
 from harness.diagnosis import UNEXPLAINED, Diagnosis
@@ -36,7 +37,7 @@ def in_full(fold: Fold) -> Iterator[str]:
     yield from diagnosis_lines(judged.diagnoses)
     if judged.comparison is not None:
         yield from _tensors(judged.comparison)
-        yield from _where_to_look(judged.comparison, outcome.case.steps)
+        yield from _where_to_look(judged.comparison, outcome.case)
     yield ""
 
 
@@ -114,18 +115,15 @@ def _tensor(each: TensorComparison) -> Iterator[str]:
     )
 
 
-def _where_to_look(comparison: Comparison, steps: Collection[int]) -> Iterator[str]:
-    """Say which half of the computation the tensors point to.
-
-    Args:
-        comparison: of the tensors.
-        steps: those that the loss covers.
-    """
+def _where_to_look(comparison: Comparison, case: Case) -> Iterator[str]:
+    """Say which half of the computation the tensors of a case point to."""
     wrong = {each.tensor: each for each in comparison.disagreements if each.metrics is not None}
     right = {each.tensor for each in comparison.tensors} - {each.tensor for each in comparison.disagreements}
     gradients = [name for name in wrong if name not in FORWARD]
-    if "outputs" in wrong and right - {"outputs"} and len(wrong) == 1 and _step(wrong["outputs"]) in steps:
+    if wrong.keys() == {"outputs"} and right and _is_covered(wrong["outputs"], case):
         yield "  The outputs alone disagree: what is returned as outputs is not what loss and gradients were made of."
+    elif wrong.keys() == {"outputs"} and right:
+        yield "  The outputs alone disagree, and most of all at a step that the loss does not cover."
     elif "outputs" in wrong and any(_ratio(wrong[name]) > FAR_MORE * _ratio(wrong["outputs"]) for name in gradients):
         yield "  The outputs disagree, but far less than the gradients: look at both the forward and the backward pass."
     elif "outputs" in wrong:
@@ -153,6 +151,9 @@ def _relative(each: TensorComparison) -> float:
     return math.nan if each.metrics is None else each.metrics.max_rel_error
 
 
-def _step(outputs: TensorComparison) -> int | None:
-    """The step of the worst output."""
-    return outputs.worst_index[1] if outputs.worst_index else None
+def _is_covered(outputs: TensorComparison, case: Case) -> bool:
+    """Whether the loss covers the worst output: one past a sequence's end, or at another step, has no say in it."""
+    if not outputs.worst_index:
+        return False
+    b, t, _ = outputs.worst_index
+    return t in case.steps and (case.lengths is None or t < case.lengths[b])

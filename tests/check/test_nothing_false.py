@@ -209,3 +209,19 @@ def test_explanations_of_the_same_tensors_exclude_each_other_and_others_do_not()
     assert "The fault: zero" in told
     assert "cannot tell it from: factor + zero" in told
     assert "Besides: no fault of the catalogue explains h0." in told
+
+
+OUTPUTS_ALONE = {
+    "of_the_last_step": ("r['outputs'][0, 3, 2] += 1; return r", "what is returned as outputs is not what loss"),
+    "of_an_uncovered_step": ("r['outputs'][0, 0, 2] += 1; return r", "at a step that the loss does not cover"),
+    "of_nothing_else": ("return {'outputs': r['outputs'] + 1}", "begin with the forward pass"),
+}
+
+
+@pytest.mark.parametrize(("body", "words"), OUTPUTS_ALONE.values(), ids=OUTPUTS_ALONE)
+def test_outputs_that_disagree_alone_are_those_of_the_loss_only_where_it_looks(check, workplace, body, words):
+    case = workplace / "cases" / "small.yaml"
+    case.write_text(case.read_text().replace("{kind: dot}", "{kind: dot, steps: [-1]}"))
+    done = check(f"{FAULTY}    r = faulty(problem)\n    {body}\n")
+    assert words in done.out
+    assert "forward pass is most likely right" not in done.out
