@@ -43,10 +43,12 @@ def in_full(fold: Fold) -> Iterator[str]:
 
 def diagnosis_lines(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
     """Yield what the numbers say the fault is: the best explanation, and what else fits them."""
-    for number, (best, *others) in enumerate(_of_the_same(diagnoses)):
+    groups = _of_the_same(diagnoses)
+    for number, (best, *others) in enumerate(groups):
         if not number:
             yield ""
-        yield from _best_of(best, others, "Besides" if number else "The fault")
+        numbers = ", ".join(best.tensors) if len(groups) > 1 else "the numbers"
+        yield from _best_of(best, others, "Besides" if number else "The fault", numbers)
 
 
 def _of_the_same(diagnoses: Sequence[Diagnosis]) -> list[list[Diagnosis]]:
@@ -61,8 +63,15 @@ def _of_the_same(diagnoses: Sequence[Diagnosis]) -> list[list[Diagnosis]]:
     return groups
 
 
-def _best_of(best: Diagnosis, others: Sequence[Diagnosis], title: str) -> Iterator[str]:
-    """Yield what explains some tensors, and the names of what else would."""
+def _best_of(best: Diagnosis, others: Sequence[Diagnosis], title: str, numbers: str) -> Iterator[str]:
+    """Yield what explains some tensors, and the names of what else would.
+
+    Args:
+        best: the best explanation.
+        others: what else explains the same tensors.
+        title: what the line begins with that names the fault.
+        numbers: the numbers that it explains, in words.
+    """
     if best.fault == UNEXPLAINED:
         what = f"these numbers; {best.start}" if best.start else ", ".join(best.tensors)
         yield from _wrapped(f"{title}: no fault of the catalogue explains {what}.")
@@ -75,7 +84,8 @@ def _best_of(best: Diagnosis, others: Sequence[Diagnosis], title: str) -> Iterat
         same = ", ".join(dict.fromkeys(" + ".join(sorted(each.fault.split(" + "))) for each in others))
         yield from _wrapped(f"This case cannot tell it from: {same}.", "    ")
     if best.fault not in (BASELINE_IS_OFF, STRICTER_THAN_ROUNDING) and math.isfinite(best.residual):
-        with_it = f"With it, the numbers agree to {best.residual:.1e} of each tensor's largest element"
+        agree = "agrees" if len(best.tensors) == 1 and numbers != "the numbers" else "agree"
+        with_it = f"With it, {numbers} {agree} to {best.residual:.1e} of each tensor's largest element"
         yield from _wrapped(f"{with_it}; {best.start}." if best.start else f"{with_it}.", "    ")
     if best.declare:
         yield f"    If that is what you mean, say so in the case: {best.declare}"

@@ -208,6 +208,7 @@ def test_explanations_of_the_same_tensors_exclude_each_other_and_others_do_not()
     )
     assert "The fault: zero" in told
     assert "cannot tell it from: factor + zero" in told
+    assert "With it, b agrees to 0.0e+00" in told
     assert "Besides: no fault of the catalogue explains h0." in told
 
 

@@ -118,18 +118,6 @@ def test_one_pair_has_one_name(seed):
     assert told == {" + ".join(sorted(two))}
 
 
-def test_what_all_are_clipped_to_says_no_more_than_signs():
-    """Gradients that are all ±c, by their signs: what fault they had before cannot be seen."""
-    predictions = predictions_of("squared-error")
-    wrong = {
-        name: array
-        if name in ("loss", "outputs")
-        else 1e-9 * np.sign(np.random.default_rng(4).normal(size=array.shape))
-        for name, array in predictions.truth.items()
-    }
-    assert [each.fault for each in diagnose(wrong, predictions)] == [UNEXPLAINED]
-
-
 def with_tolerance(case, **tolerance):
     problem = build(replace(case, tolerance=tolerance), no_weights)
     return Predictions(problem, rounding_noise(problem))
