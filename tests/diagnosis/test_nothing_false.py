@@ -118,6 +118,22 @@ def test_one_pair_has_one_name(seed):
     assert told == {" + ".join(sorted(two))}
 
 
+SIGNS = {
+    "descent": (lambda W, dW: W - 0.1 * dW, "the weight after a step of SGD, W − 0.1 dW."),
+    "ascent": (lambda W, dW: W + 0.1 * dW, "the weight after a step up the gradient, W + 0.1 dW."),
+    "decay": (lambda W, dW: dW + 0.1 * W, "the right one + 0.1 W: weight decay."),
+    "growth": (lambda W, dW: dW - 0.1 * W, "the right one − 0.1 W."),
+}
+
+
+@pytest.mark.parametrize(("made", "words"), SIGNS.values(), ids=SIGNS)
+def test_a_fitted_factor_has_its_sign(made, words):
+    predictions = predictions_of("dot")
+    wrong = made(predictions.problem.weights["layer0.W_hh"], predictions.truth["layer0.W_hh"])
+    found = diagnose({**predictions.truth, "layer0.W_hh": wrong}, predictions)
+    assert f"layer0.W_hh is {words}" in [each.explanation for each in found]
+
+
 def with_tolerance(case, **tolerance):
     problem = build(replace(case, tolerance=tolerance), no_weights)
     return Predictions(problem, rounding_noise(problem))
