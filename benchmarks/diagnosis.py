@@ -172,7 +172,7 @@ def _committed(problem: Problem, suspects: tuple[Suspect, ...]) -> Tensors:
     """What an implementation with these faults would give, in the case's dtype."""
     true = right(problem)
     true.tensors()
-    return _rounded_anew(with_faults(true, suspects), problem)
+    return rounded_anew(with_faults(true, suspects), problem)
 
 
 def _spoilt(problem: Problem, predictions: Predictions, name: str, draw: random.Random) -> Tensors | None:
@@ -184,11 +184,12 @@ def _spoilt(problem: Problem, predictions: Predictions, name: str, draw: random.
         for candidate in draw.sample(candidates, len(candidates)):
             apart = np.abs(candidate.predicted - predictions.truth[tensor]) > predictions.bounds[tensor]
             if apart.any():
-                return _rounded_anew({**predictions.truth, tensor: candidate.predicted}, problem)
+                return rounded_anew({**predictions.truth, tensor: candidate.predicted}, problem)
     return None
 
 
-def _rounded_anew(tensors: dict[str, ndarray], problem: Problem) -> Tensors:
+def rounded_anew(tensors: dict[str, ndarray], problem: Problem) -> Tensors:
+    """Return tensors in the case's dtype, each number moved by up to two roundings of its tensor's largest."""
     random_ = np.random.default_rng(0)
     eps = np.finfo(problem.case.dtype).eps
     moved = {}
@@ -230,14 +231,20 @@ def _false_alarms(batch: tuple[int, int]) -> int:
     seed, count = batch
     alarms = 0
     for number in range(count):
-        problem = build(_random_case(random.Random(f"{seed} {number}")), _no_weights)
+        problem = random_problem(random.Random(f"{seed} {number}"))
         with np.errstate(all="ignore"):
-            tensors = _rounded_anew(solve(problem), problem)
+            tensors = rounded_anew(solve(problem), problem)
             alarms += bool(diagnose(tensors, Predictions(problem, rounding_noise(problem))))
     return alarms
 
 
-def _no_weights(*_: object) -> Tensors:
+def random_problem(draw: random.Random) -> Problem:
+    """Return the problem of a random small case."""
+    return build(_random_case(draw), no_weights)
+
+
+def no_weights(*_: object) -> Tensors:
+    """Fail: a random case asks for no framework's weights."""
     raise AssertionError("a random case asks for no framework's weights")
 
 

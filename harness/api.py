@@ -334,8 +334,8 @@ def assert_gradients_match(
             continue
         standard = _standard(problem, expected)
         promise = replace(implementation, all_gradients=implementation.all_gradients or require_all).promise
-        answers = standard.judged(promise, trial.result, trial.second)
-        said = [remark.text for remark in (*answers.remarks, *trial.remarks)]
+        answers = standard.judged(promise, trial.result, trial.second, noticed=trial.remarks)
+        said = [remark.text for remark in answers.remarks]
         if trial.failure is not None or not answers.comparison.matches:
             title = f"{each.name}: {implementation.name} against {baseline}"
             because = f" ({answers.reason})" if answers.reason else ""

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from harness.case import Case
 from harness.check.folding import FORWARD, Fold
 from harness.comparison import Comparison, TensorComparison
 from harness.diagnosis import UNEXPLAINED, Diagnosis
-from harness.session.examiner import BASELINE_IS_OFF
+from harness.session.examiner import BASELINE_IS_OFF, STRICTER_THAN_ROUNDING
 
 MAX_TENSORS = 6
+
+FAR_MORE = 1e6
+"""How many times as far off, in units of their bounds, gradients are that do not follow from the outputs alone."""
+
+A_SUM = 1e-6
+"""What a loss that is summed otherwise is off by at least, relative; what is off by less has other digits."""
 
 
 def in_full(fold: Fold) -> Iterator[str]:
@@ -28,28 +36,55 @@ def in_full(fold: Fold) -> Iterator[str]:
     yield from diagnosis_lines(judged.diagnoses)
     if judged.comparison is not None:
         yield from _tensors(judged.comparison)
-        yield from _where_to_look(judged.comparison)
+        yield from _where_to_look(judged.comparison, outcome.case)
     yield ""
 
 
 def diagnosis_lines(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
     """Yield what the numbers say the fault is: the best explanation, and what else fits them."""
-    if not diagnoses:
-        return
-    best, *others = diagnoses
-    yield ""
+    groups = _of_the_same(diagnoses)
+    for number, (best, *others) in enumerate(groups):
+        if not number:
+            yield ""
+        numbers = ", ".join(best.tensors) if len(groups) > 1 else "the numbers"
+        yield from _best_of(best, others, "Besides" if number else "The fault", numbers)
+
+
+def _of_the_same(diagnoses: Sequence[Diagnosis]) -> list[list[Diagnosis]]:
+    """Put together what explains the same tensors: that excludes each other, and what explains others does not."""
+    groups: list[list[Diagnosis]] = []
+    for each in diagnoses:
+        own = next((group for group in groups if set(group[0].tensors) & set(each.tensors)), None)
+        if own is None:
+            groups.append([each])
+        else:
+            own.append(each)
+    return groups
+
+
+def _best_of(best: Diagnosis, others: Sequence[Diagnosis], title: str, numbers: str) -> Iterator[str]:
+    """Yield what explains some tensors, and the names of what else would.
+
+    Args:
+        best: the best explanation.
+        others: what else explains the same tensors.
+        title: what the line begins with that names the fault.
+        numbers: the numbers that it explains, in words.
+    """
     if best.fault == UNEXPLAINED:
-        yield from _wrapped(f"The fault: no fault of the catalogue explains these numbers; {best.start}.")
+        what = f"these numbers; {best.start}" if best.start else ", ".join(best.tensors)
+        yield from _wrapped(f"{title}: no fault of the catalogue explains {what}.")
         yield ""
         return
-    yield f"  The fault: {best.fault}"
+    yield f"  {title}: {best.fault}"
     yield from _wrapped(best.explanation, "    ")
     others = [each for each in others if set(each.fault.split(" + ")) != set(best.fault.split(" + "))]
     if others:
         same = ", ".join(dict.fromkeys(" + ".join(sorted(each.fault.split(" + "))) for each in others))
         yield from _wrapped(f"This case cannot tell it from: {same}.", "    ")
-    if best.fault != BASELINE_IS_OFF:
-        with_it = f"With it, the numbers agree to {best.residual:.1e} of each tensor's largest element"
+    if best.fault not in (BASELINE_IS_OFF, STRICTER_THAN_ROUNDING) and math.isfinite(best.residual):
+        agree = "agrees" if len(best.tensors) == 1 and numbers != "the numbers" else "agree"
+        with_it = f"With it, {numbers} {agree} to {best.residual:.1e} of each tensor's largest element"
         yield from _wrapped(f"{with_it}; {best.start}." if best.start else f"{with_it}.", "    ")
     if best.declare:
         yield f"    If that is what you mean, say so in the case: {best.declare}"
@@ -89,21 +124,45 @@ def _tensor(each: TensorComparison) -> Iterator[str]:
     )
 
 
-def _where_to_look(comparison: Comparison) -> Iterator[str]:
-    """Say which half of the computation the tensors point to."""
-    wrong = {each.tensor for each in comparison.disagreements if each.metrics is not None}
-    compared = {each.tensor for each in comparison.tensors}
-    if wrong == {"outputs"}:
+def _where_to_look(comparison: Comparison, case: Case) -> Iterator[str]:
+    """Say which half of the computation the tensors of a case point to."""
+    wrong = {each.tensor: each for each in comparison.disagreements if each.metrics is not None}
+    right = {each.tensor for each in comparison.tensors} - {each.tensor for each in comparison.disagreements}
+    gradients = [name for name in wrong if name not in FORWARD]
+    if wrong.keys() == {"outputs"} and right and _is_covered(wrong["outputs"], case):
         yield "  The outputs alone disagree: what is returned as outputs is not what loss and gradients were made of."
+    elif wrong.keys() == {"outputs"} and right:
+        yield "  The outputs alone disagree, and most of all at a step that the loss does not cover."
+    elif "outputs" in wrong and any(_ratio(wrong[name]) > FAR_MORE * _ratio(wrong["outputs"]) for name in gradients):
+        yield "  The outputs disagree, but far less than the gradients: look at both the forward and the backward pass."
     elif "outputs" in wrong:
         yield "  The outputs disagree: begin with the forward pass, for every gradient follows from it."
-    elif "loss" in wrong and "outputs" in compared:
+    elif "loss" in wrong and "outputs" in right and _relative(wrong["loss"]) < A_SUM:
+        yield f"  The outputs match, and the loss is off by {_relative(wrong['loss']):.1g} of its size."
+    elif "loss" in wrong and "outputs" in right:
         yield "  The outputs match and the loss does not: look at how the loss is summed, and over which steps."
     elif "loss" in wrong:
         yield '  The loss disagrees: begin with the forward pass or the loss; return "outputs" to tell which.'
-    elif wrong and "outputs" in compared:
+    elif wrong and "outputs" in right:
         yield "  The outputs match, so the forward pass is right: the fault is in the backward pass."
-    elif wrong and "loss" in compared:
+    elif wrong and "loss" in right:
         yield "  The loss matches, so the forward pass is most likely right, and the fault in the backward pass."
     elif wrong:
         yield '  Return "loss" and "outputs", too: they tell a fault of the forward pass from one of the backward pass.'
+
+
+def _ratio(each: TensorComparison) -> float:
+    return math.inf if each.metrics is None or math.isnan(each.metrics.error_ratio) else each.metrics.error_ratio
+
+
+def _relative(each: TensorComparison) -> float:
+    """The largest error relative to the right value, NaN where it is not finite."""
+    return math.nan if each.metrics is None else each.metrics.max_rel_error
+
+
+def _is_covered(outputs: TensorComparison, case: Case) -> bool:
+    """Whether the loss covers the worst output: one past a sequence's end, or at another step, has no say in it."""
+    if not outputs.worst_index:
+        return False
+    b, t, _ = outputs.worst_index
+    return t in case.steps and (case.lengths is None or t < case.lengths[b])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from harness.comparison import TensorComparison
+from harness.diagnosis import UNEXPLAINED, Diagnosis
 from harness.session import CaseOutcome, Judged
 from harness.tensors import kind_of
 
@@ -105,11 +106,25 @@ def _forward_first(names: Iterable[str]) -> list[str]:
 
 
 def _signature(judged: Judged) -> tuple[object, ...]:
-    """What makes two outcomes alike: verdict, kinds of tensors that disagree, the reason but for its numbers."""
+    """What makes two outcomes alike: verdict, kinds of tensors that disagree, the reason but for its numbers, and the
+    faults that explain them.
+    """
     kinds = frozenset(kind_of(each.tensor) for each in _disagreeing(judged))
     if judged.verdict == "unsupported":
         return (judged.verdict,)
-    return judged.verdict, judged.status, kinds, re.sub(r"\d+", "#", judged.reason)
+    explained: dict[tuple[str, ...], tuple[str, str]] = {}
+    for each in judged.diagnoses:  # of several that explain the same tensors the first is given
+        explained.setdefault(tuple(sorted(kind_of(name) for name in each.tensors)), (each.fault, _words(each)))
+    return judged.verdict, judged.status, kinds, re.sub(r"\d+", "#", judged.reason), frozenset(explained.values())
+
+
+def _words(diagnosis: Diagnosis) -> str:
+    """Return an explanation without what differs from case to case: names of tensors, factors, other numbers."""
+    if diagnosis.fault == UNEXPLAINED:
+        return ""
+    words = re.sub(r"(^|And: )[\w., ]+? (is|are each) ", r"\1", diagnosis.explanation)
+    words = re.sub(r"(\S+ = )?\S+ times", "# times", words)
+    return re.sub(r"\d[\d.e+-]*", "#", words)
 
 
 def _disagreeing(judged: Judged) -> tuple[TensorComparison, ...]:

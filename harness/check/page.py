@@ -8,17 +8,19 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from harness.case import Case
 from harness.casefile.typed import called
 from harness.check import folding
 from harness.check.candidate import Candidate
 from harness.check.first import in_full
 from harness.check.folding import Fold
+from harness.diagnosis import UNEXPLAINED, faults
 from harness.report import of_run
 from harness.report.overview import explained, remarks
-from harness.session import CaseOutcome, Run
+from harness.session import CaseOutcome, Judged, Run
 
 MAX_REASON = 110
 MAX_OTHERS = 5
@@ -26,6 +28,12 @@ MAX_REFUSED = 4
 """Files with unsupported cases that are told one by one."""
 
 WRONG = ("mismatch", "error")
+
+SUPPORTED = ("bidirectional", "cell", "activation", "readout")
+"""Fields of a case that ``supports`` is advised for."""
+
+NEARLY_RIGHT = 1e-6
+"""How near outputs are, relative to the largest, that are those of the case but for a little."""
 
 
 def lines(run: Run, candidate: Candidate) -> Iterator[str]:
@@ -163,34 +171,84 @@ def _faults(run: Run) -> Iterator[str]:
 
 def _meant_for(run: Run) -> Iterator[str]:
     """Say how to leave out cases, where some are computed rightly forward and others not at all."""
-    compared = [judged.comparison for _, judged in run.comparisons if judged.comparison is not None]
-    outputs = [{each.tensor: each.verdict for each in comparison.tensors}.get("outputs") for comparison in compared]
-    raised = any(judged.verdict == "error" and judged.comparison is None for _, judged in run.comparisons)
-    if "match" in outputs and ("mismatch" in outputs or raised):
-        yield _dividing_field(run) or (
-            'Are there cases that it is not meant for? raise harness.Unsupported("only tanh") there, and say why.'
-        )
+    wrong = [pair for pair in run.comparisons if pair[1].verdict in WRONG]
+    forward = [_of_outputs(judged) for _, judged in run.comparisons]
+    if "match" not in forward:
+        return
+    if divides := _dividing_field(run):
+        yield divides
+        yield ""
+    elif any(_computes_something_else(judged) for _, judged in wrong):
+        yield 'Are there cases that it is not meant for? raise harness.Unsupported("only tanh") there, and say why.'
         yield ""
 
 
+def _of_outputs(judged: Judged) -> str | None:
+    """Return the verdict on the outputs; None if they were not compared."""
+    tensors = () if judged.comparison is None else judged.comparison.tensors
+    return {each.tensor: str(each.verdict) for each in tensors}.get("outputs")
+
+
+def _computes_something_else(judged: Judged, about: str = "") -> bool:
+    """Whether the forward pass is not that of the case, and no mistake in it explains that.
+
+    Args:
+        judged: the implementation on the case.
+        about: the module of faults that are about what is asked for.
+    """
+    if judged.comparison is None:
+        return judged.verdict == "error"
+    if _of_outputs(judged) not in WRONG:
+        return False
+    best = next((each for each in judged.diagnoses if "outputs" in each.tensors), None)
+    if best is None or best.declare:
+        return True
+    if best.fault == UNEXPLAINED:
+        return not best.residuals["outputs"] < NEARLY_RIGHT
+    named = [faults()[name].__module__.rpartition(".")[2] for name in best.fault.split(" + ") if name in faults()]
+    return about in named
+
+
+DIVIDING: dict[str, tuple[Callable[[Case], object], str]] = {
+    "bidirectional": (lambda case: case.bidirectional, "directions"),
+    "cell": (lambda case: case.cell, ""),
+    "activation": (lambda case: case.activation, ""),
+    "readout": (lambda case: case.readout, ""),
+    "lengths": (lambda case: case.lengths is not None, "padding"),
+    "layers": (lambda case: case.layers, ""),
+    "dtype": (lambda case: case.dtype, ""),
+    "loss": (lambda case: case.loss.kind, ""),
+    "truncation": (lambda case: str(case.truncation), ""),
+}
+"""What may divide cases that fail from others, by the field of the case; the module of faults that are about it."""
+
+
 def _dividing_field(run: Run) -> str:
-    """Name a field of the case that what is wrong differs in from what is right; empty if there is none."""
-    wrong = [outcome.case for outcome, judged in run.comparisons if judged.verdict in WRONG]
+    """Name the field of the case that what fails differs in from what is right; nothing if it is not just one."""
+    wrong = [(outcome.case, judged) for outcome, judged in run.comparisons if judged.verdict in WRONG]
     right = [outcome.case for outcome, judged in run.comparisons if judged.verdict == "match"]
-    for name in ("bidirectional", "cell", "activation", "readout"):
-        failing, passing = ({getattr(case, name): None for case in cases} for cases in (wrong, right))
+    found = []
+    for name, (of, about) in DIVIDING.items():
+        failing, passing = (dict.fromkeys(map(of, cases)) for cases in ([case for case, _ in wrong], right))
         if failing and passing and not failing.keys() & passing.keys():
-            supports = f"supports={{{name!r}: {tuple(passing)!r}}}"
-            return (
-                f"All that fails has {name} {' or '.join(map(str, failing))}, and all else is right. If it is not "
-                f"meant for {'that' if len(failing) == 1 else 'those'}, say @harness.implementation(..., {supports})."
-            )
-    if {case.lengths is None for case in wrong} == {False} and {case.lengths is None for case in right} == {True}:
+            found.append((name, about, list(failing), tuple(passing)))
+    if len(found) != 1:  # of several, any may be it by chance
+        return ""
+    ((name, about, values, others),) = found
+    if not all(_computes_something_else(judged, about) for _, judged in wrong):
+        return ""
+    if name == "lengths" and values == [True]:
         return (
             "All that fails has lengths, and all else is right. If it is not meant for sequences of unequal length, "
             'raise harness.Unsupported("only sequences of equal length") where problem.lengths is not None.'
         )
-    return ""
+    if name not in SUPPORTED:
+        return ""
+    return (
+        f"All that fails has {name} {' or '.join(map(str, values))}, and all else is right. If it is not "
+        f"meant for {'that' if len(values) == 1 else 'those'}, say "
+        f"@harness.implementation(..., supports={{{name!r}: {others!r}}})."
+    )
 
 
 def _not_provided(run: Run) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,8 +64,8 @@ def _described(outcome: CaseOutcome, judged: Judged) -> dict[str, Any]:
         "diagnoses": [
             {
                 "fault": each.fault,
-                "residual": each.residual,
-                "residuals": dict(each.residuals),
+                "residual": _number(each.residual),
+                "residuals": {tensor: _number(residual) for tensor, residual in each.residuals.items()},
                 "explanation": each.explanation,
                 "start": each.start,
                 "declare": each.declare,
@@ -72,6 +73,11 @@ def _described(outcome: CaseOutcome, judged: Judged) -> dict[str, Any]:
             for each in judged.diagnoses
         ],
     }
+
+
+def _number(residual: float) -> float | None:
+    """Return a residual as JSON has numbers: None where it is not finite."""
+    return residual if math.isfinite(residual) else None
 
 
 def _print(outcome: CaseOutcome, judged: Judged) -> None:

@@ -2,13 +2,14 @@ r"""A weight's gradient as a sum of contributions, and the weight that each has 
 
 The right gradient of W is a sum over steps, over sequences, and over the age of the loss: how many steps after the
 step whose W is meant it stands. With C_k the contributions, (K, …), the right gradient is Σ_k C_k. If the numbers are
-Σ_k w_k C_k with other w_k, solving for w shows which steps were dropped, counted twice, or cut off. More elements than
-contributions are needed; what the elements cannot determine stays at 1, the least change that explains them. Where
-the columns of some gates alone are off, the weights are those gates'.
+Σ_k w_k C_k with other w_k, solving for w shows which steps were dropped, counted twice, or cut off. More elements that
+the contributions reach are needed than there are contributions; what the elements cannot determine stays at 1, the
+least change that explains them. Where the columns of some gates alone are off, the weights are those gates'.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,9 @@ from harness.diagnosis.onset import gates_off, in_words
 MOST_NUMBERS = 2**21
 """Contributions are only computed if they are no more numbers than this."""
 
+BITS_OF_A_SIMPLE_WEIGHT = 3.0
+"""What it takes to say which of 0, ½, 1½, 2 and the like a weight is."""
+
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
@@ -33,12 +37,14 @@ class Weighted:
         text: what the weights are, in words.
         predicted: the tensors, by name.
         fitted: how many numbers were fitted.
+        chosen: what it takes to say which weights are other than 1, and which simple numbers they are, in bits.
     """
 
     fault: str
     text: str
     predicted: Mapping[str, ndarray]
     fitted: int
+    chosen: float
 
 
 def decompositions(true: Network, evidence: Evidence) -> Iterator[Weighted]:
@@ -144,18 +150,21 @@ def _solved(along: str, fault: str, contributions: Mapping[str, ndarray], eviden
         wanted.append((evidence.actual[name] - evidence.truth[name])[known] / scale)
     matrix, right = np.concatenate(columns), np.concatenate(wanted)
     count = matrix.shape[1]
-    if len(right) <= count or not (np.isfinite(matrix).all() and np.isfinite(right).all()):
+    # What no contribution reaches, such as the columns of other gates, is no equation for the weights.
+    equations = int(matrix.any(axis=1).sum())
+    if equations <= count or not (np.isfinite(matrix).all() and np.isfinite(right).all()):
         return None
     # In units of what is allowed, so what moves nothing by more than that is left undetermined, at 1.
     change = np.linalg.lstsq(matrix, right, rcond=1 / max(float(np.abs(matrix).max()), 2.0))[0]
     weights = 1 + change
     simple = np.round(weights * 2) / 2
-    for tried, fitted in ((simple, 0), (weights, count)):
+    chosen = float((simple != 1).sum()) * (math.log2(count) + BITS_OF_A_SIMPLE_WEIGHT)
+    for tried, fitted, bits in ((simple, 0, chosen), (weights, count, 0.0)):
         predicted = {
             name: evidence.truth[name] + np.tensordot(tried - 1, each, 1) for name, each in contributions.items()
         }
         if all(evidence.fit(name, each).agrees for name, each in predicted.items()):
-            return Weighted(fault, _described(along, tried), predicted, fitted)
+            return Weighted(fault, _described(along, tried), predicted, fitted, bits)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +12,12 @@ from harness.diagnosis.committing import network_with
 from harness.diagnosis.evidence import Evidence, gather
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
 from harness.diagnosis.faults import Suspect
+from harness.diagnosis.misshapen import misshapen
 from harness.diagnosis.onset import gates_off, in_words, onset, proven_onset
 from harness.diagnosis.parts import Explanation, Part
+from harness.diagnosis.precision import lower_precision, nearly_right
 from harness.diagnosis.predictions import Predictions
 from harness.diagnosis.search import Search
-from harness.tolerance import largest_magnitude
 
 MOST_SHOWN = 5
 
@@ -27,6 +28,7 @@ def diagnose(
     *,
     known: Mapping[str, ndarray] | None = None,
     digits: Mapping[str, ndarray] | None = None,
+    matching: Collection[str] = (),
     likely: Collection[str] = (),
     thorough: bool = True,
 ) -> list[Diagnosis]:
@@ -37,42 +39,59 @@ def diagnose(
         predictions: of the problem.
         known: which elements are known, where not all are.
         digits: how far an element may be off because of the digits that were printed, absolute.
+        matching: the tensors that were judged a match already; they are not said to be off.
         likely: the names of faults to try first; if they explain everything, no others are tried.
         thorough: whether faults that have to be tried in pairs are; that takes the most time.
 
     Returns:
-        The explanations, the best first; one that says where the numbers are first off if none fits; nothing if
-        nothing is off.
+        Of each tensor of a wrong shape a diagnosis of its own. Then the explanations of the others that are off, the
+        best first; of what they leave open, or if none fits, one named ``unexplained``. Nothing if nothing is off.
     """
     evidence = gather(
         actual,
         predictions.truth,
         predictions.noise,
         dtype=predictions.problem.case.dtype,
+        tolerance=predictions.problem.case.tolerance,
         known=known,
         digits=digits,
+        matching=matching,
     )
     if not evidence.off:
-        return _misshapen(evidence)
+        return misshapen(evidence)
     start = first_off(evidence, predictions)
     found = Search(evidence, predictions, likely).explanations() if likely else []
-    found = found or Search(evidence, predictions, thorough=thorough).explanations()
+    if not found:
+        search = Search(evidence, predictions, thorough=thorough)
+        found = search.explanations() or search.explanations_of_most()
+    # The same faults in another order are the same explanation.
+    distinct = {frozenset(_sentence(part) for part in each.parts): each for each in reversed(found)}
+    found = [each for each in found if each in distinct.values()]
     told = [_told(each, start) for each in found]
-    suspects = {(t.fault, t.explanation): each.suspects for t, each in zip(told, found, strict=True)}
-    unique = {(each.fault, each.explanation): each for each in reversed(told)}
-    told = [each for each in told if unique.get((each.fault, each.explanation)) is each]
     if told and not told[0].declare:  # the numbers are as well those of what a case can declare
         told[0] = replace(told[0], declare=next((each.declare for each in told if each.declare), ""))
     told = [
-        replace(each, start=f"{start}{_begun(predictions, suspects[each.fault, each.explanation])}")
-        for each in told[:MOST_SHOWN]
+        replace(each, start=f"{start}{_begun(predictions, explanation.suspects)}")
+        for each, explanation in zip(told[:MOST_SHOWN], found, strict=False)
     ]
-    if not told and (rounded := _lower_precision(evidence, predictions.problem.case.dtype)):
-        told = [rounded]
-    if not told:
-        off_by = {name: evidence.fit(name, evidence.truth[name]).residual for name in evidence.off}
-        told = [Diagnosis(UNEXPLAINED, f"unexplained; {start}", off_by, start)]
-    return [*_misshapen(evidence), *told]
+    if found and found[0].open:
+        told.append(_left_open(found[0].open, evidence))
+    return [*misshapen(evidence), *(told or [_without_fault(evidence, start, predictions.problem.case.dtype)])]
+
+
+def _without_fault(evidence: Evidence, start: str, dtype: str) -> Diagnosis:
+    """Say that the numbers have fewer digits, if that is seen of them, else that nothing explains them."""
+    residuals = {name: evidence.fit(name, evidence.truth[name]).residual for name in evidence.off}
+    worst = max(residuals.values())
+    if rounded := lower_precision([evidence.actual[name] for name in evidence.off], worst, dtype):
+        return Diagnosis("lower-precision", rounded, residuals)
+    start = f"{start}{nearly_right(worst, dtype)}"
+    return Diagnosis(UNEXPLAINED, f"unexplained; {start}", residuals, start)
+
+
+def _left_open(names: tuple[str, ...], evidence: Evidence) -> Diagnosis:
+    residuals = {name: evidence.fit(name, evidence.truth[name]).residual for name in names}
+    return Diagnosis(UNEXPLAINED, f"unexplained: {', '.join(names)}", residuals)
 
 
 def first_off(evidence: Evidence, predictions: Predictions) -> str:
@@ -135,11 +154,16 @@ def _begun(predictions: Predictions, suspects: tuple[Suspect, ...]) -> str:
 
 
 def _told(explanation: Explanation, start: str) -> Diagnosis:
-    names = list(dict.fromkeys(part.fault for part in explanation.parts))
-    texts = [_sentence(part) for part in explanation.parts]
-    text = texts[0] if len(texts) == 1 else " And: ".join(texts)
-    declared = "; ".join(part.declare for part in explanation.parts if part.declare)
+    parts = sorted(explanation.parts, key=_in_order)
+    names = list(dict.fromkeys(part.fault for part in parts))
+    declared = "; ".join(part.declare for part in parts if part.declare)
+    text = " And: ".join(_sentence(part) for part in parts)
     return Diagnosis(" + ".join(names), text, explanation.residuals, start, declared)
+
+
+def _in_order(part: Part) -> tuple[bool, bool, str]:
+    """Order faults: of the forward pass first, then of the backward pass, then of single tensors."""
+    return part.suspect is None or not part.suspect.fault.alters_forward, part.suspect is None, part.fault
 
 
 def _sentence(part: Part) -> str:
@@ -147,53 +171,3 @@ def _sentence(part: Part) -> str:
         return part.text
     verb = "is" if len(part.tensors) == 1 else "are each"
     return f"{', '.join(part.tensors)} {verb} {part.text}."
-
-
-def _misshapen(evidence: Evidence) -> list[Diagnosis]:
-    """Explain tensors of a wrong shape, as far as another shape of the right numbers explains them."""
-    return [each for name, given in evidence.misshapen.items() for each in _reshaped(name, given, evidence.truth[name])]
-
-
-def _reshaped(name: str, given: ndarray, right: ndarray) -> Iterator[Diagnosis]:
-    shapes = f"it has shape {given.shape}, and should have {right.shape}"
-    ways: list[tuple[str, str, ndarray, ndarray]] = []
-    if right.ndim == 2:
-        ways.append(("wrong-shape", f"{name} is the right one transposed: {shapes}.", given, right.T))
-    if right.ndim == 3:
-        ways.append(("wrong-shape", f"{name} is the right one with time first: {shapes}.", given, right.swapaxes(0, 1)))
-    if given.size == right.size:
-        ways.append(("wrong-shape", f"{name} has the right numbers: {shapes}.", given.reshape(right.shape), right))
-    for axis in range(given.ndim):
-        text = f"{name} is not summed over axis {axis}: {shapes}; its sum is the right one."
-        ways.append(("not-summed", text, given.sum(axis=axis), right))
-    for fault, text, numbers, expected in ways:
-        scale = largest_magnitude(expected) or 1.0
-        if numbers.shape == expected.shape:
-            residual = float(np.abs(numbers - expected).max() / scale)
-            if residual <= 64 * _eps(given):
-                yield Diagnosis(fault, text, {name: residual})
-                return
-
-
-def _lower_precision(evidence: Evidence, dtype: str) -> Diagnosis | None:
-    """Say so if everything that is off agrees with the right numbers as far as a narrower dtype could."""
-    residuals = {name: evidence.fit(name, evidence.truth[name]).residual for name in evidence.off}
-    worst = max(residuals.values())
-    elements = sum(evidence.actual[name].size for name in evidence.off)
-    # A few numbers agree to three digits by chance.
-    narrower = (("float64", 32 * 2.0**-52, 1), ("float32", 32 * 2.0**-23, 1), ("float16 or TF32", 2.0**-10, 16))
-    for name, most, least in narrower:
-        eps = np.finfo(name.partition(" ")[0]).eps
-        if worst <= most and np.finfo(dtype).eps <= eps and elements >= least:
-            text = (
-                f"The numbers agree with the right ones to {worst:.1e} of each tensor's largest element, as a "
-                f"computation in {name} does, and not to the precision of {dtype}."
-            )
-            if name == dtype:
-                text = f"The numbers are right to {worst:.1e} of the largest element: rounding, and a little more."
-            return Diagnosis("lower-precision", text, residuals)
-    return None
-
-
-def _eps(array: ndarray) -> float:
-    return float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 2.0**-52

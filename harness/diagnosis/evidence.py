@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -15,6 +15,9 @@ from harness.tolerance import OTHER_UNITS, bound, largest_magnitude
 
 SLACK = 16.0
 """A faulty recursion may amplify roundings more than the right one; a wrong explanation is off by far more."""
+
+BITS_OF_A_NUMBER = 8.0
+"""What a fitted number costs at least."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,10 @@ class Evidence:
         known: by name, which elements are known; all, where a name is missing.
         misshapen: what was returned under a known name in another shape.
         truth: the right tensors, in float64.
-        allowed: by name, how far an element of the right tensor may be off: a number, or an array where digits were
-            printed.
+        allowed: by name, how far an element of the right tensor may be off: a number, or an array where each element
+            has its own, because digits were printed or because the case says so.
+        tolerated: by name, how far an element may be off before it counts as wrong, where the case allows more than
+            rounding does: an array. A prediction may be off by that, and not by ``SLACK`` times that.
         dtypes: by name, the dtype whose roundings the numbers have.
         off: the tensors that disagree with the truth, in the order of the computation.
     """
@@ -63,6 +68,7 @@ class Evidence:
     truth: Mapping[str, ndarray]
     allowed: Mapping[str, float | ndarray]
     dtypes: Mapping[str, np.dtype[Any]]
+    tolerated: Mapping[str, ndarray] = field(default_factory=dict)
     off: tuple[str, ...] = field(default=())
     _each_held: dict[str, _Held] = field(default_factory=dict, init=False, repr=False)
 
@@ -123,7 +129,7 @@ class Evidence:
         """Which elements of a tensor are known and not the right ones, of its shape."""
         actual, expected = self.actual[name], self.truth[name]
         with np.errstate(all="ignore"):
-            close = np.abs(actual - expected) <= self.allowed[name]
+            close = np.abs(actual - expected) <= np.maximum(self.allowed[name], self.tolerated.get(name, 0.0))
         right: ndarray = close | (actual == expected) | (np.isnan(actual) & np.isnan(expected))
         return ~right if name not in self.known else ~right & self.known[name]
 
@@ -131,24 +137,43 @@ class Evidence:
         """How far an element may be off in a tensor of some size. The right one may be zero, and allow nothing."""
         return OTHER_UNITS * float(np.finfo(self.dtypes[name]).eps) * largest
 
-    def bits(self, names: Iterable[str], reference: Mapping[str, ndarray]) -> float:
-        """Return how much the numbers of some tensors say, in bits, beyond what a reference already says.
+    def bits(
+        self, residuals: Mapping[str, float], *, fitted: int = 0, telling: Mapping[str, ndarray] | None = None
+    ) -> float:
+        """Return how much the numbers of some tensors say for a prediction, beyond what the right ones already say.
 
-        An element that is off from the reference by n times what is allowed narrows an explanation down by log₂ n.
+        An element that is n times as far from the right one as the prediction is from the numbers, or as rounding is,
+        narrows an explanation down by log₂ n bits. A number that was fitted takes away what the most telling element
+        says, and ``BITS_OF_A_NUMBER`` at least: as many numbers as were fitted can always be fitted.
+
+        Args:
+            residuals: by tensor, what the prediction leaves in it, as in ``Fit``.
+            fitted: how many numbers were fitted to them.
+            telling: by tensor, which elements say more than their sign; all unless given.
         """
-        found = 0.0
-        for name in names:
-            actual, known, expected = self.actual[name], self.known.get(name), reference[name]
-            allowed: Any = np.broadcast_to(self.allowed[name], actual.shape)
-            if known is not None:
-                actual, expected, allowed = actual[known], expected[known], allowed[known]
-            if not largest_magnitude(self.truth[name]):
-                allowed = np.maximum(allowed, self._of_size(name, largest_magnitude(actual)))
-            with np.errstate(all="ignore"):
-                ratio = np.abs(actual - expected) / allowed
-            ratio = np.where(np.isnan(ratio), 2.0**16, np.clip(ratio, 1.0, 2.0**60))
-            found += float(np.log2(ratio).sum())
-        return found
+        found = [self._bits_of(name, left, (telling or {}).get(name)) for name, left in residuals.items()]
+        bits = np.sort(np.concatenate(found)) if found else np.zeros(0)
+        spent, left = bits[len(bits) - fitted :] if fitted else bits[:0], bits[: max(len(bits) - fitted, 0)]
+        cost = np.maximum(BITS_OF_A_NUMBER - spent, 0).sum() + BITS_OF_A_NUMBER * max(fitted - len(bits), 0)
+        return float(left.sum() - cost)
+
+    def _bits_of(self, name: str, residual: float, telling: ndarray | None) -> ndarray:
+        """Return what each known element of a tensor says, in bits, flat."""
+        held = self._held(name)
+        expected = self.truth[name] if held.known is None else self.truth[name][held.known]
+        largest = max(held.largest_actual, held.largest_truth)
+        # What is allowed is so many units of rounding; where the right numbers are zero, these are not known.
+        units = OTHER_UNITS if held.largest_truth else 1.0
+        with np.errstate(all="ignore"):
+            rounding = self._limit(name, held.allowed, held.largest_actual) / (SLACK * units)
+            near = np.maximum(rounding, residual * largest)
+            ratio = np.abs(held.actual - expected) / near
+        ratio = np.where(np.isnan(ratio), 2.0**16, np.clip(ratio, 1.0, 2.0**60))
+        bits: ndarray = np.log2(ratio).reshape(-1)
+        if telling is None:
+            return bits
+        own = telling if held.known is None else telling[held.known]
+        return np.where(own.reshape(-1), bits, np.minimum(bits, 1.0))
 
 
 def _distance(actual: ndarray, predicted: ndarray) -> tuple[ndarray, float]:
@@ -169,9 +194,10 @@ def gather(
     noise: Mapping[str, float],
     *,
     dtype: str,
+    tolerance: Mapping[str, Any] | None = None,
     known: Mapping[str, ndarray] | None = None,
     digits: Mapping[str, ndarray] | None = None,
-    off: Iterable[str] | None = None,
+    matching: Collection[str] = (),
 ) -> Evidence:
     """Gather what is known of an implementation's tensors.
 
@@ -180,15 +206,17 @@ def gather(
         truth: the right tensors, in float64.
         noise: for each tensor, how far rounding alone moves it, in the dtype of the case.
         dtype: the dtype of the case.
+        tolerance: the case's own tolerance; it counts where it allows more than rounding does.
         known: which elements are known, where not all are.
         digits: how far a printed element may be off, for tensors that were printed.
-        off: which tensors disagree with the truth; found here if None.
+        matching: the tensors that were judged a match already.
     """
     shapes: dict[str, Shape] = {name: tensor.shape for name, tensor in truth.items()}
     right_shape = {name: array for name, array in actual.items() if shapes.get(name) == array.shape}
     in_order = [name for name in truth if name in right_shape]
     dtypes = {name: _narrower(right_shape[name].dtype, np.dtype(dtype)) for name in in_order}
     allowed: dict[str, float | ndarray] = {}
+    tolerated: dict[str, ndarray] = {}
     for name in in_order:
         # ``bound`` reads the dtype off the tensor. What came in a narrower one has that one's roundings.
         with np.errstate(over="ignore"):
@@ -199,6 +227,10 @@ def gather(
         underflow = OTHER_UNITS * float(np.finfo(expected.dtype).smallest_subnormal)
         own: float | ndarray = underflow + bound(name, expected, noise=(noise.get(name) or 0.0) * coarser).atol
         allowed[name] = own if digits is None or name not in digits else own + digits[name]
+        # Numbers of a narrower dtype are judged by that, as the comparison does.
+        if dtypes[name] == np.dtype(dtype) and (most := tolerated_by(tolerance, name, truth[name])) is not None:
+            tolerated[name] = most
+            allowed[name] = np.maximum(allowed[name], most / SLACK)
     evidence = Evidence(
         actual={name: right_shape[name].astype(np.float64) for name in in_order},
         known=dict(known or {}),
@@ -206,9 +238,19 @@ def gather(
         truth=truth,
         allowed=allowed,
         dtypes=dtypes,
+        tolerated=tolerated,
     )
-    found = {name for name in in_order if evidence.wrong(name).any()} if off is None else set(off)
-    return replace(evidence, off=tuple(name for name in in_order if name in found))
+    off = (name for name in in_order if name not in matching and evidence.wrong(name).any())
+    return replace(evidence, off=tuple(off))
+
+
+def tolerated_by(tolerance: Mapping[str, Any] | None, name: str, expected: ndarray) -> ndarray | None:
+    """Return how far each element may be off by a case's own tolerance, of its shape; None if there is none for it."""
+    if tolerance is None or not ({"rtol", "atol", "default", name} & tolerance.keys()):
+        return None
+    given = bound(name, expected, tolerance)
+    most: ndarray = given.atol + given.rtol * np.abs(expected)
+    return most
 
 
 def _narrower(own: np.dtype[Any], of_case: np.dtype[Any]) -> np.dtype[Any]:

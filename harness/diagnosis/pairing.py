@@ -10,7 +10,7 @@ from numpy import ndarray
 from harness.diagnosis.bptt import Network
 from harness.diagnosis.committing import overridden
 from harness.diagnosis.evidence import SLACK, Evidence
-from harness.diagnosis.faults import Suspect
+from harness.diagnosis.faults import Fault, Suspect
 from harness.diagnosis.predictions import Prediction
 
 MOST_FIRST = 24
@@ -96,5 +96,10 @@ def orders(a: Suspect, b: Suspect) -> tuple[tuple[Suspect, Suspect], ...]:
 
 def _if_different(first: Prediction, second: Prediction) -> Iterator[tuple[Suspect, Suspect]]:
     a, b = first.suspects[0], second.suspects[0]
-    if a.name != b.name:
+    if a.name != b.name and not contradict(a.fault, b.fault):
         yield a, b
+
+
+def contradict(a: type[Fault], b: type[Fault]) -> bool:
+    """Return whether two faults put different things in the place of one, so that no code can have both."""
+    return bool(a.replaces) and a.replaces == b.replaces

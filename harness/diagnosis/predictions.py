@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from harness.diagnosis.bptt import Network
 from harness.diagnosis.committing import network_with, network_with_more, right, suspects_of
+from harness.diagnosis.evidence import tolerated_by
 from harness.diagnosis.faults import Fault, Suspect, faults
 from harness.problem import Problem
 from harness.tolerance import bound
@@ -76,6 +77,16 @@ class Predictions:
                 for name, tensor in self.truth.items()
             }
 
+    @cached_property
+    def _unseen(self) -> Mapping[str, float | ndarray]:
+        """How far each tensor may be off, absolute, and still match by the tolerance of the case, if it is wider."""
+        tolerance = self.problem.case.tolerance
+        tolerated = {name: tolerated_by(tolerance, name, tensor) for name, tensor in self.truth.items()}
+        return {
+            name: own if (most := tolerated[name]) is None else np.maximum(own, most)
+            for name, own in self.bounds.items()
+        }
+
     def singles(self, among: Collection[str] | None = None, *, in_one_layer: bool = True) -> list[Prediction]:
         """Every suspect by itself that changes anything.
 
@@ -117,7 +128,7 @@ class Predictions:
             changed = {
                 name: tensor
                 for name, tensor in tensors.items()
-                if not (np.abs(tensor - self.truth[name]) <= self.bounds[name]).all()
+                if not (np.abs(tensor - self.truth[name]) <= self._unseen[name]).all()
             }
         return Prediction((*suspects, *more), changed, kept)
 

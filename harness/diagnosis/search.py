@@ -3,11 +3,16 @@
 A fault that would change a tensor which is right cannot be among them. What remains is tried by itself. Where no single
 fault explains everything, each that explains some tensors is a base: the others are settled one by one on top of it,
 because most faults touch one tensor alone. Only then are faults that touch many tensors tried in pairs.
+
+Whatever settles some tensors must have evidence in these tensors, however much there is in others: a number that is
+fitted to one number explains nothing. Where nothing explains everything, what explains all but a little is returned,
+and what is left is open.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 
@@ -18,8 +23,8 @@ from harness.diagnosis.decomposition import decompositions
 from harness.diagnosis.evidence import Evidence
 from harness.diagnosis.faults import Suspect
 from harness.diagnosis.faults.scale import factors
-from harness.diagnosis.pairing import SCALED, fitting_where_first_off, orders, pivot_of, worth_pairing
-from harness.diagnosis.parts import Explanation, Option, Part, coverings
+from harness.diagnosis.pairing import SCALED, contradict, fitting_where_first_off, orders, pivot_of, worth_pairing
+from harness.diagnosis.parts import Explanation, Part, Settled, coverings
 from harness.diagnosis.predictions import Prediction, Predictions
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Candidate, Subject
 from harness.problem import Problem
@@ -32,7 +37,12 @@ MOST_SECONDS = 1.0
 """What the runs of one search may take, as estimated, so that a search ends alike on every machine."""
 
 CHANCE_BITS = 10.0
-"""Evidence that an explanation needs beyond what singling it out takes: one in a thousand by chance."""
+"""Evidence that each part of an explanation needs in the tensors that it settles, beyond what singling it out takes:
+one in a thousand by chance.
+"""
+
+MOST_OPEN = 0.25
+"""The share of the numbers that are off which an explanation may leave open."""
 
 
 class Search:
@@ -60,7 +70,8 @@ class Search:
         self.singles: list[Prediction] = []
         self.breadths: dict[Suspect, int] = {}
         self.off = evidence.off
-        self.tried = 0
+        self.tried = Counter[str]()  # by tensor, how many predictions of it were held against the numbers
+        self.partial: list[Explanation] = []
         self.last_run = 0
 
     def explanations(self) -> list[Explanation]:
@@ -82,12 +93,21 @@ class Search:
             found = self._beyond_chance(list(self._pairs(candidates)))
         return sorted(found, key=lambda each: each.order)
 
+    def explanations_of_most(self) -> list[Explanation]:
+        """Return what explains all but a little of what is off, the best first; after ``explanations`` found none."""
+        sizes = {name: int(self.evidence.wrong(name).sum()) for name in self.off}
+        left = {each: sum(sizes[name] for name in each.open) for each in self.partial}
+        found = sorted(self._beyond_chance(self.partial), key=lambda each: (left[each], each.order))
+        if not found or left[found[0]] > MOST_OPEN * sum(sizes.values()):
+            return []
+        return [each for each in found if each.open == found[0].open]
+
     def _singly(self, *, in_one_layer: bool) -> tuple[list[Prediction], list[Explanation]]:
         """The faults that are possible, and those of them that explain everything by themselves."""
         self.singles = self.predictions.singles(self.among, in_one_layer=in_one_layer)
         self.breadths = {each.suspects[0]: len(each.changed) for each in self.singles}
         candidates = [each for each in self.singles if self._possible(each)]
-        found = [Explanation((part,), residuals) for part, residuals in self._alone(candidates)]
+        found = [Explanation((Settled((part,), residuals),)) for part, residuals in self._alone(candidates)]
         return candidates, self._beyond_chance(found)
 
     def _possible(self, prediction: Prediction) -> bool:
@@ -107,7 +127,7 @@ class Search:
 
     def _fits(self, name: str, predicted: ndarray) -> float | None:
         """The residual, if a prediction of one tensor agrees with the numbers."""
-        self.tried += 1
+        self.tried[name] += 1
         return self.evidence.residual_if_agrees(name, predicted)
 
     def _explained(
@@ -123,7 +143,7 @@ class Search:
             if residual is not None:
                 found[name] = residual
             elif whole:
-                self.tried += len(compared) - count  # by chance, each of them might have fitted as well
+                self.tried.update(compared[count:])  # by chance, each of them might have fitted as well
                 return {}
         return found
 
@@ -147,45 +167,51 @@ class Search:
         Without a base, ``whole`` says that a fault of the catalogue explains everything alone. Then nothing but one
         other that does so, too, is worth being told.
         """
-        explained = {} if base is None else self._explained(base)
-        parts = () if base is None else tuple(self._part(s) for s in base.suspects)
-        rest = [name for name in self.off if name not in explained]
+        settled: tuple[Settled, ...] = ()
+        if base is not None:
+            settled = (Settled(tuple(self._part(s) for s in base.suspects), self._explained(base)),)
+        if not all(self._convincing(each) for each in settled):
+            return []
+        rest = [name for name in self.off if not any(name in each.residuals for each in settled)]
         if not rest:
-            return [Explanation(parts, explained)] if parts else []
+            return [Explanation(settled)] if settled else []
         changed = {} if base is None else base.changed
         # A tensor that a base would change although it is right must be settled as well; it cannot be, so none is.
         assumed = {**self.predictions.truth, **changed}
         options = list(self._of_all(rest, assumed) if whole else self._options(rest, assumed, base))
+        options = [each for each in options if self._convincing(each)]
+        open_ = tuple(name for name in rest if not any(name in each.residuals for each in options))
         found = []
-        for covering in coverings(rest, options, MOST_FAULTS - len(parts)):
-            residuals = dict(explained)
-            for option in covering:
-                residuals |= option.residuals
-            more = (option.part.of(tuple(n for n in rest if n in option.residuals)) for option in covering)
-            found.append(Explanation((*parts, *more), {name: residuals[name] for name in self.off}))
-        return [each for each in found if self._holds(each)]
+        for covering in coverings(set(rest) - set(open_), options, MOST_FAULTS - sum(len(s.parts) for s in settled)):
+            on_top = (each.of_its_tensors() for each in covering)
+            found.append(Explanation((*settled, *on_top), open_))
+        found = [each for each in found if each.settled and self._holds(each)]
+        if open_:
+            self.partial += found
+            return []
+        return found
 
     def _holds(self, explanation: Explanation) -> bool:
         """Whether faults that were settled one by one agree together with what they have to explain."""
         if len(explanation.suspects) < 2:
             return True
-        settled = {name for part in explanation.parts for name in part.tensors}
+        known = {*explanation.open, *(name for part in explanation.parts for name in part.tensors)}
         together = {**self.predictions.truth, **self.predictions.predict(explanation.suspects).changed}
-        return all(self._fits(name, together[name]) is not None for name in self.off if name not in settled)
+        return all(self._fits(name, together[name]) is not None for name in self.off if name not in known)
 
-    def _options(self, rest: list[str], assumed: Mapping[str, ndarray], base: Prediction | None) -> Iterator[Option]:
+    def _options(self, rest: list[str], assumed: Mapping[str, ndarray], base: Prediction | None) -> Iterator[Settled]:
         """The ways to settle some of the rest."""
-        grouped: dict[tuple[str, str], Option] = {}
+        grouped: dict[tuple[str, str], Settled] = {}
         for name in rest:
             for key, option in self._settling(name, assumed).items():
                 own = grouped.get(key, option)
-                grouped[key] = Option(own.part, {**own.residuals, **option.residuals})
+                grouped[key] = Settled(own.parts, {**own.residuals, **option.residuals})
         yield from grouped.values()
         if base is None:
             yield from self._weighted()
         yield from self._more_suspects(rest, base)
 
-    def _of_all(self, rest: list[str], assumed: Mapping[str, ndarray]) -> Iterator[Option]:
+    def _of_all(self, rest: list[str], assumed: Mapping[str, ndarray]) -> Iterator[Settled]:
         """The ways to settle all of the rest at once, without the faults of the catalogue."""
         first, *others = rest
         grouped = self._settling(first, assumed)
@@ -194,7 +220,7 @@ class Search:
                 break
             also = self._settling(name, assumed)
             grouped = {
-                key: Option(option.part, {**option.residuals, **also[key].residuals})
+                key: Settled(option.parts, {**option.residuals, **also[key].residuals})
                 for key, option in grouped.items()
                 if key in also
             }
@@ -203,23 +229,30 @@ class Search:
         if len(blocks) == 1 and blocks <= set(self.predictions.problem.structure.blocks):
             yield from (each for each in self._weighted() if each.residuals.keys() >= set(rest))
 
-    def _settling(self, name: str, assumed: Mapping[str, ndarray]) -> dict[tuple[str, str], Option]:
+    def _settling(self, name: str, assumed: Mapping[str, ndarray]) -> dict[tuple[str, str], Settled]:
         """The faults of one tensor that settle it, by fault and text; of two alike the first."""
-        found: dict[tuple[str, str], Option] = {}
+        found: dict[tuple[str, str], Settled] = {}
         for candidate in self._of_one_tensor(name, assumed):
             residual = self._fits(name, candidate.predicted)
             if residual is not None:
                 part = Part(candidate.fault, candidate.text, (name,), candidate.fitted, candidate.unlikely)
-                found.setdefault((candidate.fault, candidate.text), Option(part, {name: residual}))
+                found.setdefault((candidate.fault, candidate.text), Settled((part,), {name: residual}))
         return found
 
-    def _weighted(self) -> Iterator[Option]:
+    def _weighted(self) -> Iterator[Settled]:
         """The weighted sums that settle what is off in the weights of a layer."""
         for weighted in decompositions(self.predictions.network, self.evidence):
             if self.among is None or weighted.fault in self.among:
                 residuals = {name: self.evidence.fit(name, each).residual for name, each in weighted.predicted.items()}
-                part = Part(weighted.fault, weighted.text, tuple(residuals), weighted.fitted, unlikely=3)
-                yield Option(part, residuals)
+                part = Part(
+                    weighted.fault,
+                    weighted.text,
+                    tuple(residuals),
+                    weighted.fitted,
+                    unlikely=3,
+                    chosen=weighted.chosen,
+                )
+                yield Settled((part,), residuals)
 
     def _of_one_tensor(self, name: str, assumed: Mapping[str, ndarray]) -> Iterator[Candidate]:
         actual = self.evidence.actual[name]
@@ -231,7 +264,7 @@ class Search:
                 if self.among is None or fault in self.among:
                     yield from maker(subject)
 
-    def _more_suspects(self, rest: list[str], base: Prediction | None) -> Iterator[Option]:
+    def _more_suspects(self, rest: list[str], base: Prediction | None) -> Iterator[Settled]:
         """The faults of the catalogue that settle some of the rest on top of a base, and unsettle nothing."""
         settled = set(self.off) - set(rest)
         for each in self.singles:
@@ -240,14 +273,15 @@ class Search:
                 continue
             together = each
             if base is not None:
-                if each.suspects[0].fault.title() in {s.fault.title() for s in base.suspects}:
+                fault = each.suspects[0].fault
+                if any(s.name == fault.title() or contradict(s.fault, fault) for s in base.suspects):
                     continue
                 if self.predictions.runs > self.last_run:
                     return
                 together = self.predictions.predict(base.suspects, each.suspects)
             residuals = self._explained(together, rest)
             if residuals and settled <= self._explained(together, settled).keys():
-                yield Option(self._part(each.suspects[0]), residuals)
+                yield Settled((self._part(each.suspects[0]),), residuals)
 
     def _scaled(self, candidates: Iterable[Prediction]) -> Iterator[Explanation]:
         """Faults with a constant factor on every gradient that is off, and on the loss or not."""
@@ -258,17 +292,19 @@ class Search:
                 continue
             for suspect in (scaling.suspects[0] for scaling in possible):
                 (name,) = dict(suspect.parameters).values()
-                if abs(named[name] - common) > 1e-3 * abs(common):
+                factor = named[name]
+                if abs(factor - common) > 1e-3 * abs(common):
                     continue
                 as_they_are = ("outputs",) if suspect.name == "loss-scaled" else ("outputs", "loss")
                 scaled = {
-                    name: each.changed.get(name, self.predictions.truth[name]) * (1 if name in as_they_are else common)
+                    name: each.changed.get(name, self.predictions.truth[name]) * (1 if name in as_they_are else factor)
                     for name in self.off
                 }
                 fits = {name: self._fits(name, scaled[name]) for name in self.off}
                 residuals = {name: fit for name, fit in fits.items() if fit is not None}
                 if len(residuals) == len(self.off):
-                    yield Explanation((self._part(each.suspects[0]), self._part(suspect)), residuals)
+                    parts = (self._part(each.suspects[0]), self._part(suspect))
+                    yield Explanation((Settled(parts, residuals),))
 
     def _clipped(self, candidates: Iterable[Prediction]) -> Iterator[Explanation]:
         """Faults whose gradients were all clipped into one limit before they were returned."""
@@ -279,12 +315,15 @@ class Search:
         if not 0 < limit < math.inf or at_limit < 3:
             return
         part = Part("clipped", f"the right one clipped into ±{limit:.6g}", tuple(gradients), fitted=1)
+        # An element at the limit says no more of a fault than its sign.
+        below = {name: np.abs(self.evidence.actual[name]) < limit for name in gradients}
         for each in candidates:
             assumed = {name: each.changed.get(name, self.predictions.truth[name]) for name in self.off}
             clipped = {name: np.clip(t, -limit, limit) if name in gradients else t for name, t in assumed.items()}
             residuals = {name: fit for name in self.off if (fit := self._fits(name, clipped[name])) is not None}
             if len(residuals) == len(self.off):
-                yield Explanation((self._part(each.suspects[0]), part.of(tuple(gradients))), residuals)
+                parts = (self._part(each.suspects[0]), part.of(tuple(gradients)))
+                yield Explanation((Settled(parts, residuals, below),))
 
     def _known_values(self, name: str) -> ndarray:
         actual = self.evidence.actual[name]
@@ -321,7 +360,7 @@ class Search:
                     continue
                 explained = self._explained(pair)
                 if len(explained) == len(self.off):
-                    yield Explanation(tuple(self._part(s) for s in order), explained)
+                    yield Explanation((Settled(tuple(self._part(s) for s in order), explained),))
                 elif explained:
                     partial.append((len(explained), pair))
         partial.sort(key=lambda each: -each[0])
@@ -329,17 +368,20 @@ class Search:
             yield from self._on_top(pair)
 
     def _beyond_chance(self, found: list[Explanation]) -> list[Explanation]:
-        """Keep the explanations that fit better than one of so many attempts would by chance."""
-        kept = []
-        for each in found:
-            bits = self.evidence.bits(self.off, self.predictions.truth)
-            size = sum(int(self.evidence.actual[name].size) for name in self.off)
-            per_number = bits / max(size, 1)
-            needed = CHANCE_BITS + len(each.parts) * math.log2(max(self.tried, 2))
-            needed += sum(part.fitted for part in each.parts) * max(per_number, 8.0)
-            if bits >= needed:
-                kept.append(each)
-        return kept
+        """Keep the explanations whose every part fits better than one of so many attempts would by chance."""
+        return [each for each in found if all(self._convincing(settled) for settled in each.settled)]
+
+    def _convincing(self, settled: Settled) -> bool:
+        """Whether the tensors that are settled say more than it takes to single out and to fit what settles them."""
+        residuals, parts = settled.residuals, settled.parts
+        if not residuals:
+            return False
+        fitted = sum(part.fitted for part in parts)
+        bits = self.evidence.bits(residuals, fitted=fitted, telling=settled.telling)
+        # Whatever else might have settled them has been held against each of them.
+        tried = min(self.tried[name] for name in residuals)
+        needed = CHANCE_BITS + len(parts) * math.log2(max(tried, 2)) + sum(part.chosen for part in parts)
+        return bits >= needed
 
 
 def _unlikely(pair: tuple[Suspect, Suspect]) -> tuple[int, int]:

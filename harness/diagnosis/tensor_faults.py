@@ -235,6 +235,8 @@ def _updated_weight(subject: Subject) -> Iterator[Candidate]:
     rate = _least_squares(subject.own, weight - subject.actual)
     if rate:
         text = f"the weight after a step of SGD, W − {rate:.6g} dW"
+        if rate < 0:
+            text = f"the weight after a step up the gradient, W + {-rate:.6g} dW"
         yield Candidate("updated-weight", text, weight - rate * subject.own, fitted=1)
 
 
@@ -249,7 +251,7 @@ def _weight_decay(subject: Subject) -> Iterator[Candidate]:
         return
     decay = _least_squares(weight, subject.actual - subject.own)
     if decay:
-        text = f"the right one + {decay:.6g} W: weight decay"
+        text = f"the right one + {decay:.6g} W: weight decay" if decay > 0 else f"the right one − {-decay:.6g} W"
         yield Candidate("weight-decay", text, subject.own + decay * weight, fitted=1)
 
 

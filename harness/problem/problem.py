@@ -98,7 +98,7 @@ class Problem:
     def loss(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
         """Return the case's loss of ``outputs``, of shape (), and its gradient d_outputs, of the shape of outputs.
 
-        In NumPy, in the dtype of ``outputs``. The derivation stands in ``reference_impls.losses``.
+        In NumPy, returned in the dtype of ``outputs``. The derivation stands in ``reference_impls.losses``.
 
         Raises:
             ValueError: if ``outputs`` has another shape than the case's outputs; numbers may broadcast where they
@@ -111,7 +111,10 @@ class Problem:
             hint = "; the case has a readout, h W_hy + b_y" if is_state and self.structure.output is not None else ""
             wrong = shapes.mistake(outputs.shape, self.structure.outputs)
             raise ValueError(f"what problem.loss was given {wrong}{hint}")
-        return LOSSES[loss.kind](outputs, self.targets, self.covered, loss.reduction)
+        value, d_outputs = LOSSES[loss.kind](outputs, self.targets, self.covered, loss.reduction)
+        if outputs.dtype.kind == "f" and value.dtype != outputs.dtype:  # the targets' is wider
+            return value.astype(outputs.dtype), d_outputs.astype(outputs.dtype)
+        return value, d_outputs
 
     def copy(self) -> Problem:
         """Return the problem with arrays of its own."""

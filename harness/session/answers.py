@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from harness.session.floors import judged as judged_floor
 from harness.session.kinked import explained
 from harness.trial import Remark
 from harness.trial.clipping import clipped
+from harness.trial.repetition import since_first_is_right
 
 AnyCase = TypeVar("AnyCase", bound=Case)
 
@@ -31,8 +32,8 @@ class Answers:
     Attributes:
         comparison: of the worse of them.
         worse: that one.
-        reason: that it is the second, if it is.
-        remarks: what the baseline's numbers say of the answers at first sight.
+        reason: that it is the second, if it is, and that the first is right, if it is.
+        remarks: what the baseline's numbers say of the answers at first sight, then what was noticed of them before.
     """
 
     comparison: Comparison
@@ -71,6 +72,7 @@ class Standard:
         first: Result,
         second: Result | None = None,
         collect: Collect = "failed",
+        noticed: Sequence[Remark] = (),
     ) -> Answers:
         """Compare an answer, and the other answer of a second call if there is one; the worse of the two counts.
 
@@ -79,14 +81,19 @@ class Standard:
             first: the answer.
             second: the other answer; None if there is none.
             collect: which elements to keep one by one.
+            noticed: the remarks of the trial that the answers come from.
         """
         comparison, worse, reason = self._compared(promise, first, collect), first, ""
         if second is not None:
             again = self._compared(promise, second, collect)
             if _badness(again) > _badness(comparison):
-                comparison, worse, reason = again, second, "of its two answers, this is the second"
+                reason = "of its two answers, this is the second"
+                if comparison.matches:
+                    reason += "; the first is right, so state is kept from the first call"
+                    noticed = tuple(since_first_is_right(noticed))
+                comparison, worse = again, second
         comparison = remarked(comparison, self.floors)
-        return Answers(comparison, worse, reason, tuple(self._remarks(comparison, first)))
+        return Answers(comparison, worse, reason, (*self._remarks(comparison, first), *noticed))
 
     def _compared(self, promise: Promise, actual: Result, collect: Collect) -> Comparison:
         return compare_for(

@@ -175,10 +175,11 @@ def _judged(
         return replace(
             own, verdict=verdict, reason=f"there is no baseline: {baseline.name}: {of_baseline.reason}"
         ), None
-    answers = standard.judged(implementation.promise, outcome.result, outcome.second, collect)
+    answers = standard.judged(implementation.promise, outcome.result, outcome.second, collect, outcome.remarks)
     verdict = "error" if outcome.status == "error" else answers.comparison.verdict
-    remarks, reason = (*answers.remarks, *outcome.remarks), outcome.reason or answers.reason
-    return replace(own, verdict=verdict, comparison=answers.comparison, remarks=remarks, reason=reason), answers.worse
+    reason = outcome.reason or answers.reason
+    own = replace(own, verdict=verdict, comparison=answers.comparison, remarks=answers.remarks, reason=reason)
+    return own, answers.worse
 
 
 def _without_verdict(name: str, outcome: Outcome) -> Judged:

@@ -3,9 +3,9 @@
 Clipping belongs between the gradient and the optimizer. What is compared here is the gradient, so one that was clipped
 is a mismatch, and that it was is the first thing to say of it. Recognised are
 
-    by value    np.clip(g, −c, c): in a tensor, several elements are ±c exactly, none is larger, and the true ones
-                there have the same sign, are larger, and are not all the same; or, should the gradients be wrong
-                before they are clipped, many elements but not all are ±c, and c is a round number
+    by value    np.clip(g, −c, c): in a tensor, several elements are ±c exactly, the true ones there have the same sign,
+                are larger, and are not all the same, and all other elements are right; or, should the gradients be
+                wrong before they are clipped, many elements but not all are ±c, of both signs, and c is a round number
     by norm     g · c / ‖g‖: all tensors that disagree are the true ones times one factor below 1, and their common
                 norm is a round number
 """
@@ -53,8 +53,12 @@ def _by_value(pairs: Mapping[str, tuple[ndarray, ndarray]]) -> Iterator[Remark]:
         bound = float(np.abs(a).max())
         at_bound = np.abs(a) == bound
         larger = (np.abs(e) > bound * (1 + CLOSE)) & (np.sign(e) == np.sign(a))
+        right = np.abs(a - e) <= CLOSE * bound
+        # Copies of one number are all of one sign.
+        both_signs = len(np.unique(np.sign(a[at_bound]))) > 1
+        exact = larger[at_bound].all() and right[~at_bound].all() and (both_signs or not at_bound.all())
         is_round = MANY <= at_bound.sum() < a.size and np.isclose(bound, float(f"{bound:.2g}"), rtol=1e-7, atol=0)
-        if bound and (larger[at_bound].all() or is_round):
+        if bound and (exact or (is_round and both_signs)):
             tensors.setdefault(bound, []).append(name)
             cut.setdefault(bound, []).extend(np.abs(e[at_bound]).tolist())
     for bound, names in tensors.items():

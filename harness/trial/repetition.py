@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy import ndarray
 
 from harness.result import Result
 from harness.trial.remark import Remark
+
+KIND = "another answer"
+
+ASKED = "is state kept from the first call, or a random number drawn?"
+"""What is asked where the answers alone do not say why they differ."""
 
 
 def differences(first: Result, second: Result) -> Iterator[Remark]:
@@ -22,8 +28,14 @@ def differences(first: Result, second: Result) -> Iterator[Remark]:
     if said:
         more = f"; and in {len(said) - 1} more tensors" if len(said) > 1 else ""
         kept = _kept(first, second)
-        hint = f"; {kept}" if kept else "; is state kept from the first call, or a random number drawn?"
-        yield Remark("another answer", f"called twice, it gives two answers: {said[0]}{more}{hint}")
+        yield Remark(KIND, f"called twice, it gives two answers: {said[0]}{more}; {kept or ASKED}")
+
+
+def since_first_is_right(remarks: Iterable[Remark]) -> Iterator[Remark]:
+    """Return remarks with the answer to what one of them asks, where the first of two answers is right."""
+    for each in remarks:
+        text = each.text.replace(ASKED, "the first is right, so state is kept from the first call")
+        yield replace(each, text=text) if each.kind == KIND else each
 
 
 def _known(result: Result) -> dict[str, ndarray]:

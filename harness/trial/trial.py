@@ -20,7 +20,7 @@ from harness.problem import Problem
 from harness.result import Result, copied, read, values_of
 from harness.training import TrainingFailed, with_training
 from harness.trial.borrowing import Borrowing, watched
-from harness.trial.dtypes import dtypes_kept
+from harness.trial.dtypes import digits_kept, dtypes_kept, of_float32
 from harness.trial.inputs import altered
 from harness.trial.memory import changed_later, shared
 from harness.trial.remark import Remark
@@ -48,11 +48,14 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """One call: what went in as it is now, what came out, and copies of that from when it came out."""
+    """One call: what went in as it is now, what came out, copies of that from when it came out, and which of them were
+    computed in float32 and are read so.
+    """
 
     given: Problem
     returned: Mapping[str, Any]
     copies: Mapping[str, ndarray]
+    narrow: Mapping[str, ndarray]
     result: Result
 
 
@@ -78,6 +81,7 @@ def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool
         *altered(pristine, first.given),
         *shared(first.returned, first.given),
         *dtypes_kept(first.copies, problem.case.dtype),
+        *digits_kept(first.narrow),
     ]
     borrowed = Borrowing()
     try:
@@ -108,4 +112,6 @@ def _called(implementation: Implementation, pristine: Problem) -> _Call:
     taken = copied(returned, pristine.case.dtype)
     kept = {str(name): values_of(value) for name, value in returned.items()}
     copies = {name: values_of(each) for name, each in taken.items()}
-    return _Call(given, kept, copies, read(taken, implementation.layout, pristine, seconds))
+    narrow = of_float32(taken, pristine)
+    result = read({**taken, **narrow}, implementation.layout, pristine, seconds)
+    return _Call(given, kept, copies, narrow, result)

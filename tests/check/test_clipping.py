@@ -60,6 +60,24 @@ def test_what_is_not_clipped(actual):
     assert kinds(actual) == []
 
 
+COPIES = {
+    "one_number_everywhere": ([3.0, 4.0], [2.5, 2.5]),
+    "one_row_for_all": ([[5.0, 1.0], [6.0, 2.0], [7.0, 3.0]], [[4.0, 1.0], [4.0, 1.0], [4.0, 1.0]]),
+    "a_round_number_for_some": ([3.0, 4.0, 5.0, 6.0, 0.3, 0.7], [2.0, 2.0, 2.0, 2.0, 0.1, 0.9]),
+}
+
+
+@pytest.mark.parametrize(("expected", "actual"), COPIES.values(), ids=COPIES)
+def test_copies_are_not_clipped(expected, actual):
+    """Of one sign, and the others not right: nothing of the right ones is left to see that they were cut off."""
+    assert kinds({"layer0.b_h": np.array(actual)}, {"layer0.b_h": np.array(expected)}) == []
+
+
+def test_one_sign_is_clipped_where_all_else_is_right():
+    expected = {"layer0.b_h": np.array([3.0, 4.0, 0.1, 0.7])}
+    assert kinds({"layer0.b_h": np.array([2.0, 2.0, 0.1, 0.7])}, expected) == ["clipped by value"]
+
+
 def test_equal_gradients_of_equal_inputs_are_not_clipped():
     rows = {"layer0.W_xh": np.tile([3.0, 1.0, 2.0], (4, 1))}  # inputs of ones: each row the same
     assert kinds({"layer0.W_xh": rows["layer0.W_xh"] / 3}, rows) == []

@@ -37,7 +37,7 @@ def test_numbers_where_zeros_belong_are_off_and_may_be_explained_to_rounding(dty
     assert evidence.fit("loss", predicted).agrees
     assert not evidence.fit("loss", predicted * (1 + 1e4 * eps)).agrees
     # No element says more than its dtype can hold.
-    assert evidence.bits(["loss"], evidence.truth) <= 3 * -np.log2(16 * eps)
+    assert evidence.bits({"loss": 0.0}) <= 3 * -np.log2(16 * eps)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -78,3 +78,33 @@ def test_what_disagrees_is_told_sooner_and_not_otherwise(size, digits):
                     predicted[at] += off * max(size, growth)
                 fit = evidence.fit("loss", predicted)
                 assert evidence.residual_if_agrees("loss", predicted) == (fit.residual if fit.agrees else None)
+
+
+def in_bits(actual, **options):
+    truth = np.array([1.0, -2.0, 3.0, 4.0])
+    return of_one(actual, truth, 0.0, "float64").bits({"loss": options.pop("residual", 0.0)}, **options)
+
+
+def test_a_fitted_number_costs_what_the_most_telling_element_says():
+    actual = np.array([1.5, -2.0, 3.0, 4.0 + 1e-9])
+    most, least = in_bits(np.array([1.5, -2.0, 3.0, 4.0])), in_bits(np.array([1.0, -2.0, 3.0, 4.0 + 1e-9]))
+    assert most > least > 0
+    assert in_bits(actual) == pytest.approx(most + least)
+    assert in_bits(actual, fitted=1) == pytest.approx(least)
+    assert in_bits(actual, fitted=2) == pytest.approx(0)
+    assert in_bits(actual, fitted=3) < 0, "what is right pays for nothing"
+    assert in_bits(actual, fitted=7) < in_bits(actual, fitted=6)
+
+
+def test_a_prediction_that_is_further_off_has_less_evidence():
+    actual = np.array([1.5, -2.5, 3.5, 4.5])
+    exact, near, far = (in_bits(actual, residual=residual) for residual in (0.0, 1e-14, 1e-8))
+    assert exact > near > far > 0
+    assert near - far == pytest.approx(4 * np.log2(1e6))
+
+
+def test_an_element_at_a_limit_says_no_more_than_its_sign():
+    actual = np.array([0.5, -0.5, 0.5, 0.25])
+    below = {"loss": np.abs(actual) < 0.5}
+    alone = in_bits(np.array([1.0, -2.0, 3.0, 0.25]))
+    assert in_bits(actual, telling=below) == pytest.approx(3 + alone)

@@ -90,7 +90,7 @@ def test_two_faults_at_once_are_named(case):
         if suspect.layer is None:
             by_name.setdefault(suspect.name, suspect)
     named = total = 0
-    for _ in range(24 if case not in GATED else 12):
+    for _ in range(24):
         two = [by_name[name] for name in draw.sample(sorted(by_name), 2)]
         together = predictions.predict(tuple(two)).changed
         if any(_alike(together, predictions.predict((one,)).changed) for one in two):
@@ -98,7 +98,7 @@ def test_two_faults_at_once_are_named(case):
         found = diagnose(committed(predictions.problem, *two), predictions)
         total += 1
         named += any(set(each.fault.split(" + ")) == {one.name for one in two} for each in found)
-    assert named >= LEAST_OF_PAIRS.get(case, 0.85) * total > (10 if case not in GATED else 5), (named, total)
+    assert named >= LEAST_OF_PAIRS.get(case, 0.85) * total > 10, (named, total)
 
 
 def _alike(a, b):

@@ -95,6 +95,54 @@ def test_a_missing_sum_is_told():
     assert "axis 0" in found[0].explanation
 
 
+SHAPES = {
+    "sum over the batch": (
+        "layer0.h0",
+        lambda g: g.sum(0),
+        "the sum of the right one over the batch, as of",
+    ),
+    "mean over the batch": ("layer0.h0", lambda g: g.mean(0), "the mean of the right one over the batch"),
+    "one sequence": ("layer1.h0", lambda g: g[2], "is sequence 2 of the right one alone"),
+    "one step": ("inputs", lambda g: g[:, 3], "is step 3 of the right one alone"),
+    "over batch and steps": (
+        "inputs",
+        lambda g: g.sum((0, 1)),
+        "sum of the right one over the batch and the steps",
+    ),
+    "axis kept": ("layer0.W_hh", lambda g: g.sum(0, keepdims=True), "the sum of the right one over axis 0"),
+    "a few columns": ("layer0.W_hh", lambda g: g[:, 2:4], "the part from 2 to 3 along axis 1 of the right one alone"),
+    "random numbers": ("layer0.h0", lambda g: np.cos(g.sum(0)), "is no sum, mean or slice of the right one"),
+}
+
+
+@pytest.mark.parametrize(("name", "made", "words"), SHAPES.values(), ids=SHAPES)
+def test_a_wrong_shape_is_a_wrong_shape(name, made, words):
+    predictions = predictions_of("squared-error")
+    given = made(predictions.truth[name])
+    (found,) = diagnose({**predictions.truth, name: given}, predictions)
+    assert (found.fault, found.tensors) == ("wrong-shape", (name,))
+    assert words in found.explanation
+    assert f"it has shape {given.shape}, and should have {predictions.truth[name].shape}" in found.explanation
+    assert "nan" not in str(found)
+
+
+def test_a_mean_that_is_not_taken_is_told():
+    predictions = predictions_of("squared-error")
+    spread = np.array([0.5, 1.5])[:, None, None] * predictions.truth["layer0.W_hh"]
+    (found,) = diagnose({"layer0.W_hh": spread}, predictions)
+    assert (found.fault, "its mean is the right one" in found.explanation) == ("not-summed", True)
+
+
+def test_a_wrong_shape_and_a_fault_are_two_diagnoses():
+    """Of different tensors, so that neither stands in the other's place."""
+    predictions = predictions_of("squared-error")
+    h0, W_hh = predictions.truth["layer0.h0"], predictions.truth["layer1.W_hh"]
+    shape, fault, *others = diagnose({**predictions.truth, "layer0.h0": h0.sum(0), "layer1.W_hh": W_hh.T}, predictions)
+    assert (shape.fault, shape.tensors) == ("wrong-shape", ("layer0.h0",))
+    assert (fault.fault, fault.tensors) == ("transposed", ("layer1.W_hh",))
+    assert all(each.tensors == fault.tensors for each in others)
+
+
 @pytest.mark.parametrize(
     ("tensor", "words"),
     [
@@ -118,5 +166,4 @@ def test_where_the_numbers_are_first_off(tensor, words):
         spoilt = spoilt + noise.normal(size=spoilt.shape)
     found = diagnose({**predictions.truth, tensor: spoilt}, predictions)
     assert words in found[0].start, found[0].start
-    if tensor != "loss":  # any number is a multiple of another
-        assert found[0].fault == UNEXPLAINED
+    assert found[0].fault == UNEXPLAINED  # of one number, too, though any is a multiple of another

@@ -35,6 +35,7 @@ class Fault:
         hidden_by: the blind spots of a case that can hide it, as ``harness.diagnosis.sight`` names them.
         declare: how a case says that this is what is meant; empty if it is never meant.
         cells: the cells that can have it.
+        replaces: what it puts something else in the place of; two faults that replace the same contradict each other.
     """
 
     alters_forward: ClassVar[bool] = False
@@ -42,6 +43,7 @@ class Fault:
     hidden_by: ClassVar[tuple[str, ...]] = ()
     declare: ClassVar[str] = ""
     cells: ClassVar[tuple[str, ...]] = tuple(GATES)
+    replaces: ClassVar[str] = ""
 
     @classmethod
     def title(cls) -> str:

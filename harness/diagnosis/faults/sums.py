@@ -164,6 +164,7 @@ class StateAfterForStateBefore(LayerFault):
 
     unlikely = 0
     hidden_by = ("same state at every step",)
+    replaces = "h_{t-1}"
 
     @override
     def state_operand(self) -> ndarray:
@@ -175,10 +176,29 @@ class StateBeforeFirstFromEnd(LayerFault):
 
     unlikely = 0
     hidden_by = ("same state at every step", "no gradient reaches the initial state")
+    replaces = "h_0"
 
     @override
     def state_operand(self) -> ndarray:
         return np.concatenate([self.tape.after[-1:], super().state_operand()[1:]])
+
+
+class StateBeforeFirstIsFirst(LayerFault):
+    """For the gradient of W_hh the state before the first step is the state after it: h_1 for h_0. Every other step has
+    the state before it.
+    """
+
+    hidden_by = ("same state at every step", "no gradient reaches the initial state")
+    replaces = "h_0"
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        return _one_step(problem)
+
+    @override
+    def state_operand(self) -> ndarray:
+        return np.concatenate([self.tape.after[:1], super().state_operand()[1:]])
 
 
 class InitialStateLeftOut(LayerFault):
@@ -186,6 +206,7 @@ class InitialStateLeftOut(LayerFault):
 
     unlikely = 0
     hidden_by = ("zero initial state", "no gradient reaches the initial state")
+    replaces = "h_0"
 
     @override
     def state_operand(self) -> ndarray:
@@ -201,6 +222,7 @@ class StateTwoStepsBefore(LayerFault):
         "loss at the first step alone",
         "same state at every step",
     )
+    replaces = "h_{t-1}"
 
     @override
     @classmethod
@@ -220,6 +242,7 @@ class StateBeforeOverwritten(LayerFault):
 
     unlikely = 0
     hidden_by = ("same state at every step",)
+    replaces = "h_{t-1}"
 
     @override
     @classmethod

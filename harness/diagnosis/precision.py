@@ -1,0 +1,44 @@
+"""Numbers that are nearly right: computed with fewer digits, or off by too little to say why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from numpy import ndarray
+
+from harness import digits
+
+ROUNDINGS = {"float64": 32 * 2.0**-52, "float32": 32 * 2.0**-23, "float16": 2.0**-10}
+"""What roundings may add up to by dtype, relative to a tensor's largest element."""
+
+NARROWER = {"float64": ("float32", "float16"), "float32": ("float16",)}
+"""For each dtype of a case the narrower ones, the widest first."""
+
+
+def lower_precision(numbers: Collection[ndarray], worst: float, dtype: str) -> str:
+    """Say in which dtype numbers were computed, where they show it; return nothing if they do not.
+
+    Args:
+        numbers: those that are off.
+        worst: how far they are off, relative to each tensor's largest element.
+        dtype: the dtype of the case.
+    """
+    if worst <= ROUNDINGS[dtype]:
+        return f"The numbers are right to {worst:.1e} of the largest element: rounding, and a little more."
+    for narrow in NARROWER[dtype]:
+        if worst <= ROUNDINGS[narrow] and digits.computed_in(narrow, numbers):
+            return (
+                f"The numbers agree with the right ones to {worst:.1e} of each tensor's largest element, and none has "
+                f"more digits than {narrow} holds: they were computed in {narrow}, not in {dtype}."
+            )
+    return ""
+
+
+def nearly_right(worst: float, dtype: str) -> str:
+    """Say how near numbers are to the right ones, if that is as near as a narrower dtype comes; a clause."""
+    if worst > ROUNDINGS[NARROWER[dtype][0]]:
+        return ""
+    return (
+        f"; everything agrees with the right numbers to {worst:.1e} of each tensor's largest element, as where a small "
+        f"constant is added or a step on the way has fewer digits than {dtype}"
+    )
