@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli import EXIT_STATUSES, harness
+from harness.cli.exits import MEANINGS
+from harness.cli.group import command_line
 
 PAGE = Path(__file__).parent / "commands.md"
 HEAD = """\
@@ -22,13 +23,13 @@ name, such as `basic/tanh`; of a sweep one combination, `'basic/tanh[dtype=float
 
 def text() -> str:
     """Return the page."""
-    root = click.Context(harness, info_name="harness")
-    found = list(_commands(harness, root))
+    root = click.Context(command_line, info_name="harness")
+    found = list(_commands(command_line, root))
     summaries = [
         (f"[`{name}`](#{name.replace(' ', '-')})", command.get_short_help_str(200)) for name, command, _ in found
     ]
     parts = [HEAD, *_table(("command", "does"), summaries), "", "## Exit status", ""]
-    statuses = re.findall(r"^  (\d+)  (.*)$", EXIT_STATUSES, re.MULTILINE)
+    statuses = [(str(int(status)), meaning) for status, meaning in MEANINGS.items()]
     parts += [*_table(("status", "means"), statuses), ""]
     for name, command, context in found:
         parts += [f"## {name}", "", "```text", _usage(command, context), "```", ""]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from dataclasses import replace
@@ -13,7 +12,8 @@ import click
 
 from harness.cli import BEGAN
 from harness.cli.exits import Exit
-from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases
+from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases, report_option
+from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.session import CaseOutcome, Run
@@ -35,13 +35,7 @@ MAX_PRINTED = 40
     metavar="SECONDS",
     help="How long one case may take, or the import.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("reports/check"),
-    show_default=True,
-    help="The report's folder.",
-)
+@report_option("--out", "reports/check", "The report's folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out: Path, as_json: bool) -> None:
     """Compare your own implementation with the baseline.
@@ -92,7 +86,7 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
             report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
     status = exit_status(run, loaded)
     if as_json:
-        click.echo(json.dumps(_with_remarks(described(run, out, status), run), indent=2))
+        write_json(_with_remarks(described(run, out, status), run))
     else:
         waited = time.perf_counter() - BEGAN  # imports and all
         click.echo(f"{page.conclusion(run)} {waited:.1f} s; the report is in {out}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
 
 import click
+
+from harness.terminal import write_json
 
 CELLS = ("rnn", "lstm", "gru")
 CASES = Path("cases")
@@ -45,7 +46,7 @@ def command(name: str | None, cell: str | None, like: str | None, file: str | No
         first = "say in `about` what it is for, then " if like is not None else ""
         wrote, following = f"{path}", f"{first}harness validate {path}, then harness run {path}"
     if as_json:
-        click.echo(json.dumps({"file": str(path), "next": following}, indent=2))
+        write_json({"file": str(path), "next": following})
     else:
         click.echo(f"wrote {wrote}\nnext: {following}")
 

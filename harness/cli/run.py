@@ -12,7 +12,16 @@ import click
 from click.core import ParameterSource
 
 from harness.cli.exits import Exit
-from harness.cli.options import cases_argument, checkpoint_of, chosen, end_without_cases, load_cases
+from harness.cli.options import (
+    cases_argument,
+    checkpoint_of,
+    chosen,
+    end_without_cases,
+    keeps,
+    load_cases,
+    report_option,
+)
+from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.cache.unfinished import Unfinished
@@ -28,13 +37,7 @@ if TYPE_CHECKING:
     "--weights", metavar="PATH", help="A checkpoint whose recurrent weights take the place of the cases' own."
 )
 @click.option("--layer", metavar="PATH", help="Which recurrent layers of --weights, where it has several.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("reports/latest"),
-    show_default=True,
-    help="The report's folder.",
-)
+@report_option("--out", "reports/latest", "The report's folder.")
 @click.option(
     "--elements",
     type=click.Choice(["failed", "all", "none"]),
@@ -113,6 +116,7 @@ def command(
     done, again = 0, f"harness run --resume --out {out}"
     if executor != "local":
         again += f" --executor {executor}" + (f" --scheduler {scheduler}" if scheduler else "")
+    keeps(f"the answers so far are kept; to go on: {again}")
     try:
         with report.Keeper(out, asked["tensors"]) as keeper:
             with (
@@ -132,12 +136,10 @@ def command(
             unfinished.end(out)
             raise click.UsageError(str(error)) from None
         _end_to_be_resumed(str(error), done, len(loaded.cases), again, Exit.BAD_INPUT)
-    except OSError as error:
-        _end_to_be_resumed(f"{out} cannot be written: {error}", done, len(loaded.cases), again, Exit.BAD_INPUT)
     unfinished.end(out)
     status = exit_status(run, loaded)
     if as_json:
-        click.echo(json.dumps(described(run, out, status), indent=2))
+        write_json(described(run, out, status))
     else:
         for outcome, each in run.failed_implementations:
             if each.detail:
