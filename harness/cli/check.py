@@ -79,15 +79,15 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
                     show(len(run.outcomes))
                     shown = _show_said(run, shown)
             run.outcomes = [_as_documented(outcome) for outcome in run.outcomes]
-            if not as_json:
-                for line in page.lines(run, candidate):  # before the report is written, which nobody waits for
-                    click.echo(line)
             again = f"harness check {shlex.quote(file)}"
+            # Before anything is printed: a pager, or a terminal that is held or closed, may stop a process that prints.
             report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
     status = exit_status(run, loaded)
     if as_json:
         write_json(_with_remarks(described(run, out, status), run))
     else:
+        for line in page.lines(run, candidate):
+            click.echo(line)
         waited = time.perf_counter() - BEGAN  # imports and all
         click.echo(f"{page.conclusion(run)} {waited:.1f} s; the report is in {out}")
         click.echo(f"next: {page.next_command(run, file, cases)}")

@@ -241,7 +241,8 @@ def _kept(content: Mapping[str, Any], arrays: dict[str, ndarray]) -> Kept:
     results = {}
     for number, (name, header) in enumerate(content["results"].items()):
         result, _ = messages.to_results(Message(header, _below(f"{number}/", arrays)))
-        assert result is not None, "a header without seconds was kept"
+        if result is None:
+            raise Damaged(f"a result that was kept of {name} has no seconds")
         results[name] = result
     judged = [
         Judged(

@@ -21,7 +21,9 @@ class Door:
     There is no ``buffer``: bytes would pass unseen.
 
     Args:
-        stream: what stands behind; its own buffer is not used if it has a file descriptor.
+        stream: the stream behind.
+        descriptor: the stream's file descriptor, to which text goes past the stream's own buffer: nothing is left in
+            one that could fail when the process ends. None to write to the stream.
 
     Attributes:
         encoding: the stream's, UTF-8 where it has none.
@@ -30,16 +32,13 @@ class Door:
         styled: the same stream for text that has colours and cursor movements of our own.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, descriptor: int | None = None) -> None:
         self._stream = stream
         self.encoding = getattr(stream, "encoding", None) or "utf-8"
         self.errors = "backslashreplace"
         self.lost: OSError | None = None
         self.styled = _Styled(self)
-        self._descriptor: int | None = None
-        with suppress(OSError, AttributeError):  # a stream in memory has none
-            stream.flush()
-            self._descriptor = stream.fileno()
+        self._descriptor = descriptor
 
     def __getattr__(self, name: str) -> Any:
         if name in ("buffer", "detach", "reconfigure"):
@@ -104,12 +103,20 @@ def opened() -> Iterator[tuple[Door, Door]]:
     """Put doors in front of standard output and standard error; yield both."""
     _fill_descriptors()
     before = sys.stdout, sys.stderr
-    doors = tuple(Door(stream or _nowhere()) for stream in before)
-    sys.stdout, sys.stderr = (cast(TextIO, door) for door in doors)
+    out, err = (_in_front_of(stream or _nowhere()) for stream in before)
+    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
     try:
-        yield doors[0], doors[1]
+        yield out, err
     finally:
         sys.stdout, sys.stderr = before
+
+
+def _in_front_of(stream: TextIO) -> Door:
+    try:
+        stream.flush()
+        return Door(stream, stream.fileno())
+    except (OSError, AttributeError):  # a stream in memory has no descriptor
+        return Door(stream)
 
 
 def _fill_descriptors() -> None:
