@@ -95,5 +95,3 @@ def _create(path: Path, text: str) -> None:
             file.write(text)
     except FileExistsError:
         raise click.UsageError(f"{path} is there already, and is left alone; choose another name") from None
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
