@@ -231,7 +231,7 @@ def test_no_control_sequence_of_a_file_reaches_the_terminal(called, workplace, c
 @pytest.mark.parametrize(
     ("command", "kept"),
     [
-        ("run --out report", "to go on: harness run --resume --out report"),
+        ("run --impl numpy-concat --out report", "to go on: harness run --resume --out report"),
         ("check mine.py --out report", "the report in report is still that of the last complete run"),
     ],
     ids=["run", "check"],
