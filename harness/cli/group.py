@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import redirect_stdout
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -78,7 +79,8 @@ def status(args: list[str]) -> int:
     if asked := os.environ.get(COMPLETE):
         from click.shell_completion import shell_complete
 
-        return shell_complete(command_line, {}, NAME, COMPLETE, asked)
+        with redirect_stdout(sys.__stdout__):  # what completes a line is bytes, which no door takes
+            return shell_complete(command_line, {}, NAME, COMPLETE, asked)
     kept: list[str] = []
     try:
         # Not click's main, which takes any broken pipe for that of standard output and ends with 1, a mismatch.

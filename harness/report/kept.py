@@ -242,7 +242,7 @@ def _kept(content: Mapping[str, Any], arrays: dict[str, ndarray]) -> Kept:
     for number, (name, header) in enumerate(content["results"].items()):
         result, _ = messages.to_results(Message(header, _below(f"{number}/", arrays)))
         if result is None:
-            raise Damaged(f"a result that was kept of {name} has no seconds")
+            raise ValueError(f"the result of {name} has no seconds")
         results[name] = result
     judged = [
         Judged(

@@ -330,6 +330,12 @@ def test_explanations_are_the_same_under_optimised_python(workplace):
     assert said[0] == said[1]
 
 
+def test_a_shell_gets_what_completes_a_line(workplace):
+    asked = {"_HARNESS_COMPLETE": "bash_complete", "COMP_WORDS": "harness sh", "COMP_CWORD": "1"}
+    running = begun(workplace, environment=asked)
+    assert running.communicate(timeout=60) == ("plain,show\n", "")
+
+
 def test_python_without_docstrings_is_refused(workplace):
     running = begun(workplace, "list", "faults", python=["-OO"])
     _, errors = running.communicate(timeout=60)
