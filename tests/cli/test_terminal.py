@@ -307,23 +307,25 @@ def test_a_fuzzed_case_that_cannot_be_written_is_a_message_and_can_be_found_agai
     assert "harness fuzz --seed 7" in errors
 
 
-def test_an_interrupt_while_the_command_line_is_imported_is_one(workplace):
-    """A module in place of click stands for any moment of its import."""
-    (workplace / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+@pytest.mark.parametrize("module", ["select", "click"], ids=["before its handler is there", "under its handler"])
+def test_an_interrupt_while_the_command_line_is_imported_is_one(workplace, module):
+    """A module in place of one that is imported stands for any moment of the import."""
+    (workplace / f"{module}.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     path = os.pathsep.join([str(workplace), str(ROOT)])
     running = begun(workplace, "--help", environment={"PYTHONPATH": path})
     said = running.communicate(timeout=60)
     assert (running.returncode, *said) == (130, "", "interrupted\n")
 
 
-def test_a_second_interrupt_leaves_no_traceback_no_process_and_no_half_report(workplace):
+def test_further_interrupts_leave_no_traceback_no_process_and_no_half_report(workplace):
     (workplace / "mine.py").write_text(RIGHT + "\n\nimport time\ntime.sleep(60)\n")
     running = begun(workplace, "check", "mine.py", "--limit", "100", start_new_session=True)
     while not (workers := psutil.Process(running.pid).children()):
         assert running.poll() is None
         time.sleep(0.01)
-    running.send_signal(signal.SIGINT)
-    running.send_signal(signal.SIGINT)
+    while running.poll() is None:
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.005)
     said = running.communicate(timeout=30)
     assert (running.returncode, *said) == (130, "", "interrupted\n")
     assert psutil.wait_procs(workers, timeout=10)[1] == []
