@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,13 @@ sweep: {inputs: [%s], dtype: [float32, float64]}
 """ % ", ".join(f"{{normal: 1.0, seed: {seed}}}" for seed in range(10))  # noqa: UP031 - braces are YAML's
 
 IMPLEMENTATIONS = "numpy-concat,complex-step,torch,torch-cell"
+SCRIPT = """\
+print("begun", flush=True)
+from harness.cli import main
+main()
+"""
+"""The ``harness`` that an installation has, which says when Python's own start is over."""
+
 TIMINGS = {"seconds", "since"}
 OF_TORCH = {"torch", "torch-cell"}
 Tables = dict[str, list[dict[str, str]]]
@@ -68,12 +76,15 @@ class Place:
             shutil.copytree(before, self.report)
 
     def begin(self, *options: str) -> subprocess.Popen[str]:
-        """Start a run."""
-        command = [sys.executable, "-m", "harness", "run", *options]
+        """Start a run; return when its first line of Python is executed."""
+        command = [sys.executable, "-c", SCRIPT, "run", *options]
         environment = {**os.environ, "HARNESS_CACHE": str(self.folder / "cache")}
-        return subprocess.Popen(
+        running = subprocess.Popen(
             command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        assert running.stdout is not None
+        assert running.stdout.readline() == "begun\n"
+        return running
 
     def run(self, *options: str) -> tuple[int, str]:
         """Run to the end; return the exit status and what was said."""
@@ -108,20 +119,42 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def whole_run(how: signal.Signals, undisturbed: Path, seconds: float, draw: random.Random) -> str:
-    """Kill a whole harness; return what did not survive, empty if everything did."""
+def whole_run(
+    how: signal.Signals,
+    undisturbed: Path,
+    seconds: float,
+    draw: random.Random,
+    *,
+    window: tuple[float, float] | None = None,
+    times: int = 1,
+) -> str:
+    """Kill a whole harness; return what did not survive, empty if everything did.
+
+    Args:
+        how: the signal.
+        undisturbed: the report of a run that nothing disturbed.
+        seconds: how long that run took.
+        draw: the moments.
+        window: the seconds between which the signal is sent; 0.05 and all of the run unless given.
+        times: how often the signal is sent, within a tenth of a second each.
+    """
     before = undisturbed if draw.random() < 0.5 else None
     with place(before) as there:
         running = there.begin("--impl", IMPLEMENTATIONS)
-        time.sleep(draw.uniform(0.05, seconds))
+        time.sleep(draw.uniform(*(window or (0.05, seconds))))
         family = [each.pid for each in psutil.Process(running.pid).children(recursive=True)]
         running.send_signal(how)
+        for _ in range(times - 1):
+            time.sleep(draw.uniform(0, 0.1))
+            running.send_signal(how)
         _, said = running.communicate(timeout=60)
         if left := alive(family):
             return f"processes {left} are left"
         if "Traceback" in said:
             return said
         finished = running.returncode == 0
+        if how == signal.SIGINT and running.returncode not in (0, 130):
+            return f"ended with {running.returncode}: {said}"
         try:
             if (before is not None or finished) and tables(there.report) != tables(undisturbed):
                 return "the report is neither the one from before nor the new one"
@@ -161,6 +194,22 @@ def beside_notes(how: signal.Signals, undisturbed: Path, seconds: float, draw: r
         if there.left_behind():
             return f"left beside the report: {there.left_behind()}"
     return ""
+
+
+def gone_terminal(_: signal.Signals | None, undisturbed: Path, seconds: float, draw: random.Random) -> str:
+    """Close what a run prints to after some lines, as head does; return what did not survive."""
+    del seconds
+    with place(None) as there:
+        running = there.begin("--impl", IMPLEMENTATIONS)
+        assert running.stdout is not None
+        for _ in range(draw.randrange(3)):
+            running.stdout.readline()
+        running.stdout.close()
+        running.stdout = None
+        _, complained = running.communicate(timeout=300)
+        if running.returncode != 0 or complained:
+            return f"ended with {running.returncode}: {complained}"
+        return "" if tables(there.report) == tables(undisturbed) else "the report is another"
 
 
 def one_framework(how: signal.Signals, undisturbed: Path, seconds: float, draw: random.Random) -> str:
@@ -229,6 +278,9 @@ KINDS: dict[str, tuple[Try, signal.Signals | None]] = {
     "the harness, SIGKILL": (whole_run, signal.SIGKILL),
     "the harness, Ctrl-C": (whole_run, signal.SIGINT),
     "the harness, SIGKILL, beside notes": (beside_notes, signal.SIGKILL),
+    "the harness, Ctrl-C in its first 50 ms": (partial(whole_run, window=(0.0, 0.05)), signal.SIGINT),
+    "the harness, Ctrl-C twice": (partial(whole_run, times=2), signal.SIGINT),
+    "the terminal, as by head": (gone_terminal, None),
     "torch's process, SIGKILL": (one_framework, signal.SIGKILL),
     "torch's process, SIGSEGV": (one_framework, signal.SIGSEGV),
     "the cache, bits and ends": (damaged_cache, None),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli import EXIT_STATUSES, harness
+from harness.cli.exits import MEANINGS
+from harness.cli.group import command_line
 
 PAGE = Path(__file__).parent / "commands.md"
 HEAD = """\
@@ -17,18 +18,22 @@ HEAD = """\
 What `harness COMMAND --help` says, on one page; `make commands` writes it from the commands, and a test holds it to
 them. Results go to standard output, progress and warnings to standard error. CASE is a file, a folder, or a case's
 name, such as `basic/tanh`; of a sweep one combination, `'basic/tanh[dtype=float32]'`.
+
+Characters that a terminal would obey, from a case file or from your code's messages, are shown as escapes, such as
+`\\x1b`; so are those that the output's encoding lacks. `--json` prints ASCII; NaN and infinities, which JSON lacks, are
+the strings `"NaN"`, `"Infinity"` and `"-Infinity"`.
 """
 
 
 def text() -> str:
     """Return the page."""
-    root = click.Context(harness, info_name="harness")
-    found = list(_commands(harness, root))
+    root = click.Context(command_line, info_name="harness")
+    found = list(_commands(command_line, root))
     summaries = [
         (f"[`{name}`](#{name.replace(' ', '-')})", command.get_short_help_str(200)) for name, command, _ in found
     ]
     parts = [HEAD, *_table(("command", "does"), summaries), "", "## Exit status", ""]
-    statuses = re.findall(r"^  (\d+)  (.*)$", EXIT_STATUSES, re.MULTILINE)
+    statuses = [(str(int(status)), meaning) for status, meaning in MEANINGS.items()]
     parts += [*_table(("status", "means"), statuses), ""]
     for name, command, context in found:
         parts += [f"## {name}", "", "```text", _usage(command, context), "```", ""]

@@ -6,10 +6,10 @@ The data's way is straight: case file → case → problem → implementation �
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # not of typing: the command line handles Ctrl-C once this is imported
 if TYPE_CHECKING:
+    from typing import Any
+
     from harness.api import (
         Case,
         HarnessWarning,
@@ -73,6 +73,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that importing the package costs next to nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -95,17 +95,20 @@ class CaseFileCollector(pytest.File):
         """Read the file and yield its tests."""
         from harness.case import CaseFile, read, root_of
         from harness.implementations import implementations
+        from harness.terminal import printable
 
         file = CaseFile(self.path, root_of(self.path))
         loaded = read(file, implementations())
         if loaded.mistakes:
-            raise self.CollectError("\n".join(map(str, loaded.mistakes)))
+            raise self.CollectError(printable("\n".join(map(str, loaded.mistakes))))
         comparing = _comparing(self.config)
         for case in loaded.cases:
             combination = case.name.removeprefix(file.name)
             for each in comparing.asked:
                 if each.name != comparing.baseline.name and each.takes_part_in(case):
-                    yield CaseTest.from_parent(self, name=each.name + combination, case=case, implementation=each)
+                    yield CaseTest.from_parent(
+                        self, name=printable(each.name + combination), case=case, implementation=each
+                    )
 
 
 class CaseTest(pytest.Item):
@@ -119,15 +122,17 @@ class CaseTest(pytest.Item):
 
     def runtest(self) -> None:
         """Run the implementation and compare."""
+        from harness.terminal import printable
+
         judged, outcome = _comparing(self.config).judged(self)
         if judged.verdict == "unsupported":
-            pytest.skip(judged.reason)
+            pytest.skip(printable(judged.reason))
         if self.case.expect == "mismatch" and judged.verdict == "match":
             # The mismatch that is documented may be another implementation's; the case fails if it is nobody's.
             if not outcome.as_expected:
-                raise DisagreementFound(f"{self.case.name}: {outcome.surprise}")
+                raise DisagreementFound(printable(f"{self.case.name}: {outcome.surprise}"))
         elif judged.verdict != self.case.expect:
-            raise DisagreementFound(_explained(judged, outcome))
+            raise DisagreementFound(printable(_explained(judged, outcome)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show a disagreement as what it says, anything else with its traceback."""
@@ -137,7 +142,9 @@ class CaseTest(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Say where the test is from."""
-        return self.path, None, f"{self.case.name} {self.implementation.name}"
+        from harness.terminal import printable
+
+        return self.path, None, printable(f"{self.case.name} {self.implementation.name}")
 
 
 class DisagreementFound(AssertionError):

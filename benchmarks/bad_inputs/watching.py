@@ -7,7 +7,6 @@ import io
 import re
 import signal
 import time
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +60,7 @@ def complaint(arguments: list[str], located: re.Pattern[str]) -> str:
         located: what a line of an error begins with, at least.
     """
     from harness.cli import main
+    from harness.cli.exits import Exit
 
     out, err = io.StringIO(), io.StringIO()
     forget()
@@ -72,8 +72,8 @@ def complaint(arguments: list[str], located: re.Pattern[str]) -> str:
         status = ended.code
     except Stalled:
         return f"took more than {HANGS:g} s"
-    except BaseException:
-        return f"traceback: {traceback.format_exc()}"
+    if status == Exit.INTERNAL:
+        return f"traceback: {err.getvalue()}"
     seconds, grown = time.process_time() - start, megabytes() - before
     if seconds > (MOST_SECONDS if status == 2 else MOST_FOR_VALID):
         return f"took {seconds:.1f} s"

@@ -23,8 +23,8 @@ def found(case: Fields, folder: FilePath) -> Recurrent:
     Raises:
         CheckpointRefused: if they cannot be had.
     """
-    assert isinstance(case.weights, dict)
     given = case.weights
+    assert isinstance(given, dict)
     return find(folder / given["checkpoint"], given.get("layout"), given.get("layer"), case.cell)
 
 

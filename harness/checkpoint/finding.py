@@ -13,7 +13,6 @@ from harness.checkpoint.base import WIDER, CheckpointRefused, Stored
 from harness.checkpoint.formats import format_of
 from harness.checkpoint.layers import Layer, Stack, found_in, stacks_of
 from harness.checkpoint.naming import Block, Naming, namings
-from harness.tensors import GATES
 
 MOST_TOLD = 12
 """Layers, or tensors, that are told where none is the one."""
@@ -211,7 +210,6 @@ def _described(stacks: list[Stack]) -> str:
         yield stack.path or TOP
         block = stack.layers[0].block
         if block is not None:
-            assert block.cell in GATES
             yield f"({block.cell}, {block.input} to {block.hidden})"
 
     told = [" ".join(one(each)) for each in stacks[:MOST_TOLD]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.exits import Exit
+from harness.cli.options import keeps
+from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.bench import Bench, Contestant
@@ -52,6 +53,7 @@ def command(
         def keep(so_far: Bench) -> None:
             """Write what there is, so that a run that is interrupted was not for nothing."""
             write(out / tables.FILE, tables.COLUMNS, tables.rows(so_far))
+            keeps(f"the points timed so far are in {out / tables.FILE}")
             show(len(so_far.peaks))
 
         found = bench(
@@ -64,7 +66,7 @@ def command(
     rows = tables.rows(found)
     draw(out / PLOT, rows)
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        write_json(rows)
     else:
         _print(rows)
         click.echo(

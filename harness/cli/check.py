@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from pathlib import Path
@@ -12,7 +11,8 @@ import click
 
 from harness.cli import BEGAN
 from harness.cli.exits import Exit
-from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases
+from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases, report_option
+from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.session import Run
@@ -34,13 +34,7 @@ MAX_PRINTED = 40
     metavar="SECONDS",
     help="How long one case may take, or the import.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("reports/check"),
-    show_default=True,
-    help="The report's folder.",
-)
+@report_option("--out", "reports/check", "The report's folder.")
 @click.option("--require-all", is_flag=True, help="Every gradient must be returned: one that is missing is a mismatch.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -89,13 +83,13 @@ def command(
                     show(len(run.outcomes))
                     shown = _show_said(run, shown)
             if not as_json:
-                for line in page.lines(run, candidate):  # before the report is written, which nobody waits for
+                for line in page.lines(run, candidate):  # before the report is written, for which no user waits
                     click.echo(line)
             again = " ".join(["harness check", *options, shlex.quote(file)])
             report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
     status = exit_status(run, loaded)
     if as_json:
-        click.echo(json.dumps(_with_remarks(described(run, out, status), run), indent=2))
+        write_json(_with_remarks(described(run, out, status), run))
     else:
         waited = time.perf_counter() - BEGAN  # imports and all
         click.echo(f"{page.conclusion(run)} {waited:.1f} s; the report is in {out}")

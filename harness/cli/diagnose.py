@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from harness.cli.exits import Exit
 from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases
+from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.session import CaseOutcome, Judged
@@ -41,7 +41,7 @@ def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
         *_, run = execute(to_run, [asked], reference, Local(workers), "none")
     pairs = list(run.comparisons)
     if as_json:
-        click.echo(json.dumps([_described(outcome, judged) for outcome, judged in pairs], indent=2))
+        write_json([_described(outcome, judged) for outcome, judged in pairs])
     else:
         for outcome, judged in pairs:
             _print(outcome, judged)

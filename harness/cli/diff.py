@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from harness.cli.exits import Exit
 from harness.cli.options import report_from
+from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.report.difference import Changed
@@ -35,7 +35,7 @@ def command(before: Path, after: Path, ignore_new: bool, as_json: bool) -> None:
 
     found = difference(report_from(before), report_from(after), with_new=not ignore_new)
     if as_json:
-        click.echo(json.dumps({"worse": len(found.worse), **asdict(found)}, indent=2))
+        write_json({"worse": len(found.worse), **asdict(found)})
     else:
         _table("Implementations", ["implementation", "was", "is"], found.implementations)
         _table("Verdicts", ["case", "implementation", "was", "is"], found.verdicts)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from harness.cli.exits import Exit
+from harness.terminal import write_json
 
 
 @click.command("doctor")
@@ -28,7 +28,7 @@ def command(as_json: bool) -> None:
     entries, size = Store(place()).contents()
     environment["cache"] = {"folder": str(place()), "answers": entries, "bytes": size}
     if as_json:
-        click.echo(json.dumps({"environment": environment, "implementations": findings}, indent=2))
+        write_json({"environment": environment, "implementations": findings})
     else:
         _print(findings, environment)
     if any(finding["status"] == "error" for finding in findings):

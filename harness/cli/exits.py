@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from harness import terminal
+
 
 class Exit(IntEnum):
     """What the process's exit status says."""
 
     AS_EXPECTED = 0
     MISMATCH = 1
-    BAD_INPUT = 2
+    BAD_INPUT = terminal.BAD_INPUT
     IMPLEMENTATION_FAILED = 3
     NOT_INSTALLED = 4
     NOTHING_SELECTED = 5
-    INTERRUPTED = 130
+    INTERNAL = terminal.INTERNAL
+    INTERRUPTED = terminal.INTERRUPTED
+
+
+MEANINGS = {
+    Exit.AS_EXPECTED: "every comparison as expected",
+    Exit.MISMATCH: "a mismatch",
+    Exit.BAD_INPUT: "bad input or usage, or a file that cannot be read or written",
+    Exit.IMPLEMENTATION_FAILED: "an implementation failed",
+    Exit.NOT_INSTALLED: "an implementation asked for by name is not installed",
+    Exit.NOTHING_SELECTED: "nothing was selected",
+    Exit.INTERNAL: "the harness itself failed",
+    Exit.INTERRUPTED: "interrupted",
+}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +11,8 @@ import click
 
 from harness.cli.exits import Exit
 from harness.cli.new import CELLS
-from harness.cli.options import chosen
+from harness.cli.options import chosen, keeps
+from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.fuzz.searching import Search
@@ -78,16 +78,14 @@ def command(
         {} if cell is None else {"cell": cell},
         native_frameworks(asked),
     )
+    keeps(f"cases that were found are in {out}; to search the same cases again: harness fuzz --seed {drawing.seed}")
     limit = CASES if cases is None and seconds is None else cases
     try:
         done = search(drawing, asked, of_baseline, out, cases=limit, seconds=seconds, show=_Progress())
     except WorkerFailed as failure:
         raise click.UsageError(f"{failure.reason}\n{failure.detail}") from None
-    except KeyboardInterrupt:
-        click.echo(f"interrupted; to search the same cases again: harness fuzz --seed {drawing.seed}", err=True)
-        raise click.exceptions.Exit(Exit.INTERRUPTED) from None
     if as_json:
-        click.echo(json.dumps(described(done), indent=2))
+        write_json(described(done))
     else:
         _tell(done)
     raise click.exceptions.Exit(Exit.MISMATCH if done.found else Exit.AS_EXPECTED)

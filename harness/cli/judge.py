@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.exits import Exit
-from harness.cli.options import report_from
+from harness.cli.options import report_from, report_option
+from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.report import Report
@@ -24,7 +24,7 @@ BOUND = click.FloatRange(min=0)
 @click.option("--rtol", type=BOUND, help="|actual - expected| may be atol + rtol |expected|; 0 if atol alone is given.")
 @click.option("--atol", type=BOUND, help="The same; 0 if rtol alone is given.")
 @click.option("--baseline", metavar="NAME", help="What to compare with, in place of the report's baseline.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where to write the new report; nowhere unless given.")
+@report_option("--out", None, "Where to write the new report; nowhere unless given.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     folder: Path, rtol: float | None, atol: float | None, baseline: str | None, out: Path | None, as_json: bool
@@ -60,7 +60,7 @@ def command(
         click.echo(f"warning: {row['case']} is not judged anew: {row['surprise']}", err=True)
     status = exit_status(run, {row["verdict"] for row in wrong})
     if as_json:
-        click.echo(json.dumps(described(run, out or folder, status), indent=2))
+        write_json(described(run, out or folder, status))
     else:
         show_report(found, out or folder)
     raise click.exceptions.Exit(status)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from harness.cli.exits import Exit
+from harness.terminal import write_json
 
 
 @click.group("list")
@@ -22,7 +21,7 @@ def cases(as_json: bool) -> None:
 
     loaded = load_cases([])
     if as_json:
-        click.echo(json.dumps([{"name": case.name, "about": case.about} for case in loaded.cases], indent=2))
+        write_json([{"name": case.name, "about": case.about} for case in loaded.cases])
     else:
         _table("Cases", ["case", "about"], [[case.name, case.about] for case in loaded.cases])
     end_without_cases(loaded)
@@ -45,7 +44,7 @@ def implementations(as_json: bool) -> None:
             {"name": name, "layout": each.layout, "process": each.framework.name, "ready": ready, "about": each.about}
         )
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        write_json(rows)
     else:
         _table("Implementations", list(rows[0]), [list(row.values()) for row in rows])
 
@@ -61,7 +60,7 @@ def faults(as_json: bool) -> None:
     names = {**catalogue(), **of_training(), **OTHER_NAMES}
     if as_json:
         described = [{"name": name, "about": about} for name, about in names.items()]
-        click.echo(json.dumps(described, indent=2, ensure_ascii=False))
+        write_json(described)
     else:
         _table("Faults", ["fault", "what the numbers are with it"], [[name, text] for name, text in names.items()])
 

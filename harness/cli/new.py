@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
 from pathlib import Path
 
 import click
+
+from harness.terminal import write_json
 
 CELLS = ("rnn", "lstm", "gru")
 CASES = Path("cases")
@@ -46,7 +47,7 @@ def command(name: str | None, cell: str | None, like: str | None, file: str | No
         first = "say in `about` what it is for, then " if like is not None else ""
         wrote, following = f"{path}", f"{first}harness validate {typed}, then harness run {typed}"
     if as_json:
-        click.echo(json.dumps({"file": str(path), "next": following}, indent=2))
+        write_json({"file": str(path), "next": following})
     else:
         click.echo(f"wrote {wrote}\nnext: {following}")
 
@@ -95,5 +96,3 @@ def _create(path: Path, text: str) -> None:
             file.write(text)
     except FileExistsError:
         raise click.UsageError(f"{path} is there already, and is left alone; choose another name") from None
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,7 +16,37 @@ if TYPE_CHECKING:
     from harness.implementations import Implementation
     from harness.report import Report
 
+Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
+
 cases_argument = click.argument("cases", nargs=-1, metavar="[CASE]...")
+
+
+def keeps(sentence: str) -> None:
+    """Have an error of this command printed with a sentence that says what is kept, or how to continue."""
+    kept = click.get_current_context().find_object(list)
+    if kept is not None and sentence not in kept:
+        kept.append(sentence)
+
+
+def report_option(name: str, default: str | None, about: str) -> Callable[[Decorated], Decorated]:
+    """Return the option for the folder of a command's report.
+
+    Args:
+        name: the option.
+        default: the folder; None for no report.
+        about: the option's help.
+    """
+
+    def noted(context: click.Context, option: click.Parameter, folder: Path | None) -> Path | None:
+        from harness.report.environment import FILE as ENVIRONMENT
+
+        del context, option
+        if folder is not None and (folder / ENVIRONMENT).is_file():
+            keeps(f"the report in {folder} is still that of the last complete run")
+        return folder
+
+    path = click.Path(path_type=Path)
+    return click.option(name, type=path, default=default, show_default=True, callback=noted, help=about)
 
 
 def chosen(names: Collection[str]) -> list[Implementation]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.exits import Exit
+from harness.cli.options import report_option
+from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.port import Plan
@@ -30,13 +31,7 @@ if TYPE_CHECKING:
     type=click.Choice(["tanh", "relu", "sigmoid", "identity"]),
     help="Of an rnn, where IN does not say; tanh unless given.",
 )
-@click.option(
-    "--proof",
-    type=click.Path(path_type=Path),
-    default=Path("reports/port"),
-    show_default=True,
-    help="The folder of the proof, a report.",
-)
+@report_option("--proof", "reports/port", "The folder of the proof, a report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     source: Path,
@@ -86,7 +81,7 @@ def command(
     files = [str(file) for file in done.files]
     if as_json:
         about = {"layers": plan.layers.path, "cell": plan.case.cell, "wrote": files}
-        click.echo(json.dumps({**described(done.run, proof, status), **about}, indent=2))
+        write_json({**described(done.run, proof, status), **about})
     else:
         for _, each in done.run.failed_implementations:
             if each.detail:

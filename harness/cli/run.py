@@ -12,7 +12,15 @@ import click
 from click.core import ParameterSource
 
 from harness.cli.exits import Exit
-from harness.cli.options import cases_argument, checkpoint_of, chosen, end_without_cases, load_cases
+from harness.cli.options import (
+    cases_argument,
+    checkpoint_of,
+    chosen,
+    end_without_cases,
+    load_cases,
+    report_option,
+)
+from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.cache.unfinished import Unfinished
@@ -29,13 +37,7 @@ if TYPE_CHECKING:
     "--weights", metavar="PATH", help="A checkpoint whose recurrent weights take the place of the cases' own."
 )
 @click.option("--layer", metavar="PATH", help="Which recurrent layers of --weights, where it has several.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("reports/latest"),
-    show_default=True,
-    help="The report's folder.",
-)
+@report_option("--out", "reports/latest", "The report's folder.")
 @click.option(
     "--elements",
     type=click.Choice(["failed", "all", "none"]),
@@ -144,10 +146,13 @@ def command(
         end_early(str(error), Exit.BAD_INPUT)
     except OSError as error:
         end_early(f"{out} cannot be written: {error}", Exit.BAD_INPUT)
+    except Exception as error:
+        error.add_note(f"{done} of {len(loaded.cases)} cases are done; {_to_go_on(begun, memory, again, resume)}")
+        raise
     begun.end()
     status = exit_status(run, loaded)
     if as_json:
-        click.echo(json.dumps(described(run, out, status), indent=2))
+        write_json(described(run, out, status))
     else:
         for outcome, each in run.failed_implementations:
             if each.detail:

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TextIO, cast
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from harness.terminal import Door, printable
+
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on standard output, as wide as its content where that is no terminal."""
-    console = Console(highlight=False)
+    columns = [printable(column) for column in columns]
+    rows = [[printable(cell) for cell in row] for row in rows]
+    console = Console(file=_styled(sys.stdout), highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=max(80, _width(title, columns, rows)))
-    printed = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        console.width = max(80, _width(title, columns, rows))
+    printed = Table(
+        title=Text(printable(title), style="table.title"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for column in columns:
-        printed.add_column(column, overflow="fold")
+        printed.add_column(Text(column), overflow="fold")
     for row in rows:
-        printed.add_row(*map(escape, row))
+        printed.add_row(*map(Text, row))
     console.print(printed)
+
+
+def _styled(stream: object) -> TextIO:
+    """Return the stream of a door that takes styles; everything else in the text must be printable."""
+    return cast(TextIO, stream.styled if isinstance(stream, Door) else stream)
 
 
 def _width(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
@@ -42,7 +54,7 @@ class Starting(ProgressColumn):
         """Return the column's text."""
         del task
         names = self.names()
-        return Text(f"starting {', '.join(names)}" if names else "", style="dim")
+        return Text(printable(f"starting {', '.join(names)}") if names else "", style="dim")
 
 
 @contextmanager
@@ -57,13 +69,16 @@ def progress(total: int, starting: Callable[[], Sequence[str]], what: str = "cas
     Yields:
         A function that takes the number of those that are done.
     """
-    console = Console(stderr=True)
+    console = Console(file=_styled(sys.stderr))
     columns = (
-        TextColumn(f"{{task.completed}}/{{task.total}} {what}"),
+        TextColumn(f"{{task.completed}}/{{task.total}} {what}", markup=False),
         BarColumn(),
         TimeElapsedColumn(),
         Starting(starting),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    shown = console.is_terminal
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=not shown) as bar:
+        if shown:  # what is printed now goes above the bar by way of rich, which obeys escape sequences
+            sys.stderr = cast(TextIO, Door(sys.stderr))
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.exits import Exit
 from harness.cli.options import cases_argument, end_without_cases, load_cases
+from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.case import Case
@@ -40,7 +40,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
     everything = list(catalogue())
     seen = {fault for _, each in found for fault in each.seen}
     if as_json:
-        click.echo(json.dumps([_described(case, each) for case, each in found], indent=2))
+        write_json([_described(case, each) for case, each in found])
     else:
         _print(found)
         unseen = [fault for fault in everything if fault not in seen]

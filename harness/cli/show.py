@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from harness.cli.options import report_from
+from harness.terminal import write_json
 
 
 @click.command("show")
@@ -30,7 +30,7 @@ def command(folder: Path, names: tuple[str, ...], as_json: bool) -> None:
         tables = {
             table: [row for row in rows if not names or row["case"] in names] for table, rows in report.tables.items()
         }
-        click.echo(json.dumps({"environment": report.environment, **tables}, indent=2))
+        write_json({"environment": report.environment, **tables})
     elif names:
         for name in names:
             show_case(report, name)

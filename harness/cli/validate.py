@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from harness.cli.exits import Exit
 from harness.cli.options import cases_argument, end_without_cases
+from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.case import Case
@@ -47,7 +47,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
             for each in loaded.mistakes
         ]
         found = {"valid": [case.name for case in loaded.cases], "mistakes": mistakes, "warnings": warnings}
-        click.echo(json.dumps(found, indent=2))
+        write_json(found)
     else:
         for mistake in loaded.mistakes:
             click.echo(str(mistake))

@@ -54,18 +54,21 @@ class Predictions:
         self._base: tuple[tuple[Suspect, ...], Network] | None = None
         self._singles: dict[tuple[str, bool], list[Prediction]] = {}
 
-    @cached_property
+    @property
     def network(self) -> Network:
         """The network without a fault, both its passes done."""
-        network = right(self._in_double)
-        self._tensors = network.tensors()
-        return network
+        return self._right[0]
 
-    @cached_property
+    @property
     def truth(self) -> Tensors:
         """The right tensors, in float64: loss, outputs, gradients."""
-        assert self.network
-        return self._tensors
+        return self._right[1]
+
+    @cached_property
+    def _right(self) -> tuple[Network, Tensors]:
+        """The network without a fault, and its tensors, which come of doing its passes."""
+        network = right(self._in_double)
+        return network, network.tensors()
 
     @cached_property
     def bounds(self) -> Mapping[str, float]:

@@ -7,11 +7,13 @@ in the same units; it should be large enough for another machine's rounding, and
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from harness.tensors import kind_of
+from harness.terminal import BAD_INPUT, ended
 from harness.tolerance import OTHER_UNITS, UNITS
 
 MOST = 30.0
@@ -51,12 +53,15 @@ def headroom(report: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def main(report: str) -> int:
-    """Print the table; return 1 if a tolerance has more headroom than it should."""
-    table = headroom(Path(report))
+def main(arguments: Sequence[str]) -> int:
+    """Print the table of a report; return the exit status, 1 if a tolerance has more headroom than it should."""
+    if len(arguments) != 1:
+        sys.stderr.write("Usage: python -m harness.report.headroom REPORT\n")
+        return BAD_INPUT
+    table = headroom(Path(arguments[0]))
     print(table.to_string(index=False, float_format=lambda number: f"{number:.2f}"))
     return int((table["headroom"] > MOST).any())
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(ended(lambda: main(sys.argv[1:]), for_good=True))

@@ -251,7 +251,8 @@ def _kept(content: Mapping[str, Any], arrays: dict[str, ndarray]) -> Kept:
     results = {}
     for number, (name, header) in enumerate(content["results"].items()):
         result, _ = messages.to_results(Message(header, _below(f"{number}/", arrays)))
-        assert result is not None, "a header without seconds was kept"
+        if result is None:
+            raise ValueError(f"the result of {name} has no seconds")
         results[name] = result
     judged = [
         Judged(

@@ -34,7 +34,8 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 from harness.case import CaseFile, read
-from harness.cli import harness, main
+from harness.cli import main
+from harness.cli.group import command_line
 from tests.conftest import ROOT
 from tests.docs.printed import difference
 
@@ -190,7 +191,7 @@ def not_run(example: Example) -> str | None:
             return f"{line}\nthe Makefile has no such target"
         if words[:1] == ["harness"]:
             try:
-                _parsed(harness, words[1:])
+                _parsed(command_line, words[1:])
             except click.ClickException as error:
                 return f"{line}\n{error.format_message()}"
     return None

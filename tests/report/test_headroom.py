@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from harness.report.headroom import headroom
+from harness.report.headroom import headroom, main
+from harness.terminal import ended
 
 
 @pytest.fixture
@@ -35,3 +36,14 @@ def test_the_worst_match_under_a_default_tolerance_counts(report):
     assert table.loc["W_hh", "comparisons"] == 2
     assert table.loc["W_hh", "implementation"] == "keras"
     assert table.loc["loss", "headroom"] == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [([], "Usage: python -m harness.report.headroom REPORT"), (["nowhere"], "nowhere/comparisons.csv cannot be used")],
+    ids=["no report", "no such report"],
+)
+def test_a_mistake_of_the_users_is_a_message(capsys, monkeypatch, tmp_path, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    assert ended(lambda: main(arguments), for_good=False) == 2
+    assert words in capsys.readouterr().err

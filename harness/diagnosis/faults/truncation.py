@@ -219,8 +219,9 @@ class ChunksShifted(LayerFault):
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        assert isinstance(problem.truncation, Detach)
-        every = problem.truncation.every
+        truncation = problem.truncation
+        assert isinstance(truncation, Detach)
+        every = truncation.every
         lengths = {1, every - 1, every + 1} - {0, every}
         yield from ({"first_chunk": k} for k in sorted(lengths) if k < problem.case.sizes.time)
 
@@ -249,8 +250,9 @@ class ChunksFromZero(LayerFault):
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        assert isinstance(problem.truncation, Detach)
-        yield {"chunk_length": problem.truncation.every}
+        truncation = problem.truncation
+        assert isinstance(truncation, Detach)
+        yield {"chunk_length": truncation.every}
 
     @override
     def forward(self, x: ndarray) -> ndarray:

@@ -1,0 +1,132 @@
+"""The one door through which text reaches the terminal: standard output and standard error, made safe."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
+
+from harness.terminal.printable import printable
+
+
+class Door:
+    r"""A text stream in front of another.
+
+    Control characters are shown as escapes, and so is each character that the stream's encoding lacks. A stream that
+    can no longer be written, because its reader is gone or its disk is full, takes no more and raises nothing.
+
+    There is no ``buffer``: bytes would pass unseen.
+
+    Args:
+        stream: the stream behind.
+        descriptor: the stream's file descriptor, to which text goes past the stream's own buffer: nothing is left in
+            one that could fail when the process ends. None to write to the stream.
+
+    Attributes:
+        encoding: the stream's, UTF-8 where it has none.
+        errors: how characters are written that the encoding lacks.
+        lost: the error with which writing ended; None while it works.
+        styled: the same stream for text that has colours and cursor movements of our own.
+    """
+
+    def __init__(self, stream: TextIO, descriptor: int | None = None) -> None:
+        self._stream = stream
+        self.encoding = getattr(stream, "encoding", None) or "utf-8"
+        self.errors = "backslashreplace"
+        self.lost: OSError | None = None
+        self.styled = _Styled(self)
+        self._descriptor = descriptor
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("buffer", "detach", "reconfigure"):
+            raise AttributeError(f"a door has no {name}: what is written must be text")
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write text, with escapes for what a terminal would obey."""
+        self.pass_on(printable(text))
+        return len(text)
+
+    def writelines(self, lines: Iterator[str]) -> None:
+        """Write each line."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Do nothing with a file descriptor, which has everything already."""
+        if self._descriptor is None:
+            self._stream.flush()
+
+    def pass_on(self, text: str) -> None:
+        """Write text as it is."""
+        data = text.encode(self.encoding, self.errors)
+        if self._descriptor is None:
+            self._stream.write(data.decode(self.encoding))
+            return
+        waiting = memoryview(data)
+        while waiting and self.lost is None:
+            try:
+                waiting = waiting[os.write(self._descriptor, waiting) :]
+            except BlockingIOError:  # another process made the pipe one that does not wait
+                select.select([], [self._descriptor], [])
+            except OSError as error:
+                self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        self.lost = error
+        with suppress(OSError):  # whatever else is written to the descriptor, by libraries or at the end, goes nowhere
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, cast(int, self._descriptor))
+            os.close(nowhere)
+
+
+class _Styled:
+    """A door's stream for text of ``rich``, which styles what is already printable."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._door, name)
+
+    def write(self, text: str) -> int:
+        """Write text as it is."""
+        self._door.pass_on(text)
+        return len(text)
+
+
+@contextmanager
+def opened() -> Iterator[tuple[Door, Door]]:
+    """Put doors in front of standard output and standard error; yield both."""
+    _fill_descriptors()
+    before = sys.stdout, sys.stderr
+    out, err = (_in_front_of(stream or _nowhere()) for stream in before)
+    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
+    try:
+        yield out, err
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _in_front_of(stream: TextIO) -> Door:
+    try:
+        stream.flush()
+        return Door(stream, stream.fileno())
+    except (OSError, AttributeError):  # a stream in memory has no descriptor
+        return Door(stream)
+
+
+def _fill_descriptors() -> None:
+    """Have descriptors 0 to 2 lead somewhere: the next file that is opened would be what is printed to."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - for as long as the process lasts

@@ -1,0 +1,107 @@
+"""How a command ends: its exit status, and the message where it did not come to its end."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.terminal.door import Door, opened
+from harness.terminal.interrupts import Interrupts
+
+BAD_INPUT = 2
+INTERNAL = 70
+"""EX_SOFTWARE of sysexits.h."""
+
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
+
+_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_OF_THE_SYSTEM = {
+    *_WRITING,
+    *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY),
+    *(errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP, errno.EXDEV, errno.EBUSY, errno.ETXTBSY, errno.ESTALE),
+    *(errno.EIO, errno.ENXIO, errno.ENODEV, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM),
+}
+"""Errors that the user's file system, disk or limits raise; other ones are the harness's own."""
+
+_HARNESS = Path(__file__).parent.parent
+
+_FAILED = (
+    "Error: the harness itself failed, which says nothing about your files or your gradients; "
+    "please report the lines above with the output of `harness doctor`"
+)
+
+
+def ended(work: Callable[[], int], *, for_good: bool) -> int:
+    """Do a command's work behind the doors of the terminal; return the process's exit status, whatever happens.
+
+    An error's notes are printed with it. They should say what is kept and how to continue.
+
+    Args:
+        work: does everything, and returns the exit status.
+        for_good: the process ends afterwards.
+    """
+    interrupts = Interrupts(INTERRUPTED, for_good=for_good)
+    try:
+        with opened() as (out, _):
+            try:
+                try:
+                    interrupts.begin()
+                    status = work()
+                finally:
+                    interrupts.ignore()
+            except BaseException as error:
+                if not for_good and not isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+                    raise  # it is of the caller's own making, such as a time-out
+                status = _status_of(error, interrupted=interrupts.came)
+            return _with_output(out, status)
+    finally:
+        interrupts.end()
+
+
+def _status_of(error: BaseException, *, interrupted: bool) -> int:
+    """Report the error that ended the work, and return its exit status."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    if interrupted or isinstance(error, KeyboardInterrupt):  # an import that is interrupted may raise ImportError
+        _say("interrupted", *notes)
+        return INTERRUPTED
+    if isinstance(error, OSError) and _is_of_the_system(error):
+        _say(f"Error: {_in_words(error)}", *notes)
+        return BAD_INPUT
+    import traceback
+
+    traceback.print_exception(error, file=sys.stderr)  # its notes are the last lines
+    _say("", _FAILED)
+    return INTERNAL
+
+
+def _with_output(out: Door, status: int) -> int:
+    """Return the exit status with regard to standard output.
+
+    A reader that has gone has read enough. A disk that is full has cut off what a program would take for the whole, so
+    that 0 would be false.
+    """
+    if out.lost is None or out.lost.errno == errno.EPIPE:
+        return status
+    _say(f"Error: standard output cannot be written: {out.lost.strerror}")
+    return status or BAD_INPUT
+
+
+def _is_of_the_system(error: OSError) -> bool:
+    """Return whether a user can cause and mend an error, so that it is no error in the harness."""
+    named = [Path(name) for name in (error.filename, error.filename2) if isinstance(name, str)]
+    return error.errno in _OF_THE_SYSTEM and not any(path.is_relative_to(_HARNESS) for path in named)
+
+
+def _in_words(error: OSError) -> str:
+    if error.filename is None:
+        return f"a file cannot be written: {error.strerror}" if error.errno in _WRITING else str(error.strerror)
+    paths = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    return f"{paths} cannot be {'written' if error.errno in _WRITING else 'used'}: {error.strerror}"
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        sys.stderr.write(f"{line}\n")
