@@ -57,11 +57,12 @@ def command(file: str, cases: tuple[str, ...], baseline: str, limit: float, out:
     from harness.cli.screen import progress
     from harness.session import execute
     from harness.session.executors.local import Local
+    from harness.text import encodable
     from harness.worker import Memory, Workers
 
     (of_baseline,) = chosen([baseline])
     try:
-        named = userfile.named(file)
+        named, file = userfile.named(file), encodable(file)
         report.check(out)
     except (userfile.FileRefused, report.NotAReport) as error:
         raise click.UsageError(str(error)) from None

@@ -95,7 +95,7 @@ def _fill(folder: Path, report: Report) -> None:
     for kept in report.kept.values():
         _link(kept, folder / KEPT / kept.name)
     for page in writers():
-        (folder / page.FILE).write_text(page.text(report), encoding="utf-8")
+        (folder / page.FILE).write_text(page.text(report), encoding="utf-8", errors=table.ODD)
     _write_json(folder / ENVIRONMENT, report.environment)
     _write_json(folder / MANIFEST, {"format": FORMAT, "rows": rows})
 

@@ -34,6 +34,10 @@ CELLS: dict[str, tuple[Callable[[str], Any], str]] = {
 """What a column's cells may hold: how one is read, and what to call it. Any but a text may be missing: None."""
 
 
+ODD = "backslashreplace"
+"""How a character is written that no encoding has, a lone surrogate: as an escape. A report is not lost to one."""
+
+
 class Unreadable(ValueError):
     """A table that cannot be read; its text says which, where and why."""
 
@@ -50,7 +54,7 @@ def write(path: Path, columns: Columns, rows: Iterable[Row]) -> int:
         rows: the rows.
     """
     count = 0
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors=ODD, newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for count, row in enumerate(rows, 1):  # noqa: B007 - how many there were
