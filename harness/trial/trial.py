@@ -7,7 +7,6 @@ shows what the first cannot: state that was kept, answers that change, arrays th
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,8 @@ from numpy import ndarray
 
 from harness.implementations import Implementation, Unsupported
 from harness.problem import Problem
-from harness.result import Result, copied, read, values_of
+from harness.result import Result, read, taken, values_of
+from harness.text import line_of
 from harness.training import TrainingFailed, with_training
 from harness.trial.dtypes import dtypes_kept
 from harness.trial.inputs import altered
@@ -78,9 +78,9 @@ def try_out(implementation: Implementation, problem: Problem) -> Trial:
     try:
         again = _called(implementation, pristine)
     except (Exception, SystemExit) as error:  # whatever it is, the first call did not raise it
-        reason = traceback.format_exception_only(error)[-1].strip()
         crashed = Remark(
-            "second call", f"the second call raised {reason}; the first did not, so state is kept from the first call"
+            "second call",
+            f"the second call raised {line_of(error)}; the first did not, so state is kept from the first call",
         )
         remarks = (crashed, *changed_later(first.returned, first.copies), *behaviour)
         return Trial(first.result, None, error, remarks, "the second call")
@@ -99,7 +99,6 @@ def _called(implementation: Implementation, pristine: Problem) -> _Call:
     start = time.perf_counter()
     returned = implementation.function(given)
     seconds = time.perf_counter() - start
-    taken = copied(returned, pristine.case.dtype)
-    kept = {str(name): values_of(value) for name, value in returned.items()}
-    copies = {name: values_of(each) for name, each in taken.items()}
-    return _Call(given, kept, copies, read(taken, implementation.layout, pristine, seconds))
+    held = taken(returned, implementation.layout, pristine)
+    copies = {name: values_of(each) for name, each in held.arrays.items()}
+    return _Call(given, held.given, copies, read(held, implementation.layout, pristine, seconds))
