@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from harness.casefile import Document, Mistake, MistakesFound, Path
 
 MAX_CASES = 100_000
+MOST_COUNTED = 10**18
 _TENSOR = re.compile(r"(layer\d+|readout)\.\w+")
 
 
@@ -89,7 +90,9 @@ def _mistakes(document: Document, sweep: Any) -> Iterator[Mistake]:
             seen.add(label)
     lengths = [len(values) for values in sweep.values() if isinstance(values, list)]
     if math.prod(lengths) > MAX_CASES:
-        yield document.mistake(("sweep",), f"makes {math.prod(lengths):,} cases; a sweep may make {MAX_CASES:,}")
+        count = min(math.prod(lengths), MOST_COUNTED)
+        more = "more than " if count == MOST_COUNTED else ""
+        yield document.mistake(("sweep",), f"makes {more}{count:,} cases; a sweep may make {MAX_CASES:,}")
 
 
 def _path(field: str) -> Path:
