@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -272,6 +272,61 @@ def two_at_once(_: signal.Signals | None, undisturbed: Path, seconds: float, dra
         return "" if tables(there.report) == tables(undisturbed) else "the report is another"
 
 
+LEAVING = """\
+import os, subprocess
+from pathlib import Path
+
+import harness
+from harness.reference import solve
+
+
+def keep(pid):
+    with open(Path(__file__).with_name("left"), "a") as file:
+        file.write(f"{pid}\\n")
+
+
+@harness.implementation("leaving", supports={"cell": ("rnn",)})
+def leaving(problem):
+    keep(subprocess.Popen(["sleep", "600"], start_new_session=True).pid)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            keep(os.getpid())
+            os.execvp("sleep", ["sleep", "600"])
+        os._exit(0)
+    return solve(problem)
+"""
+"""A user's file that leaves two processes behind in each call: one in a session of its own, and a daemon."""
+
+
+def left_by_a_file(how: signal.Signals, _: Path, seconds: float, draw: random.Random) -> str:
+    """Kill the check of a file that starts processes in sessions of their own; return which of them are left.
+
+    SIGSEGV is for the process of the file, everything else for the harness.
+    """
+    with place(None) as there:
+        (there.folder / "leaving.py").write_text(LEAVING)
+        command = [sys.executable, "-m", "harness", "check", "leaving.py", "killed"]
+        running = subprocess.Popen(command, cwd=there.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        left = there.folder / "left"
+        while not left.exists() and running.poll() is None:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, seconds / 2))
+        family = psutil.Process(running.pid).children(recursive=True)
+        if how == signal.SIGSEGV:
+            for each in family:
+                with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                    if each.cmdline()[1:4] == ["-P", "-m", "harness.worker.user_file"]:
+                        each.send_signal(how)
+        else:
+            running.send_signal(how)
+        _, said = running.communicate(timeout=300)
+        started = [*(each.pid for each in family), *map(int, left.read_text().split())]
+        if still := alive(started):
+            return f"{len(still)} of {len(started)} processes are left"
+        return said if "Traceback" in said else ""
+
+
 Try = Callable[[Any, Path, float, random.Random], str]
 
 KINDS: dict[str, tuple[Try, signal.Signals | None]] = {
@@ -285,6 +340,9 @@ KINDS: dict[str, tuple[Try, signal.Signals | None]] = {
     "torch's process, SIGSEGV": (one_framework, signal.SIGSEGV),
     "the cache, bits and ends": (damaged_cache, None),
     "two runs at once": (two_at_once, None),
+    "a check whose file leaves daemons, SIGKILL": (left_by_a_file, signal.SIGKILL),
+    "a check whose file leaves daemons, Ctrl-C": (left_by_a_file, signal.SIGINT),
+    "a file that leaves daemons, SIGSEGV": (left_by_a_file, signal.SIGSEGV),
 }
 
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from numpy.typing import DTypeLike
 
 from harness.case.training import LOSS_CURVE, TRAINED, TRAINING
 from harness.implementations import Implementation, Partial, Returned, Unsupported
 from harness.layout import layouts
 from harness.layout.names import why_not
 from harness.problem import Problem
-from harness.returned import NotReadable, arrays_of
+from harness.returned import NotReadable, array_of, named
 from harness.tensors import Structure
 
 PER_STEP = tuple(f"{TRAINING}{name}" for name in ("lr", "gradient_norm"))
 """Names that each step of training may have beside the loss; their values are not compared."""
+
+OF_TRAINING = {LOSS_CURVE, *PER_STEP}
+"""What an implementation may return of its training, beside the weights."""
+
+MOST_UNKNOWN = 100
+"""Tensors that are none of the case's and are kept; of more only the number is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +89,23 @@ class Result:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """What an implementation's function returned, by name, before it is converted.
+
+    Attributes:
+        given: the values as they were returned; the values of a ``Partial``.
+        arrays: copies of them.
+        unknown: the names that are no tensor's of the case, at most ``MOST_UNKNOWN``.
+        more: how many unknown names are left out, with their values.
+    """
+
+    given: Mapping[str, Any]
+    arrays: Mapping[str, ndarray | Partial]
+    unknown: Sequence[str]
+    more: int
+
+
 def run(implementation: Implementation, problem: Problem) -> Result:
     """Run an implementation, in this process.
 
@@ -104,11 +126,11 @@ def run(implementation: Implementation, problem: Problem) -> Result:
     return read(returned, implementation.layout, problem, seconds)
 
 
-def read(returned: Returned, layout: str, problem: Problem, seconds: float) -> Result:
+def read(returned: Returned | Taken, layout: str, problem: Problem, seconds: float) -> Result:
     """Take apart what an implementation's function returned, and convert its gradients.
 
     Args:
-        returned: arrays, lists, numbers or tensors by name.
+        returned: arrays, lists, numbers or tensors by name, or those as they were taken before.
         layout: the layout of the names.
         problem: what it is the answer to.
         seconds: how long the answer took.
@@ -117,9 +139,9 @@ def read(returned: Returned, layout: str, problem: Problem, seconds: float) -> R
         NotReadable: if it is no mapping, or holds something that is no array of numbers or no usable ``Partial``.
     """
     structure = problem.structure
-    taken = copied(returned, problem.case.dtype)
-    arrays = {name: values_of(each) for name, each in taken.items()}
-    partial = {name: each for name, each in taken.items() if isinstance(each, Partial)}
+    held = returned if isinstance(returned, Taken) else taken(returned, layout, problem)
+    arrays = {name: values_of(each) for name, each in held.arrays.items()}
+    partial = {name: each for name, each in held.arrays.items() if isinstance(each, Partial)}
     for name, each in partial.items():
         checked(name, each)
         if layout != "split" and each.half_unit.any():
@@ -136,8 +158,12 @@ def read(returned: Returned, layout: str, problem: Problem, seconds: float) -> R
     gradients = {name: gradients[name] for name in dict.fromkeys([*in_order, *gradients])}
     not_weights = {**structure.initial_state, "inputs": structure.inputs}
     misplaced = {name: array for name, array in others.items() if array.shape != not_weights.get(name)}
-    why = {name: why_not(name, array.shape, layout, structure, taken) for name, array in misplaced.items()}
+    why = {name: why_not(name, array.shape, layout, structure, held.arrays) for name, array in misplaced.items()}
     misfits = {name: reason for name, reason in why.items() if reason}
+    if held.more:
+        first = held.unknown[0]
+        more = f"{held.more:,} more names, which are left out here, are no tensors of this case"
+        misfits[first] = "; ".join(filter(None, [misfits.get(first), more]))
     return Result(loss, outputs, gradients, seconds, known, half_units, directional, misfits, training, per_step)
 
 
@@ -164,25 +190,36 @@ def _training(
     return {**curve, **trained}, {name.removeprefix(TRAINING): found[name] for name in PER_STEP if name in found}
 
 
-def copied(returned: Any, dtype: DTypeLike) -> dict[str, ndarray | Partial]:
-    """Read everything that was returned into arrays of its own.
+def taken(returned: Any, layout: str, problem: Problem) -> Taken:
+    """Copy everything that was returned, and is a tensor of the problem or one of the first others, into arrays.
 
     Args:
         returned: arrays, lists, numbers, tensors or ``Partial`` by name.
-        dtype: what Python's own numbers become.
+        layout: the layout of the names.
+        problem: what it is the answer to; Python's own numbers get its dtype.
 
     Raises:
         NotReadable: if it is no such mapping.
     """
-    if not isinstance(returned, Mapping):
-        return dict(arrays_of(returned, dtype))
-    partial = {str(name): each for name, each in returned.items() if isinstance(each, Partial)}
-    arrays = arrays_of({name: values_of(each) for name, each in returned.items()}, dtype)
-    whole = {name: array for name, array in arrays.items() if name not in partial}
-    in_part = {
-        name: Partial(arrays[name], np.array(each.known), np.array(each.half_unit)) for name, each in partial.items()
-    }
-    return {name: in_part[name] if name in in_part else whole[name] for name in arrays}
+    there = named(returned)
+    known = _names(layout, problem.structure)
+    unknown = [name for name in there if name not in known]
+    for name in unknown[MOST_UNKNOWN:]:
+        del there[name]
+    given = {name: values_of(each) for name, each in there.items()}
+    arrays: dict[str, ndarray | Partial] = {}
+    for name, each in there.items():
+        array = array_of(name, given[name], problem.case.dtype)
+        in_part = isinstance(each, Partial)
+        arrays[name] = Partial(array, np.array(each.known), np.array(each.half_unit)) if in_part else array
+    return Taken(given, arrays, unknown[:MOST_UNKNOWN], len(unknown[MOST_UNKNOWN:]))
+
+
+def _names(layout: str, structure: Structure) -> set[str]:
+    """Return the names of everything that an answer to a problem may hold."""
+    weights = layouts()[layout].shapes(structure)
+    forward = {"loss", "outputs", "directional", "inputs", *structure.initial_state}
+    return {*forward, *weights, *(f"{TRAINED}{name}" for name in weights), *OF_TRAINING}
 
 
 def values_of(returned: Any) -> Any:

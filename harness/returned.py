@@ -13,6 +13,14 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
+from harness.text import LONGEST_NAME, fit
+
+PLAIN = (int, float, bool)
+"""Python's own numbers, which have no dtype."""
+
+WITHOUT_UNIT = ("", "dimensionless")
+"""Units, as they are written, that change no number."""
+
 
 class NotReadable(TypeError):
     """What was returned is no loss, outputs and gradients by name; the text says why, and what should be there."""
@@ -46,7 +54,27 @@ def arrays_of(returned: Any, dtype: DTypeLike | None = None) -> dict[str, ndarra
     Raises:
         NotReadable: if it is no such mapping, or is empty.
     """
-    return {str(name): array_of(name, value, dtype) for name, value in mapping_of(returned).items()}
+    return {name: array_of(name, value, dtype) for name, value in named(returned).items()}
+
+
+def named(returned: Any) -> dict[str, Any]:
+    """Return what was returned under names: texts that differ, encode, and have an end.
+
+    Raises:
+        NotReadable: if it is no mapping, is empty, or has a key that cannot be written as text.
+    """
+    names: dict[str, Any] = {}
+    for key, value in mapping_of(returned).items():
+        try:
+            name = written = fit(str(key), LONGEST_NAME)
+        except Exception as error:  # whatever a foreign object does when it is asked for its name
+            raise NotReadable(f"a key is {_a(key)} that gives no name: {type(error).__name__}: {error}") from None
+        count = 1
+        while name in names:  # 1 and "1", or long ones that differ where they were cut
+            count += 1
+            name = f"{written} ({count})"
+        names[name] = value
+    return names
 
 
 def array_of(name: object, value: Any, dtype: DTypeLike | None = None) -> ndarray:
@@ -66,7 +94,8 @@ def array_of(name: object, value: Any, dtype: DTypeLike | None = None) -> ndarra
     if value is None:
         raise NotReadable(f"{name} is None, but should be an array; leave out what was not computed")
     try:
-        array = np.array(_leaves_as_arrays(name, value), copy=True)
+        plain = _is_plain(value)
+        array = np.array(value if plain else _leaves_as_arrays(str(name), value), copy=True)
     except NotReadable:
         raise
     except ValueError as error:
@@ -79,28 +108,47 @@ def array_of(name: object, value: Any, dtype: DTypeLike | None = None) -> ndarra
         raise NotReadable(f"{name} should be an array of real numbers, but is {_a(value)} of dtype object")
     if array.dtype.kind not in "biuf":
         raise NotReadable(f"{name} should be an array of real numbers, but has dtype {array.dtype}")
-    if _is_plain(value) and array.dtype.kind != "b":
+    if plain and array.dtype.kind != "b":
         with np.errstate(over="ignore"):  # what overflows is judged where it is compared
             array = array.astype(dtype or np.float64)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _leaves_as_arrays(name: object, value: Any) -> Any:
-    """Turn tensors into arrays, those inside lists, too."""
+def _leaves_as_arrays(name: str, value: Any) -> Any:
+    """Turn tensors into arrays, those inside lists, too.
+
+    Raises:
+        NotReadable: if an array has more to it than its numbers, which would be lost without a word.
+    """
+    if isinstance(value, list | tuple):
+        return value if _is_plain(value) else [_leaves_as_arrays(f"{name}[{i}]", each) for i, each in enumerate(value)]
     if hasattr(value, "detach") and hasattr(value, "cpu"):
+        if callable(getattr(value, "get_mask", None)):
+            raise _masked(name, value, "")
         return value.detach().cpu().numpy()
     if not isinstance(value, np.ndarray | np.generic) and callable(getattr(value, "numpy", None)):
         return value.numpy()
-    if isinstance(value, list | tuple) and not _is_plain(value):
-        return [_leaves_as_arrays(f"{name}[{i}]", each) for i, each in enumerate(value)]
-    return value
+    unit = getattr(value, "units", getattr(value, "unit", None))
+    if unit is not None and not callable(unit) and str(unit) not in WITHOUT_UNIT:
+        raise NotReadable(f"{name} is {_a(value)} in the unit {unit}, which is not compared; return its numbers alone")
+    array = value if type(value) in PLAIN else np.asanyarray(value)
+    if isinstance(array, np.ma.MaskedArray) and (count := int(np.ma.getmaskarray(array).sum())):
+        raise _masked(name, array, f", {count} of {array.size} elements masked")
+    return array
+
+
+def _masked(name: str, value: Any, extent: str) -> NotReadable:
+    return NotReadable(
+        f"{name} is {_a(value)}{extent}: a gradient has no masked elements; return zeros where there is none, or "
+        "harness.Partial(values, known, half_unit) if only some elements are known"
+    )
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether the numbers are Python's own, judged by the first of them."""
-    while isinstance(value, list | tuple) and len(value):
-        value = value[0]
-    return type(value) in (int, float, bool)
+    """Whether all numbers are Python's own."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return type(value) in PLAIN
 
 
 def _a(value: object) -> str:

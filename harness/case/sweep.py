@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from harness.casefile import ODD_IN_A_NAME, Document, Mistake, MistakesFound, Path
 
 MAX_CASES = 100_000
+MOST_COUNTED = 10**18
 LONGEST_LABEL = 1000
 """Letters of a value that stand in a name; of a longer one the rest is told by a digest."""
 
@@ -93,7 +94,9 @@ def _mistakes(document: Document, sweep: Any) -> Iterator[Mistake]:
             seen.add(label)
     lengths = [len(values) for values in sweep.values() if isinstance(values, list)]
     if math.prod(lengths) > MAX_CASES:
-        yield document.mistake(("sweep",), f"makes {math.prod(lengths):,} cases; a sweep may make {MAX_CASES:,}")
+        count = min(math.prod(lengths), MOST_COUNTED)
+        more = "more than " if count == MOST_COUNTED else ""
+        yield document.mistake(("sweep",), f"makes {more}{count:,} cases; a sweep may make {MAX_CASES:,}")
 
 
 def _path(field: str) -> Path:

@@ -36,7 +36,7 @@ def process_of(file: UserFile, limit: float) -> Framework:
         limit: how many seconds the import, and later each case, may take.
     """
     program = ("-m", "harness.worker.user_file", str(file.path), file.shown, file.function, str(limit))
-    return Framework(file.shown, (), install="", program=program, limit=limit, restarts=RESTARTS)
+    return Framework(file.shown, (), install="", program=program, limit=limit, restarts=RESTARTS, of_user=True)
 
 
 def introduced(file: UserFile, process: Framework, workers: Workers) -> Candidate:

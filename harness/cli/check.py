@@ -53,11 +53,12 @@ def command(
     from harness.cli.screen import progress
     from harness.session import execute, on_its_own
     from harness.session.executors.local import Local
+    from harness.text import encodable
     from harness.worker import Memory, Workers
 
     (of_baseline,) = chosen([baseline])
     try:
-        named = userfile.named(file)
+        named, file = userfile.named(file), encodable(file)
         report.check(out)
     except (userfile.FileRefused, report.NotAReport) as error:
         raise click.UsageError(str(error)) from None

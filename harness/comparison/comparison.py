@@ -21,6 +21,9 @@ from harness.returned import array_of
 from harness.tensors import Shape
 from harness.tolerance import Bound
 
+MOST_HINTS = 100
+"""Tensors of unknown names for which the nearest name is looked for."""
+
 
 @dataclass(frozen=True, eq=False)
 class TensorComparison:
@@ -320,10 +323,11 @@ def _half_units(*results: _Read) -> dict[str, ndarray]:
 def _unexpected(
     given: Mapping[str, ndarray], wanted: Mapping[str, ndarray], misfits: Mapping[str, str]
 ) -> Iterator[TensorComparison]:
-    for name, array in given.items():
-        if name not in wanted:
-            reason = misfits.get(name, "")
-            if not reason:
-                hint = nearest(name, [each for each in wanted if each not in given])
-                reason = f"of shape {array.shape} is no tensor of this case" + (f"; {hint}" if hint else "")
-            yield TensorComparison(name, array.shape, array.dtype.name, None, None, "mismatch", reason)
+    missing = [each for each in wanted if each not in given]
+    unknown = [name for name in given if name not in wanted]
+    for number, name in enumerate(unknown):
+        array, reason = given[name], misfits.get(name, "")
+        if not reason:
+            hint = nearest(name, missing) if number < MOST_HINTS else ""
+            reason = f"of shape {array.shape} is no tensor of this case" + (f"; {hint}" if hint else "")
+        yield TensorComparison(name, array.shape, array.dtype.name, None, None, "mismatch", reason)

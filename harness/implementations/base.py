@@ -56,6 +56,7 @@ class Framework:
         restarts: how often a process that ended is started again in one run.
         absent: says why this machine lacks a device that it runs on, empty if it does not; None if it needs none. Looks
             without importing anything.
+        of_user: whether it runs a user's own file, so that whatever that started is found and ended with it.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Framework:
     limit: float = 600.0
     restarts: int = 3
     absent: Callable[[], str] | None = None
+    of_user: bool = False
 
     @property
     def reason_against_machine(self) -> str:
@@ -191,6 +193,11 @@ def _check(name: str, supports: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"{name} has supports={{{field_name!r}: {values!r}}}, but should have a tuple of values: "
                 f"supports={{{field_name!r}: ({values!r},)}}"
+            )
+        if odd := [each for each in values if not isinstance(each, str | bool | int)]:
+            raise ValueError(
+                f"{name} has supports={{{field_name!r}: …}} with {odd[0]!r}, a {type(odd[0]).__name__}, "
+                "but its values should be texts, True or False"
             )
 
 

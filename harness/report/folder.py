@@ -118,7 +118,7 @@ def _fill(folder: Path, report: Report) -> None:
     for kept in report.kept.values():
         _link(kept, folder / KEPT / kept.name)
     for page in writers():
-        (folder / page.FILE).write_text(page.text(report), encoding="utf-8")
+        (folder / page.FILE).write_text(page.text(report), encoding="utf-8", errors=table.ODD)
     (folder / ENVIRONMENT).write_text(json.dumps(report.environment, indent=2) + "\n", encoding="utf-8")
     manifest.write(folder, rows)
 

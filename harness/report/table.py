@@ -47,6 +47,9 @@ _BEGINS_A_FORMULA = re.compile(rf"[{MARK}\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff
 
 _NUMBER = re.compile(r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|inf|nan)")
 
+ODD = "backslashreplace"
+"""How a character is written that no encoding has, a lone surrogate: as an escape. A report is not lost to one."""
+
 
 class Unreadable(ValueError):
     """A table that cannot be read; its text says which, where and why."""
@@ -64,7 +67,7 @@ def write(path: Path, columns: Columns, rows: Iterable[Row]) -> int:
         rows: the rows.
     """
     count = 0
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors=ODD, newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(columns)

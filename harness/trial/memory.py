@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -13,6 +13,9 @@ from harness.problem import Problem
 from harness.returned import NotReadable, array_of
 from harness.trial.inputs import arrays_of_problem
 from harness.trial.remark import Remark
+
+MOST_SAID = 10
+"""Arrays or pairs of them that a remark names."""
 
 MOST_WORK = 100_000
 """How long to think about whether two views overlap, in steps of NumPy's search."""
@@ -27,7 +30,7 @@ def shared(returned: Mapping[str, Any], given: Problem) -> Iterator[Remark]:
         if _overlap(arrays[one], arrays[other]) and not (one.startswith("bias_ih") and other.startswith("bias_hh"))
     ]  # torch's two biases do have one gradient
     if pairs:
-        yield Remark("shared memory", f"returns one array under two names: {'; '.join(pairs)}")
+        yield Remark("shared memory", f"returns one array under two names: {_first(pairs)}")
     inputs = [
         f"{name} is {of_problem} or a view of it"
         for name, array in arrays.items()
@@ -35,7 +38,7 @@ def shared(returned: Mapping[str, Any], given: Problem) -> Iterator[Remark]:
         if isinstance(its, ndarray) and _overlap(array, its)
     ]
     if inputs:
-        yield Remark("returns an input", f"returns what it was given: {'; '.join(inputs)}")
+        yield Remark("returns an input", f"returns what it was given: {_first(inputs)}")
 
 
 def changed_later(returned: Mapping[str, Any], copies: Mapping[str, ndarray]) -> Iterator[Remark]:
@@ -52,6 +55,11 @@ def changed_later(returned: Mapping[str, Any], copies: Mapping[str, ndarray]) ->
             f"the second call wrote to what the first had returned: {', '.join(names)}; compared as it returned them, "
             "but whoever keeps them should be given copies",
         )
+
+
+def _first(said: Sequence[str]) -> str:
+    more = f"; and {len(said) - MOST_SAID} more" if len(said) > MOST_SAID else ""
+    return "; ".join(said[:MOST_SAID]) + more
 
 
 def _still(name: str, value: Any, copy: ndarray) -> bool:

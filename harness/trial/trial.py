@@ -7,17 +7,17 @@ shows what the first cannot: state that was kept, answers that change, arrays th
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy import ndarray
 
 from harness.implementations import Implementation, Unsupported
 from harness.problem import Problem
-from harness.result import Result, copied, read, values_of
+from harness.result import Result, read, taken, values_of
+from harness.text import line_of
 from harness.training import TrainingFailed, with_training
 from harness.trial.borrowing import Borrowing, watched
 from harness.trial.dtypes import digits_kept, dtypes_kept, of_float32
@@ -88,9 +88,9 @@ def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool
         with watched(borrowed) if borrowing else nullcontext():
             again = _called(implementation, pristine)
     except (Exception, SystemExit) as error:  # whatever it is, the first call did not raise it
-        reason = traceback.format_exception_only(error)[-1].strip()
         crashed = Remark(
-            "second call", f"the second call raised {reason}; the first did not, so state is kept from the first call"
+            "second call",
+            f"the second call raised {line_of(error)}; the first did not, so state is kept from the first call",
         )
         remarks = (crashed, *borrowed.remarks(), *changed_later(first.returned, first.copies), *behaviour)
         return Trial(first.result, None, error, remarks, "the second call")
@@ -109,9 +109,9 @@ def _called(implementation: Implementation, pristine: Problem) -> _Call:
     start = time.perf_counter()
     returned = implementation.function(given)
     seconds = time.perf_counter() - start
-    taken = copied(returned, pristine.case.dtype)
-    kept = {str(name): values_of(value) for name, value in returned.items()}
-    copies = {name: values_of(each) for name, each in taken.items()}
-    narrow = of_float32(taken, pristine)
-    result = read({**taken, **narrow}, implementation.layout, pristine, seconds)
-    return _Call(given, kept, copies, narrow, result)
+    held = taken(returned, implementation.layout, pristine)
+    copies = {name: values_of(each) for name, each in held.arrays.items()}
+    narrow = of_float32(held.arrays, pristine)
+    judged = replace(held, arrays={**held.arrays, **narrow})
+    result = read(judged, implementation.layout, pristine, seconds)
+    return _Call(given, held.given, copies, narrow, result)

@@ -44,9 +44,11 @@ def line_of(function: Callable[..., Any]) -> int | None:
 
 
 def _imported(file: UserFile) -> ModuleType:
-    folder, name = file.path.parent, file.path.stem
-    while (folder / "__init__.py").is_file():  # a package's own relative imports work
-        name, folder = f"{folder.name}.{name}", folder.parent
+    folder, package = file.path.parent, ""
+    # A package's own relative imports work. A folder whose name has a dot, say, is none that Python could import.
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        package, folder = f"{folder.name}.{package}", folder.parent
+    name = package + file.path.stem.replace(".", "_")
     for each in dict.fromkeys((str(folder), str(file.path.parent))):
         if each not in sys.path[:2]:
             sys.path.insert(0, each)
@@ -58,8 +60,8 @@ def _imported(file: UserFile) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
-        if "." in name:
-            importlib.import_module(name.rpartition(".")[0])
+        if package:
+            importlib.import_module(package.removesuffix("."))
         sys.modules[name] = module
         spec.loader.exec_module(module)
     except BaseException as error:  # SystemExit and KeyboardInterrupt, too: it is the file that raised it

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.casefile import nearest
+from harness.text import encodable
 
 
 class FileRefused(ValueError):
@@ -25,7 +26,7 @@ class UserFile:
     """A file that exists, and what is wanted of it.
 
     Attributes:
-        shown: the file as the user named it.
+        shown: the file as the user named it; bytes of its name that are no text are written as escapes.
         path: where it is.
         function: the function or implementation wanted; empty if the file's one implementation is.
     """
@@ -55,7 +56,7 @@ def named(text: str) -> UserFile:
         raise FileRefused(f"{shown} is a notebook; `jupyter nbconvert --to script {shown}` makes a Python file of it")
     if path.suffix != ".py":
         raise FileRefused(f"{shown} should be a Python file, whose name ends in .py")
-    return UserFile(shown, path.resolve(), function)
+    return UserFile(encodable(shown), path.resolve(), function)
 
 
 def _alternative(path: Path) -> str:

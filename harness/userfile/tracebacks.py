@@ -8,6 +8,7 @@ from types import TracebackType
 
 import harness
 import reference_impls
+from harness import text
 from harness.casefile import nearest
 from harness.problem import Problem
 
@@ -27,7 +28,7 @@ def is_users(file: str, folder: Path) -> bool:
 
 def line_of(error: BaseException) -> str:
     """Return the exception in one line, with the nearest valid name where a name is wrong."""
-    line = " ".join(traceback.format_exception_only(error)[-1].split())
+    line = text.line_of(error)
     return f"{line}; {hint}" if (hint := _hint(error)) else line
 
 

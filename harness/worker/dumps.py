@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from harness.userfile.tracebacks import is_ours
 
-_BEGIN = re.compile(r"^(?:Timeout \(\d+:\d\d:\d\d|Fatal Python error: )", re.MULTILINE)
 _THREAD = re.compile(r"^(?:Current thread|Thread) 0x.*$", re.MULTILINE)
 _FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+) in (?P<function>.*)$', re.MULTILINE)
 
@@ -27,14 +26,8 @@ class Frame(NamedTuple):
     function: str
 
 
-def split(chatter: str) -> tuple[str, str]:
-    """Return what a process printed, and the dump that ended it; the latter is empty if there is none."""
-    begins = [found.start() for found in _BEGIN.finditer(chatter)]
-    return (chatter[: begins[-1]], chatter[begins[-1] :]) if begins else (chatter, "")
-
-
 def is_timeout(dump: str) -> bool:
-    """Tell whether a dump was written because the time was over."""
+    """Tell whether a dump was written because the time was over, and not because of a signal."""
     return dump.startswith("Timeout (")
 
 

@@ -16,7 +16,7 @@ from harness.cache.digests import digest_of
 from harness.cache.store import key_of
 from harness.implementations import Framework, implementations, initialisers
 from harness.worker.process import ONE_THREAD
-from harness.worker.transport import Message, decoded, described
+from harness.worker.transport import Message, NotAMessage, decoded, described
 
 NOTHING_DEPENDS_ON = ("name", "file", "about", "implementations", "tolerance", "nonfinite", "expect", "because")
 """Fields of a case that say how it is named, run and judged, and not what is computed."""
@@ -90,7 +90,10 @@ class Memory:
         content = self.store.get(key)
         if content is None:
             return None
-        message = decoded(content)
+        try:
+            message = decoded(content)
+        except NotAMessage:  # it was kept by another version
+            return None
         header = dict(message.header)
         kept = header.pop("kept")
         return Recalled(Message(header, message.arrays), kept["versions"], kept["seconds_to_import"])

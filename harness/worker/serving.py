@@ -33,7 +33,7 @@ def serve(modules: Iterable[str], answered: Callable[[Message], Answer]) -> None
             request = channel.receive()
         except ChannelClosedError:
             return
-        channel.send(*answered(request))
+        channel.answer(*answered(request))
 
 
 def modules_of(framework: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Nothing else runs a user's code for the command line. ``python -m harness.worker
 from __future__ import annotations
 
 import faulthandler
+import os
 import sys
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from harness.returned import NotReadable
 from harness.trial import try_out
 from harness.userfile import FileRefused, UserFile, tracebacks
 from harness.userfile.loading import forget, line_of, load
-from harness.worker.child import end_with_parent, opened_channel, version_of
+from harness.worker.child import DUMP, end_with_parent, opened_channel, version_of
 from harness.worker.messages import of_trial, to_problem
 from harness.worker.transport import ChannelClosedError
 
@@ -31,30 +32,52 @@ def main(path: str, shown: str, function: str, limit: float) -> None:
     """Serve one file until the harness is gone."""
     channel = opened_channel()
     end_with_parent()
-    faulthandler.enable()
+    os.register_at_fork(after_in_child=faulthandler.disable)  # where a process of the user's own was is not asked
+    clock = _Clock(limit, int(os.environ[DUMP]))
     file = UserFile(shown, Path(path), function)
     start = time.perf_counter()
-    faulthandler.dump_traceback_later(limit, exit=True)
+    clock.start()
     try:
         found = load(file)
     except FileRefused as refused:
-        header = {"refused": str(refused), "detail": refused.detail, "versions": {}, "seconds": 0.0}
-        channel.send(header)
+        channel.answer({"refused": str(refused), "detail": refused.detail, "versions": {}, "seconds": 0.0})
         return
-    faulthandler.cancel_dump_traceback_later()
+    clock.stop()
     versions = {each: version_of(each) for each in FRAMEWORKS if each in sys.modules}
     seconds = time.perf_counter() - start
-    channel.send({"versions": versions, "seconds": seconds, "offered": _described(found)})
     server = _Server(file, found)
-    while True:
-        try:
+    try:
+        channel.answer({"versions": versions, "seconds": seconds, "offered": _described(found)})
+        while True:
             request = channel.receive()
-        except ChannelClosedError:
-            return
-        faulthandler.dump_traceback_later(limit, exit=True)
-        header, arrays = server.answered(to_problem(request))
+            clock.start()
+            header, arrays = server.answered(to_problem(request))
+            clock.stop()
+            channel.answer(header, arrays)
+    except ChannelClosedError:
+        sys.exit("the pipe for answers is closed: the harness is gone, or code here closed what it did not open")
+
+
+class _Clock:
+    """Ends the process when its time is over; whatever ends it by a signal, where it was is written to a file.
+
+    Args:
+        limit: how many seconds there are.
+        dump: the descriptor of the file, which is no place that the user's code prints to.
+    """
+
+    def __init__(self, limit: float, dump: int) -> None:
+        self.limit = limit
+        self.dump = dump
+
+    def start(self) -> None:
+        """Begin to count, whatever the user's code has made of the handler."""
+        faulthandler.enable(self.dump)
+        faulthandler.dump_traceback_later(self.limit, exit=True, file=self.dump)
+
+    def stop(self) -> None:
+        """Count no longer."""
         faulthandler.cancel_dump_traceback_later()
-        channel.send(header, arrays)
 
 
 class _Server:

@@ -93,6 +93,12 @@ def test_too_many_cases_are_refused_before_they_are_made(folder):
     assert "160,000 cases" in mistake.problem
 
 
+def test_more_cases_than_python_writes_digits_of_are_refused(folder):
+    fields = ", ".join(f"sizes.extra{number}: [1, 2]" for number in range(20_000))
+    write(folder, "s.yaml", SIZES + f"sweep: {{{fields}}}\n")
+    assert "makes more than 1,000,000,000,000,000,000 cases" in load([]).mistakes[0].problem
+
+
 def test_one_combination_is_chosen_by_its_brackets(folder):
     write(folder, "s.yaml", SIZES + "sweep: {sizes.time: [1, 2]}\n")
     assert names("s[sizes.time=2]") == ["s[sizes.time=2]"]

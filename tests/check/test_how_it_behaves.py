@@ -184,34 +184,72 @@ ENDINGS = {
     "is_killed": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "was ended by SIGKILL"),
     "segmentation_fault": ("import ctypes; ctypes.string_at(0)", "in mine"),
     "aborts": ("import os; os.abort()", "my_rnn.py:{line} in mine"),
+    "says_that_it_timed_out": (
+        "print('Timeout (0:00:05)!\\nThread 0x1 (most recent call first):'); import os; os._exit(3)",
+        "the my_rnn.py process ended with status 3\n",
+    ),
+    "has_a_child_that_crashed": (
+        "import ctypes, os; os.fork() or ctypes.string_at(0); os.wait(); os._exit(4)",
+        "the my_rnn.py process ended with status 4\n",
+    ),
+    "handles_faults_itself": ("import faulthandler, os; faulthandler.enable(); os.abort()", "was ended by SIGABRT"),
+    "writes_to_every_descriptor": (
+        "import os; [os.write(fd, b'Hello, world') for fd in range(3, 9) if writable(fd)]",
+        "the my_rnn.py process sent something that is no message: its header should have",
+    ),
+    "answers_by_itself": (
+        'answer(b\'{"status": "fine", "arrays": []}\')',
+        "no message: 'status' should be ok, unsupported or error, but is 'fine'",
+    ),
+    "closes_what_it_did_not_open": ("import os; os.closerange(3, 100)", "the pipe for answers is closed"),
 }
+
+PIPES = """\
+import fcntl, os, stat
+
+
+def writable(fd):
+    try:
+        is_pipe = stat.S_ISFIFO(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+    return is_pipe and fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
+
+
+def answer(header):
+    for fd in filter(writable, range(3, 9)):
+        os.write(fd, len(header).to_bytes(8, "little") + header)
+
+
+"""
 
 
 @pytest.mark.parametrize(("body", "words"), ENDINGS.values(), ids=ENDINGS)
 def test_a_crash_costs_its_own_case(check, sweep, body, words):
     sweep("{sizes.time: [1, 2, 3]}")
+    source = "@harness.implementation('mine')\ndef mine(problem):\n    if problem.case.sizes.time == 2:\n        "
+    done = check(f"{PIPES}{source}{body}\n    return right(problem)\n")
+    assert done.status == 3, done.out + done.err
+    assert "3 cases: 1 error, 2 match" in done.out
+    assert words.format(line=check.lines + PIPES.count("\n") + 4) in done.out
+
+
+BEFORE_IT_HANGS = {
+    "after_a_line": "print('here I go')",
+    "in_the_middle_of_a_line": "print('here I go', end='')",
+    "having_handled_faults_itself": "import faulthandler; faulthandler.enable(); print('here I go')",
+}
+
+
+@pytest.mark.parametrize("before", BEFORE_IT_HANGS.values(), ids=BEFORE_IT_HANGS)
+def test_a_hang_is_ended_and_told_where_it_was(check, sweep, before):
+    sweep("{sizes.time: [1, 2, 3]}")
+    start = time.monotonic()
     done = check(
         f"""\
         @harness.implementation("mine")
         def mine(problem):
-            if problem.case.sizes.time == 2:
-                {body}
-            return right(problem)
-        """
-    )
-    assert done.status == 3, done.out + done.err
-    assert "3 cases: 1 error, 2 match" in done.out
-    assert words.format(line=check.lines + 4) in done.out
-
-
-def test_a_hang_is_ended_and_told_where_it_was(check, sweep):
-    sweep("{sizes.time: [1, 2, 3]}")
-    start = time.monotonic()
-    done = check(
-        """\
-        @harness.implementation("mine")
-        def mine(problem):
-            print("here I go")
+            {before}
             while problem.case.sizes.time == 2:
                 pass
             return right(problem)
@@ -275,6 +313,21 @@ def test_a_torrent_of_prints_is_cut(check):
     assert done.status == 0
     assert len(done.err.splitlines()) < 100
     assert "more lines" in done.err
+
+
+def test_what_is_printed_without_end_is_kept_to_its_end(check):
+    done = check(
+        """\
+        @harness.implementation("mine")
+        def mine(problem):
+            for i in range(50):
+                print("x" * 1_000_000)
+            return right(problem)
+        """
+    )
+    assert done.status == 0, done.out + done.err
+    assert f"... {100_000_100 - 2**20:,} bytes that were printed before this are left out" in done.err
+    assert len(done.err) < 20_000, "long lines are cut, too"
 
 
 def test_unsupported_is_no_failure(check, sweep):

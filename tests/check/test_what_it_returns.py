@@ -8,6 +8,13 @@ ACCEPTED = {
     "a_python_number": ("r['loss'] = float(r['loss']); return r", "1 match"),
     "other_byte_order": ("return {name: np.asarray(a).astype('>f8') for name, a in r.items()}", "1 match"),
     "a_subclass_of_dict": ("import collections; return collections.OrderedDict(r)", "1 match"),
+    "a_masked_array_without_a_mask": ("r['layer0.W_hh'] = np.ma.array(r['layer0.W_hh']); return r", "1 match"),
+    "a_matrix": ("r['layer0.W_hh'] = np.matrix(r['layer0.W_hh']); return r", "1 match"),
+    "a_memoryview": ("r['layer0.W_hh'] = memoryview(r['layer0.W_hh']); return r", "1 match"),
+    "a_quantity_without_a_dimension": (
+        "r['loss'] = r['loss'].view(type('Q', (np.ndarray,), {'unit': ''})); return r",
+        "1 match",
+    ),
     "rows_in_a_list": ("r['layer0.W_hh'] = list(r['layer0.W_hh']); return r", "1 match"),
 }
 
@@ -50,6 +57,42 @@ ERRORS = {
     ),
     "complex": ("r['layer0.b_h'] = r['layer0.b_h'] * 1j; return r", "but has dtype complex128"),
     "not_finite": ("r['layer0.b_h'][2] = np.nan; return r", "1 of 5 not finite where the baseline is finite"),
+    "a_masked_array": (
+        "r['layer0.W_hh'] = np.ma.masked_less(r['layer0.W_hh'], r['layer0.W_hh'].min() + 1e-9); return r",
+        "layer0.W_hh is a MaskedArray, 1 of 25 elements masked: a gradient has no masked elements; return zeros where",
+    ),
+    "masked_rows": (
+        "r['layer0.W_hh'] = [np.ma.masked_equal(row, row[0]) for row in r['layer0.W_hh']]; return r",
+        "layer0.W_hh[0] is a MaskedArray, 1 of 5 elements masked",
+    ),
+    "a_masked_number": (
+        "r['layer0.b_h'] = [*r['layer0.b_h'].tolist()[:4], np.ma.masked]; return r",
+        "layer0.b_h[4] is a MaskedConstant, 1 of 1 elements masked",
+    ),
+    "what_becomes_a_masked_array": (
+        "r['layer0.b_h'] = type('V', (), {'__array__': lambda *_, **__: np.ma.masked_less(np.ones(5), 2)})(); return r",
+        "layer0.b_h is a MaskedArray, 5 of 5 elements masked",
+    ),
+    "a_partial_of_a_masked_array": (
+        "m = np.ma.masked_less(r['layer0.b_h'], 9); return {'layer0.b_h': harness.Partial(m, ~m.mask, np.zeros(5))}",
+        "layer0.b_h is a MaskedArray, 5 of 5 elements masked",
+    ),
+    "a_unit": (
+        "r['loss'] = r['loss'].view(type('Quantity', (np.ndarray,), {'unit': 'mm'})); return r",
+        "loss is a Quantity in the unit mm, which is not compared; return its numbers alone",
+    ),
+    "a_structured_array": (
+        "r['layer0.b_h'] = np.zeros(5, [('a', 'f8')]); return r",
+        "layer0.b_h should be an array of real numbers, but has dtype [('a', '<f8')]",
+    ),
+    "an_array_of_objects": (
+        "r['layer0.b_h'] = r['layer0.b_h'].astype(object); return r",
+        "layer0.b_h should be an array of real numbers, but is a ndarray of dtype object",
+    ),
+    "a_list_in_itself": (
+        "a = []; a.append(a); r['layer0.b_h'] = a; return r",
+        "layer0.b_h is a list that gives no array: RecursionError",
+    ),
     "a_generator": ("yield r", "returned a generator, but should return a dictionary"),
 }
 

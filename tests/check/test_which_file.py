@@ -39,6 +39,11 @@ REFUSED = {
         "",
         "my_rnn.py:3: there is no layout 'concatenate'; did you mean 'concatenated'?",
     ),
+    "a_value_that_none_has": (
+        "import harness\n@harness.implementation('x', supports={'cell': (object(),)})\ndef f(problem): ...\n",
+        "",
+        "but its values should be texts, True or False",
+    ),
     "taken_name": (
         "import harness\n@harness.implementation('torch')\ndef f(problem): ...\n",
         "",
@@ -143,6 +148,36 @@ def test_relative_imports_of_a_package_work(check, workplace):
 def test_a_file_of_any_name(check, file):
     done = check("mine = harness.implementation('mine')(right)\n", file=file)
     assert done.status == 0, done.err
+
+
+DOTTED = {
+    "in_its_own_name": "my.rnn.py",
+    "in_the_name_of_its_folder": "v1.2/my_rnn.py",
+    "in_the_name_of_a_package": "nets/v1.2/my_rnn.py",
+    "in_both": "v1.2/my.rnn.py",
+}
+
+
+@pytest.mark.parametrize("file", DOTTED.values(), ids=DOTTED)
+def test_a_dot_in_a_name_is_no_package(check, workplace, file):
+    """Whether or not the folder has an ``__init__.py``: Python could import no package of such a name."""
+    folder = (workplace / file).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in ("alone", "__init__.py"):
+        (folder / each).write_text("")
+        (workplace / "nets").is_dir() and (workplace / "nets" / "__init__.py").write_text("")
+        done = check("import pickle\nmine = harness.implementation('mine')(right)\npickle.dumps(right)\n", file=file)
+        assert done.status == 0, done.out + done.err
+        assert "1 match" in done.out
+
+
+def test_a_file_in_a_package_with_a_dot_in_its_own_name_has_relative_imports(check, workplace):
+    (workplace / "nets").mkdir()
+    (workplace / "nets" / "__init__.py").write_text("")
+    (workplace / "nets" / "helper.py").write_text("factor = 1.0\n")
+    source = "from .helper import factor\nmine = harness.implementation('mine')(right)\n"
+    done = check(source, file="nets/my.rnn.py")
+    assert done.status == 0, done.out + done.err
 
 
 def test_a_decorated_function_can_still_be_called(check):

@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import psutil
 import pytest
 
+from harness import load_case
 from harness.check import process_of
 from harness.implementations import Framework
 from harness.userfile import named
 from harness.worker import WorkerFailed
+from harness.worker.messages import of_problem
 from harness.worker.process import WorkerProcess
 
 
@@ -80,58 +82,160 @@ BUSY = {
     "with a process of its own": "import subprocess; subprocess.run(['sleep', '600'])",
 }
 
+needs_proc = pytest.mark.skipif(not os.path.isdir("/proc"), reason="needs /proc to look for processes")  # noqa: PTH112
 
-@pytest.mark.skipif(not os.path.isdir("/proc"), reason="needs /proc to look for processes")  # noqa: PTH112
+
+@needs_proc
 @pytest.mark.parametrize("doing", BUSY)
 def test_no_process_outlives_a_harness_that_was_killed(tmp_path, doing):
     file = tmp_path / "users.py"
     file.write_text(f"import os\nprint(os.getpid(), flush=True)\n{BUSY[doing]}\n")
+    parent, started = begun_elsewhere(file, 2 + doing.startswith("with"))
+    parent.kill()
+    parent.communicate()
+    assert not still_running(started)
+
+
+def begun_elsewhere(file, count):
+    """Begin a user's file by a harness of its own; return that, and the processes below it when there are so many."""
     code = (
         "import sys, time\n"
         "from harness.check import process_of\n"
         "from harness.userfile import named\n"
         "from harness.worker.process import WorkerProcess\n"
         "process = WorkerProcess(process_of(named(sys.argv[1]), 600))\n"
-        "while not process._everything(): time.sleep(0.01)\n"
-        "print(process._process.pid, flush=True); time.sleep(600)\n"
+        "while not process._chatter.end(1): time.sleep(0.01)\n"
+        "print('up', flush=True); time.sleep(600)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(file)], stdout=subprocess.PIPE, text=True)
-    worker = int(parent.stdout.readline())
-    time.sleep(0.2)  # so that it is busy
-    started = of_group(worker)
-    assert worker in started
-    assert len(started) == (2 if doing.startswith("with") else 1)
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
+    assert parent.stdout.readline() == "up\n"
+    while len(below := psutil.Process(parent.pid).children(recursive=True)) < count:
+        time.sleep(0.01)
+    return parent, [each.pid for each in below]
+
+
+def still_running(started):
+    """The processes of these that run, after as long as it may take to end them."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and any(map(is_running, started)):
         time.sleep(0.02)
-    assert not [each for each in started if is_running(each)]
+    return [each for each in started if is_running(each)]
 
 
-def of_group(leader):
-    """The processes of a group, all of which a worker has started."""
-    found = []
-    for pid in (int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()):
-        try:
-            if os.getpgid(pid) == leader and is_running(pid):
-                found.append(pid)
-        except ProcessLookupError:
-            continue
-    return found
+CHILDREN = {
+    "in its group": "keep(subprocess.Popen(['sleep', '600']).pid)",
+    "in a session of its own": "keep(subprocess.Popen(['sleep', '600'], start_new_session=True).pid)",
+    "a daemon": """\
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        keep(os.getpid())
+        os.execvp('sleep', ['sleep', '600'])
+    os._exit(0)
+os.wait()""",
+    "a daemon of a daemon, without an environment": """\
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        child = subprocess.Popen(['sleep', '600'], start_new_session=True, env={})
+        keep(child.pid)
+        os.execvpe('sleep', ['sleep', '600'], {'PATH': os.environ['PATH']})
+    os._exit(0)
+os.wait()""",
+}
+
+LEAVING = """\
+import os, subprocess, time
+from pathlib import Path
+def keep(pid):
+    Path({pid!r}).with_suffix(".new").write_text(str(pid))
+    Path({pid!r}).with_suffix(".new").rename({pid!r})
+{start}
+while not Path({pid!r}).exists():
+    time.sleep(0.01)
+print("up", flush=True)
+{then}
+"""
 
 
-def test_closing_a_process_ends_those_that_it_started(tmp_path):
+@pytest.fixture
+def leaving(tmp_path):
+    """Write a user's file that leaves a process behind; return the file, and where it writes that one's number."""
+
+    def write(start, then="time.sleep(600)"):
+        file, pid = tmp_path / "users.py", tmp_path / "pid"
+        file.write_text(LEAVING.format(start=CHILDREN[start], pid=str(pid), then=then))
+        return file, pid
+
+    return write
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system keeps no orphans for an ancestor")
+class TestWhatAUsersFileLeavesBehind:
+    @pytest.mark.parametrize("start", CHILDREN)
+    def test_is_ended_with_its_process(self, leaving, start):
+        file, pid = leaving(start)
+        process = WorkerProcess(process_of(named(str(file)), 600))
+        while not process._chatter.end(1):
+            time.sleep(0.01)
+        left = int(pid.read_text())
+        assert is_running(left)
+        process.close()
+        assert not is_running(left), "it is gone when close() returns"
+
+    @pytest.mark.parametrize("start", CHILDREN)
+    def test_is_ended_when_its_process_crashes(self, leaving, start):
+        file, pid = leaving(start, "os._exit(3)")
+        process = WorkerProcess(process_of(named(str(file)), 600))
+        with pytest.raises(WorkerFailed, match="ended with status 3"):
+            process.wait_until_ready()
+        assert not is_running(int(pid.read_text()))
+
+    @pytest.mark.parametrize("start", CHILDREN)
+    def test_is_ended_when_the_harness_is_killed(self, leaving, start):
+        file, pid = leaving(start)
+        parent, started = begun_elsewhere(file, 3)
+        assert is_running(int(pid.read_text()))
+        parent.kill()
+        parent.communicate()
+        assert not still_running([*started, int(pid.read_text())])
+
+    def test_is_ended_when_the_keeper_is_killed_first(self, leaving):
+        file, pid = leaving("in its group")
+        parent, started = begun_elsewhere(file, 3)
+        os.kill(psutil.Process(parent.pid).children()[0].pid, signal.SIGKILL)
+        users = [each for each in started if each != int(pid.read_text())]
+        assert not still_running(users), "a user's process does not go on without its keeper"
+        parent.kill()
+        parent.communicate()
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+
+    @pytest.mark.parametrize(
+        ("then", "words"),
+        [("os.kill(os.getpid(), 11)", "was ended by SIGSEGV"), ("os.kill(os.getpid(), 9)", "was ended by SIGKILL")],
+        ids=["SIGSEGV", "SIGKILL"],
+    )
+    def test_does_not_change_how_its_process_ended(self, leaving, then, words):
+        file, _ = leaving("a daemon", then)
+        process = WorkerProcess(process_of(named(str(file)), 600))
+        with pytest.raises(WorkerFailed, match=words):
+            process.wait_until_ready()
+
+
+def test_a_fork_that_comes_back_answers_nothing(tmp_path):
     file = tmp_path / "users.py"
-    file.write_text("import subprocess\nprint('up', flush=True)\nsubprocess.run(['sleep', '600'])\n")
-    process = WorkerProcess(process_of(named(str(file)), 600))
-    while not process._everything() or len(of_group(process._process.pid)) < 2:
-        time.sleep(0.01)
-    started = of_group(process._process.pid)
+    file.write_text("import os\ndef mine(problem): return {}\nos.fork()\n")
+    process = WorkerProcess(process_of(named(f"{file}:mine"), 60))
+    process.wait_until_ready()
+    answer = process.ask(*question(), limit=60)
+    assert answer.header["reason"].startswith("returned an empty dictionary")
+    assert process.ask(*question(), limit=60).header["reason"] == answer.header["reason"]
     process.close()
-    time.sleep(0.1)
-    assert not [each for each in started if is_running(each)]
+
+
+def question():
+    header, arrays = of_problem(load_case("basic/tanh[dtype=float64]").problem())
+    return {"do": "run", "implementation": "mine", **header}, arrays
 
 
 def is_running(pid):

@@ -47,7 +47,7 @@ from harness.session.station import Station, of_case, of_question, to_answers
 from harness.worker import Asking, Memory, NativeWeightsFailed, WorkerFailed
 from harness.worker.exchanges import Exchange, Lost, NotRemembered, Place, Remembered, Told
 from harness.worker.fingerprint import differences, fingerprint
-from harness.worker.transport import Message
+from harness.worker.transport import Message, NotAMessage
 
 AHEAD_OF_EACH_THREAD = 4
 """Cases sent and not yet handed on, for each thread of the cluster: no worker waits for this machine."""
@@ -200,7 +200,10 @@ class Distributed(CaseExecutor):
             answer = future.result()
         except FutureCancelledError as error:
             raise ExecutorFailed(f"the Dask scheduler is gone: {error}") from None
-        message, exchanges, place = to_answers(answer)
+        try:
+            message, exchanges, place = to_answers(answer)
+        except NotAMessage as error:
+            raise ExecutorFailed(f"a Dask worker answered with something that is {error}") from None
         machine = self._known(message.header["fingerprint"], message.header.get("refused", ""))
         self._learn(place.versions, place.seconds_to_import)
         return exchanges, place, machine
