@@ -3,6 +3,7 @@ implementations."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FAULTY = Path(__file__).parent / "faulty"
+
+FRAMEWORKS = ("torch", "tensorflow", "tf_keras", "jax", "flax", "onnx")
 
 SMALL_CASE = """\
 about: Small, and hides nothing.
@@ -74,3 +77,11 @@ def harness(workplace: Path) -> Harness:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests that need a framework's process last, in the order in which they stand."""
     items.sort(key=lambda item: item.get_closest_marker("framework") is not None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose frameworks are not all installed, and say which are missing."""
+    for marker in item.iter_markers("framework"):
+        missing = [module for module in marker.args or FRAMEWORKS if importlib.util.find_spec(module) is None]
+        if missing:
+            pytest.skip(f"not installed: {', '.join(missing)}")
