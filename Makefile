@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.docs-installed
+LOWEST := .venv-lowest
+LOWEST_INSTALLED := $(LOWEST)/.installed
 
 # Each of the processes that run the tests starts every framework for itself.
 TESTERS ?= 2
@@ -23,6 +25,10 @@ report: $(INSTALLED) ## Run all cases and write the comparison report to reports
 
 test: $(INSTALLED) ## Run all tests, the cases among them
 	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --durations 20
+
+# Mutation testing has tools of its own, which need later versions.
+lowest: $(LOWEST_INSTALLED) ## Run the tests that need no framework, with the lowest versions that pyproject.toml allows
+	$(LOWEST)/bin/pytest tests --ignore tests/mutation --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) ## Check style, types and the layers of the imports
 	$(BIN)/ruff check .
@@ -83,13 +89,24 @@ schema: $(INSTALLED) ## Write case.schema.json, which editors read
 commands: $(INSTALLED) ## Write docs/commands.md, the reference of the command line
 	$(BIN)/python -m docs.command_reference
 
-clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) docs/_build reports/latest reports/check reports/bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+# Torch's wheels bring CUDA, so that its lowest version stands in constraints.txt alone.
+lowest-versions: $(INSTALLED) ## Write constraints-lowest.txt, after a change to a bound in pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --resolution lowest-direct --python-version 3.11 --no-annotate --quiet \
+	--extra tensorflow --extra jax --extra flax --extra test \
+	--custom-compile-command 'make lowest-versions' --output-file constraints-lowest.txt
+
+clean: ## Remove the environments and everything that was made
+	rm -rf $(VENV) $(LOWEST) docs/_build reports/latest reports/check reports/bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # By the variable rather than by --constraint, the versions hold for what builds the package, too.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT='$(CURDIR)/constraints.txt' $(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	touch $@
+
+$(LOWEST_INSTALLED): pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(LOWEST)
+	PIP_CONSTRAINT='$(CURDIR)/constraints-lowest.txt' $(LOWEST)/bin/python -m pip install --quiet --editable '.[test]'
 	touch $@
 
 $(DOCS_INSTALLED): $(INSTALLED)
