@@ -9,14 +9,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from harness.implementations import implementations
+
 ROOT = Path(__file__).parent.parent
 FAULTY = Path(__file__).parent / "faulty"
-
-FRAMEWORKS = ("torch", "tensorflow", "tf_keras", "jax", "flax", "onnx")
 
 SMALL_CASE = """\
 about: Small, and hides nothing.
@@ -79,9 +80,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("framework") is not None)
 
 
+@cache
+def _modules_of_all_frameworks() -> tuple[str, ...]:
+    return tuple(sorted({module for each in implementations().values() for module in each.framework.modules}))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose frameworks are not all installed, and say which are missing."""
     for marker in item.iter_markers("framework"):
-        missing = [module for module in marker.args or FRAMEWORKS if importlib.util.find_spec(module) is None]
+        needed = marker.args or _modules_of_all_frameworks()
+        missing = [module for module in needed if importlib.util.find_spec(module) is None]
         if missing:
             pytest.skip(f"not installed: {', '.join(missing)}")
