@@ -10,6 +10,11 @@ LOWEST_INSTALLED := $(LOWEST)/.installed
 # Each of the processes that run the tests starts every framework for itself.
 TESTERS ?= 2
 
+# Those that use more than NumPy, and not the longest. All of them, in some five minutes: make lowest LOWEST_TESTS=tests
+# Never are mutation testing, whose tools need later versions, and the gallery, whose pictures are those of one matplotlib.
+LOWEST_TESTS := $(addprefix tests/,balls bench cache case casefile checkpoint comparison docs floor fuzz library packaging plugin \
+	report session training worker reference_impls/test_onnx_node_tests.py)
+
 # A few cases of each kind, whose report is committed: small enough to be looked at in a change.
 BASELINE := $(addprefix cases/,basic/activations.yaml basic/dot.yaml cells/smallest.yaml cells/gru_reset_ported.yaml \
 	cells/lengths_last_step.yaml truncation/last_steps.yaml tutorials/sine.yaml training/sgd.yaml)
@@ -26,9 +31,8 @@ report: $(INSTALLED) ## Run all cases and write the comparison report to reports
 test: $(INSTALLED) ## Run all tests, the cases among them
 	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --durations 20
 
-# Mutation testing has tools of its own, which need later versions; the gallery's pictures are those of one matplotlib.
-lowest: $(LOWEST_INSTALLED) ## Run the tests that need no framework, with the lowest versions that pyproject.toml allows
-	$(LOWEST)/bin/pytest tests --ignore tests/mutation --ignore tests/docs/test_gallery.py \
+lowest: $(LOWEST_INSTALLED) ## Run tests of every dependency, with the lowest versions that pyproject.toml allows
+	$(LOWEST)/bin/pytest $(LOWEST_TESTS) --ignore tests/mutation --ignore tests/docs/test_gallery.py \
 	--numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) ## Check style, types and the layers of the imports
