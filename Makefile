@@ -4,9 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.docs-installed
+LOWEST := .venv-lowest
+LOWEST_INSTALLED := $(LOWEST)/.installed
 
 # Each of the processes that run the tests starts every framework for itself.
 TESTERS ?= 2
+
+# Those that use more than NumPy, and not the longest. All of them, in some five minutes: make lowest LOWEST_TESTS=tests
+# Never are mutation testing, whose tools need later versions, and the gallery, whose pictures are those of one matplotlib.
+LOWEST_TESTS := $(addprefix tests/,balls bench cache case casefile checkpoint comparison docs floor fuzz library packaging plugin \
+	report session training worker reference_impls/test_onnx_node_tests.py)
 
 # A few cases of each kind, whose report is committed: small enough to be looked at in a change.
 BASELINE := $(addprefix cases/,basic/activations.yaml basic/dot.yaml cells/smallest.yaml cells/gru_reset_ported.yaml \
@@ -23,6 +30,10 @@ report: $(INSTALLED) ## Run all cases and write the comparison report to reports
 
 test: $(INSTALLED) ## Run all tests, the cases among them
 	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --durations 20
+
+lowest: $(LOWEST_INSTALLED) ## Run tests of every dependency, with the lowest versions that pyproject.toml allows
+	$(LOWEST)/bin/pytest $(LOWEST_TESTS) --ignore tests/mutation --ignore tests/docs/test_gallery.py \
+	--numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) ## Check style, types and the layers of the imports
 	$(BIN)/ruff check .
@@ -83,13 +94,24 @@ schema: $(INSTALLED) ## Write case.schema.json, which editors read
 commands: $(INSTALLED) ## Write docs/commands.md, the reference of the command line
 	$(BIN)/python -m docs.command_reference
 
-clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) docs/_build reports/latest reports/check reports/bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+# Torch's wheels bring CUDA, so that its lowest version stands in constraints.txt alone.
+lowest-versions: $(INSTALLED) ## Write constraints-lowest.txt, after a change to a bound in pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --resolution lowest-direct --python-version 3.11 --no-annotate --quiet \
+	--extra tensorflow --extra jax --extra flax --extra test \
+	--custom-compile-command 'make lowest-versions' --output-file constraints-lowest.txt
+
+clean: ## Remove the environments and everything that was made
+	rm -rf $(VENV) $(LOWEST) docs/_build reports/latest reports/check reports/bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # By the variable rather than by --constraint, the versions hold for what builds the package, too.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT='$(CURDIR)/constraints.txt' $(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	touch $@
+
+$(LOWEST_INSTALLED): pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(LOWEST)
+	PIP_CONSTRAINT='$(CURDIR)/constraints-lowest.txt' $(LOWEST)/bin/python -m pip install --quiet --editable '.[test]'
 	touch $@
 
 $(DOCS_INSTALLED): $(INSTALLED)

@@ -3,14 +3,18 @@ implementations."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from harness.implementations import implementations
 
 ROOT = Path(__file__).parent.parent
 FAULTY = Path(__file__).parent / "faulty"
@@ -74,3 +78,17 @@ def harness(workplace: Path) -> Harness:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests that need a framework's process last, in the order in which they stand."""
     items.sort(key=lambda item: any(item.get_closest_marker(name) for name in ("framework", "harness_case")))
+
+
+@cache
+def _modules_of_all_frameworks() -> tuple[str, ...]:
+    return tuple(sorted({module for each in implementations().values() for module in each.framework.modules}))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose frameworks are not all installed, and say which are missing."""
+    for marker in item.iter_markers("framework"):
+        needed = marker.args or _modules_of_all_frameworks()
+        missing = [module for module in needed if importlib.util.find_spec(module) is None]
+        if missing:
+            pytest.skip(f"not installed: {', '.join(missing)}")

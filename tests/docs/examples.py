@@ -199,9 +199,10 @@ def not_run(example: Example) -> str | None:
 
 def _parsed(command: click.Command, words: list[str]) -> None:
     """Parse a command line as click does, without running it."""
-    context = command.make_context(command.name, list(words))
+    # A group's own parsing hides the rest in an attribute whose name depends on click's version.
+    context = click.Context(command, info_name=command.name)
+    rest = click.Command.parse_args(command, context, list(words))
     if isinstance(command, click.Group):
-        rest = [*context._protected_args, *context.args]
         _, found, rest = command.resolve_command(context, rest)
         assert found is not None
         _parsed(found, rest)

@@ -25,7 +25,6 @@ PEEPHOLES = "test_lstm_with_peepholes"
 @pytest.fixture(scope="module")
 def node_tests():
     """Collecting them takes a second or two, so it is done when they are run."""
-    pytest.importorskip("onnx")
     from onnx.backend.test.case import node
 
     for cell in CELLS.values():
@@ -100,13 +99,13 @@ def assert_as_expected(actual, expected):
         np.testing.assert_allclose(actual[name], array, rtol=0, atol=atol, err_msg=name)
 
 
-@pytest.mark.framework
+@pytest.mark.framework("onnx")
 def test_these_are_all_that_there_are(node_tests):
     assert set(node_tests) == {*NAMES, PEEPHOLES}
     assert [place for place in node_tests[PEEPHOLES].model.graph.node[0].input if place][-1] == "P"
 
 
-@pytest.mark.framework
+@pytest.mark.framework("onnx")
 @pytest.mark.parametrize("form", ["split", "concatenated"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_node_test_passes(node_tests, name, form):
@@ -139,7 +138,7 @@ STEPS = {f"test_{each}" for each in ("simple_rnn_reverse", "gru_reverse", "lstm_
 """With more than one step, so that the recurrent weights do something, and tanh not at its end."""
 
 
-@pytest.mark.framework
+@pytest.mark.framework("onnx")
 @pytest.mark.parametrize(
     ("mistake", "seen_by"),
     [

@@ -21,7 +21,7 @@ from harness import report
 from harness.report.pages import index
 from tests.conftest import FAULTY, ROOT, SMALL_CASE
 
-pytestmark = pytest.mark.framework  # a browser takes its time, too
+pytestmark = pytest.mark.framework("selenium")  # a browser takes its time, too
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 ARGUMENTS = (

@@ -12,14 +12,16 @@ from harness.problem import build
 from harness.result import run
 from harness.session import compare_for
 
-pytestmark = pytest.mark.framework
+pytestmark = pytest.mark.framework("onnx")
 NUMBERS = {"normal": 1.0, "seed": 3}
 B, T, I, H = 2, 4, 3, 5
 
 
 @pytest.fixture(scope="module", autouse=True)
 def onnx():
-    return pytest.importorskip("onnx")
+    import onnx
+
+    return onnx
 
 
 def problem_of(**fields):

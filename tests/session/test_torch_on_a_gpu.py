@@ -54,6 +54,7 @@ def test_tf32_takes_part_only_where_it_is_named():
     assert "dtype is float64" in tf32.reason_against(replace(CASE, dtype="float64"))
 
 
+@pytest.mark.framework("torch")
 def test_a_run_that_does_not_name_it_says_nothing_and_one_that_does_is_told_why():
     absent_one = on_a_machine("torch@cuda", NO_DRIVER)
     assert not_installed([absent_one]) == []
