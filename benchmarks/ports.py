@@ -17,6 +17,7 @@ import numpy as np
 from harness.checkpoint import CheckpointRefused
 from harness.port import planned, port
 from harness.port.proof import ORIGINAL, PORTED, Porters
+from harness.port.sides import sides
 from harness.session import CaseOutcome
 from harness.tensors import Structure
 
@@ -28,6 +29,9 @@ FORMATS = {
     "TensorFlow 1": ("tf1", "m.index"),
     "`.npz`": ("npz", "m.npz"),
 }
+LAYOUTS = {"npz": "split"}
+"""The layouts that are called otherwise behind ``--to``."""
+
 CELLS = (("rnn", "after"), ("lstm", "after"), ("gru", "after"), ("gru", "before"))
 DTYPES = ("float32", "float64")
 
@@ -59,6 +63,7 @@ def table(folder: Path, structure: Structure, dtype: str, porters: Porters) -> N
         (place := folder / f"from{number}").mkdir()
         try:
             ported(first, to, place / source_name, porters)
+            layer = sides()[LAYOUTS.get(to, to)].layer_in(place / source_name, structure)
         except CheckpointRefused:
             print(f"| {name} |{' cannot be |' * len(FORMATS)}", flush=True)
             continue
@@ -66,13 +71,13 @@ def table(folder: Path, structure: Structure, dtype: str, porters: Porters) -> N
         for other, (of, target_name) in enumerate(FORMATS.values()):
             (goal := place / f"to{other}").mkdir()
             try:
-                cells.append(ported(place / source_name, of, goal / target_name, porters))
+                cells.append(ported(place / source_name, of, goal / target_name, porters, layer))
             except CheckpointRefused:
                 cells.append("cannot be")
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-def ported(source: Path, to: str, target: Path, porters: Porters) -> str:
+def ported(source: Path, to: str, target: Path, porters: Porters, layer: str | None = None) -> str:
     """Port a file; return the worst error and the worst error ratio."""
     kept: list[CaseOutcome] = []
 
@@ -80,7 +85,7 @@ def ported(source: Path, to: str, target: Path, porters: Porters) -> str:
         kept.append(outcome)
         return ""
 
-    done = port(planned(source, to, target), porters, keep)
+    done = port(planned(source, to, target, layer=layer), porters, keep)
     assert done.files, done.run.outcomes
     (outcome,) = kept
     assert outcome.evidence is not None

@@ -10,7 +10,8 @@ import numpy as np
 from harness.case.arrays import LONGEST_NAME, Problem
 from harness.case.fields import Fields
 from harness.casefile import nearest
-from harness.checkpoint import CheckpointRefused, Recurrent, find, format_of
+from harness.checkpoint import CheckpointRefused, Recurrent, Stated, contradictions, find, format_of
+from harness.checkpoint.leftovers import accepting
 
 
 def found(case: Fields, folder: FilePath) -> Recurrent:
@@ -25,7 +26,16 @@ def found(case: Fields, folder: FilePath) -> Recurrent:
     """
     given = case.weights
     assert isinstance(given, dict)
-    return find(folder / given["checkpoint"], given.get("layout"), given.get("layer"), case.cell)
+    stated = Stated(reset=case.reset, forget_bias=given.get("forget_bias"))
+    return find(
+        folder / given["checkpoint"],
+        given.get("layout"),
+        given.get("layer"),
+        stated,
+        given.get("ignore", ()),
+        case.sizes.output,
+        given.get("readout"),
+    )
 
 
 def problems(case: Fields, folder: FilePath, *, anywhere: bool = False) -> Iterator[Problem]:
@@ -52,18 +62,18 @@ def problems(case: Fields, folder: FilePath, *, anywhere: bool = False) -> Itera
             )
             return
         layers = found(case, folder)
-        contradictions = list(_contradictions(case, layers, path.name))
-        yield from contradictions
-        if contradictions:
+        against_it = list(_contradictions(case, layers, path.name))
+        yield from against_it
+        if against_it:
             return
-        if case.sizes.output is not None:
-            layers.readout(case.sizes.output, case.weights.get("readout"))
         most = np.float64(np.finfo(case.dtype).max)
-        for tensor, array in layers.tensors().items():
+        for tensor, array in layers.tensors(case.sizes.output, case.weights.get("readout")).items():
             if not (np.abs(array) <= most).all():
                 yield ("weights", "checkpoint"), f"{path.name} has numbers in {tensor} that no {case.dtype} holds", ""
     except CheckpointRefused as refused:
         hint = refused.hint
+        if refused.names and not anywhere:
+            hint = accepting(f"ignore: [{', '.join(refused.names)}]")
         if refused.about == "checkpoint" and "does not exist" in refused.problem:
             there = [each.name for each in folder.iterdir()] if folder.is_dir() else []
             hint = nearest(path.name, there) or hint
@@ -100,6 +110,9 @@ def _contradictions(case: Fields, layers: Recurrent, name: str) -> Iterator[Prob
                 f"{_written(says)} contradicts {name}, which has {_written(is_there)}",
                 f"use {_written(is_there)}",
             )
+    assert isinstance(case.weights, dict)
+    for key, value, why in contradictions(layers.cell, Stated(forget_bias=case.weights.get("forget_bias"))):
+        yield ("weights", key), f"{value:g} does not fit {name}: {why}", "leave it out"
 
 
 def _written(value: object) -> str:

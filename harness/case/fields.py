@@ -103,7 +103,7 @@ class Checkpoint(TypedDict):
     __pydantic_config__ = STRICT  # type: ignore[misc]
     checkpoint: str
     """The path, from the case file's folder: .pt, .pth or .safetensors, .keras, .weights.h5 or .h5, .index of
-    TensorFlow 1, .npz."""
+    TensorFlow 1, .npz; the index of several files, .index.json; any of these under another name."""
     layout: NotRequired[Literal["split", "torch", "keras", "tf1"]]
     """The layout of the tensors in it; if not given, that of the file's format, or what their names say."""
     layer: NotRequired[str]
@@ -111,6 +111,11 @@ class Checkpoint(TypedDict):
     one; several paths, from the inputs up, with commas between."""
     readout: NotRequired[str]
     """Which linear layer is the readout, where several fit."""
+    ignore: NotRequired[list[str]]
+    """The names of what stands beside the layers in the file and takes no part in what they compute. Whatever else
+    stands beside them is a mistake."""
+    forget_bias: NotRequired[float]
+    """What TensorFlow 1's lstm adds to its forget gate at run time; 1 unless given. The file does not say it."""
 
 
 class Bound(TypedDict, total=False):

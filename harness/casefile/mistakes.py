@@ -63,10 +63,14 @@ LONGEST_NAME = 200
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:
-    """Return ``did you mean 'hidden'?`` for the valid name nearest to ``name``, or nothing if none is near."""
+    """Return ``did you mean 'hidden'?`` for the valid name nearest to ``name``, or nothing if none is near.
+
+    The name itself is never the answer: where it is valid, something else is wrong.
+    """
     if len(str(name)) > LONGEST_NAME:
         return ""
-    matches = difflib.get_close_matches(str(name), list(islice(valid, MOST_NAMES)), n=1, cutoff=0.6)
+    others = [each for each in islice(valid, MOST_NAMES) if each != str(name)]
+    matches = difflib.get_close_matches(str(name), others, n=1, cutoff=0.6)
     return f"did you mean {matches[0]!r}?" if matches else ""
 
 

@@ -4,8 +4,21 @@ A format is one file in ``formats``: what tensors a file has. How a framework na
 one file in ``naming``. Reading runs no code of the file's, whatever is in it.
 """
 
-from harness.checkpoint.base import CheckpointRefused, Format, Stored
+from harness.checkpoint.base import CheckpointRefused, Format, Part, Stored
+from harness.checkpoint.cells import Cell, Stated, contradictions
 from harness.checkpoint.finding import Recurrent, find, opened
 from harness.checkpoint.formats import format_of
 
-__all__ = ["CheckpointRefused", "Format", "Recurrent", "Stored", "find", "format_of", "opened"]
+__all__ = [
+    "Cell",
+    "CheckpointRefused",
+    "Format",
+    "Part",
+    "Recurrent",
+    "Stated",
+    "Stored",
+    "contradictions",
+    "find",
+    "format_of",
+    "opened",
+]

@@ -27,6 +27,10 @@ def archive(path: Path, format_name: str) -> Iterator[zipfile.ZipFile]:
         members = opened.infolist()
         if len(members) > MOST_MEMBERS:
             raise CheckpointRefused(f"has {len(members):,} members; {format_name} has at most {MOST_MEMBERS:,}")
+        names = {member.filename for member in members}
+        if len(names) != len(members):
+            doubled = next(each for each in names if sum(member.filename == each for member in members) > 1)
+            raise CheckpointRefused(f"has two members called {doubled}, and readers differ in which they take")
         for member in members:
             if member.flag_bits & ENCRYPTED:
                 raise CheckpointRefused(

@@ -6,16 +6,19 @@ import struct
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy import ndarray
 
 from harness.tensors import Shape
+
+if TYPE_CHECKING:
+    from harness.checkpoint.model import Model
 
 WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "float64": "float64"}
 """The dtypes that weights may have in a file, each with the one that they are read into; every number stays exact."""
@@ -32,14 +35,16 @@ class CheckpointRefused(ValueError):
         problem: why.
         hint: the nearest valid name, or what to do; may be empty.
         about: the key that it is about, of those by which a case names a checkpoint.
+        names: the names that could be accepted, where it is about those.
     """
 
-    def __init__(self, problem: str, hint: str = "", about: str = "checkpoint") -> None:
+    def __init__(self, problem: str, hint: str = "", about: str = "checkpoint", names: tuple[str, ...] = ()) -> None:
         problem, hint = (f"{each[:LONGEST]}..." if len(each) > LONGEST else each for each in (problem, hint))
         super().__init__(f"{problem}; {hint}" if hint else problem)
         self.problem = problem
         self.hint = hint
         self.about = about
+        self.names = names
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +56,12 @@ class Stored:
         dtype: NumPy's name of it, or bfloat16, or that of one that is no float.
         bytes_of: reads the numbers, as they lie in the file.
         byte_order: ``<`` or ``>``.
-        said: what the file says of the layer that it belongs to, as Keras has it in a layer's config.
     """
 
     shape: Shape
     dtype: str
     bytes_of: Callable[[], bytes | ndarray]
     byte_order: Literal["<", ">"] = "<"
-    said: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self) -> ndarray:
         """Return the numbers, in float32 or float64."""
@@ -72,18 +75,70 @@ class Stored:
         return stored.reshape(self.shape).astype(WIDER[self.dtype])
 
 
+def not_finite(name: str, array: ndarray) -> str:
+    """Return how many numbers of a tensor are NaN or infinite, and where the first of them is; empty if none is."""
+    wrong = ~np.isfinite(array)
+    if not wrong.any():
+        return ""
+    nan = int(np.isnan(array).sum())
+    counts = [f"{count} {kind}" for count, kind in ((nan, "NaN"), (int(wrong.sum()) - nan, "infinite")) if count]
+    first = [int(each) for each in np.argwhere(wrong)[0]]
+    return f"has weights that are not finite: {name} has {' and '.join(counts)} of {array.size:,}, the first at {first}"
+
+
+def refuse_overlaps(places: Iterable[tuple[int, int, str]], file: str = "the file") -> None:
+    """Make sure that no byte of a file belongs to two tensors.
+
+    Args:
+        places: for each tensor its first byte, the byte behind its last, and its name.
+        file: the file's name.
+
+    Raises:
+        CheckpointRefused: if one does.
+    """
+    end, last = 0, ""
+    for first, behind, name in sorted(places):
+        if first < min(end, behind):
+            raise CheckpointRefused(f"is damaged: {last} and {name} lie over each other in {file}")
+        if behind > end:
+            end, last = behind, name
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file that holds tensors of a checkpoint, for a framework to read.
+
+    Attributes:
+        path: the file.
+        format: the name of its format's module.
+    """
+
+    path: Path
+    format: str
+
+
 class Format(ABC):
     """A file format.
 
     Attributes:
         name: what users call it.
-        suffixes: how its files' names end.
+        suffixes: how its files' names end, where nothing in a file says the format.
         layout: the layout of the framework whose format it is; empty if any layout may be in it.
     """
 
     name: str
     suffixes: tuple[str, ...]
     layout: str = ""
+
+    @abstractmethod
+    def holds(self, path: Path, head: bytes, members: Collection[str]) -> bool:
+        """Return whether a file's content is of this format, whatever its name.
+
+        Args:
+            path: the file.
+            head: its first bytes.
+            members: the names of its members, if it is a zip archive.
+        """
 
     def files(self, path: Path) -> list[Path]:
         """Return every file that reading ``path`` opens."""
@@ -96,6 +151,19 @@ class Format(ABC):
         Raises:
             CheckpointRefused: if it is none of this format, or more than tensors.
         """
+
+    def model(self, path: Path, tensors: Mapping[str, Stored]) -> Model | None:
+        """Return what the file's config says of its recurrent layers; None if the file has weights alone.
+
+        Raises:
+            CheckpointRefused: if its config is damaged, or its framework would run code of the file's.
+        """
+        del path, tensors
+        return None
+
+    def parts(self, path: Path) -> list[Part]:
+        """Return the files that have the tensors, each with its own format."""
+        return [Part(path, type(self).__module__.rpartition(".")[2])]
 
 
 DAMAGED = (

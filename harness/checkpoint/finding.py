@@ -1,24 +1,44 @@
-"""The recurrent layers of a checkpoint, found by the names and shapes of its tensors."""
+"""The recurrent layers of a checkpoint: found by its config, or by the names and shapes of its tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from numpy import ndarray
 
 from harness.casefile import nearest
-from harness.checkpoint.base import WIDER, CheckpointRefused, Stored
+from harness.checkpoint import leftovers
+from harness.checkpoint.base import WIDER, CheckpointRefused, Part, Stored, not_finite
+from harness.checkpoint.cells import Cell, Stated, cell_of
 from harness.checkpoint.formats import format_of
-from harness.checkpoint.layers import Layer, Stack, found_in, stacks_of
+from harness.checkpoint.formats.shards import others
+from harness.checkpoint.layers import TOP, Layer, Said, Stack, ends_in, found_in, stacks_of
+from harness.checkpoint.model import Model
 from harness.checkpoint.naming import Block, Naming, namings
 
 MOST_TOLD = 12
-"""Layers, or tensors, that are told where none is the one."""
+"""Layers, or tensors, that are named where none is the one."""
 
-TOP = "."
-"""How the layer of a file that is nothing but that layer is called: its path is empty."""
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What a checkpoint holds.
+
+    Attributes:
+        tensors: by name.
+        layout: the layout of its format; empty if that may have any.
+        model: what its config says; None if it has weights alone.
+        parts: the files that have the tensors.
+        others: the other files of the same checkpoint, which are not read, each with where that is said.
+    """
+
+    tensors: Mapping[str, Stored]
+    layout: str
+    model: Model | None
+    parts: tuple[Part, ...]
+    others: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +53,12 @@ class Recurrent:
         directions: D, 2 if they are bidirectional.
         dtype: float64 if one of their tensors is, else float32.
         names: for each layer and direction (None where there is one) the file's names of its tensors, by role.
-        biased: whether the file has biases.
         stored: every tensor of the file.
+        cell: what each layer computes.
+        framework: whose config the file has, ``keras`` or ``tf_keras``; empty if it has weights alone.
+        said: for each layer, what that config says; empty if there is none.
+        parts: the files that have the tensors.
+        ignored: what is passed over, since the user accepts it.
     """
 
     path: str
@@ -44,8 +68,28 @@ class Recurrent:
     directions: int
     dtype: str
     names: Mapping[tuple[int, bool | None], Mapping[str, str]]
-    biased: bool
     stored: Mapping[str, Stored]
+    cell: Cell
+    framework: str
+    said: tuple[Said, ...]
+    parts: tuple[Part, ...]
+    ignored: tuple[str, ...]
+
+    @property
+    def remarks(self) -> Iterator[str]:
+        """What is to be known of the layers beside their numbers, a line each; the cell first."""
+        if self.framework:
+            yield f"its config says: {self.cell}"
+        else:
+            both = ", merge_mode concat" if self.layout == "keras" and self.directions == 2 else ""
+            yield (
+                f"assumed, for weights alone do not say it: {self.cell}{both}; another is stated by --cell, "
+                "--activation, --recurrent-activation, --forget-bias, --reset"
+            )
+        for each in self.said:
+            yield from each.inert
+        if self.ignored:
+            yield f"passed over, as --ignore says: {', '.join(self.ignored)}"
 
     @property
     def naming(self) -> Naming:
@@ -57,13 +101,29 @@ class Recurrent:
         """How many numbers there are."""
         return _numbers([self.stored[name] for names in self.names.values() for name in names.values()])
 
-    def tensors(self) -> dict[str, ndarray]:
-        """Read the numbers, under the layout's names; biases that the file has not are zero."""
+    def tensors(self, output: int | None = None, readout: str | None = None) -> dict[str, ndarray]:
+        """Read the numbers, under the layout's names; biases that the file has not are zero.
+
+        Args:
+            output: the width of a readout, if it is wanted, too.
+            readout: where it is; if not given, it is what fits.
+
+        Raises:
+            CheckpointRefused: if they cannot be read, or are not finite, or there is no such readout.
+        """
         found: dict[str, ndarray] = {}
         for (n, reverse), names in self.names.items():
-            arrays = {role: self.stored[name].read().astype(self.dtype) for role, name in names.items()}
+            arrays = {role: self._read(name).astype(self.dtype) for role, name in names.items()}
             found |= self.naming.named(n, reverse, self.block, arrays, self.dtype)
+        if output is not None:
+            found |= {name: self._read(own) for name, own in self.readout(output, readout).items()}
         return found
+
+    def _read(self, name: str) -> ndarray:
+        array = self.stored[name].read()
+        if wrong := not_finite(name, array):
+            raise CheckpointRefused(wrong, "a training that diverged leaves such")
+        return array
 
     def readout(self, width: int, path: str | None) -> dict[str, str]:
         """Return the file's names of the readout's weight and bias, by the layout's names of them.
@@ -75,31 +135,12 @@ class Recurrent:
         Raises:
             CheckpointRefused: if none fits, or several do.
         """
-        state = self.directions * self.block.hidden
-        shapes = {(state, width), (width, state)} if self.layout != "torch" else {(width, state)}
         own = {name for names in self.names.values() for name in names.values()}
-        linear: dict[str, dict[str, str]] = {}
-        for name in self.stored.keys() - own:
-            if (said := self.naming.linear(name)) is not None:
-                linear.setdefault(said[0], {})[f"readout.{said[1]}"] = name
-        fitting = {}
-        for each, names in linear.items():
-            found = {self.stored[name].shape for name in names.values()}
-            if len(names) == 2 and len(found) == 2 and (width,) in found and found & shapes:
-                fitting[each] = names
-        if path is not None:
-            if len(chosen := [each for each in fitting if _ends(each, path)]) == 1:
-                return fitting[chosen[0]]
-            hint = nearest(path, fitting) or (f"there are {_told(fitting)}" if fitting else "")
-            raise CheckpointRefused(f"has no readout {path!r} from {state} to {width} with a bias", hint, "readout")
-        if len(fitting) != 1:
-            problem = f"has {len(fitting)} linear layers from {state} to {width} with a bias, for the readout"
-            raise CheckpointRefused(problem, f"choose one by readout: {_told(fitting)}" if fitting else "", "readout")
-        return next(iter(fitting.values()))
+        return _readout(self.stored, self.naming, own, self.directions * self.block.hidden, width, path)
 
 
-def opened(path: Path) -> tuple[Mapping[str, Stored], str]:
-    """Return what tensors a file has, and the layout of its format; empty if that may have any.
+def opened(path: Path) -> Content:
+    """Return what a checkpoint holds.
 
     Raises:
         CheckpointRefused: if it cannot be read.
@@ -107,15 +148,27 @@ def opened(path: Path) -> tuple[Mapping[str, Stored], str]:
     file_format = format_of(path)
     for file in file_format.files(path):
         if not file.is_file():
-            problem = "is no file" if file.exists() else f"does not exist: there is no {file.name}"
-            raise CheckpointRefused(problem)
+            if file.exists():
+                raise CheckpointRefused("is no file")
+            beside = f"there is no {file.name} beside it" if path.exists() else f"there is no {file.name}"
+            raise CheckpointRefused(beside if path.exists() else f"does not exist: {beside}")
     try:
-        return file_format.tensors(path), file_format.layout
+        tensors = file_format.tensors(path)
+        model = file_format.model(path, tensors)
+        return Content(tensors, file_format.layout, model, tuple(file_format.parts(path)), others(path))
     except OSError as error:
         raise CheckpointRefused(f"cannot be read: {error.strerror or error}") from None
 
 
-def find(path: Path, layout: str | None = None, layer: str | None = None, cell: str | None = None) -> Recurrent:
+def find(
+    path: Path,
+    layout: str | None = None,
+    layer: str | None = None,
+    stated: Stated | None = None,
+    ignored: Collection[str] = (),
+    output: int | None = None,
+    readout: str | None = None,
+) -> Recurrent:
     """Find recurrent layers in a checkpoint.
 
     Args:
@@ -123,71 +176,152 @@ def find(path: Path, layout: str | None = None, layer: str | None = None, cell: 
         layout: that of its tensors; if not given, that of its format, or what their names say.
         layer: the path of the layers that are meant, or its end; several paths, from the inputs up, with commas
             between. If not given, there must be one stack of layers.
-        cell: which it is, where that is known.
+        stated: what the user states of their cell.
+        ignored: the names beside the layers that the user accepts.
+        output: the width of a readout, if one is wanted.
+        readout: where it is; if not given, it is what fits.
 
     Raises:
-        CheckpointRefused: if it cannot be read, or there is no such layer, or several.
+        CheckpointRefused: if it cannot be read, if there is no such layer, or several, or if the harness has no such
+            layer.
     """
-    stored, own = opened(path)
-    tried = [layout] if layout else [own] if own else list(namings())
-    found = [each for name in tried for each in found_in(stored, namings()[name], cell)]
+    content, stated = opened(path), stated or Stated()
+    if content.model is not None:
+        if layout not in (None, "keras"):
+            raise CheckpointRefused(f"has no recurrent layer in the layout {layout}", "it is Keras' own", "layout")
+        found = list(content.model.layers)
+    else:
+        tried = [layout] if layout else [content.layout] if content.layout else list(namings())
+        found = [each for name in tried for each in found_in(content.tensors, namings()[name], stated.reset)]
     stacks = stacks_of(found)
     if not stacks:
-        there = ", ".join(f"{name} {each.shape}" for name, each in list(stored.items())[:MOST_TOLD]) or "nothing"
-        of_layout = f" in the layout {layout}" if layout else ""
-        raise CheckpointRefused(
-            f"has no recurrent layer{of_layout} that the names and shapes of its tensors tell", f"it has {there}"
+        raise _nothing(content, layout)
+    stack = _checked(_chosen(stacks, found, layer), content.tensors)
+    used = {name for each in stack.layers for names in each.names.values() for name in names.values()}
+    first = stack.layers[0]
+    assert first.block is not None
+    naming = namings()[first.layout]
+    if output is not None:
+        state = first.directions * first.block.hidden
+        used |= set(_readout(content.tensors, naming, used, state, output, readout).values())
+    passed_over = leftovers.refuse(stack, content.tensors, content.others, used, ignored)
+    return _settled(
+        stack, content, cell_of(first.block, naming.forget_bias, content.model is not None, stated), passed_over
+    )
+
+
+def _nothing(content: Content, layout: str | None) -> CheckpointRefused:
+    """Return the refusal of a file without a recurrent layer: what is in it, and what would do."""
+    if content.model is not None:
+        return CheckpointRefused(
+            "has no recurrent layer: its config names no SimpleRNN, LSTM, GRU or RNN of their cells"
         )
-    return _settled(_chosen(stacks, found, layer), stored)
+    tried = [layout] if layout else [content.layout] if content.layout else list(namings())
+    there = ", ".join(f"{name} {each.shape}" for name, each in list(content.tensors.items())[:MOST_TOLD]) or "nothing"
+    more = f" and {len(content.tensors) - MOST_TOLD} more" if len(content.tensors) > MOST_TOLD else ""
+    elsewhere = f"; its checkpoint goes on in {', '.join(content.others)}" if content.others else ""
+    of_layout = f" in the layout {layout}" if layout else ""
+    would_do = "; ".join(namings()[each].example for each in tried)
+    return CheckpointRefused(
+        f"has no recurrent layer{of_layout} by the names and shapes of its tensors",
+        f"names that would do, below any path: {would_do}; it has {there}{more}{elsewhere}",
+        "layout" if layout else "checkpoint",
+    )
 
 
-def _chosen(stacks: list[Stack], layers: list[Layer], wanted: str | None) -> Stack:
+def _chosen(stacks: Sequence[Stack], layers: Sequence[Layer], wanted: str | None) -> Stack:
     if wanted is None:
-        if len(stacks) == 1 or all(layer.refused is not None for each in stacks for layer in each.layers):
+        if len(stacks) == 1:
             return stacks[0]
-        raise CheckpointRefused(
-            f"has {len(stacks)} recurrent layers", f"choose one by layer: {_described(stacks)}", "layer"
-        )
-    if matching := [each for each in stacks if _ends(each.path, wanted) or each.path == wanted]:
-        if len(matching) == 1:
-            return matching[0]
-        raise CheckpointRefused(f"has {len(matching)} layers {wanted!r}", f"it has {_described(matching)}", "layer")
-    chosen = []
-    for each in wanted.split(","):
-        matched = [layer for layer in layers if layer.number is None and _ends(layer.path, each.strip())]
+        if all(layer.refused is not None for each in stacks for layer in each.layers):
+            return stacks[0]
+        problem = f"has {len(stacks)} recurrent layers that are not known to stand on each other"
+        choose = "choose one by layer, or several that do, from the inputs up, with commas between"
+        raise CheckpointRefused(problem, f"{choose}: {_described(stacks)}", "layer")
+    whole = [each for each in stacks if each.path == ("" if wanted == TOP else wanted)]
+    whole = whole or [each for each in stacks if all(layer.is_called(wanted) for layer in each.layers)]
+    if len(whole) == 1:
+        return whole[0]
+    chosen: list[Layer] = []
+    for each in (part.strip() for part in wanted.split(",")):
+        matched = dict.fromkeys(layer.path for layer in layers if layer.is_called(each))
+        if exact := [path for path in matched if path == ("" if each == TOP else each)]:
+            matched = dict.fromkeys(exact)
         if len(matched) != 1:
-            known = [stack.path or TOP for stack in stacks]
-            hint = nearest(each.strip(), known) or f"it has {_described(stacks)}"
-            raise CheckpointRefused(
-                f"has {len(matched) or 'no'} recurrent layer{'s' * (len(matched) > 1)} {each.strip()!r}", hint, "layer"
-            )
-        chosen += matched
+            problem = f"has {len(matched) or 'no'} recurrent layer{'s' * (len(matched) > 1)} {each!r}"
+            hint = "" if matched else nearest(each, [layer.path or TOP for layer in layers])
+            several = [Stack((layer,)) for layer in layers if layer.path in matched] or stacks
+            raise CheckpointRefused(problem, hint or f"it has {_described(several)}", "layer")
+        (path,) = matched
+        chosen += [layer for layer in layers if layer.path == path]
     return Stack(tuple(chosen))
 
 
-def _settled(stack: Stack, stored: Mapping[str, Stored]) -> Recurrent:
-    """Make sure that layers are one network, and return it."""
+def _checked(stack: Stack, stored: Mapping[str, Stored]) -> Stack:
+    """Return layers that are one network, whose weights are numbers that can be read.
+
+    Raises:
+        CheckpointRefused: if they are not.
+    """
     for each in stack.layers:
         if each.refused is not None:
             raise each.refused
     if wrong := stack.why_not():
         raise CheckpointRefused(wrong, "", "layer")
+    for name in (name for each in stack.layers for names in each.names.values() for name in names.values()):
+        if stored[name].dtype not in WIDER:
+            raise CheckpointRefused(f"has {name} of dtype {stored[name].dtype}", f"weights are of {', '.join(WIDER)}")
+    return stack
+
+
+def _settled(stack: Stack, content: Content, cell: Cell, ignored: tuple[str, ...]) -> Recurrent:
     names = {
         (n, None if each.directions == 1 else reverse): names
         for n, each in enumerate(stack.layers)
         for reverse, names in each.names.items()
     }
-    used = [stored[name] for each in names.values() for name in each.values()]
-    for name in (name for each in names.values() for name in each.values()):
-        if stored[name].dtype not in WIDER:
-            raise CheckpointRefused(f"has {name} of dtype {stored[name].dtype}", f"weights are of {', '.join(WIDER)}")
+    used = [content.tensors[name] for each in names.values() for name in each.values()]
     first = stack.layers[0]
     assert first.block is not None
-    biased = any("bias" in role or role.startswith("b") for each in names.values() for role in each)
-    dtype = "float64" if any(each.dtype == "float64" for each in used) else "float32"
     return Recurrent(
-        stack.path or TOP, first.layout, len(stack.layers), first.block, first.directions, dtype, names, biased, stored
+        path=stack.path or TOP,
+        layout=first.layout,
+        layers=len(stack.layers),
+        block=first.block,
+        directions=first.directions,
+        dtype="float64" if any(each.dtype == "float64" for each in used) else "float32",
+        names=names,
+        stored=content.tensors,
+        cell=cell,
+        framework="" if content.model is None else content.model.framework,
+        said=tuple(each.said for each in stack.layers if each.said is not None),
+        parts=content.parts,
+        ignored=ignored,
     )
+
+
+def _readout(
+    stored: Mapping[str, Stored], naming: Naming, own: Collection[str], state: int, width: int, path: str | None
+) -> dict[str, str]:
+    shapes = {(state, width), (width, state)} if naming.layout != "torch" else {(width, state)}
+    linear: dict[str, dict[str, str]] = {}
+    for name in stored.keys() - set(own):
+        if (said := naming.linear(name)) is not None:
+            linear.setdefault(said[0], {})[f"readout.{said[1]}"] = name
+    fitting = {}
+    for each, names in linear.items():
+        found = {stored[name].shape for name in names.values()}
+        if len(names) == 2 and len(found) == 2 and (width,) in found and found & shapes:
+            fitting[each] = names
+    if path is not None:
+        if len(chosen := [each for each in fitting if ends_in(each, path)]) == 1:
+            return fitting[chosen[0]]
+        hint = nearest(path, fitting) or (f"there are {_told(fitting)}" if fitting else "")
+        raise CheckpointRefused(f"has no readout {path!r} from {state} to {width} with a bias", hint, "readout")
+    if len(fitting) != 1:
+        problem = f"has {len(fitting)} linear layers from {state} to {width} with a bias, for the readout"
+        raise CheckpointRefused(problem, f"choose one by readout: {_told(fitting)}" if fitting else "", "readout")
+    return next(iter(fitting.values()))
 
 
 def _numbers(stored: list[Stored]) -> int:
@@ -200,12 +334,7 @@ def _numbers(stored: list[Stored]) -> int:
     return total
 
 
-def _ends(path: str, wanted: str) -> bool:
-    """Whether a path is what is wanted, or ends in it."""
-    return path == ("" if wanted == TOP else wanted) or path.endswith((f".{wanted}", f"/{wanted}"))
-
-
-def _described(stacks: list[Stack]) -> str:
+def _described(stacks: Sequence[Stack]) -> str:
     def one(stack: Stack) -> Iterator[str]:
         yield stack.path or TOP
         block = stack.layers[0].block
@@ -216,5 +345,5 @@ def _described(stacks: list[Stack]) -> str:
     return "; ".join(told) + ("; ..." if len(stacks) > MOST_TOLD else "")
 
 
-def _told(names: Mapping[str, object]) -> str:
+def _told(names: Iterable[str]) -> str:
     return ", ".join(list(names)[:MOST_TOLD])

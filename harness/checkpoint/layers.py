@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from harness.checkpoint.base import CheckpointRefused, Stored
 from harness.checkpoint.naming import Block, Naming
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the config of a whole model says of a layer beside its cell.
+
+    Attributes:
+        names: the names of the models around it, from the outermost one in, and its own.
+        group: the folder of its tensors in the file, by which it is found, too.
+        reads: the path of the layer that it reads, dropout between them left out; empty if it is none in its model.
+        sequence: whether it hands on every step.
+        inert: what it has that a port has not and that changes no number at inference, as text.
+    """
+
+    names: tuple[str, ...]
+    group: str
+    reads: str
+    sequence: bool
+    inert: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +42,7 @@ class Layer:
         block: its cell and sizes; None if it is refused.
         names: for each direction, False for forward, the file's names of its tensors by role.
         refused: why the harness has no such layer.
+        said: what the file's config says of it; None if the file has none.
     """
 
     layout: str
@@ -29,11 +51,25 @@ class Layer:
     block: Block | None
     names: Mapping[bool, Mapping[str, str]]
     refused: CheckpointRefused | None = None
+    said: Said | None = None
 
     @property
     def directions(self) -> int:
         """D."""
         return len(self.names)
+
+    def is_called(self, wanted: str) -> bool:
+        """Return whether a path is the layer's, or the end of it, or the folder of its tensors in the file."""
+        return ends_in(self.path, wanted) or (self.said is not None and self.said.group == wanted)
+
+
+TOP = "."
+"""How the layer of a file that is nothing but that layer is called: its path is empty."""
+
+
+def ends_in(path: str, wanted: str) -> bool:
+    """Return whether a path is what is wanted, or ends in it."""
+    return path == ("" if wanted == TOP else wanted) or path.endswith((f".{wanted}", f"/{wanted}"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +87,31 @@ class Stack:
         """The path of the stack, or those of its layers."""
         return ",".join(dict.fromkeys(each.path for each in self.layers))
 
+    @property
+    def called(self) -> str:
+        """The path for a message."""
+        return self.path or "its layer"
+
+    @property
+    def cell(self) -> str:
+        """The cell of the first layer; empty if it is refused."""
+        block = self.layers[0].block
+        return "" if block is None else block.cell
+
     def why_not(self) -> str:
         """Return why the layers are no network of the harness's; empty if they are."""
-        numbers = [each.number for each in self.layers]
-        if numbers[0] is not None and numbers != list(range(len(numbers))):
-            return f"has {self.path or 'layers'} with the layers {', '.join(map(str, numbers))}, and not from 0 on"
+        numbered: dict[str, list[int]] = {}
+        for each in self.layers:
+            if each.number is not None:
+                numbered.setdefault(each.path, []).append(each.number)
+        for path, numbers in numbered.items():
+            if numbers != list(range(len(numbers))):
+                return f"has {path or 'layers'} with the layers {', '.join(map(str, numbers))}, and not from 0 on"
+        for below, each in pairwise(self.layers):
+            if each.said is not None and each.said.reads != below.path:
+                if each.said.reads:
+                    return f"says in its config that {each.path} reads {each.said.reads}, and not {below.path}"
+                return f"does not say in its config that {each.path} reads {below.path} alone"
         first = self.layers[0]
         if first.block is None:
             return ""
@@ -64,6 +120,11 @@ class Stack:
             if block is None:
                 continue
             kind, of_first = (block.cell, block.reset), (first.block.cell, first.block.reset)
+            if block.activation != first.block.activation:
+                return (
+                    f"has layer 0 with activation {first.block.activation} and layer {n} with {block.activation}, "
+                    "where all should be alike"
+                )
             if kind != of_first:
                 return f"has layer 0, {_kind(of_first)}, and layer {n}, {_kind(kind)}, where all should be alike"
             if each.directions != first.directions:
@@ -82,20 +143,26 @@ def _kind(kind: tuple[str, str | None]) -> str:
     return kind[0] if kind[1] is None else f"{kind[0]} with its reset {kind[1]} the product"
 
 
-def found_in(stored: Mapping[str, Stored], naming: Naming, cell: str | None) -> list[Layer]:
-    """Return the recurrent layers that a naming finds, in the order in which stacks of them would stand."""
+def found_in(stored: Mapping[str, Stored], naming: Naming, reset: str | None) -> list[Layer]:
+    """Return the recurrent layers that a naming finds, in the order in which stacks of them would stand.
+
+    Args:
+        stored: the tensors of a file.
+        naming: how they are named.
+        reset: of a gru of which nothing else says it.
+    """
     tensors: dict[tuple[str, int | None], dict[bool, dict[str, str]]] = {}
     for name in stored:
         if (part := naming.part(name)) is not None:
             tensors.setdefault((part.path, part.number), {}).setdefault(part.reverse, {})[part.role] = name
-    found = [_layer(stored, naming, cell, *key, names) for key, names in tensors.items()]
+    found = [_layer(stored, naming, reset, *key, names) for key, names in tensors.items()]
     return sorted(filter(None, found), key=lambda each: (_natural(each.path), each.number or 0))
 
 
 def _layer(
     stored: Mapping[str, Stored],
     naming: Naming,
-    cell: str | None,
+    reset: str | None,
     path: str,
     number: int | None,
     names: Mapping[bool, Mapping[str, str]],
@@ -104,7 +171,7 @@ def _layer(
     in_order = {reverse: names[reverse] for reverse in sorted(names)}
     for of_direction in in_order.values():
         try:
-            blocks.append(naming.block({role: stored[name] for role, name in of_direction.items()}, cell))
+            blocks.append(naming.block({role: stored[name] for role, name in of_direction.items()}, reset))
         except CheckpointRefused as refused:
             return Layer(naming.layout, path, number, None, in_order, refused)
     if None in blocks:
@@ -118,17 +185,34 @@ def _layer(
 
 
 def stacks_of(layers: Sequence[Layer]) -> list[Stack]:
-    """Put layers together that are one stack: by their numbers, or where they are named alike and fit."""
-    groups: dict[tuple[str, str, bool], list[Layer]] = {}
+    """Put layers together that are known to be one network: by their numbers, or since a config says who reads whom.
+
+    Names and widths alone do not say it: two layers beside each other, and two with a Dense between them, have the
+    tensors of two that stand one on the other.
+    """
+    groups: dict[tuple[str, str], list[Layer]] = {}
+    heights: dict[Layer, int] = {}
+    by_path = {each.path: each for each in layers if each.said is not None}
+    below = {
+        each.path: by_path[each.said.reads] for each in by_path.values() if each.said and each.said.reads in by_path
+    }
+    readers = Counter(each.path for each in below.values())
     for each in layers:
-        alike = each.path if each.number is not None else re.sub(r"_?\d+", "", each.path)
-        groups.setdefault((each.layout, alike, each.number is None), []).append(each)
-    stacks = []
-    for (_, _, by_name), group in groups.items():
-        whole = Stack(tuple(group))
-        fits = not by_name or (not whole.why_not() and all(each.refused is None for each in group))
-        stacks += [whole] if fits else [Stack((each,)) for each in group]
-    return stacks
+        first, seen = each, {each.path}
+        while (under := below.get(first.path)) is not None and under.path not in seen:
+            if readers[under.path] > 1 or not _stand(under, first):
+                break
+            first = under
+            seen.add(first.path)
+        heights[each] = each.number or len(seen)
+        groups.setdefault((each.layout, first.path), []).append(each)
+    return [Stack(tuple(sorted(group, key=heights.__getitem__))) for group in groups.values()]
+
+
+def _stand(below: Layer, above: Layer) -> bool:
+    """Return whether two layers of which one reads the other are a network of the harness's."""
+    whole = below.refused is None and above.refused is None and below.said is not None and below.said.sequence
+    return whole and not Stack((below, above)).why_not()
 
 
 def _natural(path: str) -> list[tuple[int, int, str]]:

@@ -6,10 +6,14 @@ checksum is CRC-32C, masked; it is verified, so that a damaged index is noticed.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, TypeVar
 
+from harness.checkpoint.checksum import crc32c, masked
+
 MAGIC = 0xDB4775248B80FB57
+END = MAGIC.to_bytes(8, "little")
+"""The last bytes of a table."""
+
 FOOTER = 48
 """Bytes: the places of two blocks, padding, the magic number."""
 
@@ -28,7 +32,7 @@ def entries(content: bytes) -> dict[str, bytes]:
     Raises:
         ValueError: if it is none, or damaged.
     """
-    if len(content) < FOOTER or int.from_bytes(content[-8:], "little") != MAGIC:
+    if len(content) < FOOTER or content[-len(END) :] != END:
         raise ValueError("it does not end as a table does; it may be truncated")
     footer = content[-FOOTER:]
     at = 0
@@ -55,7 +59,7 @@ def _block(content: bytes, offset: int, size: int) -> list[tuple[bytes, bytes]]:
         raise ValueError("a block of it ends past its end")
     if trailer[0] != 0:
         raise ValueError(f"a block of it is compressed (way {trailer[0]}), which TensorFlow's writer never does")
-    if _masked(_crc32c(block + trailer[:1])) != int.from_bytes(trailer[1:], "little"):
+    if masked(crc32c(block + trailer[:1])) != int.from_bytes(trailer[1:], "little"):
         raise ValueError("a block of it is damaged: its checksum is another")
     restarts = int.from_bytes(block[-4:], "little")
     end = len(block) - 4 * (restarts + 1)
@@ -120,27 +124,3 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
         if content[at - 1] < 0x80:
             return value, at
     raise ValueError("a number in it does not end")
-
-
-def _masked(checksum: int) -> int:
-    """Rotate a checksum right by 15 bits and add a constant, as both writers do."""
-    return (((checksum >> 15) | (checksum << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-def _crc32c(content: bytes) -> int:
-    table, checksum = _castagnoli(), 0xFFFFFFFF
-    for byte in content:
-        checksum = table[(checksum ^ byte) & 0xFF] ^ (checksum >> 8)
-    return checksum ^ 0xFFFFFFFF
-
-
-@cache
-def _castagnoli() -> list[int]:
-    """The checksums of single bytes by the reversed polynomial of Castagnoli."""
-    table = []
-    for byte in range(256):
-        checksum = byte
-        for _ in range(8):
-            checksum = (checksum >> 1) ^ (0x82F63B78 if checksum & 1 else 0)
-        table.append(checksum)
-    return table

@@ -84,24 +84,42 @@ def load_cases(names: Sequence[str], weights: Mapping[str, Any] | None = None) -
     return loaded
 
 
-def checkpoint_of(path: str | None, layer: str | None) -> Mapping[str, Any] | None:
+ignore_option = click.option(
+    "--ignore",
+    "ignored",
+    metavar="NAME",
+    multiple=True,
+    help="Pass over what stands beside the layers in the file and takes no part in them; may be given again.",
+)
+
+
+def checkpoint_of(path: str | None, layer: str | None, ignored: Sequence[str]) -> Mapping[str, Any] | None:
     """Return what a case has as its weights that takes them from a file; end the command if it cannot be read.
 
     Args:
         path: the file; None if none was given.
         layer: which recurrent layers are meant, if that was said.
+        ignored: the names beside them that are to be passed over.
     """
     from harness.checkpoint import CheckpointRefused, find
 
     if path is None:
-        if layer is not None:
-            raise click.UsageError("--layer is of the file that --weights names; give both")
+        if layer is not None or ignored:
+            option = "--ignore" if layer is None else "--layer"
+            raise click.UsageError(f"{option} is of the file that --weights names; give both")
         return None
     try:
-        find(Path(path), layer=layer)
+        find(Path(path), layer=layer, ignored=ignored)
     except CheckpointRefused as refused:
-        raise click.UsageError(f"{path} {refused}") from None
-    return {"checkpoint": str(Path(path).absolute()), **({} if layer is None else {"layer": layer})}
+        # A readout that a case takes from the file stands beside its layers; each case is held against the rest.
+        if refused.about != "ignore":
+            raise click.UsageError(f"{path} {refused}") from None
+    found: dict[str, Any] = {"checkpoint": str(Path(path).absolute())}
+    if layer is not None:
+        found["layer"] = layer
+    if ignored:
+        found["ignore"] = list(ignored)
+    return found
 
 
 def end_without_cases(loaded: Loaded) -> None:

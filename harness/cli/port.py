@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.exits import Exit
-from harness.cli.options import report_option
+from harness.cli.options import ignore_option, report_option
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
-    from harness.port import Plan
+    from harness.port import Plan, Ported
 
 
 @click.command("port")
@@ -27,10 +27,28 @@ if TYPE_CHECKING:
     help="Of the tensors in IN, where its names do not say.",
 )
 @click.option(
-    "--activation",
-    type=click.Choice(["tanh", "relu", "sigmoid", "identity"]),
-    help="Of an rnn, where IN does not say; tanh unless given.",
+    "--cell",
+    type=click.Choice(["rnn", "gru", "lstm"]),
+    help="The cell of weights alone, whose file does not say it; by default what their shapes say.",
 )
+@click.option("--activation", metavar="NAME", help="The activation of weights alone: tanh unless given.")
+@click.option(
+    "--recurrent-activation",
+    metavar="NAME",
+    help="The activation of their gates: sigmoid unless given.",
+)
+@click.option(
+    "--forget-bias",
+    type=float,
+    metavar="NUMBER",
+    help="What a TensorFlow 1 lstm adds to its forget gate at run time: 1 unless given.",
+)
+@click.option(
+    "--reset",
+    type=click.Choice(["before", "after"]),
+    help="The place of a gru's reset, where neither names nor shapes say it: after the product unless given.",
+)
+@ignore_option
 @report_option("--proof", "reports/port", "The folder of the proof, a report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -39,15 +57,17 @@ def command(
     target: Path,
     layer: str | None,
     layout: str | None,
-    activation: str | None,
+    ignored: tuple[str, ...],
     proof: Path,
     as_json: bool,
+    **stated: Any,
 ) -> None:
     """Port recurrent weights from one framework's file to another's, and prove that both compute the same.
 
     IN is a state dict of torch (.pt, .pth, .safetensors), a file of Keras (.keras, .weights.h5, .h5), a checkpoint of
-    TensorFlow 1 (.index), or an .npz file; OUT the file to write, which must not be there. Each is read and run by its
-    own framework; outputs and every gradient must agree, or OUT is not written.
+    TensorFlow 1 (.index), or an .npz file; its content says which, whatever its name. OUT is the file to write, which
+    must not be there. Each is read and run by its own framework; outputs and every gradient must agree, or OUT is not
+    written.
     """
     from harness import report
     from harness.checkpoint import CheckpointRefused
@@ -61,11 +81,17 @@ def command(
 
     try:
         report.check(proof)
-        plan = planned(source, to, target, layout, layer, activation)
+        plan = planned(source, to, target, layout, layer, ignored, **stated)
     except (CheckpointRefused, report.NotAReport) as error:
         raise click.UsageError(_of(source, error)) from None
     _end_if_not_installed(plan)
-    again = f"harness port {shlex.quote(str(source))} --to {to} {shlex.quote(str(target))}"
+    options = {"layer": layer, "layout": layout, **stated}
+    given = [(name.replace("_", "-"), value) for name, value in options.items() if value is not None]
+    given += [("ignore", name) for name in ignored]
+    again = shlex.join(
+        ["harness", "port", str(source), "--to", to, str(target)]
+        + [word for name, value in given for word in (f"--{name}", str(value))]
+    )
     with report.Keeper(proof) as keeper:
         try:
             with Porters(Memory()) as workers, progress(1, workers.starting):
@@ -80,14 +106,15 @@ def command(
     status = exit_status(done.run)
     files = [str(file) for file in done.files]
     if as_json:
-        about = {"layers": plan.layers.path, "cell": plan.case.cell, "wrote": files}
+        about: dict[str, Any] = {"layers": plan.layers.path, "cell": plan.case.cell, "wrote": files}
+        about |= {"remarks": list(plan.layers.remarks), "assumed": not plan.layers.cell.said}
         write_json({**described(done.run, proof, status), **about})
     else:
         for _, each in done.run.failed_implementations:
             if each.detail:
                 click.echo(f"--- {each.implementation}:\n{each.detail.rstrip()}\n", err=True)
         show_report(found, proof)
-        click.echo(_told(plan, files))
+        click.echo(_told(plan, done))
     raise click.exceptions.Exit(status)
 
 
@@ -102,22 +129,20 @@ def _end_if_not_installed(plan: Plan) -> None:
 
     for side in (plan.original, plan.ported):
         if missing := missing_modules(side.framework):
-            click.echo(
-                f"{side.to} needs {missing[0]}, which is not installed; {install_line(side.framework)}", err=True
-            )
+            name = side.to or side.name
+            click.echo(f"{name} needs {missing[0]}, which is not installed; {install_line(side.framework)}", err=True)
             raise click.exceptions.Exit(Exit.NOT_INSTALLED)
 
 
-def _told(plan: Plan, files: list[str]) -> str:
-    case = plan.case
+def _told(plan: Plan, done: Ported) -> str:
+    case, files = plan.case, [str(file) for file in done.files]
     kind = f"{'bidirectional ' if case.bidirectional else ''}{case.cell}"
-    guessed = case.cell == "rnn" and plan.layers.block.activation is None
-    taken = (
-        f", {case.activation}" + (" unless --activation says otherwise" if guessed else "")
-        if case.cell == "rnn"
-        else ""
-    )
-    what = f"{plan.layers.path}: {case.layers} x {kind}, {case.sizes.input} to {case.sizes.hidden}, {case.dtype}{taken}"
-    if not files:
-        return f"{what}\nnothing was written: the port does not compute the same"
-    return f"{what}\nwrote {', '.join(files)}"
+    what = f"{plan.layers.path}: {case.layers} x {kind}, {case.sizes.input} to {case.sizes.hidden}, {case.dtype}"
+    became = f"wrote {', '.join(files)}" if files else f"nothing was written: {_why_not(done)}"
+    return "\n".join([what, *plan.layers.remarks, became])
+
+
+def _why_not(done: Ported) -> str:
+    for _, each in done.run.failed_implementations:  # the original's stands first, and without it there are no others
+        return f"{each.implementation} did not run: {each.reason}"
+    return "the port does not compute the same"

@@ -17,6 +17,7 @@ from harness.cli.options import (
     checkpoint_of,
     chosen,
     end_without_cases,
+    ignore_option,
     load_cases,
     report_option,
 )
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     "--weights", metavar="PATH", help="A checkpoint whose recurrent weights take the place of the cases' own."
 )
 @click.option("--layer", metavar="PATH", help="Which recurrent layers of --weights, where it has several.")
+@ignore_option
 @report_option("--out", "reports/latest", "The report's folder.")
 @click.option(
     "--elements",
@@ -102,7 +104,7 @@ def command(
     named = chosen(asked["names"].split(",")) if asked["names"] is not None else []
     (of_baseline,) = chosen([asked["baseline"]])
     to_run = named or list(implementations().values())
-    loaded = load_cases(asked["cases"], checkpoint_of(asked["weights"], asked["layer"]))
+    loaded = load_cases(asked["cases"], checkpoint_of(asked["weights"], asked["layer"], asked.get("ignored", ())))
     end_without_cases(loaded)
     try:
         report.check(out)
@@ -168,8 +170,9 @@ def command(
 
 def _again(asked: Mapping[str, Any]) -> str:
     """Return the command that runs a case of the report again."""
-    given = {option: asked[option] for option in ("weights", "layer") if asked[option] is not None}
-    return " ".join(["harness run", *(f"--{option} {shlex.quote(value)}" for option, value in given.items())])
+    given = [(option, asked[option]) for option in ("weights", "layer") if asked[option] is not None]
+    given += [("ignore", name) for name in asked.get("ignored", ())]
+    return " ".join(["harness run", *(f"--{option} {shlex.quote(value)}" for option, value in given)])
 
 
 def _cases_in(folder: Path) -> int:

@@ -31,19 +31,19 @@ TF1 = Framework(
 )
 
 
-def cells(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
+def cells(structure: Structure, activation: str, dtype: str, forget_bias: float = FORGET_BIAS) -> dict[str, Any]:
     """Return the network's cells, by block, kept from one problem to the next."""
-    return _built(replace(structure, batch=1, time=1), activation, dtype)
+    return _built(replace(structure, batch=1, time=1), activation, dtype, forget_bias)
 
 
 @lru_cache(maxsize=64)
-def _built(structure: Structure, activation: str, dtype: str) -> dict[str, Any]:
+def _built(structure: Structure, activation: str, dtype: str, forget_bias: float = FORGET_BIAS) -> dict[str, Any]:
     import tensorflow as tf
 
     functions = {"tanh": tf.tanh, "relu": tf.nn.relu, "sigmoid": tf.sigmoid, "identity": tf.identity}
     built = {}
     for block in structure.blocks:
-        cell = _cell(structure, activation=functions[activation], dtype=dtype)
+        cell = _cell(structure, forget_bias, activation=functions[activation], dtype=dtype)
         cell.build(tf.TensorShape([None, structure.input_size(block)]))
         built[block] = cell
     return built
@@ -58,13 +58,13 @@ def forget() -> None:
     _built.cache_clear()
 
 
-def _cell(structure: Structure, **options: Any) -> Any:
+def _cell(structure: Structure, forget_bias: float, **options: Any) -> Any:
     import tensorflow as tf
 
     cells = tf.compat.v1.nn.rnn_cell
     match structure.cell:
         case "lstm":
-            return cells.BasicLSTMCell(structure.hidden, forget_bias=float(FORGET_BIAS), **options)
+            return cells.BasicLSTMCell(structure.hidden, forget_bias=float(forget_bias), **options)
         case "gru":
             return cells.GRUCell(structure.hidden, **options)
         case _:
@@ -114,10 +114,20 @@ def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str,
 )
 def tf1_rnn(problem: Problem) -> Returned:
     """tf.compat.v1 BasicRNNCell, BasicLSTMCell or GRUCell in MultiRNNCell, under GradientTape."""
+    return solved(problem)
+
+
+def solved(problem: Problem, forget_bias: float = FORGET_BIAS) -> Returned:
+    """Run the cells on a problem.
+
+    Args:
+        problem: the problem, in the tf1 layout.
+        forget_bias: what an lstm adds to its forget gate at run time.
+    """
     import tensorflow as tf
 
     structure = problem.structure
-    built = cells(structure, problem.case.activation, problem.case.dtype)
+    built = cells(structure, problem.case.activation, problem.case.dtype, forget_bias)
     weights = variables(built, structure)
     for name, parts in weights.items():
         ends = np.cumsum([part.shape[-1] for part in parts])[:-1]

@@ -26,6 +26,9 @@ class TF1(Stacked):
     """``layerN.kernel`` (I + H, G·H), ``layerN.bias`` (G·H,); ``readout.kernel`` (D·H, O), ``readout.bias`` (O,).
 
     Of a bidirectional layer the names begin with ``layerN.fw.`` and ``layerN.bw.``.
+
+    Args:
+        forget_bias: what the lstm cell adds at run time.
     """
 
     name = "tf1"
@@ -34,13 +37,16 @@ class TF1(Stacked):
     orders = MappingProxyType({"lstm": (0, 2, 1, 3)})
     directions = ("fw", "bw")
 
+    def __init__(self, forget_bias: float = FORGET_BIAS) -> None:
+        self.forget_bias = forget_bias
+
     @override
     def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        return self._with_forget_bias(super().from_canonical(weights, structure), structure, -FORGET_BIAS)
+        return self._with_forget_bias(super().from_canonical(weights, structure), structure, -self.forget_bias)
 
     @override
     def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        return super().to_canonical(self._with_forget_bias(dict(weights), structure, FORGET_BIAS), structure)
+        return super().to_canonical(self._with_forget_bias(dict(weights), structure, self.forget_bias), structure)
 
     @override
     def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
@@ -50,7 +56,7 @@ class TF1(Stacked):
     def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
         return super().to_canonical(gradients, structure)
 
-    def _with_forget_bias(self, tensors: dict[str, ndarray], structure: Structure, more: int) -> dict[str, ndarray]:
+    def _with_forget_bias(self, tensors: dict[str, ndarray], structure: Structure, more: float) -> dict[str, ndarray]:
         """Return tensors in this layout with so much more in the biases of the forget gates, the third blocks."""
         H = structure.hidden
         for name in self.blocks(structure).values() if structure.cell == "lstm" else ():

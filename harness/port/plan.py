@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.case import Case
 from harness.case.checks import memory_needed
 from harness.case.fields import Loss, Sizes
 from harness.casefile import listed, nearest
-from harness.checkpoint import CheckpointRefused, Recurrent, find
-from harness.port.sides import Side, sides
+from harness.checkpoint import CheckpointRefused, Recurrent, Stated, contradictions, find
+from harness.port.sides import Side, readers, sides
 
 BATCHES, STEPS = (3, 2, 4), (6, 7, 5)
 """The sizes of the case, the first that is no size of the network: sizes that are alike hide transposes."""
@@ -42,7 +44,8 @@ def planned(
     target: Path,
     layout: str | None = None,
     layer: str | None = None,
-    activation: str | None = None,
+    ignored: Collection[str] = (),
+    **stated: Any,
 ) -> Plan:
     """Find out whether a port can be done.
 
@@ -52,26 +55,24 @@ def planned(
         target: the file to write.
         layout: of the tensors in the source, if that is to be said.
         layer: which recurrent layers, if there are several.
-        activation: of an rnn, where the file does not say; tanh unless given.
+        ignored: the names beside the layers that are to be passed over.
+        **stated: what is stated of the cell, as ``harness.checkpoint.Stated`` has it.
 
     Raises:
         CheckpointRefused: if it cannot; nothing was written.
     """
     ported = next(each for each in sides().values() if each.to == to)
     _check_target(target, ported)
-    layers = find(source, layout, layer)
-    block = layers.block
-    if block.activation and activation not in (None, block.activation):
-        raise CheckpointRefused(f"says that its activation is {block.activation}, and not {activation}")
-    if activation not in (None, "tanh") and block.cell != "rnn":
-        raise CheckpointRefused(f"has the cell {block.cell}, whose activation is tanh", "leave --activation out")
-    if (block.activation or "tanh") not in ("tanh", "relu", "sigmoid", "identity"):
-        raise CheckpointRefused(f"has an rnn with the activation {block.activation}, which the harness has not")
-    case = _case(source, layers, activation or block.activation or "tanh", layout, layer)
+    layers = find(source, layout, layer, Stated(**stated), ignored)
+    for field, value, why in contradictions(layers.cell, Stated(**stated)):
+        option = field.replace("_", "-")
+        raise CheckpointRefused(f"has layers to which --{option} {value} does not fit: {why}", f"leave --{option} out")
+    layers.tensors()  # so that what cannot be read, and what is not finite, is known before any framework starts
+    case = _case(source, layers, layout, layer, ignored, stated)
     if why_not := ported.why_not(case.structure, case.activation):
         raise CheckpointRefused(f"cannot be ported to {to}: {why_not}")
     _check_memory(case)
-    return Plan(source, target, layers, case, sides()[layers.layout], ported)
+    return Plan(source, target, layers, case, readers()[layers.framework or layers.layout], ported)
 
 
 def _check_target(target: Path, ported: Side) -> None:
@@ -87,18 +88,31 @@ def _check_target(target: Path, ported: Side) -> None:
         raise CheckpointRefused(f"cannot be ported to {target}: there is no folder {target.parent}")
 
 
-def _case(source: Path, layers: Recurrent, activation: str, layout: str | None, layer: str | None) -> Case:
+def _case(
+    source: Path,
+    layers: Recurrent,
+    layout: str | None,
+    layer: str | None,
+    ignored: Collection[str],
+    stated: Mapping[str, Any],
+) -> Case:
     block = layers.block
     B = next(each for each in BATCHES if each not in (block.input, block.hidden))
     T = next(each for each in STEPS if each not in (block.input, block.hidden))
-    weights = {"checkpoint": source.name, "layout": layout, "layer": layer}
+    weights = {
+        "checkpoint": source.name,
+        "layout": layout,
+        "layer": layer,
+        "ignore": list(ignored) or None,
+        "forget_bias": stated.get("forget_bias"),
+    }
     return Case(
         name=f"port/{source.name}",
         file=str(source),
         about=f"{source.name} and what it was ported to: the same outputs, and the same gradient of everything.",
         cell=block.cell,  # type: ignore[arg-type]
         reset=block.reset,  # type: ignore[arg-type]
-        activation=activation,  # type: ignore[arg-type]
+        activation=layers.cell.activation,  # type: ignore[arg-type]
         layers=layers.layers,
         bidirectional=layers.directions == 2,
         sizes=Sizes(B, T, block.input, block.hidden),

@@ -65,7 +65,8 @@ def port(plan: Plan, workers: Porters, keep: Callable[[CaseOutcome], str]) -> Po
         beside = Path(folder) / plan.target.name
         _write(plan, _converted(plan, canonical), beside, workers)
         try:
-            written = find(plan.ported.written(beside)[-1], plan.ported.layout)
+            file = plan.ported.written(beside)[-1]
+            written = find(file, plan.ported.layout, plan.ported.layer_in(file, plan.case.structure))
             found = of_checkpoint(written, plan.case.structure, plan.case.dtype)
         except CheckpointRefused as refused:
             raise ProofFailed(f"the file that {plan.ported.to} wrote {refused}") from None
@@ -82,7 +83,8 @@ def port(plan: Plan, workers: Porters, keep: Callable[[CaseOutcome], str]) -> Po
 
 def _converted(plan: Plan, canonical: dict[str, ndarray]) -> dict[str, ndarray]:
     """Return the weights in the layout of the target; where that is the layout of the source, they are as they were."""
-    if plan.original.layout == plan.ported.layout:
+    usual = plan.layers.cell.forget_bias in (None, plan.layers.naming.forget_bias)
+    if plan.original.layout == plan.ported.layout and usual:
         return plan.layers.tensors()
     layout = layouts()[plan.ported.layout]
     return plan.ported.settled(layout.from_canonical(canonical, plan.case.structure))

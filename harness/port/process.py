@@ -1,6 +1,6 @@
 """The process of one side: reads, computes and writes by its framework.
 
-``python -m harness.port.process LAYOUT``. The file that a question is about stands in the question.
+``python -m harness.port.process SIDE``. The file that a question is about stands in the question.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 from harness.implementations import Unsupported
-from harness.port.sides import File, sides
+from harness.port.sides import File, readers
 from harness.result import read
 from harness.tensors import Structure
 from harness.worker.messages import of_result, to_problem
@@ -19,14 +19,14 @@ from harness.worker.serving import Answer, serve
 from harness.worker.transport import Message
 
 
-def main(layout: str) -> None:
+def main(name: str) -> None:
     """Serve one side until the harness is gone."""
-    serve(sides()[layout].framework.modules, lambda request: answered(layout, request))
+    serve(readers()[name].framework.modules, lambda request: answered(name, request))
 
 
-def answered(layout: str, request: Message) -> Answer:
+def answered(name: str, request: Message) -> Answer:
     """Answer a request to write, or to run on what a file has."""
-    side, header = sides()[layout], request.header
+    side, header = readers()[name], request.header
     try:
         if header["do"] == "write":
             structure = Structure(**header["structure"])
@@ -35,7 +35,7 @@ def answered(layout: str, request: Message) -> Answer:
         problem = to_problem(request)
         start = time.perf_counter()
         returned = side.returned(File.from_plain(header["file"]), problem)
-        found, arrays = of_result(read(returned, layout, problem, time.perf_counter() - start))
+        found, arrays = of_result(read(returned, side.layout, problem, time.perf_counter() - start))
         return {"status": "ok", **found}, arrays
     except Unsupported as reason:
         return {"status": "unsupported", "reason": str(reason)}, {}

@@ -51,8 +51,8 @@ class Porters(Workers):
 
 def process_of(side: Side) -> Framework:
     """Return the process of a side."""
-    framework, program = side.framework, ("-m", "harness.port.process", side.layout)
-    return replace(framework, name=f"{framework.name}-port", program=program)
+    program = ("-m", "harness.port.process", side.name)
+    return replace(side.framework, name=f"{side.name}-port", program=program)
 
 
 def contestants(plan: Plan) -> tuple[Implementation, list[Implementation]]:

@@ -6,6 +6,7 @@ from numpy import ndarray
 
 from harness.checkpoint import Recurrent
 from harness.layout import layouts
+from harness.layout.tf1 import TF1
 from harness.tensors import Structure
 
 
@@ -26,9 +27,10 @@ def of_checkpoint(
     Raises:
         CheckpointRefused: if they cannot be read.
     """
-    tensors = layers.tensors()
-    if structure.output is not None:
-        tensors |= {name: layers.stored[own].read() for name, own in layers.readout(structure.output, readout).items()}
+    tensors = layers.tensors(structure.output, readout)
     typed = {name: tensor.astype(dtype) for name, tensor in tensors.items()}
-    canonical = layouts()[layers.layout].to_canonical(typed, structure)
+    layout = layouts()[layers.layout]
+    if isinstance(layout, TF1) and layers.cell.forget_bias is not None:
+        layout = TF1(layers.cell.forget_bias)
+    canonical = layout.to_canonical(typed, structure)
     return {name: canonical[name] for name in structure.weights}

@@ -35,3 +35,8 @@ def test_a_mistake_is_one_line_that_editors_can_follow():
     assert str(mistake) == "cases/x.yaml:3:7: sizes.hiden: unknown key; did you mean 'hidden'?"
     assert str(Mistake("x", None, None, (), "is empty")) == "x: is empty"
     assert str(MistakesFound([mistake, mistake])).count("\n") == 1
+
+
+def test_what_was_typed_is_never_suggested():
+    assert nearest("encoder", ["encoder"]) == ""
+    assert nearest("encoder", ["encoder", "encoder1"]) == "did you mean 'encoder1'?"

@@ -66,7 +66,7 @@ def test_a_state_dict_is_found_within_a_trainings_checkpoint(saved):
 
 
 def test_tensors_that_lie_otherwise_are_read_as_they_are(saved):
-    stored, expected = opened(saved / "tensors.pt")[0], np.load(saved / "expected.npz")
+    stored, expected = opened(saved / "tensors.pt").tensors, np.load(saved / "expected.npz")
     assert stored["whole"].dtype == "long"
     for name in ("transposed", "part", "parameter", "half", "bfloat16", "nothing"):
         array = stored[name].read()

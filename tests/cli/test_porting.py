@@ -28,7 +28,10 @@ def test_a_port_writes_its_file_and_its_proof(harness, workplace, weights):
     done = harness("port", "m.npz", "--to", "npz", "out.npz")
     assert done.returncode == 0, done.stderr
     assert "wrote out.npz" in done.stdout
-    assert "net: 2 x rnn, 4 to 5, float64, tanh unless --activation says otherwise" in done.stdout
+    assert (
+        "net: 2 x rnn, 4 to 5, float64\nassumed, for weights alone do not say it: rnn with activation tanh; "
+        in done.stdout
+    )
     written, source = np.load(workplace / "out.npz"), np.load(weights)
     assert {f"net.{name}": each.tolist() for name, each in written.items()} == {
         n: e.tolist() for n, e in source.items()
@@ -67,6 +70,60 @@ def test_what_cannot_be_ported_writes_nothing(monkeypatch, capsys, workplace, we
     assert sorted(workplace.rglob("*")) == before
 
 
+def torch_lstm(folder, **more):
+    """Write the state dict of an nn.LSTM in NumPy's format, with something beside it."""
+    random = np.random.default_rng(4)
+    shapes = {"weight_ih_l0": (20, 3), "weight_hh_l0": (20, 5), "bias_ih_l0": (20,), "bias_hh_l0": (20,)}
+    state = {f"rnn.{name}": random.normal(size=shape) for name, shape in shapes.items()}
+    np.savez(folder / "lstm.npz", **state, **more)
+
+
+STATED = {
+    "activation": ("--activation", "relu", "the harness has tanh alone in an lstm"),
+    "gates": ("--recurrent-activation", "hard_sigmoid", "the harness has sigmoid alone in an lstm"),
+    "forget_bias": ("--forget-bias", "1", "TensorFlow 1's lstm alone adds one at run time"),
+    "reset": ("--reset", "after", "an lstm has none"),
+    "cell": ("--cell", "gru", "its tensors say lstm"),
+}
+
+
+@pytest.mark.parametrize(("option", "value", "why"), STATED.values(), ids=STATED)
+def test_a_cell_that_is_stated_and_cannot_be_is_refused(monkeypatch, capsys, workplace, option, value, why):
+    torch_lstm(workplace)
+    status, _, errors = called(
+        monkeypatch, capsys, workplace, "port", "lstm.npz", "--to", "npz", "o.npz", option, value
+    )
+    assert status == 2
+    assert f"lstm.npz has layers to which {option} " in errors
+    assert f"does not fit: {why}; leave {option} out" in errors
+    assert not (workplace / "o.npz").exists()
+
+
+def test_the_cell_that_weights_alone_are_taken_for_is_said(monkeypatch, capsys, workplace, weights):
+    """And with it what is passed over, in the text and in what programs read."""
+    np.savez(workplace / "more.npz", **np.load(weights), **{"net.layer0.scale": np.ones(5)})
+    status, _, errors = called(monkeypatch, capsys, workplace, "port", "more.npz", "--to", "npz", "out.npz")
+    assert status == 2
+    assert "beside net what a plain rnn has not: net.layer0.scale; " in errors
+    asked = ("port", "more.npz", "--to", "npz", "out.npz", "--ignore", "net.layer0.scale", "--activation", "relu")
+    status, output, errors = called(monkeypatch, capsys, workplace, *asked, "--json")
+    assert status == 0, errors
+    found = json.loads(output)
+    assert found["assumed"] is True
+    assumed, passed_over = found["remarks"]
+    assert assumed.startswith("assumed, for weights alone do not say it: rnn with activation relu; another is stated ")
+    assert passed_over == "passed over, as --ignore says: net.layer0.scale"
+
+
+def test_weights_that_are_not_finite_are_not_ported(monkeypatch, capsys, workplace, weights):
+    arrays = dict(np.load(weights))
+    arrays["net.layer1.W_hh"][2, 3] = np.nan
+    np.savez(weights, **arrays)
+    status, _, errors = called(monkeypatch, capsys, workplace, "port", "m.npz", "--to", "npz", "out.npz")
+    assert status == 2
+    assert "m.npz has weights that are not finite: net.layer1.W_hh has 1 NaN of 25, the first at [2, 3]" in errors
+
+
 def test_a_hostile_checkpoint_is_refused_and_not_run(monkeypatch, capsys, workplace):
     (workplace / "m.pt").write_bytes(b"\x80\x02cbuiltins\nopen\nX\x04\x00\x00\x00madeX\x01\x00\x00\x00w\x86R.")
     status, _, errors = called(monkeypatch, capsys, workplace, "port", "m.pt", "--to", "npz", "out.npz")
@@ -97,6 +154,19 @@ def test_a_run_with_weights_from_elsewhere(harness, workplace, weights, tmp_path
     assert run("numpy-split", problem_of(case, case.read_text())).loss != expected
 
 
+def test_a_run_with_weights_passes_over_what_it_is_told_to(monkeypatch, capsys, workplace, weights):
+    np.savez(workplace / "more.npz", **np.load(weights), **{"net.layer0.scale": np.ones(5)})
+    asked = ("run", "small", "--weights", "more.npz", "--impl", "numpy-concat")
+    status, _, errors = called(monkeypatch, capsys, workplace, *asked)
+    assert status == 2
+    assert "net.layer0.scale" in errors
+    assert "--ignore net.layer0.scale" in errors
+    status, _, errors = called(monkeypatch, capsys, workplace, *asked, "--ignore", "net.layer0.scale")
+    assert status == 0, errors
+    again = json.loads((workplace / "reports" / "latest" / "environment.json").read_text())["again"]
+    assert again == "harness run --weights more.npz --ignore net.layer0.scale"
+
+
 def problem_of(case, text):
     """Return the problem of a text beside a case's file."""
     path = case.with_name("beside.yaml")
@@ -110,8 +180,9 @@ def problem_of(case, text):
         (("--weights", "n.npz"), "n.npz does not exist"),
         (("--weights", "m.npz", "--layer", "x"), "no recurrent layer 'x'"),
         (("--layer", "x"), "--layer is of the file that --weights names"),
+        (("--ignore", "x"), "--ignore is of the file that --weights names"),
     ],
-    ids=["missing", "layer", "layer_of_nothing"],
+    ids=["missing", "layer", "layer_of_nothing", "ignore_of_nothing"],
 )
 def test_weights_that_cannot_be_had_end_the_run_before_it_begins(
     monkeypatch, capsys, workplace, weights, arguments, words

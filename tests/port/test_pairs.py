@@ -3,6 +3,7 @@ agrees, and what each wrote the next one reads."""
 
 # ruff: noqa: E501 - tables
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -39,12 +40,12 @@ def test_weights_go_from_file_to_file_and_come_back(tmp_path, porters, name):
     (cell, reset, directions, layers, dtype, activation), ways = WAYS[name]
     structure = Structure(cell, layers, 1, 1, 3, 4, None, reset, directions)
     first = numbers(structure, dtype)
-    source = tmp_path / "m.npz"
+    source, layer = tmp_path / "m.npz", None
     np.savez(source, **first)
     for way in ways:
         to, target = way.split()
         said = activation if cell == "rnn" and source.suffix != ".keras" else None
-        plan = planned(source, to, tmp_path / target, activation=said)
+        plan = planned(source, to, tmp_path / target, layer=layer, activation=said)
         done = port(plan, porters, not_kept)
         (outcome,) = done.run.outcomes
         verdicts = {each.implementation: each.verdict for each in outcome.judged}
@@ -55,7 +56,8 @@ def test_weights_go_from_file_to_file_and_come_back(tmp_path, porters, name):
         assert sorted(tmp_path.glob(".port-*")) == []
         assert all(file.is_file() for file in done.files)
         source = tmp_path / target
-    last = of_checkpoint(find(source), structure, dtype)
+        layer = plan.ported.layer_in(source, structure)
+    last = of_checkpoint(find(source, layer=layer), structure, dtype)
     for name, array in first.items():
         # TensorFlow 1 stores an lstm's forget bias less 1.
         rounds = cell == "lstm" and name.endswith("b_h")
@@ -103,7 +105,8 @@ def test_each_side_computes_with_what_its_framework_read(tmp_path, porters, to, 
     structure = Structure("lstm", 2, 1, 1, 3, 4, None, directions=2)
     np.savez(tmp_path / "first.npz", **numbers(structure, "float64"))
     assert port(planned(tmp_path / "first.npz", to, tmp_path / target), porters, not_kept).files
-    plan = planned(tmp_path / target, "npz", tmp_path / "out.npz")
+    layer = sides()[{"npz": "split"}.get(to, to)].layer_in(tmp_path / target, structure)
+    plan = planned(tmp_path / target, "npz", tmp_path / "out.npz", layer=layer)
     problem = build(plan.case, None)
     original, _ = contestants(plan)
     zero = {name: np.zeros_like(array) for name, array in problem.weights.items()}
@@ -114,3 +117,39 @@ def test_each_side_computes_with_what_its_framework_read(tmp_path, porters, to, 
         for name, array in expected.tensors.items():
             bound = 1e-13 * np.abs(array).max()
             np.testing.assert_allclose(found.tensors[name], array, rtol=0, atol=bound, err_msg=name)
+
+
+def test_a_forget_bias_that_is_stated_is_that_of_the_original_cell(tmp_path, porters):
+    """A cell of TensorFlow 1 that adds nothing: its own bias is the port's, and one for BasicLSTMCell is 1 less."""
+    structure = Structure("lstm", 1, 1, 1, 3, 4, None)
+    first = numbers(structure, "float64")
+    np.savez(tmp_path / "m.npz", **first)
+    port(planned(tmp_path / "m.npz", "tf1", tmp_path / "m.index"), porters, not_kept)
+    plan = planned(tmp_path / "m.index", "npz", tmp_path / "plain.npz", forget_bias=0.0)
+    assert port(plan, porters, not_kept).files
+    assert port(planned(tmp_path / "m.index", "tf1", tmp_path / "n.index", forget_bias=0.0), porters, not_kept).files
+    for written in (np.load(tmp_path / "plain.npz"), of_checkpoint(find(tmp_path / "n.index"), structure, "float64")):
+        less = written["layer0.b_h"] - first["layer0.b_h"]
+        np.testing.assert_allclose(less, np.repeat([0, -1, 0, 0], 4), rtol=0, atol=2**-50)
+    # With the usual one taken for the original, the same file would be another network.
+    usual = planned(tmp_path / "m.index", "npz", tmp_path / "usual.npz")
+    problem = build(plan.case, None)
+    with porters.about({"original": File.of(tmp_path / "m.index", usual.layers, ours=False)}):
+        other = porters.run(contestants(usual)[0], problem).result
+    assert not np.allclose(other.outputs, run("numpy-split", problem).outputs, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["model.bin", "model.ckpt"])
+def test_shards_are_read_by_torch_itself_whatever_they_are_called(tmp_path, porters, name):
+    structure = Structure("gru", 1, 1, 1, 3, 4, None)
+    np.savez(tmp_path / "m.npz", **numbers(structure, "float32"))
+    for ending in (".pt", ".safetensors"):
+        port(planned(tmp_path / "m.npz", "torch", tmp_path / f"m{ending}"), porters, not_kept)
+    (tmp_path / "m.pt").rename(tmp_path / name)
+    (tmp_path / "m.safetensors").rename(tmp_path / "other.bin")
+    kinds = {"weight_ih_l0": name, "weight_hh_l0": name, "bias_ih_l0": "other.bin", "bias_hh_l0": "other.bin"}
+    (tmp_path / "index.json").write_text(json.dumps({"weight_map": kinds}))
+    plan = planned(tmp_path / "index.json", "npz", tmp_path / "out.npz", layout="torch")
+    assert port(plan, porters, not_kept).files
+    for tensor, array in np.load(tmp_path / "m.npz").items():
+        assert np.load(tmp_path / "out.npz")[tensor].tolist() == array.tolist()

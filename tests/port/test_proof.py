@@ -132,7 +132,9 @@ def test_an_activation_that_torch_has_not_is_refused(tmp_path, activation, words
 
 
 def test_an_activation_of_an_lstm_is_refused(tmp_path, source):
-    with pytest.raises(CheckpointRefused, match="the cell lstm, whose activation is tanh"):
+    with pytest.raises(
+        CheckpointRefused, match="--activation relu does not fit: the harness has tanh alone in an lstm"
+    ):
         planned(source, "npz", tmp_path / "o.npz", activation="relu")
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,11 +20,16 @@ from typing_extensions import override
 
 from harness.checkpoint.archive import archive, as_it_is
 from harness.checkpoint.base import CheckpointRefused, Format, Stored, told
+from harness.checkpoint.model import Model, model_of
 
 if TYPE_CHECKING:
     import h5py
 
 NAME = "a Keras file of weights"
+HDF5 = b"\x89HDF\r\n\x1a\n"
+WEIGHTS = "model.weights.h5"
+"""The member of a ``.keras`` archive that has the numbers."""
+
 MOST_CONFIG = 2**26
 """Bytes of config.json."""
 
@@ -39,33 +45,50 @@ class Keras(Format):
     layout = "keras"
 
     @override
+    def holds(self, path: Path, head: bytes, members: Collection[str]) -> bool:
+        return head.startswith(HDF5) or WEIGHTS in members
+
+    @override
     def tensors(self, path: Path) -> Mapping[str, Stored]:
         if find_spec("h5py") is None:
             raise CheckpointRefused(f"is {NAME}, and h5py is not installed", "pip install 'bptt-harness[checkpoints]'")
         import h5py
 
-        content, configs = _content(path)
+        content = _content(path)
         with told(NAME), h5py.File(content, "r") as file:
-            found = list(_datasets(file))  # all of it, so that no link is left that a name below could lead through
+            found = list(_datasets(file))  # all of it, so that no link is left that a name could lead through
             return {
-                name: Stored(
-                    tuple(map(int, dataset.shape)),
-                    dataset.dtype.name,
-                    partial(_read, content, name),
-                    said=_said(file, name, configs),
-                )
+                name: Stored(tuple(map(int, dataset.shape)), dataset.dtype.name, partial(_read, content, name))
                 for name, dataset in found
             }
 
+    @override
+    def model(self, path: Path, tensors: Mapping[str, Stored]) -> Model | None:
+        import h5py
 
-def _content(path: Path) -> tuple[Path | io.BytesIO, Mapping[str, Any]]:
-    """Return what h5py is to open, and the layers' configs by name."""
-    if path.suffix != ".keras":
-        return path, {}
+        with told(NAME):
+            if zipfile.is_zipfile(path):
+                with archive(path, NAME) as opened:
+                    config = json.loads(as_it_is(opened, "config.json", MOST_CONFIG))
+                    about = json.loads(as_it_is(opened, "metadata.json", MOST_CONFIG))
+                return model_of(config, str(about["keras_version"]), tensors, whole_h5=False)
+            with h5py.File(path, "r") as file:
+                if "model_config" not in file.attrs:
+                    return None
+                said, version = (_text(file.attrs.get(each, "")) for each in ("model_config", "keras_version"))
+                return model_of(json.loads(said), version, tensors, whole_h5=True)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _content(path: Path) -> Path | io.BytesIO:
+    """Return what h5py is to open."""
+    if not zipfile.is_zipfile(path):
+        return path
     with archive(path, NAME) as opened:
-        content = as_it_is(opened, "model.weights.h5")
-        config = json.loads(as_it_is(opened, "config.json", MOST_CONFIG))
-        return io.BytesIO(content), dict(_configs(config))
+        return io.BytesIO(as_it_is(opened, WEIGHTS))
 
 
 def _datasets(group: h5py.Group, path: str = "", left: list[int] | None = None) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -96,34 +119,6 @@ def _read(content: Path | io.BytesIO, name: str) -> ndarray:
     with told(NAME), h5py.File(content, "r") as file:
         array: ndarray = file[name][()]
         return array
-
-
-def _configs(config: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Find every layer and cell in a model's config, by its name; one that stands inside another has two."""
-    waiting = [config]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, list):
-            waiting += each
-        elif isinstance(each, dict):
-            own = each.get("config")
-            if isinstance(own, dict) and isinstance(own.get("name"), str):
-                yield own["name"], {**own, "class_name": each.get("class_name")}
-            waiting += each.values()
-
-
-def _said(file: h5py.File, tensor: str, configs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what is said of a tensor's layer: the config of the outermost group on the way to it that has units."""
-    said: dict[str, Any] = {}
-    parts = tensor.split("/")
-    for depth in range(1, len(parts)):
-        of_layer = file.get("/".join([*parts[:depth], "vars"]))
-        config = configs.get(of_layer.attrs.get("name"), {}) if of_layer is not None and configs else {}
-        if "merge_mode" in config:
-            said["merge_mode"] = config["merge_mode"]
-        if "units" in config:
-            return {**config, **said}
-    return said
 
 
 FORMAT = Keras()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +25,10 @@ class Npz(Format):
 
     name = NAME
     suffixes = (".npz",)
+
+    @override
+    def holds(self, path: Path, head: bytes, members: Collection[str]) -> bool:
+        return any(member.endswith(ENDING) for member in members)
 
     @override
     def tensors(self, path: Path) -> Mapping[str, Stored]:

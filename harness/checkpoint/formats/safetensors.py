@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
 
-from harness.checkpoint.base import CheckpointRefused, Format, Stored, told
+from harness.checkpoint.base import CheckpointRefused, Format, Stored, refuse_overlaps, told
 
 NAME = "a .safetensors file"
 MOST_HEADER = 100_000_000
@@ -31,17 +31,32 @@ class Safetensors(Format):
     suffixes = (".safetensors",)
 
     @override
+    def holds(self, path: Path, head: bytes, members: Collection[str]) -> bool:
+        return head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= min(
+            MOST_HEADER, path.stat().st_size - 8
+        )
+
+    @override
     def tensors(self, path: Path) -> Mapping[str, Stored]:
         with told(NAME), path.open("rb") as file:
             size = path.stat().st_size
             (length,) = struct.unpack("<Q", file.read(8))
             if not 2 <= length <= min(MOST_HEADER, size - 8):
                 raise CheckpointRefused(f"cannot be read as {NAME}: its header would have {length:,} bytes")
-            header = json.loads(file.read(length).decode())
+            header = json.loads(file.read(length).decode(), object_pairs_hook=_without_doubles)
             if not isinstance(header, dict):
                 raise CheckpointRefused(f"cannot be read as {NAME}: its header is no mapping")
             header.pop("__metadata__", None)
-            return {name: _stored(path, name, each, 8 + length, size) for name, each in header.items()}
+            found = {name: _stored(path, name, each, 8 + length, size) for name, each in header.items()}
+            refuse_overlaps((*map(int, each["data_offsets"]), name) for name, each in header.items())
+            return found
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands in its header twice")
+    return found
 
 
 def _stored(path: Path, name: str, said: Any, start: int, size: int) -> Stored:

@@ -7,14 +7,15 @@ that TensorFlow need not be installed, nor take five seconds to start.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Collection, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 
 from typing_extensions import override
 
-from harness.checkpoint.base import CheckpointRefused, Format, Stored, told
-from harness.checkpoint.table import entries, fields_of, first
+from harness.checkpoint.base import CheckpointRefused, Format, Stored, refuse_overlaps, told
+from harness.checkpoint.checksum import crc32c, masked
+from harness.checkpoint.table import END, Fields, entries, fields_of, first
 
 NAME = "a TensorFlow checkpoint"
 INDEX = ".index"
@@ -24,6 +25,9 @@ MOST_INDEX = 2**26
 DTYPES = {1: ("float32", 4), 2: ("float64", 8), 14: ("bfloat16", 2), 19: ("float16", 2)}
 """By their numbers in tensorflow/core/framework/types.proto."""
 
+TEXT = 7
+"""The number of a tensor of texts there."""
+
 
 class TF1(Format):
     """``tf.compat.v1.train.Saver``. The prefix names a checkpoint, too."""
@@ -31,6 +35,14 @@ class TF1(Format):
     name = NAME
     suffixes = (INDEX, ".data-00000-of-00001")
     layout = "tf1"
+
+    @override
+    def holds(self, path: Path, head: bytes, members: Collection[str]) -> bool:
+        if not head or ".data-" in path.name:
+            return False
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - len(END)))
+            return file.read() == END
 
     @override
     def files(self, path: Path) -> list[Path]:
@@ -55,7 +67,13 @@ class TF1(Format):
             there = {shard.name: shard for shard in shards}
             if missing := [name for name in expected if name not in there]:
                 raise CheckpointRefused(f"has no {missing[0]} beside it, where the numbers are")
-            return {name: _stored(name, said, [there[each] for each in expected]) for name, said in table.items()}
+            shards = [there[each] for each in expected]
+            entries_of = {name: fields_of(said) for name, said in table.items()}
+            found = {name: _stored(name, fields, shards) for name, fields in entries_of.items()}
+            for number, shard in enumerate(shards):
+                own = {name: each for name, each in entries_of.items() if first(each, 3, 0) == number}
+                _check_numbers(shard, own)
+            return found
 
 
 def prefix_of(path: Path) -> Path:
@@ -68,8 +86,7 @@ def _escaped(name: str) -> str:
     return "".join(f"[{each}]" if each in "*?[" else each for each in name)
 
 
-def _stored(name: str, said: bytes, shards: list[Path]) -> Stored:
-    fields = fields_of(said)
+def _stored(name: str, fields: Fields, shards: list[Path]) -> Stored:
     number = first(fields, 1, 0)
     dtype, width = DTYPES.get(number, (f"number {number} of TensorFlow's types", 0))
     dimensions = [fields_of(each) for each in fields_of(first(fields, 2, b"")).get(2, [])]
@@ -93,6 +110,44 @@ def _read(shard: Path, offset: int, size: int) -> bytes:
     with shard.open("rb") as file:
         file.seek(offset)
         return file.read(size)
+
+
+def _check_numbers(shard: Path, entries_of: Mapping[str, Fields]) -> None:
+    """Make sure that each tensor of a file has the checksum that the index says, and its bytes for itself.
+
+    Raises:
+        CheckpointRefused: if one has not.
+    """
+    places = {name: (first(each, 4, 0), first(each, 5, 0)) for name, each in entries_of.items()}
+    refuse_overlaps(((offset, offset + size, name) for name, (offset, size) in places.items()), shard.name)
+    # A text's checksum is made in another way.
+    sums = {name: first(each, 6, b"") for name, each in entries_of.items() if first(each, 1, 0) != TEXT}
+    stamp = shard.stat()
+    damaged = _damaged(
+        shard.absolute(), stamp.st_mtime_ns, stamp.st_size, tuple((n, *places[n], each) for n, each in sums.items())
+    )
+    if damaged:
+        raise CheckpointRefused(
+            f"is damaged: the numbers of {damaged} in {shard.name} have another checksum than the index says",
+            "copy the checkpoint anew",
+        )
+
+
+@lru_cache(maxsize=64)
+def _damaged(shard: Path, changed: int, length: int, places: tuple[tuple[str, int, int, bytes], ...]) -> str:
+    """Return the first tensor whose bytes have another checksum than is said; empty if there is none.
+
+    Args:
+        shard: the file.
+        changed: when it was changed, so that an answer holds for one content.
+        length: how long it is, for the same reason.
+        places: for each tensor its name, its first byte, its length and its checksum.
+    """
+    del changed, length
+    for name, offset, size, checksum in places:
+        if checksum != masked(crc32c(_read(shard, offset, size))).to_bytes(4, "little"):
+            return name
+    return ""
 
 
 FORMAT = TF1()

@@ -7,7 +7,7 @@ The archive has a pickle that says which tensors there are, and a member for eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,9 @@ from harness.checkpoint.pickled import Made, followed
 from harness.tensors import Shape
 
 NAME = "a state dict of torch"
+BARE_PICKLE = b"\x80\x02"
+"""How a file begins that torch.save wrote before torch 1.6."""
+
 MOST_PICKLE = 2**26
 """Bytes of the pickle; a hundred thousand tensors have about ten million."""
 
@@ -45,15 +48,19 @@ class Torch(Format):
     layout = "torch"
 
     @override
+    def holds(self, path: Path, head: bytes, members: Collection[str]) -> bool:
+        return head.startswith(BARE_PICKLE) or any(_is_pickle(member) for member in members)
+
+    @override
     def tensors(self, path: Path) -> Mapping[str, Stored]:
         with path.open("rb") as file:
-            if file.read(2) == b"\x80\x02":
+            if file.read(2) == BARE_PICKLE:
                 raise CheckpointRefused(
                     "is a bare pickle, as torch.save wrote before torch 1.6; unpickling runs code",
                     "load it where you trust it, and torch.save its state_dict() anew",
                 )
         with archive(path, NAME) as opened:
-            pickles = [name for name in opened.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
+            pickles = [name for name in opened.namelist() if _is_pickle(name)]
             if len(pickles) != 1:
                 hint = "it is TorchScript; save its state_dict()" if "constants.pkl" in str(opened.namelist()) else ""
                 raise CheckpointRefused(f"cannot be read as {NAME}: it has {len(pickles)} data.pkl", hint)
@@ -64,6 +71,10 @@ class Torch(Format):
             sizes = {each.filename: each.file_size for each in opened.infolist()}
             reading = partial(_stored, path, folder, sizes, ">" if order == b"big" else "<")
             return {name: reading(name, tensor) for name, tensor in _tensors(root)}
+
+
+def _is_pickle(member: str) -> bool:
+    return member == "data.pkl" or member.endswith("/data.pkl")
 
 
 def _tensors(value: Any, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Made]]:

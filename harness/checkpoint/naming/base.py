@@ -40,7 +40,7 @@ class Block:
         cell: a key of ``GATES``.
         input, hidden: its sizes.
         reset: of a gru.
-        activation: of an rnn, if the file says.
+        activation: of an rnn, if the file has a config.
     """
 
     cell: str
@@ -55,25 +55,40 @@ class Naming(ABC):
 
     Attributes:
         layout: the layout.
-        bidirectional: what the names of the two directions begin with in the layout; empty where a suffix says it.
+        example: names that would do, for a message.
+        forget_bias: what the framework's lstm adds to its forget gate at run time, unless told otherwise.
     """
 
     layout: str
+    example: str
+    forget_bias: float = 0.0
 
     @abstractmethod
     def part(self, name: str) -> Part | None:
         """Return what a name says; None if no recurrent layer has such a tensor."""
 
     @abstractmethod
-    def block(self, stored: Mapping[str, Stored], cell: str | None) -> Block | None:
+    def block(self, stored: Mapping[str, Stored], reset: str | None) -> Block | None:
         """Return what tensors, by role, say of their layer; None if they are no recurrent layer's.
 
         Args:
             stored: the tensors.
-            cell: which it is, where that is known.
+            reset: of a gru, where neither names nor shapes say it; ``after`` unless given.
 
         Raises:
             CheckpointRefused: if it is a layer that the harness has not, such as one with peepholes.
+        """
+
+    @abstractmethod
+    def beside(self, name: str, shape: Shape, path: str, block: Block, own: str) -> bool:
+        """Return whether a tensor stands in a recurrent layer, or belongs to it by its name or its shape.
+
+        Args:
+            name: the tensor's.
+            shape: the tensor's.
+            path: of the layer, or of its stack.
+            block: the layer's cell and sizes.
+            own: a tensor of the layer.
         """
 
     @abstractmethod
@@ -95,7 +110,13 @@ class Naming(ABC):
         """Return the path and the layout's name of a readout's weight or bias; None if it is neither by its name."""
 
 
-def cell_of(columns: int, hidden: int) -> str | None:
+def leads_to(folder: str, path: str, separator: str) -> bool:
+    """Return whether a folder of names is a layer's, or one of those around it, or one within it."""
+    first, second = (f"{each}{separator}" if each else "" for each in (folder, path))
+    return first.startswith(second) or second.startswith(first)
+
+
+def gated(columns: int, hidden: int) -> str | None:
     """Return the cell whose gates have so many columns; None if there is none."""
     gates, rest = divmod(columns, hidden) if hidden else (0, 1)
     return None if rest else CELLS.get(gates)

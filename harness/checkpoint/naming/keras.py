@@ -9,8 +9,9 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.checkpoint.base import CheckpointRefused, Stored
-from harness.checkpoint.naming.base import Block, Naming, Part, cell_of, shaped
+from harness.checkpoint.base import Stored
+from harness.checkpoint.naming.base import Block, Naming, Part, gated, shaped
+from harness.tensors import Shape
 
 _NAME = re.compile(
     r"(?:(?P<path>.*)[/.])?(?:vars/(?P<number>[012])|(?P<role>kernel|recurrent_kernel|bias)(?::0)?)", re.DOTALL
@@ -24,6 +25,7 @@ class Keras(Naming):
     """SimpleRNN, LSTM and GRU, Bidirectional, and RNN of their cells."""
 
     layout = "keras"
+    example = "layers/lstm/cell/vars/0 and 1, or lstm/kernel and lstm/recurrent_kernel (Keras)"
 
     @override
     def part(self, name: str) -> Part | None:
@@ -36,20 +38,24 @@ class Keras(Naming):
         return Part(path[: direction.start()], role, reverse=direction["direction"] == "backward")
 
     @override
-    def block(self, stored: Mapping[str, Stored], cell: str | None) -> Block | None:
+    def block(self, stored: Mapping[str, Stored], reset: str | None) -> Block | None:
         matrix, recurrent = stored.get("kernel"), stored.get("recurrent_kernel")
         if matrix is None or recurrent is None or len(matrix.shape) != 2 or len(recurrent.shape) != 2:
             return None  # a Dense, say, whose second tensor is its bias
         (I, columns), (H, _) = matrix.shape, recurrent.shape
-        if (found := cell_of(columns, H)) is None or recurrent.shape != (H, columns):
+        if (found := gated(columns, H)) is None or recurrent.shape != (H, columns):
             return None
-        said, reset = matrix.said, None
+        own = None
         if found == "gru":
             bias = stored.get("bias")
-            after = said.get("reset_after", True) if bias is None else len(bias.shape) == 2
-            reset = "after" if after else "before"
-        shaped(stored, {"bias": (2, columns) if reset == "after" else (columns,)}, "a layer")
-        return Block(found, I, H, reset, _activation(found, said))
+            own = (reset or "after") if bias is None else "after" if len(bias.shape) == 2 else "before"
+        shaped(stored, {"bias": (2, columns) if own == "after" else (columns,)}, "a layer")
+        return Block(found, I, H, own)
+
+    @override
+    def beside(self, name: str, shape: Shape, path: str, block: Block, own: str) -> bool:
+        # A layer with dropout keeps the state of its random numbers, which take no part in inference.
+        return name.startswith(f"{path}/") and "/seed_generator/" not in name
 
     @override
     def named(
@@ -68,21 +74,6 @@ class Keras(Naming):
         # A Dense has its bias second, where a recurrent layer has the recurrent kernel.
         role = {"kernel": "kernel", "recurrent_kernel": "bias", "bias": "bias"}[part.role]
         return part.path, role
-
-
-def _activation(cell: str, said: Mapping[str, object]) -> str | None:
-    """Return an rnn's activation, if the file says; make sure that of others, it says what the harness has."""
-    if said.get("merge_mode", "concat") != "concat":
-        raise CheckpointRefused(f"has a Bidirectional with merge_mode {said['merge_mode']!r}; the harness has 'concat'")
-    if said.get("go_backwards") and "merge_mode" not in said:  # of a Bidirectional, the backward layer has it
-        raise CheckpointRefused("has a layer with go_backwards, which the harness has in a Bidirectional alone")
-    own = said.get("activation")
-    if cell == "rnn":
-        return None if own is None else "identity" if own == "linear" else str(own)
-    for key, usual in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
-        if said.get(key, usual) != usual:
-            raise CheckpointRefused(f"has a layer with {key} {said[key]!r}; the harness has {usual!r} in {cell}s")
-    return None
 
 
 NAMING = Keras()

@@ -10,11 +10,13 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.checkpoint.base import Stored
-from harness.checkpoint.naming.base import Block, Naming, Part, cell_of, shaped
+from harness.checkpoint.naming.base import Block, Naming, Part, gated, shaped
+from harness.tensors import Shape
 
 _NAME = re.compile(
     r"(?:(?P<path>.*)\.)?layer(?P<number>\d{1,5})\.(?P<reverse>reverse\.)?(?P<role>W_xh|W_hh|b_h|b_hn)", re.DOTALL
 )
+_OF_LAYER = re.compile(r"layer\d{1,5}\.")
 _LINEAR = re.compile(r"(?P<path>(?:.*\.)?readout)\.(?P<role>W_hy|b_y)", re.DOTALL)
 
 
@@ -22,6 +24,7 @@ class Split(Naming):
     """What ``harness port --to npz`` writes."""
 
     layout = "split"
+    example = "layer0.W_xh, layer0.W_hh and layer0.b_h (the harness's own)"
 
     @override
     def part(self, name: str) -> Part | None:
@@ -30,23 +33,33 @@ class Split(Naming):
         return Part(found["path"] or "", found["role"], int(found["number"]), found["reverse"] is not None)
 
     @override
-    def block(self, stored: Mapping[str, Stored], cell: str | None) -> Block | None:
+    def block(self, stored: Mapping[str, Stored], reset: str | None) -> Block | None:
         matrix, recurrent = stored.get("W_xh"), stored.get("W_hh")
         if matrix is None or recurrent is None or len(matrix.shape) != 2 or len(recurrent.shape) != 2:
             return None
         (I, columns), (H, _) = matrix.shape, recurrent.shape
-        if (found := cell_of(columns, H)) is None:
+        if (found := gated(columns, H)) is None:
             return None
         shaped(stored, {"W_hh": (H, columns), "b_h": (columns,), "b_hn": (H,)}, "a layer")
-        return Block(found, I, H, ("after" if "b_hn" in stored else "before") if found == "gru" else None)
+        if found != "gru":
+            return Block(found, I, H)
+        open_to_all = not {"b_h", "b_hn"} & stored.keys()
+        return Block(found, I, H, "after" if "b_hn" in stored else (reset or "after") if open_to_all else "before")
+
+    @override
+    def beside(self, name: str, shape: Shape, path: str, block: Block, own: str) -> bool:
+        before = f"{path}." if path else ""
+        return name.startswith(before) and _OF_LAYER.match(name[len(before) :]) is not None
 
     @override
     def named(
         self, n: int, reverse: bool | None, block: Block, arrays: Mapping[str, ndarray], dtype: str
     ) -> dict[str, ndarray]:
         path = f"layer{n}.reverse" if reverse else f"layer{n}"
-        none = np.zeros(arrays["W_xh"].shape[1], dtype)
-        return {f"{path}.{role}": array for role, array in ({"b_h": none} | {**arrays}).items()}
+        none = {"b_h": np.zeros(arrays["W_xh"].shape[1], dtype)}
+        if block.reset == "after":
+            none["b_hn"] = np.zeros(block.hidden, dtype)
+        return {f"{path}.{role}": array for role, array in (none | {**arrays}).items()}
 
     @override
     def linear(self, name: str) -> tuple[str, str] | None:

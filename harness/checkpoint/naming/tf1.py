@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from harness.checkpoint.base import CheckpointRefused, Stored
 from harness.checkpoint.naming.base import Block, Naming, Part, shaped
-from harness.tensors import GATES
+from harness.tensors import GATES, Shape
 
 CELLS = {"basic_rnn_cell": "rnn", "basic_lstm_cell": "lstm", "lstm_cell": "lstm", "gru_cell": "gru"}
 OTHERS = {
@@ -26,8 +26,17 @@ OTHERS = {
 _NAME = re.compile(
     rf"(?:(?P<path>.*)/)?(?P<cell>{'|'.join(CELLS)})(?:_\d+)?/(?P<role>.*(?:kernel|bias|_diag))", re.DOTALL
 )
-_NUMBERED = re.compile(r"(?P<stack>.*?)/?(?:multi_rnn_cell(?:_\d+)?/)?cell_(?P<number>\d{1,5})", re.DOTALL)
+_NUMBERED = re.compile(
+    r"(?P<stack>.*?)/?(?:multi_rnn_cell(?:_\d+)?|(?<=stack_bidirectional_rnn))/cell_(?P<number>\d{1,5})(?:/bidirectional_rnn)?",
+    re.DOTALL,
+)
 _DIRECTION = re.compile(r"(?:^|/)(?P<direction>fw|bw)(?=/|$)")
+_WHOLE = re.compile(r"(?:^|/)(?:stack_)?(?:bidirectional_)?rnn(?:_\d+)?$", re.IGNORECASE)
+"""Scopes that hold a recurrent network and nothing else."""
+
+_SLOT = re.compile(r"/(?:Adam|Adagrad|Adadelta|Ftrl|Momentum|RMSProp|ExponentialMovingAverage)(?:_\d+)?$")
+"""What optimisers and averages keep for each variable, under names behind the variable's."""
+
 _LINEAR = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|weights|bias|biases)", re.DOTALL)
 
 
@@ -35,6 +44,8 @@ class TF1(Naming):
     """BasicRNNCell, BasicLSTMCell, LSTMCell and GRUCell, in MultiRNNCell, dynamic_rnn and bidirectional_dynamic_rnn."""
 
     layout = "tf1"
+    example = "rnn/basic_lstm_cell/kernel and rnn/basic_lstm_cell/bias (TensorFlow 1)"
+    forget_bias = 1.0
 
     @override
     def part(self, name: str) -> Part | None:
@@ -55,7 +66,7 @@ class TF1(Naming):
         return Part(numbered["stack"], role, int(numbered["number"]), reverse)
 
     @override
-    def block(self, stored: Mapping[str, Stored], cell: str | None) -> Block | None:
+    def block(self, stored: Mapping[str, Stored], reset: str | None) -> Block | None:
         for role in stored:
             for mark, what in OTHERS.items():
                 if mark in role:
@@ -81,6 +92,14 @@ class TF1(Naming):
             raise CheckpointRefused(f"has a {found} without {min(missing)}")
         shaped(by_role, shapes, "a cell")
         return Block(found, I, H, "before" if found == "gru" else None)
+
+    @override
+    def beside(self, name: str, shape: Shape, path: str, block: Block, own: str) -> bool:
+        if _SLOT.search(name) is not None:
+            return False
+        if _WHOLE.search(path) is None:  # a scope that other variables may share
+            path = own[: own.find("/", len(path) + 1)]
+        return name.startswith(f"{path}/")
 
     @override
     def named(

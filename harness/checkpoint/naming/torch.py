@@ -10,12 +10,16 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.checkpoint.base import CheckpointRefused, Stored
-from harness.checkpoint.naming.base import Block, Naming, Part, cell_of, shaped
+from harness.checkpoint.naming.base import Block, Naming, Part, gated, leads_to, shaped
+from harness.tensors import GATES, Shape
 
 _NAME = re.compile(
     r"(?:(?P<path>.*)\.)?(?P<role>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(?P<number>\d{1,5})(?P<reverse>_reverse)?)?",
     re.DOTALL,
 )
+_KIN = re.compile(r"(weight|bias)_(ih|hh|hr)")
+"""How names begin that belong to a recurrent layer: ``weight_hh_l0_raw`` of weight drop stands outside of it."""
+
 _LINEAR = re.compile(r"(?P<path>.*)\.(?P<role>weight|bias)", re.DOTALL)
 
 
@@ -23,6 +27,7 @@ class Torch(Naming):
     """nn.RNN, nn.LSTM and nn.GRU, and their cells."""
 
     layout = "torch"
+    example = "weight_ih_l0 and weight_hh_l0 (torch)"
 
     @override
     def part(self, name: str) -> Part | None:
@@ -31,20 +36,34 @@ class Torch(Naming):
         return Part(found["path"] or "", found["role"], int(found["number"] or 0), found["reverse"] is not None)
 
     @override
-    def block(self, stored: Mapping[str, Stored], cell: str | None) -> Block | None:
+    def block(self, stored: Mapping[str, Stored], reset: str | None) -> Block | None:
         if "weight_hr" in stored:
             raise CheckpointRefused("has an lstm with proj_size (weight_hr), which the harness has not")
         matrix, recurrent = stored.get("weight_ih"), stored.get("weight_hh")
         if matrix is None or recurrent is None or len(matrix.shape) != 2 or len(recurrent.shape) != 2:
             return None
         (rows, I), (_, H) = matrix.shape, recurrent.shape
-        if (found := cell_of(rows, H)) is None:
+        if (found := gated(rows, H)) is None:
             return None
         wanted = {"weight_hh": (rows, H), "bias_ih": (rows,), "bias_hh": (rows,)}
         shaped(stored, wanted, "a layer")
         if ("bias_ih" in stored) != ("bias_hh" in stored):
             raise CheckpointRefused("has a layer with one of bias_ih and bias_hh; torch has both or none")
         return Block(found, I, H, "after" if found == "gru" else None)
+
+    @override
+    def beside(self, name: str, shape: Shape, path: str, block: Block, own: str) -> bool:
+        folder, _, leaf = name.rpartition(".")
+        if name.startswith(f"{path}." if path else ""):
+            return True
+        if _KIN.match(leaf) is not None:
+            return leads_to(folder, path, ".")
+        # A cell written around this one: its own vectors are peepholes or scales, a norm of G*H is one of the gates.
+        around, width = path.rpartition(".")[0], GATES[block.cell] * block.hidden
+        if folder == around:
+            return len(shape) == 1 and shape[0] % block.hidden == 0
+        is_norm = leaf == "weight" and shape == (width,) and width > block.hidden
+        return is_norm and folder.rpartition(".")[0] == around
 
     @override
     def named(

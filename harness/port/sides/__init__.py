@@ -11,12 +11,21 @@ from pkgutil import iter_modules
 
 from harness.port.sides.base import File, Side
 
-__all__ = ["File", "Side", "sides"]
+__all__ = ["File", "Side", "readers", "sides"]
 
 
 @cache
 def sides() -> dict[str, Side]:
-    """Every side by its layout: each module of this package that has a ``SIDE``."""
+    """Every side that writes, by its layout: each module of this package that has a ``SIDE``."""
+    return {each.layout: each for each in _in_modules("SIDE")}
+
+
+@cache
+def readers() -> dict[str, Side]:
+    """Every side by its name: those that write, and each module's ``READER``, which only reads."""
+    return {each.name: each for each in (*_in_modules("SIDE"), *_in_modules("READER"))}
+
+
+def _in_modules(what: str) -> list[Side]:
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
-    found: list[Side] = [module.SIDE for module in modules if hasattr(module, "SIDE")]
-    return {each.layout: each for each in found}
+    return [getattr(module, what) for module in modules if hasattr(module, what)]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from harness.checkpoint import Recurrent
+from harness.checkpoint import Part, Recurrent
 from harness.checkpoint.naming import Block, namings
 from harness.implementations import Framework, Returned, implementations
 from harness.problem import Problem
@@ -20,50 +20,75 @@ from harness.tensors import Structure
 
 @dataclass(frozen=True)
 class File:
-    """A file, as the process that is to read it is told of it.
+    """A file, as a question to the process that is to read it has it.
 
     Attributes:
         path: the file.
+        parts: the files that have the tensors, each with its format; ``path`` alone, but for shards.
         layout: of its tensors.
         block: the cell and sizes of its first layer.
         names: for each layer and direction the file's names of its tensors, by role.
+        forget_bias: what an lstm adds to its forget gate at run time.
+        objects: for each layer of a whole model, the names of the models around it and its own; empty for weights
+            alone.
         ours: whether the harness wrote it, so that it is nothing but these layers.
     """
 
     path: Path
+    parts: tuple[Part, ...]
     layout: str
     block: Block
     names: tuple[tuple[int, bool | None, Mapping[str, str]], ...]
+    forget_bias: float | None
+    objects: tuple[tuple[str, ...], ...]
     ours: bool
 
     @staticmethod
     def of(path: Path, layers: Recurrent, ours: bool) -> File:
-        """Return what is to be told of layers in a file."""
+        """Return what a process needs to know of layers in a file."""
         names = tuple((n, reverse, dict(each)) for (n, reverse), each in layers.names.items())
-        return File(path.absolute(), layers.layout, layers.block, names, ours)
+        parts = tuple(Part(each.path.absolute(), each.format) for each in layers.parts)
+        objects = tuple(each.names for each in layers.said)
+        bias = layers.cell.forget_bias
+        return File(path.absolute(), parts, layers.layout, layers.block, names, bias, objects, ours)
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
-        return {**vars(self), "path": str(self.path), "block": vars(self.block), "names": [list(e) for e in self.names]}
+        return {
+            **vars(self),
+            "path": str(self.path),
+            "parts": [[str(each.path), each.format] for each in self.parts],
+            "block": asdict(self.block),
+            "names": [list(each) for each in self.names],
+            "objects": [list(each) for each in self.objects],
+        }
 
     @staticmethod
     def from_plain(plain: Mapping[str, Any]) -> File:
         """Return the file that ``to_plain`` was called on."""
-        names = tuple((n, reverse, dict(each)) for n, reverse, each in plain["names"])
-        return File(Path(plain["path"]), plain["layout"], Block(**plain["block"]), names, plain["ours"])
+        parsed = {
+            "path": Path(plain["path"]),
+            "parts": tuple(Part(Path(path), format_name) for path, format_name in plain["parts"]),
+            "block": Block(**plain["block"]),
+            "names": tuple((n, reverse, dict(each)) for n, reverse, each in plain["names"]),
+            "objects": tuple(map(tuple, plain["objects"])),
+        }
+        return File(**{**plain, **parsed})
 
 
 class Side(ABC):
     """A framework that reads weights, computes with them, and writes them.
 
     Attributes:
-        to: what it is called behind ``--to``.
+        name: its own; the process is started by it.
+        to: what it is called behind ``--to``; empty for one that only reads.
         layout: its layout.
         framework: whose process reads, computes and writes.
         implementation: the name of the implementation that computes.
-        endings: how the names of the files that it writes may end; the first is what is told.
+        endings: how the names of the files that it writes may end; the first is the one in messages.
     """
 
+    name: str
     to: str
     layout: str
     framework: Framework
@@ -79,9 +104,15 @@ class Side(ABC):
         """Return weights of the layout as a file is to have them, where the layout leaves a choice."""
         return dict(weights)
 
-    @abstractmethod
-    def arrays(self, path: Path) -> Mapping[str, ndarray]:
-        """Read every tensor of a file by the framework's own reader."""
+    def arrays(self, part: Part) -> Mapping[str, ndarray]:
+        """Read every tensor of a file by the framework's own reader, or by NumPy's or safetensors'."""
+        if part.format == "npz":
+            return dict(np.load(part.path, allow_pickle=False))
+        if part.format == "safetensors":
+            from safetensors.numpy import load_file
+
+            return load_file(part.path)
+        raise ValueError(f"{self.name} does not read files of {part.format}")
 
     @abstractmethod
     def write(self, path: Path, weights: Mapping[str, ndarray], structure: Structure, activation: str) -> None:
@@ -98,14 +129,25 @@ class Side(ABC):
         """Return the files that are there after ``write``, the one last without which the others are none."""
         return (path,)
 
+    def layer_in(self, path: Path, structure: Structure) -> str | None:
+        """Return how the layers of a written file are called, where the file does not say that they are a stack."""
+        del path, structure
+        return None
+
     def returned(self, file: File, problem: Problem) -> Returned:
         """Read a file by the framework, and compute with what was read; the problem's weights are not looked at."""
-        read = self.arrays(file.path)
+        return implementations()[self.implementation].function(self.filled(file, problem))
+
+    def filled(self, file: File, problem: Problem) -> Problem:
+        """Return a problem with the weights that the framework reads from a file, in the layout."""
+        read: dict[str, ndarray] = {}
+        for part in file.parts:
+            read |= self.arrays(part)
         naming, weights = namings()[self.layout], dict[str, ndarray]()
         for n, reverse, names in file.names:
             own = {role: np.asarray(read[name]).astype(problem.case.dtype) for role, name in names.items()}
             weights |= naming.named(n, reverse, file.block, own, problem.case.dtype)
-        return implementations()[self.implementation].function(replace(problem, weights=weights, layout=self.layout))
+        return replace(problem, weights=weights, layout=self.layout)
 
 
 def merged(first: ndarray, second: ndarray, added: int) -> tuple[ndarray, ndarray]:

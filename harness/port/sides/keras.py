@@ -1,14 +1,12 @@
 """Keras 3: a Sequential model, saved whole (``.keras``) or its weights alone (``.weights.h5``).
 
-A file that the harness wrote is loaded as a whole, model and all. Of any other, each layer here loads its own variables
-(``load_own_variables``) from the group in the file that is its: loading somebody's ``.keras`` as a whole makes objects
-that the file names.
+A file of a whole model is loaded as such, and its own layers compute (``keras_model``). A file of weights alone that
+the harness wrote is loaded into a model such as it was made of; of any other, each layer here loads its own variables
+(``load_own_variables``) from the group in the file that is its.
 """
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from typing_extensions import override
 from harness.implementations import Returned
 from harness.implementations.keras_rnn import ACTIVATIONS, KERAS, layers, solved_by, variables
 from harness.port.sides.base import File, Side, merged
+from harness.port.sides.keras_model import solved_by_model
 from harness.problem import Problem
 from harness.tensors import Structure
 
@@ -29,7 +28,7 @@ WEIGHTS = ".weights.h5"
 class Keras(Side):
     """SimpleRNN, LSTM and GRU, in Bidirectional where there are two directions."""
 
-    to, layout, framework, implementation = "keras", "keras", KERAS, "keras"
+    name, to, layout, framework, implementation = "keras", "keras", "keras", KERAS, "keras"
     endings = (".keras", WEIGHTS)
 
     @override
@@ -41,12 +40,12 @@ class Keras(Side):
         return settled
 
     @override
-    def arrays(self, path: Path) -> Mapping[str, ndarray]:
-        if path.name.endswith(".npz"):
-            return dict(np.load(path, allow_pickle=False))
-        from safetensors.numpy import load_file
-
-        return load_file(path)
+    def layer_in(self, path: Path, structure: Structure) -> str | None:
+        if not path.name.endswith(WEIGHTS):
+            return None
+        kinds = {"rnn": "simple_rnn", "lstm": "lstm", "gru": "gru"}
+        kind = "bidirectional" if structure.directions == 2 else kinds[structure.cell]
+        return ",".join(f"layers/{kind}_{n}" if n else f"layers/{kind}" for n in range(structure.layers))
 
     @override
     def write(self, path: Path, weights: Mapping[str, ndarray], structure: Structure, activation: str) -> None:
@@ -62,20 +61,19 @@ class Keras(Side):
     @override
     def returned(self, file: File, problem: Problem) -> Returned:
         structure, case = problem.structure, problem.case
-        if file.path.name.endswith((".npz", ".safetensors")):
-            return super().returned(file, problem)
-        if not file.ours:
-            built = layers(structure, case.activation, case.dtype, zero_past_ends=True)
-            _load_own(built, file, structure)
-            return solved_by(built, problem)
-        import keras
+        if file.objects:
+            import keras
 
-        if file.path.name.endswith(WEIGHTS):
+            return solved_by_model(file, problem, keras.models.load_model)
+        if any(part.format != "keras" for part in file.parts):
+            return super().returned(file, problem)
+        if file.ours:
             model = _model(structure, case.activation, case.dtype)
             model.load_weights(file.path)
-        else:
-            model = keras.models.load_model(file.path, compile=False)
-        return solved_by(_with_states(model.layers), problem)
+            return solved_by(_with_states(model.layers), problem)
+        built = layers(structure, case.activation, case.dtype, zero_past_ends=True)
+        _load_own(built, file, structure)
+        return solved_by(built, problem)
 
 
 def _model(structure: Structure, activation: str, dtype: str) -> Any:
@@ -108,11 +106,7 @@ def _load_own(built: Mapping[str, Any], file: File, structure: Structure) -> Non
     """Have each cell load its variables from its group of a file."""
     import h5py
 
-    content: Any = file.path
-    if file.path.name.endswith(".keras"):
-        with zipfile.ZipFile(file.path) as archive:
-            content = io.BytesIO(archive.read("model.weights.h5"))
-    with h5py.File(content, "r") as opened:
+    with h5py.File(file.path, "r") as opened:
         for n, reverse, names in file.names:
             layer = built[f"layer{n}"]
             if structure.directions == 2:

@@ -17,16 +17,8 @@ from harness.tensors import Structure
 class Split(Side):
     """``layer0.W_xh`` and so on."""
 
-    to, layout, framework, implementation = "npz", "split", NUMPY, "numpy-split"
+    name, to, layout, framework, implementation = "split", "npz", "split", NUMPY, "numpy-split"
     endings = (".npz",)
-
-    @override
-    def arrays(self, path: Path) -> Mapping[str, ndarray]:
-        if path.name.endswith(".safetensors"):
-            from safetensors.numpy import load_file
-
-            return load_file(path)
-        return dict(np.load(path, allow_pickle=False))
 
     @override
     def write(self, path: Path, weights: Mapping[str, ndarray], structure: Structure, activation: str) -> None:

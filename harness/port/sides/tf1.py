@@ -6,22 +6,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
+from harness.checkpoint import Part
 from harness.checkpoint.formats.tf1 import INDEX, prefix_of
+from harness.implementations import Returned
 from harness.implementations.tf1_rnn import TF1 as FRAMEWORK
-from harness.implementations.tf1_rnn import VARIABLES, forget
+from harness.implementations.tf1_rnn import VARIABLES, forget, solved
 from harness.layout.tf1 import FORGET_BIAS, LAYOUT
-from harness.port.sides.base import Side
+from harness.port.sides.base import File, Side
+from harness.problem import Problem
 from harness.tensors import Structure
 
 
 class TF1(Side):
     """BasicRNNCell, BasicLSTMCell and GRUCell, in dynamic_rnn or bidirectional_dynamic_rnn."""
 
-    to, layout, framework, implementation = "tf1", "tf1", FRAMEWORK, "tf1"
+    name, to, layout, framework, implementation = "tf1", "tf1", "tf1", FRAMEWORK, "tf1"
     endings = (INDEX, ".ckpt", "")
 
     @override
@@ -34,12 +36,17 @@ class TF1(Side):
         return ""
 
     @override
-    def arrays(self, path: Path) -> Mapping[str, ndarray]:
+    def returned(self, file: File, problem: Problem) -> Returned:
+        bias = FORGET_BIAS if file.forget_bias is None else file.forget_bias
+        return solved(self.filled(file, problem), bias)
+
+    @override
+    def arrays(self, part: Part) -> Mapping[str, ndarray]:
         import tensorflow as tf
 
-        if path.name.endswith(".npz"):
-            return dict(np.load(path, allow_pickle=False))
-        reader = tf.train.load_checkpoint(str(prefix_of(path)))
+        if part.format != "tf1":
+            return super().arrays(part)
+        reader = tf.train.load_checkpoint(str(prefix_of(part.path)))
         return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
     @override
@@ -85,8 +92,8 @@ def _graph(structure: Structure, activation: str, dtype: str) -> list[Sequence[A
         whole = made[0] if len(made) == 1 else cells.MultiRNNCell(made)
         v1.nn.dynamic_rnn(whole, outputs, dtype=dtype)
     else:
-        for n in range(structure.layers):
-            with v1.variable_scope(f"layer{n}"):
+        for n in range(structure.layers):  # named as stack_bidirectional_dynamic_rnn names its layers
+            with v1.variable_scope(f"stack_bidirectional_rnn/cell_{n}"):
                 both, _ = v1.nn.bidirectional_dynamic_rnn(*made[2 * n : 2 * n + 2], outputs, dtype=dtype)
             outputs = tf.concat(both, -1)
     return [each.trainable_variables for each in made]

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
+from harness.checkpoint import Part
 from harness.implementations.pytorch import TORCH
 from harness.port.sides.base import Side, merged
 from harness.tensors import Structure
@@ -18,7 +18,7 @@ from harness.tensors import Structure
 class Torch(Side):
     """nn.RNN, nn.LSTM and nn.GRU."""
 
-    to, layout, framework, implementation = "torch", "torch", TORCH, "torch"
+    name, to, layout, framework, implementation = "torch", "torch", "torch", TORCH, "torch"
     endings = (".pt", ".pth", ".safetensors")
 
     @override
@@ -44,17 +44,17 @@ class Torch(Side):
         return settled
 
     @override
-    def arrays(self, path: Path) -> Mapping[str, ndarray]:
+    def arrays(self, part: Part) -> Mapping[str, ndarray]:
         import torch
 
-        if path.name.endswith(".npz"):
-            return dict(np.load(path, allow_pickle=False))
-        if path.name.endswith(".safetensors"):
+        if part.format == "safetensors":
             from safetensors.torch import load_file
 
-            read = load_file(path)
+            read = load_file(part.path)
+        elif part.format == "torch":
+            read = _flat(torch.load(part.path, map_location="cpu", weights_only=True))
         else:
-            read = _flat(torch.load(path, map_location="cpu", weights_only=True))
+            return super().arrays(part)
         floats = {name: each.detach() for name, each in read.items() if each.is_floating_point()}
         # NumPy has no bfloat16.
         return {name: each.to(torch.promote_types(each.dtype, torch.float32)).numpy() for name, each in floats.items()}

@@ -4,4 +4,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 NUMBERS = HERE / "lstm.npz"
+LAYERS = {"lstm.weights.h5": "layers/bidirectional,layers/bidirectional_1"}
+"""The layers to choose in a file that does not say which of them reads which."""
+
 FILES = sorted(path for path in HERE.glob("lstm.*") if ".data-" not in path.name)

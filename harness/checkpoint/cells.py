@@ -1,0 +1,113 @@
+"""What a recurrent layer computes at each step: what its file says of it, what the user states, what is assumed.
+
+Weights do not say it: the same tensors are an lstm with tanh or with relu. A file of a whole model has a config that
+says it. A file of weights alone has none: its cell is assumed to be the usual one, and is said to be assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from harness.checkpoint.naming import Block
+
+USUAL = {"activation": "tanh", "recurrent_activation": "sigmoid"}
+"""What is assumed, and what the harness has in an lstm and a gru."""
+
+ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
+"""The activations of an rnn that the harness has."""
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What the user states of a file's layers; None for what is left to the file.
+
+    Attributes:
+        cell: rnn, gru or lstm.
+        activation: of the candidate, or of an rnn's state.
+        recurrent_activation: of the gates.
+        forget_bias: what TensorFlow 1's lstm adds to its forget gate at run time.
+        reset: of a gru, before or after the recurrent product.
+    """
+
+    cell: str | None = None
+    activation: str | None = None
+    recurrent_activation: str | None = None
+    forget_bias: float | None = None
+    reset: str | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What each layer of a network computes at a step.
+
+    Attributes:
+        cell: a key of ``harness.tensors.GATES``.
+        activation: of the candidate, or of an rnn's state.
+        recurrent_activation: of the gates; None for an rnn.
+        forget_bias: what an lstm adds to its forget gate beside the stored bias; None for other cells.
+        reset: of a gru; None for other cells.
+        said: whether the file's config says so; else it is assumed, or stated by the user.
+    """
+
+    cell: str
+    activation: str
+    recurrent_activation: str | None
+    forget_bias: float | None
+    reset: str | None
+    said: bool
+
+    def __str__(self) -> str:
+        """Write it for a reader: ``lstm with activation tanh, recurrent activation sigmoid, forget bias 1``."""
+        parts = [f"activation {self.activation}"]
+        if self.recurrent_activation is not None:
+            parts.append(f"recurrent activation {self.recurrent_activation}")
+        if self.forget_bias:
+            parts.append(f"forget bias {self.forget_bias:g} added at run time")
+        if self.reset is not None:
+            parts.append(f"reset {self.reset} the product")
+        return f"{self.cell} with {', '.join(parts)}"
+
+
+def cell_of(block: Block, usual_forget_bias: float, said: bool, stated: Stated) -> Cell:
+    """Return what a layer computes: what its file says, then what is stated and can be, then what is assumed.
+
+    Args:
+        block: what the file says.
+        usual_forget_bias: what the framework's lstm adds unless told otherwise.
+        said: whether the file has a config.
+        stated: what the user states; what contradicts the file is found by ``contradictions``.
+    """
+    forget_bias = None
+    if block.cell == "lstm":
+        forget_bias = usual_forget_bias
+        if usual_forget_bias and stated.forget_bias is not None:
+            forget_bias = stated.forget_bias
+    activation = USUAL["activation"]
+    if block.cell == "rnn":
+        activation = block.activation or stated.activation or activation
+    gates = None if block.cell == "rnn" else USUAL["recurrent_activation"]
+    return Cell(block.cell, activation, gates, forget_bias, block.reset, said)
+
+
+def contradictions(cell: Cell, stated: Stated) -> Iterator[tuple[str, Any, str]]:
+    """Find what is stated and cannot be: the field, the value that was stated, and why it cannot be."""
+    for each in fields(Stated):
+        value, there = getattr(stated, each.name), getattr(cell, each.name)
+        if value is None or value == there:
+            continue
+        if there is None:
+            why = f"{_a(cell.cell)} has none"
+        elif each.name in USUAL and cell.cell != "rnn":
+            why = f"the harness has {there} alone in {_a(cell.cell)}"
+        elif each.name == "forget_bias":
+            why = "TensorFlow 1's lstm alone adds one at run time"
+        else:
+            source = "its config says" if cell.said else "its tensors say"
+            why = f"{source} {there}"
+        yield each.name, value, why
+
+
+def _a(cell: str) -> str:
+    return f"a {cell}" if cell == "gru" else f"an {cell}"
