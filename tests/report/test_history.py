@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness import report
+from harness.report import manifest
 
 
 def dated(of_report, date, **verdicts):
@@ -50,4 +51,5 @@ def test_a_mismatch_that_becomes_an_error_is_as_old_as_it_was(since):
 def test_what_cannot_be_read_has_no_say(since, tmp_path):
     since(("monday", {}))
     (tmp_path / "latest" / "runs.csv").write_text("an older format\n")
+    manifest.write(tmp_path / "latest", {})
     assert since(("tuesday", {}))["sign"] == "tuesday"

@@ -226,10 +226,7 @@ def _content(change):
 
 
 REWRITTEN = {
-    "no_seconds": (
-        lambda content: content["results"]["numpy-split"].pop("seconds"),
-        "the result of numpy-split has no seconds",
-    ),
+    "no_seconds": (lambda content: content["results"]["numpy-split"].pop("seconds"), "has no seconds"),
     "no_baseline": (lambda content: content["judged"].pop(0), "of small.* nothing is kept that numpy-split returned"),
     "somebody_twice": (lambda content: content["judged"].append(content["judged"][0]), "one of them twice"),
     "sizes_of_another": (lambda content: content["problem"]["case"]["sizes"].update(hidden=6), "should be float"),
