@@ -41,22 +41,6 @@ def mapping_of(returned: Any) -> Mapping[Any, Any]:
     return returned
 
 
-def arrays_of(returned: Any, dtype: DTypeLike | None = None) -> dict[str, ndarray]:
-    """Read what an implementation's function returned.
-
-    Args:
-        returned: a mapping of names to arrays, lists, numbers or tensors.
-        dtype: what Python's own numbers become, which have no dtype; float64 if None.
-
-    Returns:
-        Arrays of their own, by name.
-
-    Raises:
-        NotReadable: if it is no such mapping, or is empty.
-    """
-    return {name: array_of(name, value, dtype) for name, value in named(returned).items()}
-
-
 def named(returned: Any) -> dict[str, Any]:
     """Return what was returned under names: texts that differ, encode, and have an end.
 

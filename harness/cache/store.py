@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,6 +32,9 @@ _MAGIC = b"bptt-harness answer 2\n"
 _RUN_BYTES = 16
 _CHECKSUM_BYTES = 32
 _KEY_DIGITS = 40
+_HALF = "half-written-"
+"""The beginning of the name of a file that will be an entry when it is whole."""
+
 _HEAD = len(_MAGIC) + _CHECKSUM_BYTES + _RUN_BYTES
 LEFT_BEHIND = 3600
 """Seconds after which a file that is no entry is one that a killed process left; so is one that far in the future."""
@@ -101,7 +105,7 @@ class Store:
         scratch = ""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, scratch = tempfile.mkstemp(dir=path.parent)
+            descriptor, scratch = tempfile.mkstemp(prefix=_HALF, dir=path.parent)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_MAGIC + _checksum([self._run, *parts]) + self._run)
                 for part in parts:
@@ -118,14 +122,15 @@ class Store:
     def trim(self) -> None:
         """Drop what is over the limit, the longest unused first, and what a process left behind half-written."""
         entries, total, now = [], 0, time.time()
-        for path in self.folder.glob("*/*"):
+        for path in self._files():
             try:
                 status = path.stat()
             except OSError:  # another process was faster
                 continue
-            if len(path.name) != _KEY_DIGITS and abs(now - status.st_mtime) > LEFT_BEHIND:
-                with suppress(OSError):
-                    path.unlink()
+            if path.name.startswith(_HALF):
+                if abs(now - status.st_mtime) > LEFT_BEHIND:
+                    with suppress(OSError):
+                        path.unlink()
                 continue
             # A use that has not been yet is one of a clock that was wrong: it says nothing, and protects nothing.
             used = status.st_atime if status.st_atime <= now + LEFT_BEHIND else 0.0
@@ -141,10 +146,17 @@ class Store:
     def contents(self) -> tuple[int, int]:
         """Return how many entries there are, and their bytes."""
         sizes = []
-        for path in self.folder.glob("*/*"):
+        for path in self._files():
             with suppress(OSError):  # another process was faster
                 sizes.append(path.stat().st_size)
         return len(sizes), sum(sizes)
+
+    def _files(self) -> Iterator[Path]:
+        """Yield the store's own files; those of anybody else in the same folder are left alone."""
+        own = re.compile(rf"[0-9a-f]{{{_KEY_DIGITS}}}|{_HALF}\w+")
+        for path in self.folder.glob("[0-9a-f][0-9a-f]/*"):
+            if own.fullmatch(path.name) and not path.is_symlink():
+                yield path
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key

@@ -99,7 +99,7 @@ def test_what_would_push_out_much_is_not_kept_and_counted(tmp_path):
 
 def test_half_written_files_are_no_entries_and_go(store):
     store.put(KEY, [b"whole"])
-    left = entry(store).with_name("tmp-of-a-killed-process")
+    left = entry(store).with_name("half-written-x1")
     left.write_bytes(b"half")
     store.trim()
     assert left.exists(), "it may be at work still"
@@ -109,9 +109,24 @@ def test_half_written_files_are_no_entries_and_go(store):
     assert bytes(store.get(KEY)) == b"whole"
 
 
+@pytest.mark.parametrize("name", ["ab/thesis.tex", "notes/thesis.tex", f"ab/{KEY[:-1]}", f"zz/{KEY}", "half-written-x"])
+def test_a_file_of_somebody_else_in_the_folder_stays(tmp_path, name):
+    store = Store(tmp_path, limit=0)
+    mine = store.folder / name
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("mine")
+    os.utime(mine, (0, 0))
+    store.trim()
+    assert mine.read_text() == "mine"
+    assert store.contents() == (0, 0)
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")  # noqa: PTH110
 def test_a_full_disk_costs_no_more_than_the_entry(store, monkeypatch):
-    monkeypatch.setattr("tempfile.mkstemp", lambda dir: (os.open("/dev/full", os.O_WRONLY), str(dir / "scratch")))
+    def on_a_full_disk(prefix, dir):
+        return os.open("/dev/full", os.O_WRONLY), str(dir / f"{prefix}scratch")
+
+    monkeypatch.setattr("tempfile.mkstemp", on_a_full_disk)
     store.put(KEY, [bytes(100_000)])
     monkeypatch.undo()
     assert store.get(KEY) is None

@@ -11,7 +11,7 @@ from harness import load_case
 from harness.report import read
 from harness.result import MOST_UNKNOWN
 from harness.result import read as read_returned
-from harness.returned import NotReadable, arrays_of
+from harness.returned import NotReadable, named
 from harness.trial import try_out
 
 MANY = 10_000
@@ -151,4 +151,4 @@ class Nameless:
 
 def test_a_key_without_a_name_is_refused():
     with pytest.raises(NotReadable, match="a key is a Nameless that gives no name: RuntimeError: no name"):
-        arrays_of({Nameless(): 1.0})
+        named({Nameless(): 1.0})
