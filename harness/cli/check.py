@@ -83,11 +83,13 @@ def command(
                 for run in execute(asked, [implementation], of_baseline, Local(workers), keep=keeper.keep):
                     show(len(run.outcomes))
                     shown = _show_said(run, shown)
-            if not as_json:
-                for line in page.lines(run, candidate):  # before the report is written, for which no user waits
-                    click.echo(line)
             again = " ".join(["harness check", *options, shlex.quote(file)])
-            report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
+            try:
+                if not as_json:
+                    for line in page.lines(run, candidate):  # the user waits for the page, and not for the report
+                        click.echo(line)
+            finally:
+                report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
     status = exit_status(run, loaded)
     if as_json:
         write_json(_with_remarks(described(run, out, status), run))
