@@ -14,7 +14,7 @@ def quoted(text: str) -> str:
 
 def word(text: str) -> str:
     """Return a text as one word of a shell, in quotes if it needs them."""
-    return text if re.fullmatch(r"[\w.-]+", text) else quoted(text)
+    return text if re.fullmatch(r"[\w./-]+", text) else quoted(text)
 
 
 def called(command: str, operand: str, options: str = "") -> str:

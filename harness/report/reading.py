@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.casefile import listed
+from harness.casefile.typed import word
 from harness.comparison import SEVERITY
 from harness.report import table
 from harness.report.environment import FIELDS as ENVIRONMENT_FIELDS
@@ -30,7 +31,7 @@ def read(folder: Path) -> Report:
     """
     if not folder.is_dir():
         there = "is no folder" if folder.exists() else "does not exist"
-        raise NotAReport(f"{folder} {there}; `harness run --out {folder}` writes a report there")
+        raise NotAReport(f"{folder} {there}; `harness run --out {word(str(folder))}` writes a report there")
     if not (folder / ENVIRONMENT).is_file():
         raise NotAReport(f"{folder} is no report: it has no {ENVIRONMENT}; a report is a folder that harness run wrote")
     environment = _json(folder, ENVIRONMENT, {})

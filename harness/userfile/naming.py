@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.casefile import nearest
+from harness.casefile.typed import word
 from harness.text import encodable
 
 
@@ -68,7 +69,7 @@ def _alternative(path: Path) -> str:
     if hint:
         return hint
     name = path if path.suffix == ".py" else path.with_name(f"{path.name}.py")
-    return f"`harness new --implementation {name}` writes one to begin with"
+    return f"`harness new --implementation {word(str(name))}` writes one to begin with"
 
 
 def _python_files(folder: Path) -> str:
