@@ -110,8 +110,9 @@ def _contradictions(case: Fields, layers: Recurrent, name: str) -> Iterator[Prob
                 f"{_written(says)} contradicts {name}, which has {_written(is_there)}",
                 f"use {_written(is_there)}",
             )
-    assert isinstance(case.weights, dict)
-    for key, value, why in contradictions(layers.cell, Stated(forget_bias=case.weights.get("forget_bias"))):
+    given = case.weights
+    assert isinstance(given, dict)
+    for key, value, why in contradictions(layers.cell, Stated(forget_bias=given.get("forget_bias"))):
         yield ("weights", key), f"{value:g} does not fit {name}: {why}", "leave it out"
 
 

@@ -146,8 +146,6 @@ def command(
             begun.end()
             raise click.UsageError(str(error)) from None
         end_early(str(error), Exit.BAD_INPUT)
-    except OSError as error:
-        end_early(f"{out} cannot be written: {error}", Exit.BAD_INPUT)
     except Exception as error:
         error.add_note(f"{done} of {len(loaded.cases)} cases are done; {_to_go_on(begun, memory, again, resume)}")
         raise
