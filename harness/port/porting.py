@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -74,11 +74,27 @@ def port(plan: Plan, workers: Porters, keep: Callable[[CaseOutcome], str]) -> Po
         run = _proven(plan, workers, files_of(plan, beside, written), keep)
         if run.surprises or run.failed_implementations or not run.tensors_compared:
             return Ported(run, ())
-        moved = []
-        for file in plan.ported.written(beside):
-            moved.append(plan.target.with_name(file.name))
-            file.replace(moved[-1])
-    return Ported(run, tuple(moved))
+        return Ported(run, tuple(_in_place(plan.ported.written(beside), plan.target.parent)))
+
+
+def _in_place(files: Iterable[Path], folder: Path) -> list[Path]:
+    """Move files into a folder, and none of them where another came while the proof ran.
+
+    Raises:
+        ProofFailed: if a file of the same name is there now; it is left alone, and nothing is written.
+    """
+    moved: list[Path] = []
+    for file in files:
+        target = folder / file.name
+        try:
+            with target.open("xb"):
+                moved.append(target)
+        except FileExistsError:
+            for each in moved:
+                each.unlink()
+            raise ProofFailed(f"{target} came while the proof ran, and is left alone") from None
+        file.replace(target)
+    return moved
 
 
 def _converted(plan: Plan, canonical: dict[str, ndarray]) -> dict[str, ndarray]:

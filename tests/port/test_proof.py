@@ -171,3 +171,29 @@ def test_a_framework_that_cannot_write_is_told_and_leaves_nothing(monkeypatch, t
         port(plan, porters, not_kept)
     assert "Traceback" in failed.value.detail
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_file_that_comes_while_the_proof_runs_is_left_alone(monkeypatch, tmp_path, porters, source):
+    proven = porting._proven
+
+    def late(*arguments):
+        (tmp_path / "out.npz").write_text("mine")
+        return proven(*arguments)
+
+    monkeypatch.setattr(porting, "_proven", late)
+    with pytest.raises(ProofFailed, match=r"out\.npz came while the proof ran, and is left alone"):
+        port(planned(source, "npz", tmp_path / "out.npz"), porters, not_kept)
+    assert (tmp_path / "out.npz").read_text() == "mine"
+
+
+def test_of_several_files_all_are_put_in_place_or_none(tmp_path):
+    made, folder = tmp_path / "made", tmp_path / "folder"
+    for each in (made, folder):
+        each.mkdir()
+    files = [made / name for name in ("w.data-00000-of-00001", "w.index")]
+    for each in files:
+        each.write_text("ours")
+    (folder / "w.index").write_text("mine")
+    with pytest.raises(ProofFailed, match=r"w\.index came while"):
+        porting._in_place(files, folder)
+    assert {each.name: each.read_text() for each in folder.iterdir()} == {"w.index": "mine"}
