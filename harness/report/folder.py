@@ -84,10 +84,12 @@ def _own_files(target: Path) -> frozenset[str]:
     own = found or frozenset()
     there = [path for path in place.iterdir() if not is_scratch(path, place)]
     if found is None and there and place != Path.cwd():
-        raise NotAReport(
-            f"{target} holds {there[0].name} and no report that lists its files, and is left alone; "
-            "move what is in it, or choose another folder with --out"
-        )
+        if {ENVIRONMENT, manifest.FILE} <= {path.name for path in there}:
+            held = "a report of an earlier version, which does not list its files"
+            advice = "move or remove the folder"
+        else:
+            held, advice = f"{there[0].name} and no report", "move what is in it"
+        raise NotAReport(f"{target} holds {held}, and is left alone; {advice}, or choose another with --out")
     below = place / KEPT
     if below.is_dir() and not below.is_symlink():
         there += below.iterdir()

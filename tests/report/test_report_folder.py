@@ -133,7 +133,9 @@ def test_a_file_that_only_has_the_name_of_ours_is_left_alone(tmp_path, run, monk
     if present:
         monkeypatch.chdir(folder)
     for attempt in (report.check, lambda target: report.write(run, target)):
-        with pytest.raises(report.NotAReport, match=f"{name} is in the way" if present else "no report that lists"):
+        with pytest.raises(
+            report.NotAReport, match=f"{name} is in the way" if present else "and no report, and is left alone"
+        ):
             attempt(Path() if present else folder)
     assert written(folder) == {name: b"{}", "thesis.tex": b"{}"}
 
@@ -186,7 +188,10 @@ def test_a_report_of_a_version_that_listed_no_files_is_left_alone(tmp_path, run)
     content = json.loads((tmp_path / "latest" / "manifest.json").read_text())
     del content["files"]
     (tmp_path / "latest" / "manifest.json").write_text(json.dumps(content))
-    with pytest.raises(report.NotAReport, match="no report that lists its files"):
+    with pytest.raises(
+        report.NotAReport,
+        match="a report of an earlier version, which does not list its files, and is left alone; move or",
+    ):
         report.check(tmp_path / "latest")
     assert report.read(tmp_path / "latest").environment == run.environment
 
