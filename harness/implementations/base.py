@@ -194,10 +194,10 @@ def _check(name: str, supports: Mapping[str, Any]) -> None:
                 f"{name} has supports={{{field_name!r}: {values!r}}}, but should have a tuple of values: "
                 f"supports={{{field_name!r}: ({values!r},)}}"
             )
-        if odd := [each for each in values if not isinstance(each, str | bool | int)]:
+        if odd := [each for each in values if not isinstance(each, str | bool | int | None)]:
             raise ValueError(
                 f"{name} has supports={{{field_name!r}: …}} with {odd[0]!r}, a {type(odd[0]).__name__}, "
-                "but its values should be texts, True or False"
+                "but its values should be texts, numbers, True, False or None"
             )
 
 

@@ -42,7 +42,7 @@ REFUSED = {
     "a_value_that_none_has": (
         "import harness\n@harness.implementation('x', supports={'cell': (object(),)})\ndef f(problem): ...\n",
         "",
-        "but its values should be texts, True or False",
+        "but its values should be texts, numbers, True, False or None",
     ),
     "taken_name": (
         "import harness\n@harness.implementation('torch')\ndef f(problem): ...\n",
@@ -195,6 +195,11 @@ def test_a_decorated_function_can_still_be_called(check):
         function=":mine",
     )
     assert done.status == 0, done.out + done.err
+
+
+def test_an_implementation_may_support_fields_that_are_not_there(check):
+    done = check("mine = harness.implementation('mine', supports={'lengths': (None,), 'layers': (1, 2)})(right)\n")
+    assert done.status == 0, done.err
 
 
 def test_a_report_folder_that_is_none_is_left_alone(check, workplace):
