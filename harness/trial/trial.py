@@ -7,7 +7,7 @@ shows what the first cannot: state that was kept, answers that change, arrays th
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,6 +78,7 @@ def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool
     pristine = problem.in_layout(implementation.layout)
     first = _called(implementation, pristine)
     behaviour = [
+        *_without_gradients(first.result),
         *altered(pristine, first.given),
         *shared(first.returned, first.given),
         *dtypes_kept(first.copies, problem.case.dtype),
@@ -102,6 +103,11 @@ def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool
     except TrainingFailed as failed:
         return Trial(failed.result, second, failed.error, remarks, str(failed))
     return Trial(trained, second, None, remarks)
+
+
+def _without_gradients(result: Result) -> Iterator[Remark]:
+    if not result.gradients:
+        yield Remark("no gradient", "returns no gradient, so nothing of its backward pass is compared")
 
 
 def _called(implementation: Implementation, pristine: Problem) -> _Call:
