@@ -10,10 +10,10 @@ LOWEST_INSTALLED := $(LOWEST)/.installed
 # Each of the processes that run the tests starts every framework for itself.
 TESTERS ?= 2
 
-# Those that use more than NumPy, and not the longest. All of them, in some five minutes: make lowest LOWEST_TESTS=tests
-# Never are mutation testing, whose tools need later versions, and the gallery, whose pictures are those of one matplotlib.
-LOWEST_TESTS := $(addprefix tests/,balls bench cache case casefile checkpoint comparison docs floor fuzz library packaging plugin \
-	report session training worker reference_impls/test_onnx_node_tests.py)
+# Tests of each dependency: all tests that need no framework, in some seven minutes, are make lowest LOWEST_TESTS=tests
+# Mutation testing, whose tools need later versions, and the gallery, whose pictures are those of one matplotlib, are never among them.
+LOWEST_TESTS := $(addprefix tests/,balls bench casefile checkpoint comparison fuzz packaging plugin report \
+	reference_impls/test_onnx_node_tests.py session/test_executors.py)
 
 # A few cases of each kind, whose report is committed: small enough to be looked at in a change.
 BASELINE := $(addprefix cases/,basic/activations.yaml basic/dot.yaml cells/smallest.yaml cells/gru_reset_ported.yaml \

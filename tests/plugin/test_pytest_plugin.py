@@ -215,7 +215,7 @@ def test_somebody_elses_project_notices_nothing(tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "--strict-markers", "--strict-config"]
     command += ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdist"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for arguments in (command, [*command, str(tmp_path), "cases"]):
+    for arguments in (command, [*command, "test_theirs.py", "cases"]):
         done = subprocess.run(
             arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
