@@ -274,9 +274,11 @@ def _misfits(result: Result, problem: Problem, layout: str) -> Iterator[str]:
     odd = {}
     for name, array in tensors.items():
         if name not in expected:
-            odd[name] = array.shape
             why = why_not(name, array.shape, layout, structure, tensors, "they are read in")
-            yield f"{name}: {why if result.implementation is None else result.misfits.get(name, why)}"
+            if why:
+                odd[name] = array.shape
+            of_names = result.implementation is None and why  # else of what an implementation or two gradients say
+            yield f"{name}: {of_names or result.misfits.get(name, why)}"
         elif array.shape != expected[name]:
             texts = [each.explanation for each in _explained(result.only({name}), problem, {})]
             yield " ".join([f"{name}: {shapes.mistake(array.shape, expected[name])}.", *texts])

@@ -153,13 +153,18 @@ def read(returned: Returned | Taken, layout: str, problem: Problem, seconds: flo
     expected = layouts()[layout].shapes(structure)
     weights = {name: array for name, array in arrays.items() if array.shape == expected.get(name)}
     others = {name: array for name, array in arrays.items() if name not in weights}
-    gradients = {**layouts()[layout].gradients_to_canonical(weights, structure), **others}
+    agreeing, contradictions = layouts()[layout].agreeing(weights, structure)
+    if partial:  # what is not known contradicts nothing
+        agreeing, contradictions = weights, {}
+    gradients = {**layouts()[layout].gradients_to_canonical(agreeing, structure), **others}
     in_order = [name for name in structure.gradients if name in gradients]
     gradients = {name: gradients[name] for name in dict.fromkeys([*in_order, *gradients])}
     not_weights = {**structure.initial_state, "inputs": structure.inputs}
     misplaced = {name: array for name, array in others.items() if array.shape != not_weights.get(name)}
     why = {name: why_not(name, array.shape, layout, structure, held.arrays) for name, array in misplaced.items()}
     misfits = {name: reason for name, reason in why.items() if reason}
+    gradients |= {name: weights[name] for name in contradictions}
+    misfits |= contradictions
     if held.more:
         first = held.unknown[0]
         more = f"{held.more:,} more names, which are left out here, are no tensors of this case"

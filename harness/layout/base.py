@@ -41,6 +41,20 @@ class Layout(ABC):
         """Convert back those gradients that are there; each must have its proper shape."""
         return self.to_canonical(gradients, structure)
 
+    def agreeing(self, gradients: Tensors, structure: Structure) -> tuple[Tensors, dict[str, str]]:
+        """Return gradients that do not contradict each other, and what is wrong with those that do.
+
+        Args:
+            gradients: by the layout's names, each of its proper shape; not all need to be there.
+            structure: the network.
+
+        Returns:
+            The gradients, in which the first of two that are equal in every right answer stands for both; and what is
+            wrong, by the name of the second.
+        """
+        del structure
+        return gradients, {}
+
     def shapes(self, structure: Structure) -> dict[str, Shape]:
         """The names and shapes of the layout's tensors, in the order of the canonical ones."""
         blanks = {name: np.zeros(shape, np.int8) for name, shape in structure.weights.items()}

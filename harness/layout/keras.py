@@ -15,7 +15,7 @@ from typing_extensions import override
 from harness.layout import directions
 from harness.layout.base import Layout, Tensors, inverse, renamed
 from harness.layout.gates import back, reordered
-from harness.layout.pairs import one_bias, one_gradient, two_biases, two_gradients
+from harness.layout.pairs import difference, one_bias, one_gradient, two_biases, two_gradients, with_the_first
 from harness.tensors import Structure
 
 ORDERS = {"gru": (1, 0, 2)}
@@ -46,6 +46,17 @@ class Keras(Layout):
     @override
     def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
         return self._to_canonical(gradients, structure, one_gradient)
+
+    @override
+    def agreeing(self, gradients: Tensors, structure: Structure) -> tuple[Tensors, dict[str, str]]:
+        found, wrong = dict(gradients), {}
+        for name in [f"{block}.bias" for block in blocks(structure).values()] if structure.has_recurrent_bias else []:
+            if (pair := gradients.get(name)) is not None:  # (2, 3H)
+                rows = f"row 0 of {name}", "its row 1, but for the candidate's third,"
+                if reason := difference(pair[0], pair[1], rows, recurrent=True):
+                    found[name] = np.stack([pair[0], with_the_first(pair[0], pair[1], recurrent=True)])
+                    wrong[name] = reason
+        return found, wrong
 
     @staticmethod
     def _from_canonical(tensors: Tensors, structure: Structure, two: Any) -> dict[str, ndarray]:

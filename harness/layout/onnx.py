@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from harness.layout.base import Layout, Tensors, inverse, renamed
 from harness.layout.gates import back, reordered
-from harness.layout.pairs import one_bias, one_gradient, two_biases, two_gradients
+from harness.layout.pairs import difference, one_bias, one_gradient, two_biases, two_gradients, with_the_first
 from harness.tensors import Structure
 
 ORDERS = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
@@ -45,6 +45,20 @@ class Onnx(Layout):
     @override
     def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
         return self._to_canonical(gradients, structure, one_gradient)
+
+    @override
+    def agreeing(self, gradients: Tensors, structure: Structure) -> tuple[Tensors, dict[str, str]]:
+        found, wrong, recurrent = dict(gradients), {}, structure.has_recurrent_bias
+        for name in [f"layer{n}.B" for n in range(structure.layers)]:
+            if (both := gradients.get(name)) is not None:  # (D, 2·G·H)
+                halves = f"the first half of {name}", "its second"
+                pairs = [np.split(of_direction, 2) for of_direction in both]  # (G·H,) each
+                reasons = [difference(one, other, halves, recurrent) for one, other in pairs]
+                if any(reasons):
+                    wrong[name] = "; ".join(filter(None, reasons))
+                    firsts = [[one, with_the_first(one, other, recurrent)] for one, other in pairs]
+                    found[name] = np.stack([np.concatenate(each) for each in firsts])
+        return found, wrong
 
     @staticmethod
     def _from_canonical(tensors: Tensors, structure: Structure, two: Any) -> dict[str, ndarray]:

@@ -4,7 +4,8 @@ One bias b becomes a pair whose sum is b to the bit. Which pair is free, and (b,
 forgets the second bias or adds the first one twice; so it is (2b, −b).
 
 Backwards, the chain rule through b ↦ (2b, −b) makes the canonical gradient 2·d_first − d_second: it is right when both
-are right, and wrong when either is wrong.
+are right, and wrong when one of them is. Two wrong ones may make a right one, as half of it and 0 do. So an answer
+whose two gradients are not equal, as they are in every right one, has a mistake of its own (``difference``).
 
 A gru whose reset is after the product adds its two biases in the gates r and z only. The candidate's two stay what they
 are: the first is the last third of ``b_h``, the second is ``b_hn``.
@@ -69,6 +70,44 @@ def one_gradient(
         return of_first, of_recurrent
     added = 2 * len(of_first) // 3
     return np.concatenate([_joined(of_first[:added], of_second[:added]), of_first[added:]]), of_recurrent
+
+
+def difference(of_first: ndarray, of_second: ndarray, names: tuple[str, str], recurrent: bool = False) -> str:
+    """Say by how much the gradients by two biases that are only ever added differ; empty if by no more than rounding.
+
+    Args:
+        of_first: the gradient by the first bias of the pair, (G·H,).
+        of_second: by the second one.
+        names: what the two are called.
+        recurrent: whether the last third of the second bias is ``b_hn``, whose gradient is another.
+    """
+    added = 2 * len(of_first) // 3 if recurrent else len(of_first)
+    one, other = of_first[:added], of_second[:added]
+    if not _are_apart(one, other):
+        return ""
+    apart = np.abs(one - other)
+    at = int(np.argmax(np.where(np.isfinite(apart), apart, 0)))
+    return (
+        f"{names[0]} and {names[1]} are only ever added, so that their gradients are equal; these are {one[at]} and "
+        f"{other[at]} at [{at}]"
+    )
+
+
+def with_the_first(of_first: ndarray, of_second: ndarray, recurrent: bool = False) -> ndarray:
+    """Return the gradient by the second bias as that by the first one says it is, (G·H,)."""
+    added = 2 * len(of_first) // 3 if recurrent else len(of_first)
+    return np.concatenate([of_first[:added], of_second[added:]])
+
+
+def _are_apart(one: ndarray, other: ndarray) -> bool:
+    """Return whether two gradients differ by half of their digits or more: no order of summation explains that."""
+    if one.dtype.kind != "f" or other.dtype.kind != "f" or not one.size:
+        return False
+    finite = np.isfinite(one) & np.isfinite(other)
+    largest = max(np.abs(each[finite]).max(initial=0.0) for each in (one, other))
+    eps = max(np.finfo(each.dtype).eps for each in (one, other))
+    with np.errstate(over="ignore"):
+        return bool((np.abs(one[finite] - other[finite]) > np.sqrt(eps) * largest).any())
 
 
 def _joined(of_first: ndarray, of_second: ndarray) -> ndarray:

@@ -10,7 +10,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.layout.base import Layout, Tensors, inverse, renamed, transposed
-from harness.layout.pairs import one_bias, one_gradient, two_biases, two_gradients
+from harness.layout.pairs import difference, one_bias, one_gradient, two_biases, two_gradients, with_the_first
 from harness.tensors import Structure
 
 
@@ -53,6 +53,16 @@ class Torch(Layout):
             first, second = (gradients.get(name) for name in _biases(block))
             converted |= _present(block, *one_gradient(first, second, structure.has_recurrent_bias))
         return converted
+
+    @override
+    def agreeing(self, gradients: Tensors, structure: Structure) -> tuple[Tensors, dict[str, str]]:
+        found, wrong, recurrent = dict(gradients), {}, structure.has_recurrent_bias
+        for block in structure.blocks:
+            names = _biases(block)
+            first, second = (gradients.get(name) for name in names)
+            if first is not None and second is not None and (reason := difference(first, second, names, recurrent)):
+                found[names[1]], wrong[names[1]] = with_the_first(first, second, recurrent), reason
+        return found, wrong
 
     @staticmethod
     def _without_biases(tensors: Tensors, structure: Structure) -> dict[str, ndarray]:

@@ -1,0 +1,81 @@
+"""Gradients by two biases that are only ever added are equal; no two wrong ones pass as a right one."""
+
+import numpy as np
+import pytest
+
+import harness
+from harness.layout import layouts
+from harness.layout.pairs import difference
+
+WRONG = {
+    "half and zero": (0.5, 0.0),
+    "zero and minus": (0.0, -1.0),
+    "two and three": (2.0, 3.0),
+    "second left": (1.0, 0.0),
+    "second doubled": (1.0, 2.0),
+    "first off by a millionth": (1 + 1e-6, 1.0),
+}
+
+
+CASE = """\
+cell: {cell}
+bidirectional: true
+layers: 2
+sizes: {{batch: 2, time: 3, input: 3, hidden: 4}}
+weights: {{normal: 0.5, seed: 1}}
+loss: {{kind: dot}}
+upstream: {{normal: 1.0, seed: 2}}
+"""
+
+
+@pytest.fixture(scope="module", params=["torch", "onnx", "keras"])
+def answered(request, tmp_path_factory):
+    """Return a layout, a problem, its right gradients in the layout, and the right result."""
+    path = tmp_path_factory.mktemp("case") / "x.yaml"
+    cell = "gru" if request.param == "keras" else "lstm"
+    path.write_text(CASE.format(cell=cell))
+    problem = harness.load_case(path).problem()
+    right = harness.run("numpy-split", problem)
+    weights = {name: right.gradients[name] for name in problem.structure.weights}
+    return request.param, problem, layouts()[request.param].gradients_from_canonical(weights, problem.structure), right
+
+
+def altered(layout, gradients, first, second):
+    """Return gradients whose two biases are multiplied, in the last block alone, but for the candidate's of a gru."""
+    found = dict(gradients)
+    if layout == "torch":
+        names = "bias_ih_l1_reverse", "bias_hh_l1_reverse"
+        return {**found, **{name: by * found[name] for name, by in zip(names, (first, second), strict=True)}}
+    name = "layer1.B" if layout == "onnx" else [each for each in found if each.endswith(".bias")][-1]
+    both = found[name].copy()
+    pair = both[-1].reshape(2, -1) if layout == "onnx" else both  # (2, G·H), a view
+    added = pair.shape[1] if layout == "onnx" else 2 * pair.shape[1] // 3
+    pair[0, :added] *= first
+    pair[1, :added] *= second
+    return {**found, name: both}
+
+
+def test_right_ones_pass(answered):
+    layout, _, gradients, right = answered
+    assert harness.compare(altered(layout, gradients, 1.0, 1.0), right, layout=layout).matches
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_ones_are_found_and_named(answered, wrong):
+    layout, problem, gradients, right = answered
+    given = altered(layout, gradients, *WRONG[wrong])
+    comparison = harness.compare(given, right, layout=layout)
+    assert comparison.verdict == "mismatch"
+    assert "are only ever added, so that their gradients are equal" in str(comparison)
+    with pytest.raises(ValueError, match="are only ever added"):
+        harness.diagnose(given, problem, layout=layout)
+
+
+def test_a_difference_of_rounding_is_none():
+    one = np.random.default_rng(0).normal(size=20)
+    names = ("bias_ih_l0", "bias_hh_l0")
+    assert difference(one, one * (1 + 1e-12), names) == ""
+    assert difference(one, np.where(np.arange(20) == 3, np.nan, one), names) == ""
+    assert "at [3]" in difference(one, np.where(np.arange(20) == 3, 0.0, one), names)
+    assert difference(np.zeros(0), np.zeros(0), names) == ""
+    assert difference(one[:9], np.concatenate([one[:6], np.zeros(3)]), names, recurrent=True) == ""
