@@ -39,20 +39,19 @@ def command(
     """
     from harness.bench import bench, grid
     from harness.bench import table as tables
-    from harness.bench.plot import CREATOR, draw
+    from harness.bench.folder import Folder
     from harness.bench.plot import FILE as PLOT
+    from harness.bench.plot import draw
     from harness.cli.screen import progress
     from harness.report.table import write
 
     chosen, points = _contestants(names), grid(_cells(cells), quick=quick)
-    _refuse_others(out / tables.FILE, ",".join(tables.COLUMNS))
-    _refuse_others(out / PLOT, CREATOR)
-    out.mkdir(parents=True, exist_ok=True)
+    folder = Folder(out)
     with progress(len(points), list, "points") as show:
 
         def keep(so_far: Bench) -> None:
             """Write what there is, so that a run that is interrupted was not for nothing."""
-            write(out / tables.FILE, tables.COLUMNS, tables.rows(so_far))
+            folder.put(tables.FILE, lambda path: write(path, tables.COLUMNS, tables.rows(so_far)))
             keeps(f"the points timed so far are in {out / tables.FILE}")
             show(len(so_far.peaks))
 
@@ -64,7 +63,7 @@ def command(
             told=keep,
         )
     rows = tables.rows(found)
-    draw(out / PLOT, rows)
+    folder.put(PLOT, lambda path: draw(path, rows))
     if as_json:
         write_json(rows)
     else:
@@ -86,15 +85,6 @@ SECONDS = 10.0
 """For the rounds of one point."""
 
 SECONDS_QUICK = 0.5
-
-
-def _refuse_others(path: Path, mark: str) -> None:
-    """End the command if a file that is to be written is there, and an earlier benchmark did not write it."""
-    if path.is_symlink() or path.is_dir() or (path.exists() and mark.encode() not in path.read_bytes()):
-        raise click.UsageError(
-            f"{path} is in the way: no benchmark wrote it, and it is left alone; move it, or choose another folder "
-            "with --out"
-        )
 
 
 def _contestants(names: tuple[str, ...]) -> list[Contestant]:

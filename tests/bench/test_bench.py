@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -45,14 +46,16 @@ def test_outputs_in_another_dtype_do_not_agree(reference):
     assert "float32" in reference.disagreement(wrong)
 
 
-@pytest.mark.parametrize("name", ["bench.csv", "bench.svg"])
-@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+@pytest.mark.parametrize("name", ["bench.csv", "bench.svg", "bench.json"])
+@pytest.mark.parametrize("kind", ["file", "link", "folder", "pipe"])
 def test_a_file_of_somebody_else_is_not_written_over(harness, workplace, name, kind):
     (workplace / "speed").mkdir()
     path = workplace / "speed" / name
     mine = path if kind == "file" else workplace / "mine"
     if kind == "folder":
         path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
     else:
         mine.write_text("mine")
         if kind == "link":
@@ -60,7 +63,19 @@ def test_a_file_of_somebody_else_is_not_written_over(harness, workplace, name, k
     done = harness(*QUICK, "--impl", "numpy-split")
     assert done.returncode == 2
     assert f"speed/{name} is in the way: no benchmark wrote it" in done.stderr
-    assert kind == "folder" or mine.read_text() == "mine"
+    assert kind in ("folder", "pipe") or mine.read_text() == "mine"
+
+
+def test_a_table_that_was_edited_is_not_written_over(harness, workplace):
+    assert harness(*QUICK, "--impl", "numpy-split").returncode == 0
+    assert harness(*QUICK, "--impl", "numpy-split").returncode == 0
+    table = workplace / "speed" / "bench.csv"
+    with table.open("a") as file:
+        file.write("my notes\n")
+    done = harness(*QUICK, "--impl", "numpy-split")
+    assert done.returncode == 2
+    assert "speed/bench.csv is in the way" in done.stderr
+    assert table.read_text().endswith("my notes\n")
 
 
 def test_the_quick_run_writes_table_and_plot(harness, workplace):
