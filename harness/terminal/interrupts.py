@@ -17,7 +17,7 @@ AGAIN = 0.01
 
 
 class Interrupts:
-    """Handles Ctrl-C between ``begin`` and ``end``.
+    """Handles Ctrl-C between ``begin`` and ``end``, and goes on where the terminal is closed: its report is awaited.
 
     The first raises KeyboardInterrupt. Those that follow while processes and folders are cleaned up are ignored;
     after ``PATIENCE`` the process ends at once, and its worker processes end with it.
@@ -41,11 +41,19 @@ class Interrupts:
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a shell's background job ignores it
         )
 
+        self._outlives_terminal = (
+            hasattr(signal, "SIGHUP")
+            and threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+        )
+
     def begin(self) -> None:
         """Handle interrupts from here on."""
         if self._handles:
             sys.unraisablehook = self._not_raised
             signal.signal(signal.SIGINT, self._handle)
+        if self._outlives_terminal:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def ignore(self) -> None:
         """Ignore interrupts for ``PATIENCE`` seconds: the command is at its end."""
@@ -57,6 +65,8 @@ class Interrupts:
         if self._handles:
             signal.signal(signal.SIGINT, signal.SIG_IGN if self._for_good else signal.default_int_handler)
             sys.unraisablehook = self._hook
+        if self._outlives_terminal and not self._for_good:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def _handle(self, *_: Any) -> None:
         if self._patient_until is None:
