@@ -146,6 +146,8 @@ def command(
             begun.end()
             raise click.UsageError(str(error)) from None
         end_early(str(error), Exit.BAD_INPUT)
+    except report.NotAReport:
+        raise
     except Exception as error:
         error.add_note(f"{done} of {len(loaded.cases)} cases are done; {_to_go_on(begun, memory, again, resume)}")
         raise

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import shutil
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from pkgutil import iter_modules
+from stat import S_IMODE
 from types import ModuleType
 
 from harness.report import manifest, pages, table
@@ -19,7 +22,7 @@ from harness.report.kept import NAMES as KEPT_FILES
 from harness.report.manifest import NotAReport
 from harness.report.placing import alone, take_place
 from harness.report.report import STREAMED, Report, modules
-from harness.report.scratch import is_scratch, scratch
+from harness.report.scratch import is_scratch, scratch, stays
 
 PROBE_BYTES = 2**16
 """Bytes that are written before a run begins, to see that a report can be."""
@@ -41,7 +44,7 @@ def check(target: Path) -> None:
             _own_files(target)
             (folder / "probe").write_bytes(bytes(PROBE_BYTES))
     except OSError as error:
-        raise NotAReport(f"{target} cannot be written: {error.strerror}; choose another folder with --out") from None
+        raise NotAReport(f"{target} cannot be written: {error.strerror}; choose another folder") from None
 
 
 def write(report: Report, target: Path) -> None:
@@ -63,8 +66,22 @@ def write(report: Report, target: Path) -> None:
             _flush(path)
         place = target.resolve()
         with alone(place):
-            take_place(new, place, _own_files(target))
+            try:
+                own = _own_files(target)
+            except NotAReport as reason:  # it came while the run computed, for which the report is the pay
+                free = _free(place)
+                new.rename(free)
+                raise NotAReport(f"{reason}; this report is in {free}") from None
+            if place.is_dir():
+                new.chmod(S_IMODE(place.stat().st_mode))
+            take_place(new, place, own)
         _flush(place.parent)
+
+
+def _free(place: Path) -> Path:
+    """Return a folder that is not there, near another."""
+    near = place / "report" if stays(place) else place
+    return next(path for n in count(2) if not (path := near.with_name(f"{near.name}-{n}")).exists())
 
 
 def _own_files(target: Path) -> frozenset[str]:
@@ -76,9 +93,12 @@ def _own_files(target: Path) -> frozenset[str]:
     place = target.resolve()
     if target.is_symlink() or (place.exists() and not place.is_dir()):
         kind = "link" if target.is_symlink() else "file"
-        raise NotAReport(f"{target} is a {kind}, but a report is a folder; choose another with --out")
+        raise NotAReport(f"{target} is a {kind}, but a report is a folder; choose another")
     if not place.exists():
         return frozenset()
+    for folder in (place, place / KEPT):
+        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     names = _names()
     found = manifest.own_files(place, names)
     own = found or frozenset()
@@ -89,7 +109,7 @@ def _own_files(target: Path) -> frozenset[str]:
             advice = "move or remove the folder"
         else:
             held, advice = f"{there[0].name} and no report", "move what is in it"
-        raise NotAReport(f"{target} holds {held}, and is left alone; {advice}, or choose another with --out")
+        raise NotAReport(f"{target} holds {held}, and is left alone; {advice}, or choose another")
     below = place / KEPT
     if below.is_dir() and not below.is_symlink():
         there += below.iterdir()
@@ -99,7 +119,7 @@ def _own_files(target: Path) -> frozenset[str]:
         if name not in own and not kept and (name == KEPT or names.fullmatch(name)):
             raise NotAReport(
                 f"{target / name} is in the way: no report wrote it, or it was changed since, and it is left alone; "
-                "move it, or choose another folder with --out"
+                "move it, or choose another folder"
             )
     return own
 

@@ -65,7 +65,7 @@ def _holds_others(folder: Path, own: Collection[str]) -> bool:
 
 
 def _replace_files(new: Path, target: Path, own: Collection[str]) -> None:
-    manifest.write_both(target, new, own)
+    manifest.write_both(target, new, own, new.parent)
     placed = [path for path in manifest.files_below(new) if path != manifest.FILE]
     for path in placed:
         _move(new / path, target / path)

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 _LOCK = ".lock"
 _MARK = b"A report of bptt-harness is made in this folder.\n"
 """The content of the lock: a folder without it was made by somebody else and stays."""
+
+_BEING_MADE = 60.0
+"""Seconds after which an empty scratch folder is one that no process will lock."""
 
 _NAME_LETTERS = 50
 """Letters of the target's name in the name of a scratch folder; a file system allows some 255 bytes."""
@@ -65,6 +69,9 @@ def remove_abandoned(target: Path) -> None:
     target = target.resolve()
     for folder in (*_entries(target.parent), *_entries(target)):
         if is_scratch(folder, target):
+            with suppress(OSError):
+                if time.time() - folder.stat().st_mtime > _BEING_MADE:
+                    folder.rmdir()  # of a process that ended before it had locked it; one that has a lock is not empty
             with suppress(OSError):
                 lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
                 try:

@@ -17,6 +17,11 @@ INTERNAL = 70
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 
+
+class Refused(ValueError):
+    """Something of the user's cannot be used; the text says what, where and why, and what to do."""
+
+
 _WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 _OF_THE_SYSTEM = {
     *_WRITING,
@@ -67,6 +72,9 @@ def _status_of(error: BaseException, *, interrupted: bool) -> int:
     if interrupted or isinstance(error, KeyboardInterrupt):  # an import that is interrupted may raise ImportError
         _say("interrupted", *notes)
         return INTERRUPTED
+    if isinstance(error, Refused):
+        _say(f"Error: {error}", *notes)
+        return BAD_INPUT
     if isinstance(error, OSError) and _is_of_the_system(error):
         _say(f"Error: {_in_words(error)}", *notes)
         return BAD_INPUT

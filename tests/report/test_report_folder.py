@@ -3,6 +3,8 @@
 import errno
 import hashlib
 import json
+import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -132,12 +134,55 @@ def test_a_file_that_only_has_the_name_of_ours_is_left_alone(tmp_path, run, monk
         (folder / each).write_text("{}")
     if present:
         monkeypatch.chdir(folder)
-    for attempt in (report.check, lambda target: report.write(run, target)):
-        with pytest.raises(
-            report.NotAReport, match=f"{name} is in the way" if present else "and no report, and is left alone"
-        ):
-            attempt(Path() if present else folder)
+    said = f"{name} is in the way" if present else "and no report, and is left alone"
+    with pytest.raises(report.NotAReport, match=said):
+        report.check(Path() if present else folder)
     assert written(folder) == {name: b"{}", "thesis.tex": b"{}"}
+
+
+@pytest.mark.parametrize("present", [True, False], ids=["present folder", "another folder"])
+def test_a_report_whose_place_was_taken_while_it_was_made_is_near(tmp_path, kept_run, monkeypatch, present):
+    latest = tmp_path / "latest"
+    report.write(kept_run(0), latest)
+    (latest / "summary.md").write_text("my notes")
+    if present:
+        monkeypatch.chdir(latest)
+    other = latest / "report-2" if present else tmp_path / "latest-2"
+    for free in (other, other.with_name(other.name.replace("2", "3"))):
+        with pytest.raises(report.NotAReport, match=rf"summary\.md is in the way.*; this report is in {free}$"):
+            report.write(kept_run(1), Path() if present else latest)
+        assert [row["case"] for row in report.read(free)["cases"]] == ["tensors/00001.safetensors"]
+    assert (latest / "summary.md").read_text() == "my notes"
+
+
+def test_no_link_in_a_folder_leads_out_of_it(tmp_path, kept_run, monkeypatch):
+    """A report that somebody else made may hold any."""
+    latest, precious = tmp_path / "latest", tmp_path / "precious"
+    report.write(kept_run(0), latest)
+    precious.write_text("mine")
+    for name in (".manifest.json.new", "manifest.json.new", ".lock", "new"):
+        (latest / name).symlink_to(precious)
+    report.write(kept_run(1), latest)
+    monkeypatch.chdir(latest)
+    report.write(kept_run(0), Path())
+    assert precious.read_text() == "mine"
+
+
+def test_a_report_has_the_rights_of_the_one_before(tmp_path, run):
+    report.write(run, tmp_path / "latest")
+    (tmp_path / "latest").chmod(0o2700)
+    report.write(run, tmp_path / "latest")
+    assert stat.S_IMODE((tmp_path / "latest").stat().st_mode) == 0o2700
+
+
+@pytest.mark.parametrize("folder", [".", "tensors"])
+def test_a_folder_that_may_not_be_written_is_known_before_anything_is_computed(tmp_path, kept_run, monkeypatch, folder):
+    latest = tmp_path / "latest"
+    report.write(kept_run(0), latest)
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != latest / folder)  # nothing is forbidden to root
+    with pytest.raises(report.NotAReport, match="latest cannot be written: Permission denied; choose another folder"):
+        report.check(latest)
+    assert report.read(latest)
 
 
 @pytest.mark.parametrize("how", ["edited", "link", "folder", "other tensors"])
@@ -153,7 +198,7 @@ def test_a_file_of_a_report_that_was_changed_is_left_alone(tmp_path, kept_run, h
     before = written(latest)
     with pytest.raises(report.NotAReport, match=f"{changed.name} is in the way"):
         report.check(latest)
-    with pytest.raises(report.NotAReport, match=f"{changed.name} is in the way"):
+    with pytest.raises(report.NotAReport, match=rf"{changed.name} is in the way.*; this report is in .*/latest-2"):
         report.write(kept_run(0), latest)
     assert written(latest) == before
 

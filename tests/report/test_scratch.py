@@ -1,5 +1,6 @@
 """A report is made near its folder; the folders that killed processes leave there go with the next."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,13 @@ def test_any_name_of_a_folder_is_taken_as_it_is(tmp_path, name):
     with scratch(target) as folder:
         assert [each for each in tmp_path.iterdir() if each.name != ".r1.harness-mine"] == [folder]
     assert [each.name for each in tmp_path.iterdir()] == [".r1.harness-mine"]
+
+
+def test_an_empty_one_that_no_process_came_to_lock_goes_when_it_is_old(tmp_path):
+    left, young = tmp_path / ".latest.harness-left", tmp_path / ".latest.harness-young"
+    for each in (left, young):
+        each.mkdir()
+    os.utime(left, (0, 0))
+    with scratch(tmp_path / "latest"):
+        assert not left.exists()
+        assert young.exists()
