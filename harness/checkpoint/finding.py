@@ -82,10 +82,12 @@ class Recurrent:
             yield f"its config says: {self.cell}"
         else:
             both = ", merge_mode concat" if self.layout == "keras" and self.directions == 2 else ""
-            yield (
-                f"assumed, for weights alone do not say it: {self.cell}{both}; another is stated by --cell, "
-                "--activation, --recurrent-activation, --forget-bias, --reset"
-            )
+            options = {"rnn": "--activation"}
+            if self.naming.forget_bias:
+                options["lstm"] = "--forget-bias"
+            option = options.get(self.block.cell)
+            other = f"another is stated by {option}" if option else "the harness has no other for these tensors"
+            yield f"assumed, for weights alone do not say it: {self.cell}{both}; {other}"
         for each in self.said:
             yield from each.inert
         if self.ignored:

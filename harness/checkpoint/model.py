@@ -72,9 +72,9 @@ def model_of(config: Any, version: str, tensors: Mapping[str, Stored], whole_h5:
 
 
 def _layers(
-    model: Config, way: tuple[str, ...], folder: str, tensors: Mapping[str, Stored], whole_h5: bool
+    model: Config, way: tuple[str, ...], folder: str, tensors: Mapping[str, Stored], whole_h5: bool, calls: int = 1
 ) -> Iterator[Layer]:
-    """Find the recurrent layers of a model, and of those within it."""
+    """Find the recurrent layers of a model that is called so often, and of those within it."""
     if len(way) > DEEPEST:
         raise CheckpointRefused(f"has models within models, more than {DEEPEST} deep")
     inside = model["config"]
@@ -87,12 +87,12 @@ def _layers(
         counts[snake] = counts.get(snake, -1) + 1
         own = f"{snake}_{counts[snake]}" if counts[snake] else snake
         group = (folder or f"model_weights/{name}") if whole_h5 else f"{folder}/{own}"
-        names = (*way, name)
+        names, times = (*way, name), calls * max(1, len(entry.get("inbound_nodes") or []))
         if kind in MODELS:
-            yield from _layers(entry, names, group if whole_h5 else f"{group}/layers", tensors, whole_h5)
+            yield from _layers(entry, names, group if whole_h5 else f"{group}/layers", tensors, whole_h5, times)
         elif _recurrent(entry):
             below = reads.get(name, "")
-            yield _layer(entry, names, group, "/".join((*way, below)) if below else "", tensors, whole_h5)
+            yield _layer(entry, names, group, "/".join((*way, below)) if below else "", tensors, whole_h5, times)
 
 
 def _name(entry: Config) -> str:
@@ -166,10 +166,18 @@ def _sources(node: Any) -> Iterator[tuple[str, int]]:
 
 
 def _layer(
-    entry: Config, names: tuple[str, ...], group: str, reads: str, tensors: Mapping[str, Stored], whole_h5: bool
+    entry: Config,
+    names: tuple[str, ...],
+    group: str,
+    reads: str,
+    tensors: Mapping[str, Stored],
+    whole_h5: bool,
+    calls: int,
 ) -> Layer:
     path = "/".join(names)
     try:
+        if calls > 1:
+            raise CheckpointRefused(f"has {path}, which its model calls {calls} times; the harness has each layer once")
         inner = _directions(entry, path)
         cells = [_cell(each, path) for each in inner]
         if cells[0] != cells[-1]:

@@ -93,6 +93,19 @@ SEVERAL = {
 }  # fmt: skip
 
 
+CALLED_TWICE = {
+    # what is built on an input of the layer's own width, and the layer
+    "layer_called_twice": (
+        lambda K, x: (lambda one: one(one(x)))(K.layers.LSTM(I, return_sequences=True, name="tied")), "tied",
+    ),
+    "model_called_twice": (
+        lambda K, x: (lambda one: one(one(x)))(
+            K.Sequential([K.Input((T, I)), K.layers.GRU(I, return_sequences=True, name="gru")], name="inner")
+        ), "inner/gru",
+    ),
+}  # fmt: skip
+
+
 def inputs():
     """Return what every model is run on, (B, T, I)."""
     return np.random.default_rng(1).normal(size=(B, T, I)).astype("float32")
@@ -124,6 +137,10 @@ def main(framework, folder):
         given = keras.Input((T, I))
         save(filled(keras, keras.Model(given, built(L, given))), folder / name)
     keras.backend.clear_session()
+    for name, (built, _) in CALLED_TWICE.items():
+        given = keras.Input((T, I))
+        save(filled(keras, keras.Model(given, built(keras, given))), folder / name)
+        keras.backend.clear_session()
     inner = keras.Sequential([keras.Input((T, I)), L.LSTM(H, return_sequences=True, name="lstm")], name="encoder")
     model = filled(keras, keras.Sequential([keras.Input((T, I)), inner, L.Dense(2)], name="whole"))
     save(model, folder / "nested")

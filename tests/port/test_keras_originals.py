@@ -18,7 +18,7 @@ from harness.port.proof import contestants
 from harness.port.sides import File
 from harness.problem import build
 from harness.session.running import not_kept
-from tests.port.keras_models import KERAS_2_ALONE, REFUSED, REPRESENTABLE, SEVERAL, inputs
+from tests.port.keras_models import CALLED_TWICE, KERAS_2_ALONE, REFUSED, REPRESENTABLE, SEVERAL, inputs
 
 pytestmark = pytest.mark.framework
 
@@ -74,6 +74,14 @@ def test_a_model_that_the_harness_has_is_ported_and_its_own_layers_agree(saved, 
     outputs = run("numpy-split", on_inputs).outputs
     expected = np.load(saved[framework] / "outputs.npz")[name]
     np.testing.assert_allclose(outputs if expected.ndim == 3 else outputs[:, -1], expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("name", CALLED_TWICE)
+def test_a_layer_that_its_model_calls_twice_is_refused(saved, framework, name, ending):
+    with pytest.raises(CheckpointRefused, match=f"has {CALLED_TWICE[name][1]}, which its model calls 2 times"):
+        find(saved[framework] / f"{name}{ending}")
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
