@@ -50,7 +50,7 @@ def named(returned: Any) -> dict[str, Any]:
     names: dict[str, Any] = {}
     for key, value in mapping_of(returned).items():
         try:
-            name = written = fit(str(key), LONGEST_NAME)
+            name = written = fit(" ".join(str(key).split("\n")), LONGEST_NAME)
         except Exception as error:  # whatever a foreign object does when it is asked for its name
             raise NotReadable(f"a key is {_a(key)} that gives no name: {type(error).__name__}: {error}") from None
         count = 1

@@ -70,7 +70,8 @@ def next_command(run: Run, file: str, cases: Sequence[str], options: Sequence[st
     if wrong and len(run.outcomes) > 1:
         return called(check, shlex.quote(_to_type(wrong[0])))
     if wrong:
-        return f"{check} {' '.join(map(shlex.quote, cases))}".rstrip() + ", when it is mended"
+        dashed = ["--"] if any(case.startswith("-") for case in cases) else []
+        return " ".join([check, *dashed, *map(shlex.quote, cases)]) + ", when it is mended"
     if not run.tensors_compared:
         return "harness list cases"
     if cases:

@@ -29,7 +29,7 @@ def lower_precision(numbers: Collection[ndarray], worst: float, dtype: str) -> s
         if worst <= ROUNDINGS[narrow] and digits.computed_in(narrow, numbers):
             return (
                 f"The numbers agree with the right ones to {worst:.1e} of each tensor's largest element, and none has "
-                f"more digits than {narrow} holds: they were computed in {narrow}, not in {dtype}."
+                f"more digits than {narrow} holds: they were computed in {narrow}, or rounded to it."
             )
     return ""
 

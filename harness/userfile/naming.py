@@ -51,6 +51,8 @@ def named(text: str) -> UserFile:
     path = Path(shown)
     if path.is_dir():
         raise FileRefused(f"{shown} is a folder, but should be a Python file; {_python_files(path)}")
+    if path.exists() and not path.is_file():
+        raise FileRefused(f"{shown} is no regular file, but should be a Python file")
     if not path.is_file():
         raise FileRefused(f"{shown}: there is no such file; {_alternative(path)}")
     if path.suffix == ".ipynb":
