@@ -34,6 +34,14 @@ BESIDE = {
     "keras_fourth_variable": (keras_layer("layers/own"), {"layers/own/cell/vars/3": (H,)}, "layers/own"),
     "tf1_norm": (tf1_layer("rnn", "basic_lstm_cell"), {"rnn/basic_lstm_cell/state/gamma": (H,)}, "rnn"),
     "tf1_projection": (tf1_layer("rnn", "gru_cell"), {"rnn/output_projection_wrapper/kernel": (H, 3)}, "rnn"),
+    "tf1_attention": (
+        tf1_layer("rnn/attention_cell_wrapper", "basic_lstm_cell"),
+        {"rnn/attention_cell_wrapper/kernel": (H, 3), "rnn/attention_cell_wrapper/attention/kernel": (H, H)},
+        "rnn/attention_cell_wrapper",
+    ),
+    "tf1_attention_in_a_decoder": (
+        tf1_layer("decoder", "basic_lstm_cell"), {"decoder/attention_wrapper/attention_layer/kernel": (H, H)}, "decoder",
+    ),
     "tf1_upper_layer_without_bias": (
         tf1_layer("rnn/multi_rnn_cell/cell_0", "basic_lstm_cell"),
         {"rnn/multi_rnn_cell/cell_1/basic_lstm_cell/kernel": (2 * H, G)}, "rnn",
@@ -82,6 +90,11 @@ APART = {
 @pytest.mark.parametrize("apart", APART.values(), ids=APART)
 def test_what_stands_elsewhere_in_a_model_hinders_nothing(tmp_path, apart):
     assert find(written(tmp_path / "m.safetensors", {**torch_layer("net.rnn."), **apart})).ignored == ()
+
+
+def test_what_stands_in_a_scope_that_others_share_hinders_nothing(tmp_path):
+    shapes = {**tf1_layer("model", "basic_lstm_cell"), "model/dense/kernel": (H, 2), "model/embedding": (9, 3)}
+    assert find(written(tmp_path / "m.safetensors", shapes)).ignored == ()
 
 
 def test_what_a_plain_keras_layer_keeps_for_its_dropout_hinders_nothing(tmp_path):

@@ -34,6 +34,9 @@ _DIRECTION = re.compile(r"(?:^|/)(?P<direction>fw|bw)(?=/|$)")
 _WHOLE = re.compile(r"(?:^|/)(?:stack_)?(?:bidirectional_)?rnn(?:_\d+)?$", re.IGNORECASE)
 """Scopes that hold a recurrent network and nothing else."""
 
+_AROUND = re.compile(r"[^/]*(?:attention|wrapper|norm|projection|highway)", re.IGNORECASE)
+"""Scopes beside a cell's that hold what is put around a cell."""
+
 _SLOT = re.compile(r"/(?:Adam|Adagrad|Adadelta|Ftrl|Momentum|RMSProp|ExponentialMovingAverage)(?:_\d+)?$")
 """What optimisers and averages keep for each variable, under names behind the variable's."""
 
@@ -97,9 +100,12 @@ class TF1(Naming):
     def beside(self, name: str, shape: Shape, path: str, block: Block, own: str) -> bool:
         if _SLOT.search(name) is not None:
             return False
-        if _WHOLE.search(path) is None:  # a scope that other variables may share
-            path = own[: own.find("/", len(path) + 1)]
-        return name.startswith(f"{path}/")
+        parts = path.split("/")
+        whole = [scope for n in range(1, len(parts) + 1) if _WHOLE.search(scope := "/".join(parts[:n]))]
+        # Another scope is one that other variables may share, such as a model's.
+        scope = whole[0] if whole else own[: own.find("/", len(path) + 1)]
+        below = name.removeprefix(f"{path}/" if path else "")
+        return name.startswith(f"{scope}/") or (below != name and _AROUND.match(below) is not None)
 
     @override
     def named(
