@@ -153,9 +153,10 @@ def read(returned: Returned | Taken, layout: str, problem: Problem, seconds: flo
     expected = layouts()[layout].shapes(structure)
     weights = {name: array for name, array in arrays.items() if array.shape == expected.get(name)}
     others = {name: array for name, array in arrays.items() if name not in weights}
-    agreeing, contradictions = layouts()[layout].agreeing(weights, structure)
-    if partial:  # what is not known contradicts nothing
-        agreeing, contradictions = weights, {}
+    # What is not known contradicts nothing.
+    marked = {name: _marked(array, partial.get(name)) for name, array in weights.items()}
+    agreeing, contradictions = layouts()[layout].agreeing(marked, structure)
+    agreeing = {name: agreeing[name] if name in contradictions else array for name, array in weights.items()}
     gradients = {**layouts()[layout].gradients_to_canonical(agreeing, structure), **others}
     in_order = [name for name in structure.gradients if name in gradients]
     gradients = {name: gradients[name] for name in dict.fromkeys([*in_order, *gradients])}
@@ -163,13 +164,18 @@ def read(returned: Returned | Taken, layout: str, problem: Problem, seconds: flo
     misplaced = {name: array for name, array in others.items() if array.shape != not_weights.get(name)}
     why = {name: why_not(name, array.shape, layout, structure, held.arrays) for name, array in misplaced.items()}
     misfits = {name: reason for name, reason in why.items() if reason}
-    gradients |= {name: weights[name] for name in contradictions}
+    gradients |= {name: weights[name] for name in contradictions if name in weights}
     misfits |= contradictions
     if held.more:
         first = held.unknown[0]
         more = f"{held.more:,} more names, which are left out here, are no tensors of this case"
         misfits[first] = "; ".join(filter(None, [misfits.get(first), more]))
     return Result(loss, outputs, gradients, seconds, known, half_units, directional, misfits, training, per_step)
+
+
+def _marked(array: ndarray, partial: Partial | None) -> ndarray:
+    """Return an array with NaN where it is not known."""
+    return array if partial is None else np.where(partial.known, array, np.nan)
 
 
 def _training(

@@ -215,9 +215,21 @@ def compare(
         if name not in not_provided
     ]
     compared += list(_unexpected(given, wanted, given_in_part.misfits))
+    if complete or required:
+        compared += list(_missing_parts(given, wanted, given_in_part.misfits))
     if not compared:
         raise ValueError("nothing was compared: no tensor was provided")
     return Comparison(tuple(compared), not_provided)
+
+
+def _missing_parts(
+    given: Mapping[str, ndarray], wanted: Mapping[str, ndarray], misfits: Mapping[str, str]
+) -> Iterator[TensorComparison]:
+    """Yield what a layout has beside the tensors that follow from its others, and what was not returned."""
+    for name, reason in misfits.items():
+        if name not in given:
+            dtype = next(iter(wanted.values())).dtype.name
+            yield TensorComparison(name, (), dtype, None, None, "mismatch", reason)
 
 
 class _Read(NamedTuple):

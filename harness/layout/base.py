@@ -50,7 +50,7 @@ class Layout(ABC):
 
         Returns:
             The gradients, in which the first of two that are equal in every right answer stands for both; and what is
-            wrong, by the name of the second.
+            wrong, by the name of the second, or of the one that is missing.
         """
         del structure
         return gradients, {}

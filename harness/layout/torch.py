@@ -62,6 +62,8 @@ class Torch(Layout):
             first, second = (gradients.get(name) for name in names)
             if first is not None and second is not None and (reason := difference(first, second, names, recurrent)):
                 found[names[1]], wrong[names[1]] = with_the_first(first, second, recurrent), reason
+            elif (first is None) != (second is None):
+                wrong[names[0 if first is None else 1]] = "is missing"
         return found, wrong
 
     @staticmethod

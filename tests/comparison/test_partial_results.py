@@ -105,7 +105,8 @@ def test_a_part_survives_every_layout(layout):
     """Elements that depend on an unknown one are unknown in the canonical layout, and no others are."""
     structure = problem().structure
     random = np.random.default_rng(0)
-    whole = {name: random.normal(size=shape) for name, shape in layouts()[layout].shapes(structure).items()}
+    gradients = {name: random.normal(size=shape) for name, shape in structure.weights.items()}
+    whole = layouts()[layout].gradients_from_canonical(gradients, structure)
     canonical = read(whole, layout, problem(), 0.0)
     assert not canonical.known
     for name, values in whole.items():

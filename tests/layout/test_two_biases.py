@@ -79,3 +79,28 @@ def test_a_difference_of_rounding_is_none():
     assert "at [3]" in difference(one, np.where(np.arange(20) == 3, 0.0, one), names)
     assert difference(np.zeros(0), np.zeros(0), names) == ""
     assert difference(one[:9], np.concatenate([one[:6], np.zeros(3)]), names, recurrent=True) == ""
+
+
+@pytest.mark.parametrize("missing", ["bias_ih_l0", "bias_hh_l1_reverse"])
+@pytest.mark.parametrize("answered", ["torch"], indirect=True)
+def test_one_that_is_missing_is_wanted_where_all_are(answered, missing):
+    layout, _, gradients, right = answered
+    given = {name: each for name, each in gradients.items() if name != missing}
+    assert harness.compare(given, right, layout=layout).matches
+    comparison = harness.compare(given, right, layout=layout, require_all=True)
+    assert f"{missing}: is missing" in str(comparison)
+
+
+@pytest.mark.parametrize("answered", ["torch"], indirect=True)
+def test_a_tensor_that_is_known_in_part_hides_no_contradiction(answered):
+    layout, _, gradients, right = answered
+    W = gradients["weight_hh_l0"]
+    known = np.zeros(W.shape, bool)
+    known[0] = True
+    given = {**altered(layout, gradients, 0.5, 0.0), "weight_hh_l0": harness.Partial(W, known, np.zeros(W.shape))}
+    assert "are only ever added" in str(harness.compare(given, right, layout=layout))
+    bias = gradients["bias_hh_l0"]
+    in_part = harness.Partial(0 * bias, np.zeros(bias.shape, bool), np.zeros(bias.shape))
+    in_part.known[1] = True
+    in_part.values[1] = bias[1]
+    assert harness.compare({**gradients, "bias_hh_l0": in_part}, right, layout=layout).matches
