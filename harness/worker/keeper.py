@@ -9,7 +9,7 @@ however that was, or when the harness is gone or has closed the lifeline, and th
 nothing of the harness and computes nothing, so that it is there at once and cannot hang.
 
 Out of its reach are processes that others start on request (``systemd-run``, ``docker``, ``at``), and those that run as
-another user (``sudo``).
+another user (``sudo``). Code that kills this process leaves what has a session of its own.
 """
 
 from __future__ import annotations

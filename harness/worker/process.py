@@ -235,6 +235,6 @@ def _ending(status: int | None) -> str:
         return "closed its output"
     if status < 0:
         ended_by = signal.Signals(-status)
-        hint = ", as the system does where memory runs out" if ended_by == signal.SIGKILL else ""
+        hint = ", as the system does where memory or a limit runs out" if ended_by == signal.SIGKILL else ""
         return f"was ended by {ended_by.name}{hint}"
     return f"ended with status {status}"
