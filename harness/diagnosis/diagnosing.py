@@ -67,11 +67,13 @@ def diagnose(
     # The same faults in another order are the same explanation.
     distinct = {frozenset(_sentence(part) for part in each.parts): each for each in reversed(found)}
     found = [each for each in found if each in distinct.values()]
+    if found and found[0].open:  # another that leaves the same open may hold a fault of what is open alone
+        found = found[:1]
     told = [_told(each, start) for each in found]
     if told and not told[0].declare:  # the numbers are as well those of what a case can declare
         told[0] = replace(told[0], declare=next((each.declare for each in told if each.declare), ""))
     told = [
-        replace(each, start=f"{start}{_begun(predictions, explanation.suspects)}")
+        replace(each, start=start if explanation.open else f"{start}{_begun(predictions, explanation.suspects)}")
         for each, explanation in zip(told[:MOST_SHOWN], found, strict=False)
     ]
     if found and found[0].open:

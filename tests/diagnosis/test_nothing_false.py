@@ -185,3 +185,18 @@ def test_numbers_that_have_no_more_digits_than_a_dtype_were_computed_in_it(dtype
     (found,) = diagnose(narrow, predictions)
     assert found.fault == "lower-precision"
     assert f"they were computed in {dtype}, or rounded to it" in found.explanation
+
+
+def test_what_explains_a_part_is_compared_with_nothing_that_explains_the_rest_alone():
+    """A fault of the tensor that is left open, put to the one that is named, explains no more than that one alone."""
+    predictions = predictions_of("squared-error")
+    problem = predictions.problem
+    read_backwards = replace(problem, inputs=problem.inputs[:, ::-1].copy())
+    other = Predictions(read_backwards, rounding_noise(read_backwards))
+    noise = np.random.default_rng(5).normal(size=predictions.truth["layer0.W_xh"].shape)
+    wrong = {**other.truth, "layer0.W_xh": noise}
+    del wrong["inputs"]
+    first, *rest = diagnose(wrong, predictions)
+    assert first.fault == "inputs-reversed"
+    assert "with this fault" not in first.start
+    assert [(each.fault, each.tensors) for each in rest] == [(UNEXPLAINED, ("layer0.W_xh",))]
