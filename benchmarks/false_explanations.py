@@ -1,4 +1,4 @@
-"""How often random wrong numbers are explained, which nothing can explain: each explanation of them is false.
+"""Count explanations of random wrong numbers. Nothing can explain them, so that each explanation is false.
 
     python -m benchmarks.false_explanations [--answers 400] [--seed 0]
 

@@ -1,4 +1,4 @@
-"""How many digits numbers have: float64 arrays that hold nothing but float32 numbers were computed in float32."""
+"""The digits that numbers have: float64 arrays that hold nothing but float32 numbers were computed in float32."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ PER_STEP = tuple(f"{TRAINING}{name}" for name in ("lr", "gradient_norm"))
 """Names that each step of training may have beside the loss; their values are not compared."""
 
 OF_TRAINING = {LOSS_CURVE, *PER_STEP}
-"""What an implementation may return of its training, beside the weights."""
+"""Names that an implementation may return of its training, beside the weights."""
 
 MOST_UNKNOWN = 100
 """Tensors that are none of the case's and are kept; of more only the number is."""
@@ -91,7 +91,7 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Taken:
-    """What an implementation's function returned, by name, before it is converted.
+    """The values that an implementation's function returned, by name, before it is converted.
 
     Attributes:
         given: the values as they were returned; the values of a ``Partial``.

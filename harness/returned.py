@@ -129,7 +129,7 @@ def _masked(name: str, value: Any, extent: str) -> NotReadable:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether all numbers are Python's own."""
+    """Return whether all numbers are Python's own."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return type(value) in PLAIN

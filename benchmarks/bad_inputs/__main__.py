@@ -46,7 +46,7 @@ def main(count: int, seed: int) -> int:
 
 
 Tried = Iterator[tuple[str, Path, str]]
-"""Of each input what is done with it, the file, and what is wrong with how it was taken."""
+"""The action on each input, its file, and the complaint about how it was taken."""
 
 
 def _case_files(place: Path, draw: random.Random, count: int) -> Tried:

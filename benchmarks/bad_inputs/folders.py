@@ -16,7 +16,7 @@ from harness.case import load
 from harness.casefile import ODD_IN_A_NAME, visible
 
 LOCATED = re.compile(r": .*; ")
-"""What stands in a line on a file that is none: what is wrong, and what to do."""
+"""The parts of a line on a file that is no case: the mistake and the advice."""
 
 
 def _linked(target: str) -> Callable[[Path], None]:
@@ -57,7 +57,7 @@ REFUSED: dict[bytes, Callable[[Path], None]] = {
     b"text.yaml": lambda path: path.write_text(SIZES + f"about: {'x' * 15_000_000}\n"),
     b"zeros.yaml": lambda path: path.write_bytes(bytes(10_000_000)),
 }
-"""What must be a mistake that names it."""
+"""Paths that must each be a mistake with its name."""
 
 SILENT: dict[bytes, Callable[[Path], None]] = {
     b"README.md": _written,
@@ -68,7 +68,7 @@ SILENT: dict[bytes, Callable[[Path], None]] = {
     b"gone.npz": _linked("nowhere.npz"),
     b"\xff.txt": _written,
 }
-"""What lies among case files without being meant for one."""
+"""Files that lie among case files and are not meant for any."""
 
 
 def inputs(place: Path, random: random.Random, count: int) -> Iterator[tuple[Path, list[bytes]]]:

@@ -57,7 +57,7 @@ PARTS = (
     "{{ 7 * 7 }}",
     "%s %(x)s {}",
 )
-"""What a text is made of, in any order."""
+"""The pieces of a text, in any order."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 

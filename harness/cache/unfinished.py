@@ -1,7 +1,7 @@
 """Records of runs that have not come to their end: what was asked for, so that ``--resume`` can ask for the same.
 
 A run's answers are in the store; a record holds the rest. Each run has a record of its own, and holds a lock on it as
-long as it lives. So two runs into one folder do not forget each other, and a run that is under way is told from one
+long as it lives. So two runs into one folder do not forget each other, and a run that is under way differs from one
 that was interrupted.
 """
 
@@ -44,7 +44,7 @@ class Unfinished:
 
     @property
     def is_kept(self) -> bool:
-        """Whether its record is there, so that ``--resume`` would find it."""
+        """Return whether its record is there, so that ``--resume`` would find it."""
         if self._lock is None:
             return False
         try:

@@ -115,7 +115,7 @@ class Checkpoint(TypedDict):
     """The names of what stands beside the layers in the file and takes no part in what they compute. Whatever else
     stands beside them is a mistake."""
     forget_bias: NotRequired[float]
-    """What TensorFlow 1's lstm adds to its forget gate at run time; 1 unless given. The file does not say it."""
+    """The number that TensorFlow 1's lstm adds to its forget gate at run time; 1 unless given. No file says it."""
 
 
 class Bound(TypedDict, total=False):

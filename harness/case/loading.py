@@ -25,7 +25,7 @@ MEANT = (SUFFIX, ".yml")
 """Suffixes, in capitals or not, of what is meant for a case file."""
 
 LOCK = ".#"
-"""What the names of Emacs' locks begin with: links that lead nowhere, there while a file is edited."""
+"""The beginning of the names of Emacs' locks: links that lead nowhere, there while a file is edited."""
 
 MAX_TOLD = 3
 """Combinations that are told where one that is asked for is not there."""
@@ -173,7 +173,7 @@ def _above(folder: FilePath) -> Iterator[_Identity]:
 
 
 def _is_meant(path: FilePath) -> bool:
-    """Whether a path that is no folder is meant for a case file, or is a link to a folder that is gone."""
+    """Return whether a path that is no folder is meant for a case file, or is a link to a folder that is gone."""
     if path.name.startswith(LOCK):
         return False
     if path.suffix.lower() in MEANT:
@@ -295,7 +295,7 @@ def _is_folder(path: FilePath) -> bool:
 
 
 def _is_there(path: FilePath) -> bool:
-    """Whether something is at a path, be it a link that leads nowhere, or may be there for others."""
+    """Return whether something is at a path, be it a link that leads nowhere, or may be there for others."""
     try:
         path.lstat()
     except PermissionError:

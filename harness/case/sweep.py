@@ -19,7 +19,7 @@ from harness.casefile import ODD_IN_A_NAME, Document, Mistake, MistakesFound, Pa
 MAX_CASES = 100_000
 MOST_COUNTED = 10**18
 LONGEST_LABEL = 1000
-"""Letters of a value that stand in a name; of a longer one the rest is told by a digest."""
+"""Maximum letters of a value in a name; a digest stands for the rest of a longer one."""
 
 _TENSOR = re.compile(r"(layer\d+|readout)\.\w+")
 

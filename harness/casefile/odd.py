@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-"""What YAML calls not printable."""
+"""The characters that YAML calls not printable."""
 
 ODD_IN_A_NAME = re.compile(f"[\t\n\r\x85\u2028\u2029{ODD.pattern[1:-1]}]")
 """The same and whatever ends or indents a line: a name is printed within one."""

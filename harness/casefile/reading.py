@@ -45,7 +45,7 @@ def content(path: FilePath) -> bytes:
 
 
 class _NoFile(Exception):
-    """What stands at a path is no regular file; the text says what it is."""
+    """A path leads to no regular file; the text says to what."""
 
 
 def _check(mode: int) -> None:

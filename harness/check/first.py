@@ -15,10 +15,10 @@ from harness.session.examiner import BASELINE_IS_OFF, STRICTER_THAN_ROUNDING
 MAX_TENSORS = 6
 
 FAR_MORE = 1e6
-"""How many times as far off, in units of their bounds, gradients are that do not follow from the outputs alone."""
+"""Gradients so many times as far off as the outputs, in units of their bounds, do not follow from these alone."""
 
 A_SUM = 1e-6
-"""What a loss that is summed otherwise is off by at least, relative; what is off by less has other digits."""
+"""The least relative error of a loss that is summed otherwise; one with a smaller error has other digits."""
 
 
 def in_full(fold: Fold) -> Iterator[str]:
@@ -161,7 +161,7 @@ def _relative(each: TensorComparison) -> float:
 
 
 def _is_covered(outputs: TensorComparison, case: Case) -> bool:
-    """Whether the loss covers the worst output: one past a sequence's end, or at another step, has no say in it."""
+    """Return whether the loss covers the worst output: it covers none past a sequence's end or at another step."""
     if not outputs.worst_index:
         return False
     b, t, _ = outputs.worst_index

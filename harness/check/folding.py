@@ -106,8 +106,8 @@ def _forward_first(names: Iterable[str]) -> list[str]:
 
 
 def _signature(judged: Judged) -> tuple[object, ...]:
-    """What makes two outcomes alike: verdict, kinds of tensors that disagree, the reason but for its numbers, and the
-    faults that explain them.
+    """Return the key of outcomes that are alike: the verdict, the kinds of tensors that disagree, the reason but for
+    its numbers, and the faults that explain them.
     """
     kinds = frozenset(kind_of(each.tensor) for each in _disagreeing(judged))
     if judged.verdict == "unsupported":

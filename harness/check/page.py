@@ -33,7 +33,7 @@ SUPPORTED = ("bidirectional", "cell", "activation", "readout")
 """Fields of a case that ``supports`` is advised for."""
 
 NEARLY_RIGHT = 1e-6
-"""How near outputs are, relative to the largest, that are those of the case but for a little."""
+"""The largest error, relative to the largest output, of outputs that are nearly those of the case."""
 
 
 def lines(run: Run, candidate: Candidate) -> Iterator[str]:
@@ -191,7 +191,7 @@ def _of_outputs(judged: Judged) -> str | None:
 
 
 def _computes_something_else(judged: Judged, about: str = "") -> bool:
-    """Whether the forward pass is not that of the case, and no mistake in it explains that.
+    """Return whether the forward pass is not that of the case, and no mistake in it explains that.
 
     Args:
         judged: the implementation on the case.
@@ -221,7 +221,7 @@ DIVIDING: dict[str, tuple[Callable[[Case], object], str]] = {
     "loss": (lambda case: case.loss.kind, ""),
     "truncation": (lambda case: str(case.truncation), ""),
 }
-"""What may divide cases that fail from others, by the field of the case; the module of faults that are about it."""
+"""Fields of a case that may divide cases that fail from others, each with the module of its faults."""
 
 
 def _dividing_field(run: Run) -> str:

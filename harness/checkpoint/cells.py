@@ -1,4 +1,4 @@
-"""What a recurrent layer computes at each step: what its file says of it, what the user states, what is assumed.
+"""The cell of a recurrent layer: as its file says it, as the user states it, or as it is assumed.
 
 Weights do not say it: the same tensors are an lstm with tanh or with relu. A file of a whole model has a config that
 says it. A file of weights alone has none: its cell is assumed to be the usual one, and is said to be assumed.
@@ -13,7 +13,7 @@ from typing import Any
 from harness.checkpoint.naming import Block
 
 USUAL = {"activation": "tanh", "recurrent_activation": "sigmoid"}
-"""What is assumed, and what the harness has in an lstm and a gru."""
+"""The activations that are assumed, and that the harness has in an lstm and a gru."""
 
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
 """The activations of an rnn that the harness has."""
@@ -21,7 +21,7 @@ ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
 
 @dataclass(frozen=True)
 class Stated:
-    """What the user states of a file's layers; None for what is left to the file.
+    """The statements of the user about a file's layers; None for what is left to the file.
 
     Attributes:
         cell: rnn, gru or lstm.
@@ -40,7 +40,7 @@ class Stated:
 
 @dataclass(frozen=True)
 class Cell:
-    """What each layer of a network computes at a step.
+    """The computation of each layer of a network at a step.
 
     Attributes:
         cell: a key of ``harness.tensors.GATES``.

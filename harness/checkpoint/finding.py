@@ -77,7 +77,7 @@ class Recurrent:
 
     @property
     def remarks(self) -> Iterator[str]:
-        """What is to be known of the layers beside their numbers, a line each; the cell first."""
+        """Remarks on the layers beside their numbers, a line each; the cell first."""
         if self.framework:
             yield f"its config says: {self.cell}"
         else:

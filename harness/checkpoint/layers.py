@@ -14,7 +14,7 @@ from harness.checkpoint.naming import Block, Naming
 
 @dataclass(frozen=True)
 class Said:
-    """What the config of a whole model says of a layer beside its cell.
+    """The words of a whole model's config on a layer beside its cell.
 
     Attributes:
         names: the names of the models around it, from the outermost one in, and its own.
@@ -64,7 +64,7 @@ class Layer:
 
 
 TOP = "."
-"""How the layer of a file that is nothing but that layer is called: its path is empty."""
+"""The name of the layer of a file that is nothing but that layer: its path is empty."""
 
 
 def ends_in(path: str, wanted: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the config of a Keras file says of its recurrent layers. It is read; no object is made of it.
+"""The recurrent layers of a Keras file, by its config. It is read; no object is made of it.
 
 A whole model, saved by Keras 3 or by Keras 2 (tf_keras), has the config of each layer: which cell it has, which layer
 it reads, which of its tensors stand where in the file. So nothing about it is assumed, and what the harness cannot
@@ -38,7 +38,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """What a whole model's config says.
+    """The content of a whole model's config.
 
     Attributes:
         framework: ``keras``, for Keras 3, or ``tf_keras``, for Keras 2.

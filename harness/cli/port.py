@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     "--forget-bias",
     type=float,
     metavar="NUMBER",
-    help="What a TensorFlow 1 lstm adds to its forget gate at run time: 1 unless given.",
+    help="The number that a TensorFlow 1 lstm adds to its forget gate at run time: 1 unless given.",
 )
 @click.option(
     "--reset",

@@ -25,7 +25,7 @@ MOST_NUMBERS = 2**21
 """Contributions are only computed if they are no more numbers than this."""
 
 BITS_OF_A_SIMPLE_WEIGHT = 3.0
-"""What it takes to say which of 0, ½, 1½, 2 and the like a weight is."""
+"""The bits that it takes to say which of 0, ½, 1½, 2 and the like a weight is."""
 
 
 @dataclass(frozen=True, eq=False)

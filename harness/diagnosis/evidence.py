@@ -17,7 +17,7 @@ SLACK = 16.0
 """A faulty recursion may amplify roundings more than the right one; a wrong explanation is off by far more."""
 
 BITS_OF_A_NUMBER = 8.0
-"""What a fitted number costs at least."""
+"""The least cost of a fitted number."""
 
 
 @dataclass(frozen=True)

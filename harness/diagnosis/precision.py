@@ -9,7 +9,7 @@ from numpy import ndarray
 from harness import digits
 
 ROUNDINGS = {"float64": 32 * 2.0**-52, "float32": 32 * 2.0**-23, "float16": 2.0**-10}
-"""What roundings may add up to by dtype, relative to a tensor's largest element."""
+"""The largest sum of roundings by dtype, relative to a tensor's largest element."""
 
 NARROWER = {"float64": ("float32", "float16"), "float32": ("float16",)}
 """For each dtype of a case the narrower ones, the widest first."""

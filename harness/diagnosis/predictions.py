@@ -82,7 +82,7 @@ class Predictions:
 
     @cached_property
     def _unseen(self) -> Mapping[str, float | ndarray]:
-        """How far each tensor may be off, absolute, and still match by the tolerance of the case, if it is wider."""
+        """The largest absolute error with which each tensor matches by the tolerance of the case, if that is wider."""
         tolerance = self.problem.case.tolerance
         tolerated = {name: tolerated_by(tolerance, name, tensor) for name, tensor in self.truth.items()}
         return {

@@ -372,7 +372,7 @@ class Search:
         return [each for each in found if all(self._convincing(settled) for settled in each.settled)]
 
     def _convincing(self, settled: Settled) -> bool:
-        """Whether the tensors that are settled say more than it takes to single out and to fit what settles them."""
+        """Return whether the settled tensors say more than it takes to single out and to fit what settles them."""
         residuals, parts = settled.residuals, settled.parts
         if not residuals:
             return False

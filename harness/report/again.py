@@ -22,7 +22,7 @@ _COMMANDS: dict[str, tuple[int, dict[str, str]]] = {
     "check": (1, {}),
     "port": (2, {"--to": r"torch|keras|tf1|npz"}),
 }
-"""What may be repeated: how many operands it has, and its options with what their values may be."""
+"""The commands that may be repeated: the count of operands, and the options with the form of their values."""
 
 _OPERAND = {"check": r".+\.py(:\w+)?"}
 

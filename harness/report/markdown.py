@@ -15,7 +15,7 @@ MOST_LETTERS = 1000
 
 _MARKUP = re.compile(r"[\\|`*_\[\]~#$]")
 _BEGINS_A_LINE = re.compile(r"^(\d*)(?=[-+=.)]+(\s|$))")
-"""What makes a list, a rule or a heading of a line."""
+"""The beginnings that make a list, a rule or a heading of a line."""
 
 _LINKS = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=GH-)(?=\d)|(?<=:)(?=//)|(?<=www\.)", re.IGNORECASE)
 NO_WIDTH = "\u200b"

@@ -40,7 +40,7 @@ CELLS: dict[str, tuple[Callable[[str], Any], str]] = {
 
 
 MARK = "'"
-"""What stands before a text that begins as a formula does, or with this mark."""
+"""The mark before a text that begins as a formula does, or with this mark."""
 
 _BEGINS_A_FORMULA = re.compile(rf"[{MARK}\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """The last four are the wide forms of the others, which some spreadsheets take for them."""
@@ -48,7 +48,7 @@ _BEGINS_A_FORMULA = re.compile(rf"[{MARK}\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff
 _NUMBER = re.compile(r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|inf|nan)")
 
 ODD = "backslashreplace"
-"""How a character is written that no encoding has, a lone surrogate: as an escape. A report is not lost to one."""
+"""Writes a character that no encoding has, a lone surrogate, as an escape, so that no report is lost to one."""
 
 
 class Unreadable(ValueError):

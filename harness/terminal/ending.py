@@ -1,4 +1,4 @@
-"""How a command ends: its exit status, and the message where it did not come to its end."""
+"""The end of a command: its exit status, and the message where it was cut short."""
 
 from __future__ import annotations
 

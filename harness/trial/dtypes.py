@@ -1,4 +1,4 @@
-"""Whether the numbers come back in the dtype in which they went in, and with as many digits.
+"""Remarks on whether the numbers come back in the dtype in which they went in, and with as many digits.
 
 Numbers that were computed in float32 are right to float32, whatever dtype they are returned in. In a float64 array they
 are known by their digits; a wrong number among them stays one, if it is off by more than roundings in float32 are.

@@ -14,7 +14,7 @@ from harness.trial.remark import Remark
 KIND = "another answer"
 
 ASKED = "is state kept from the first call, or a random number drawn?"
-"""What is asked where the answers alone do not say why they differ."""
+"""A question for answers that do not say by themselves why they differ."""
 
 
 def differences(first: Result, second: Result) -> Iterator[Remark]:

@@ -1,4 +1,4 @@
-"""What the header of an answer holds, field by field: a process that runs a user's code may write anything."""
+"""The header of an answer, field by field: a process that runs a user's code may write anything."""
 
 from __future__ import annotations
 

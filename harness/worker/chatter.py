@@ -1,4 +1,4 @@
-"""What a process prints: read from a pipe as it comes, and the end of it kept.
+"""The prints of a process: read from a pipe as it comes, and the end of it kept.
 
 So a process never waits for a reader, prints as much as it likes, and fills neither a disk nor the memory.
 """

@@ -43,7 +43,7 @@ MOST_DUMPED = 2**20
 """Bytes that are read of where a process was."""
 
 KEEPER = (sys.executable, "-I", "-S", keeper.__file__)
-"""What a user's process is started by where the system has what a keeper needs; it is there in some milliseconds."""
+"""The program that starts a user's process where the system has what a keeper needs; it starts in milliseconds."""
 
 _TAIL_LINES = 15
 

@@ -40,7 +40,7 @@ MOST_UNASKED = 2**28
 """Bytes of arrays that a message may hold without a look at how much memory is free."""
 
 MEMORY_SHARE = 0.5
-"""Of the memory that is free, how much a message may take."""
+"""The share of the free memory that a message may take."""
 
 FIRST_BYTES = 2**24
 """Bytes that are allocated before any have arrived."""

@@ -1,4 +1,4 @@
-"""What lies among case files and cannot be read is a mistake; nothing meant for a case is passed over."""
+"""A file among case files that cannot be read is a mistake; nothing meant for a case is passed over."""
 
 import os
 import shutil

@@ -188,7 +188,7 @@ def asserted(mine, case, require_all):
 
 
 def described(tensor):
-    """A tensor's row in comparisons.csv, as far as it is told in both."""
+    """A tensor's row in comparisons.csv, as far as both show it."""
     bound = tensor.bound
     numbers = (None, None) if bound is None else (bound.rtol, bound.atol)
     return tensor.verdict, tensor.reason, *("" if each is None else repr(float(each)) for each in numbers)

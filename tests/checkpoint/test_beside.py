@@ -1,4 +1,4 @@
-"""What stands beside a recurrent layer makes it another one: it is named, and passed over only by its name."""
+"""Tensors beside a recurrent layer make it another one: they are named, and passed over only by their names."""
 
 # ruff: noqa: E501 - tables
 

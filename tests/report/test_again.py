@@ -48,7 +48,7 @@ OURS = {
     "harness check a.py;reboot.py": "harness check 'a.py;reboot.py' 'small'",
     "harness port m.h5 --to torch m.pt": "harness port m.h5 --to torch m.pt",
 }
-"""What a report may say, and what is shown for one case of it: to the shell, one command with these words."""
+"""Commands that a report may have, each with the words that are shown for one case of it."""
 
 
 @pytest.mark.parametrize("said", FOREIGN, ids=lambda said: repr(said)[:60])

@@ -1,4 +1,4 @@
-"""What reaches a terminal, and what becomes of output that cannot be written."""
+"""Text that reaches a terminal, and output that cannot be written."""
 
 import errno
 import io

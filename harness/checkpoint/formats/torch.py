@@ -23,7 +23,7 @@ from harness.tensors import Shape
 
 NAME = "a state dict of torch"
 BARE_PICKLE = b"\x80\x02"
-"""How a file begins that torch.save wrote before torch 1.6."""
+"""The first bytes of a file that torch.save wrote before torch 1.6."""
 
 MOST_PICKLE = 2**26
 """Bytes of the pickle; a hundred thousand tensors have about ten million."""

@@ -38,7 +38,7 @@ _AROUND = re.compile(r"[^/]*(?:attention|wrapper|norm|projection|highway)", re.I
 """Scopes beside a cell's that hold what is put around a cell."""
 
 _SLOT = re.compile(r"/(?:Adam|Adagrad|Adadelta|Ftrl|Momentum|RMSProp|ExponentialMovingAverage)(?:_\d+)?$")
-"""What optimisers and averages keep for each variable, under names behind the variable's."""
+"""The variables of optimisers and averages for each variable, under names behind its own."""
 
 _LINEAR = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|weights|bias|biases)", re.DOTALL)
 

@@ -18,7 +18,7 @@ _NAME = re.compile(
     re.DOTALL,
 )
 _KIN = re.compile(r"(weight|bias)_(ih|hh|hr)")
-"""How names begin that belong to a recurrent layer: ``weight_hh_l0_raw`` of weight drop stands outside of it."""
+"""The beginning of names that belong to a recurrent layer: ``weight_hh_l0_raw`` of weight drop stands outside of it."""
 
 _LINEAR = re.compile(r"(?P<path>.*)\.(?P<role>weight|bias)", re.DOTALL)
 
