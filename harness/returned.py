@@ -23,7 +23,7 @@ WITHOUT_UNIT = ("", "dimensionless")
 
 
 class NotReadable(TypeError):
-    """What was returned is no loss, outputs and gradients by name; the text says why, and what should be there."""
+    """An answer holds no loss, outputs and gradients by name; the text says why, and what should be there."""
 
 
 def mapping_of(returned: Any) -> Mapping[Any, Any]:

@@ -24,7 +24,7 @@ MOST_TOLD = 12
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Attributes:
         tensors: by name.

@@ -101,7 +101,7 @@ REFUSED = {
 @pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
 @pytest.mark.parametrize(("text", "line", "column", "words"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused_is_located(text, line, column, words, loader, monkeypatch):
-    """Whether PyYAML was built with libyaml or not."""
+    """Run a test with PyYAML as it is built with libyaml, and without."""
     monkeypatch.setattr("yaml.CSafeLoader", getattr(yaml, loader))
     with pytest.raises(MistakesFound) as found:
         parse(text, "cases/x.yaml")

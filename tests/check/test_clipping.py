@@ -69,7 +69,7 @@ COPIES = {
 
 @pytest.mark.parametrize(("expected", "actual"), COPIES.values(), ids=COPIES)
 def test_copies_are_not_clipped(expected, actual):
-    """Of one sign, and the others not right: nothing of the right ones is left to see that they were cut off."""
+    """Values of one sign, beside others that are wrong, leave nothing that shows a cut."""
     assert kinds({"layer0.b_h": np.array(actual)}, {"layer0.b_h": np.array(expected)}) == []
 
 

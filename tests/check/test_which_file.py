@@ -160,7 +160,7 @@ DOTTED = {
 
 @pytest.mark.parametrize("file", DOTTED.values(), ids=DOTTED)
 def test_a_dot_in_a_name_is_no_package(check, workplace, file):
-    """Whether or not the folder has an ``__init__.py``: Python could import no package of such a name."""
+    """Python imports no package of such a name, with an ``__init__.py`` in the folder or without."""
     folder = (workplace / file).parent
     folder.mkdir(parents=True, exist_ok=True)
     for each in ("alone", "__init__.py"):

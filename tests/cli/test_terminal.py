@@ -372,7 +372,7 @@ def test_asserts_only_narrow_types():
     computed = {each.name for each in functions if any("property" in ast.unparse(d) for d in each.decorator_list)}
 
     def stored(node):
-        """Whether it is a name, or what is stored under one."""
+        """Return whether it is a name, or an attribute stored under one."""
         if isinstance(node, ast.Attribute):
             return node.attr not in computed and stored(node.value)
         return isinstance(node, ast.Name)

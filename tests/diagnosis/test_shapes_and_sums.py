@@ -134,7 +134,7 @@ def test_a_mean_that_is_not_taken_is_told():
 
 
 def test_a_wrong_shape_and_a_fault_are_two_diagnoses():
-    """Of different tensors, so that neither stands in the other's place."""
+    """Two diagnoses of different tensors stand beside each other, and neither in the other's place."""
     predictions = predictions_of("squared-error")
     h0, W_hh = predictions.truth["layer0.h0"], predictions.truth["layer1.W_hh"]
     shape, fault, *others = diagnose({**predictions.truth, "layer0.h0": h0.sum(0), "layer1.W_hh": W_hh.T}, predictions)
