@@ -34,16 +34,16 @@ import numpy as np
 from benchmarks.spellings import spellings
 from harness.case import Case, Loss, load
 from harness.case.fields import Fields
-from harness.conditioning import rounding_noise
 from harness.diagnosis import Predictions
 from harness.diagnosis.faults import NetworkFault, faults
 from harness.diagnosis.sight import catalogue, sight
+from harness.execution.processes import Workers
+from harness.execution.session import compare_for
 from harness.implementations import implementations
+from harness.precision.rounding_noise import rounding_noise
+from harness.precision.tolerance import largest_magnitude
 from harness.problem import Problem, build
 from harness.result import Result, run
-from harness.session import compare_for
-from harness.tolerance import largest_magnitude
-from harness.worker import Workers
 
 PAGE_PATH = Path("docs/cases.md")
 

@@ -220,7 +220,7 @@ def one_framework(how: signal.Signals, undisturbed: Path, seconds: float, draw: 
         torch = [
             each
             for each in psutil.Process(running.pid).children()
-            if each.status() != psutil.STATUS_ZOMBIE and each.cmdline()[-2:] == ["harness.worker", "torch"]
+            if each.status() != psutil.STATUS_ZOMBIE and each.cmdline()[-2:] == ["harness.execution.processes", "torch"]
         ]
         for each in torch:
             each.send_signal(how)
@@ -277,7 +277,7 @@ import os, subprocess
 from pathlib import Path
 
 import harness
-from harness.reference import solve
+from harness.problem.reference import solve
 
 
 def keep(pid):
@@ -316,7 +316,7 @@ def left_by_a_file(how: signal.Signals, _: Path, seconds: float, draw: random.Ra
         if how == signal.SIGSEGV:
             for each in family:
                 with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
-                    if each.cmdline()[1:4] == ["-P", "-m", "harness.worker.user_file"]:
+                    if each.cmdline()[1:4] == ["-P", "-m", "harness.execution.processes.user_file"]:
                         each.send_signal(how)
         else:
             running.send_signal(how)

@@ -31,15 +31,15 @@ import numpy as np
 from numpy import ndarray
 
 from harness.case import Case, Loss, Sizes, load
-from harness.conditioning import rounding_noise
 from harness.diagnosis import Predictions, diagnose
 from harness.diagnosis.committing import right, with_faults
 from harness.diagnosis.faults import Suspect
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
+from harness.execution.processes import Workers
 from harness.implementations import implementations
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import Problem, build
-from harness.reference import solve
-from harness.worker import Workers
+from harness.problem.reference import solve
 from reference_impls.activations import ACTIVATIONS
 
 Tensors = dict[str, ndarray]

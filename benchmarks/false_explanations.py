@@ -20,10 +20,10 @@ from numpy import ndarray
 
 from benchmarks.diagnosis import Tensors, no_weights, random_problem, rounded_anew
 from harness.case import Sizes
-from harness.conditioning import rounding_noise
 from harness.diagnosis import UNEXPLAINED, Diagnosis, Predictions, diagnose
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import Problem, build
-from harness.reference import solve
+from harness.problem.reference import solve
 from harness.tensors import GATES, kind_of
 
 SPOILT = ("one number", "a row", "one gate's block", "one tensor", "a small tensor", "the gradients", "everything")

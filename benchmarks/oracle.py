@@ -22,10 +22,10 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 from numpy import ndarray
 
-from harness.balls.certification import certified
-from harness.balls.tensors import distance
 from harness.case import Case, Loss, Sizes
 from harness.implementations import implementations
+from harness.precision.intervals.certification import certified
+from harness.precision.intervals.tensors import distance
 from harness.problem import Problem, build
 from harness.result import run
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from harness.checkpoint import CheckpointRefused
+from harness.execution.session import CaseOutcome
 from harness.port import planned, port
 from harness.port.proof import ORIGINAL, PORTED, Porters
 from harness.port.sides import sides
-from harness.session import CaseOutcome
 from harness.tensors import Structure
 
 FORMATS = {

@@ -11,25 +11,24 @@ from os import PathLike, fspath
 from typing import Any, Literal
 
 from harness import case as cases
-from harness import shapes
+from harness.candidate.trial import Trial, try_out
 from harness.case.training import tensors as training_shapes
 from harness.casefile import MistakesFound, listed, nearest
 from harness.comparison import Comparison
 from harness.comparison import compare as compare_arrays
 from harness.diagnosis import Diagnosis, Predictions
+from harness.execution.processes import Memory, NativeWeightsFailed, Workers
+from harness.execution.session import DEFAULT_BASELINE, Standard, diagnose_result, directional, on_its_own
+from harness.execution.session.examiner import BASELINE_IS_OFF
 from harness.implementations import NUMPY, Implementation, Returned, Unsupported, implementation, implementations
 from harness.layout import layouts
 from harness.layout.names import fitting_layouts, why_not
 from harness.problem import Problem, build
 from harness.result import Result, read
-from harness.returned import mapping_of
-from harness.session import DEFAULT_BASELINE, Standard, diagnose_result, directional, on_its_own
-from harness.session.examiner import BASELINE_IS_OFF
-from harness.tensors import is_gradient
+from harness.result.returned import mapping_of
+from harness.tensors import is_gradient, shapes
 from harness.training import noise_of
 from harness.training import run as run_here
-from harness.trial import Trial, try_out
-from harness.worker import Memory, NativeWeightsFailed, Workers
 
 Runnable = str | Implementation | Callable[[Problem], Returned]
 """An implementation by name, one made by the decorator, or a plain function, which then works in split weights."""
@@ -153,7 +152,7 @@ def compare(
 
     If one of the two is a ``Result`` of ``harness.run``, its problem is known, and the bounds are those of
     ``assert_gradients_match`` and ``harness check``: the case's tolerance, the rounding noise, the floor, the slopes at
-    a kink of relu. Between arrays alone they are those of ``harness.tolerance``, by dtype and kind of tensor.
+    a kink of relu. Between arrays alone they are those of ``harness.precision.tolerance``, by dtype and kind of tensor.
 
     It judges the one answer that it is given. ``assert_gradients_match`` and ``harness check`` call a function twice,
     and judge the worse of two answers that differ.

@@ -26,8 +26,8 @@ import pytest
 
 if TYPE_CHECKING:
     from harness.case import Case
+    from harness.execution.session import CaseOutcome, Judged
     from harness.implementations import Implementation
-    from harness.session import CaseOutcome, Judged
 
 DEFAULT_BASELINE = "numpy-split"
 MARKER = "harness_case"
@@ -169,9 +169,9 @@ class Comparing:
 
     def __init__(self, config: pytest.Config) -> None:
         from harness.casefile import nearest
+        from harness.execution.processes import Memory, Workers
+        from harness.execution.session import Examiner, not_here
         from harness.implementations import implementations
-        from harness.session import Examiner, not_here
-        from harness.worker import Memory, Workers
 
         there = implementations()
         named = config.getoption("--harness-impl")
@@ -195,7 +195,7 @@ class Comparing:
 
     def start(self, tests: list[CaseTest]) -> None:
         """Begin to start the frameworks that the selected tests need; return at once."""
-        from harness.session import frameworks_for
+        from harness.execution.session import frameworks_for
 
         for test in tests:
             self.selected.setdefault(test.case.name, []).append(test.implementation)
@@ -210,7 +210,7 @@ class Comparing:
         """Return how a test's implementation did, and the outcome of its case."""
         from concurrent.futures import ThreadPoolExecutor
 
-        from harness.session import run_case
+        from harness.execution.session import run_case
 
         together = self.is_alone or test.case.expect == "mismatch"
         beside = self.selected[test.case.name] if together else [test.implementation]

@@ -25,7 +25,7 @@ from harness.case.checks import memory_needed
 from harness.case.fields import Fields
 from harness.casefile import parse
 from harness.problem import build
-from harness.reference import solve
+from harness.problem.reference import solve
 
 KEYS = (
     *(field.name for field in dataclasses.fields(Fields)),

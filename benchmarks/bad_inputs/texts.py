@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import report
+from harness.candidate.trial import Remark
 from harness.case import Case
 from harness.casefile.odd import ODD
-from harness.session import CaseOutcome, Judged, Run
-from harness.session.floors import Floors
-from harness.trial import Remark
+from harness.execution.session import CaseOutcome, Judged, Run
+from harness.execution.session.floors import Floors
 
 PARTS = (
     "=1+1",

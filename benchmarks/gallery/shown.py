@@ -11,7 +11,6 @@ import numpy as np
 from numpy import ndarray
 
 from harness.case import Case, load
-from harness.conditioning import rounding_noise
 from harness.diagnosis import Predictions
 from harness.diagnosis.committing import overridden, suspects_of
 from harness.diagnosis.faults import Fault, Suspect, faults
@@ -19,6 +18,7 @@ from harness.diagnosis.predictions import in_double
 from harness.diagnosis.sight import catalogue
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
 from harness.implementations import implementations
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import Problem, build
 
 CASES = Path("docs/faults/cases")

@@ -14,7 +14,7 @@ from benchmarks.gallery.shown import CASES, prepared_case
 from harness.case import Case
 from harness.diagnosis.training_faults import TrainingFault, catalogue, faults_of
 from harness.problem import Problem
-from harness.reference import solve
+from harness.problem.reference import solve
 from harness.report.figures import STYLE, image
 from harness.training import Trained, train
 

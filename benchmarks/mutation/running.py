@@ -49,14 +49,13 @@ class Watching:
 def prepare() -> None:
     """Import what is not ours and what the tests need, once for all forks."""
     import hypothesis.extra.numpy
-    import mpmath
     import numpy.testing
     import psutil
     import pydantic
     import safetensors.numpy
     import yaml
 
-    del mpmath, numpy, psutil, pydantic, safetensors, yaml
+    del numpy, psutil, pydantic, safetensors, yaml
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     # A counterexample is enough; the least one takes many times as long. The same ones are drawn each time, so that
     # a test reaches what it reached when it was traced.

@@ -62,7 +62,7 @@ PLAIN = (
 )
 
 TESTS: dict[str, tuple[str, ...]] = {
-    "harness/tolerance.py": (
+    "harness/precision/tolerance.py": (
         "comparison/test_the_table_of_tolerances.py",
         "comparison/test_default_bounds.py",
         "training/test_tolerances.py",
@@ -117,7 +117,7 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """Tests by what is mutated; of two that fit a module, the longer path counts."""
 
-PARTS = ("harness/tolerance.py", "harness/comparison", "harness/layout", "reference_impls")
+PARTS = ("harness/precision/tolerance.py", "harness/comparison", "harness/layout", "reference_impls")
 """What the score is given for."""
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.problem import Problem
-from harness.reference import activations_of, backward, forward
+from harness.problem.reference import activations_of, backward, forward
 from harness.result import Result
 from reference_impls import network
 from reference_impls.activations import ACTIVATIONS, Activation

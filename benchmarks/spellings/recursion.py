@@ -11,7 +11,7 @@ from typing_extensions import override
 from benchmarks.spellings.base import Spelling, Tensors, replaced
 from harness.implementations import implementations
 from harness.problem import Problem
-from harness.reference import backward, forward, layer_of
+from harness.problem.reference import backward, forward, layer_of
 from harness.result import Result, run
 from reference_impls import linear_dynamics, network
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from harness.bench.contestants import Pass, contestants
+from harness.execution.processes.messages import of_result, to_problem
+from harness.execution.processes.serving import Answer, serve
+from harness.execution.processes.transport import Message
 from harness.implementations import NUMPY, Unsupported
 from harness.result import read
-from harness.worker.messages import of_result, to_problem
-from harness.worker.serving import Answer, serve
-from harness.worker.transport import Message
 
 PRODUCT = "matrix product"
 """What is timed beside the contestants: the product of two square matrices, by NumPy."""

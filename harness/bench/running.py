@@ -16,15 +16,15 @@ from harness.bench.contestants import Contestant
 from harness.bench.points import Point
 from harness.bench.process import PRODUCT, PRODUCT_SIZE
 from harness.comparison import compare
-from harness.conditioning import rounding_noise
+from harness.execution.processes import WorkerFailed
+from harness.execution.processes.messages import of_problem, to_results
+from harness.execution.processes.process import WorkerProcess
+from harness.execution.processes.transport import Message
 from harness.implementations import NUMPY, Framework
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import Problem, build
-from harness.reference import solve
+from harness.problem.reference import solve
 from harness.result import Result, read
-from harness.worker import WorkerFailed
-from harness.worker.messages import of_problem, to_results
-from harness.worker.process import WorkerProcess
-from harness.worker.transport import Message
 
 LEAST_ROUNDS = 3
 MOST_ROUNDS = 12

@@ -15,8 +15,8 @@ from harness.cli.options import cases_argument, chosen, end_without_cases, load_
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
-    from harness.session import Run
-    from harness.userfile import FileRefused
+    from harness.candidate.userfile import FileRefused
+    from harness.execution.session import Run
 
 MAX_PRINTED = 40
 """Lines of what the user's code printed on one case that are shown."""
@@ -47,14 +47,15 @@ def command(
 
     CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named, simple ones first.
     """
-    from harness import report, userfile
-    from harness.check import introduced, page, process_of, simplest_first
+    from harness import report
+    from harness.candidate import userfile
+    from harness.candidate.check import introduced, page, process_of, simplest_first
     from harness.cli.run import described, exit_status
     from harness.cli.screen import progress
-    from harness.session import execute, on_its_own
-    from harness.session.executors.local import Local
-    from harness.text import encodable
-    from harness.worker import Memory, Workers
+    from harness.execution.processes import Memory, Workers
+    from harness.execution.session import execute, on_its_own
+    from harness.execution.session.executors.local import Local
+    from harness.terminal.text import encodable
 
     (of_baseline,) = chosen([baseline])
     try:

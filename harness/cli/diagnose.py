@@ -12,7 +12,7 @@ from harness.cli.options import cases_argument, chosen, end_without_cases, load_
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
-    from harness.session import CaseOutcome, Judged
+    from harness.execution.session import CaseOutcome, Judged
 
 
 @click.command("diagnose")
@@ -24,10 +24,10 @@ def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
 
     CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named.
     """
+    from harness.execution.processes import Memory, Workers
+    from harness.execution.session import execute
+    from harness.execution.session.executors.local import Local
     from harness.implementations import implementations
-    from harness.session import execute
-    from harness.session.executors.local import Local
-    from harness.worker import Memory, Workers
 
     (asked,) = chosen([name])
     loaded = load_cases(cases)
@@ -81,7 +81,7 @@ def _number(residual: float) -> float | None:
 
 
 def _print(outcome: CaseOutcome, judged: Judged) -> None:
-    from harness.check.first import diagnosis_lines
+    from harness.candidate.check.first import diagnosis_lines
 
     click.echo(f"{outcome.case.name}: {judged.verdict}{f': {judged.reason}' if judged.reason else ''}")
     for line in diagnosis_lines(judged.diagnoses):

@@ -14,12 +14,12 @@ from harness.terminal import write_json
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(as_json: bool) -> None:
     """Start every framework; show versions, threads, how subnormal numbers fare, and what is missing."""
-    from harness.cache import Store, place
+    from harness.execution.cache import Store, place
+    from harness.execution.probe import examine
+    from harness.execution.processes import Workers
+    from harness.execution.session import Run
     from harness.implementations import implementations
-    from harness.probe import examine
     from harness.report.environment import described
-    from harness.session import Run
-    from harness.worker import Workers
 
     with Workers() as workers:
         findings = examine(list(implementations().values()), workers)

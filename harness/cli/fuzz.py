@@ -57,10 +57,10 @@ def command(
         raise click.exceptions.Exit(Exit.NOT_INSTALLED)
     import random
 
+    from harness.execution.processes import WorkerFailed
+    from harness.execution.session import not_installed
     from harness.fuzz.candidates import Drawing, default_implementations, native_frameworks
     from harness.fuzz.searching import search
-    from harness.session import not_installed
-    from harness.worker import WorkerFailed
 
     (of_baseline,) = chosen([baseline])
     if names is not None:

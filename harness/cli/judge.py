@@ -13,8 +13,8 @@ from harness.cli.options import report_from, report_option
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
+    from harness.execution.session import Run
     from harness.report import Report
-    from harness.session import Run
 
 BOUND = click.FloatRange(min=0)
 

@@ -27,7 +27,7 @@ def command(name: str | None, cell: str | None, like: str | None, file: str | No
 
     NAME is the case's name: mine or lstm/mine becomes cases/mine.yaml or cases/lstm/mine.yaml.
     """
-    from harness import templates
+    from harness.candidate import templates
 
     if like is not None and cell is not None:
         raise click.UsageError("--like brings the cell of its case; leave out --cell")

@@ -52,8 +52,8 @@ def report_option(name: str, default: str | None, about: str) -> Callable[[Decor
 def chosen(names: Collection[str]) -> list[Implementation]:
     """Return implementations by name; end the command if one is unknown or its framework is not installed."""
     from harness.casefile import nearest
+    from harness.execution.session import not_here
     from harness.implementations import implementations
-    from harness.session import not_here
 
     there = implementations()
     for name in names:

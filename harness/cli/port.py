@@ -75,9 +75,9 @@ def command(
     from harness.cli.overview import show_report
     from harness.cli.run import described
     from harness.cli.screen import progress
+    from harness.execution.processes import Memory
     from harness.port import ProofFailed, planned, port
     from harness.port.proof import Porters
-    from harness.worker import Memory
 
     try:
         report.check(proof)

@@ -24,10 +24,10 @@ from harness.cli.options import (
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
-    from harness.cache.unfinished import Unfinished
     from harness.case import Loaded
-    from harness.session import Run
-    from harness.worker import Memory
+    from harness.execution.cache.unfinished import Unfinished
+    from harness.execution.processes import Memory
+    from harness.execution.session import Run
 
 
 @click.command("run")
@@ -89,14 +89,15 @@ def command(
 
     CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named.
     """
-    from harness import probe, report
-    from harness.cache import unfinished
+    from harness import report
     from harness.cli.overview import show_report
     from harness.cli.screen import progress
+    from harness.execution import probe
+    from harness.execution.cache import unfinished
+    from harness.execution.processes import Memory
+    from harness.execution.session import execute, not_installed
+    from harness.execution.session.executors import ExecutorFailed, begin
     from harness.implementations import implementations
-    from harness.session import execute, not_installed
-    from harness.session.executors import ExecutorFailed, begin
-    from harness.worker import Memory
 
     before = _interrupted(context, out, asked) if resume else None
     asked = asked if before is None else dict(before.asked)
@@ -190,7 +191,7 @@ def _interrupted(context: click.Context, out: Path, asked: Mapping[str, Any]) ->
 
     Where several runs into the folder were interrupted, it is the last one that was asked for the same.
     """
-    from harness.cache import unfinished
+    from harness.execution.cache import unfinished
 
     found = unfinished.find(out)
     if not found:

@@ -25,7 +25,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
     """
     from harness.cli.screen import progress
     from harness.diagnosis.sight import catalogue
-    from harness.worker import Memory, NativeWeightsFailed, Workers
+    from harness.execution.processes import Memory, NativeWeightsFailed, Workers
 
     loaded = load_cases(cases)
     end_without_cases(loaded)
@@ -53,9 +53,9 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
 
 
 def _of_case(case: Case, workers: Any) -> Sight:
-    from harness.conditioning import rounding_noise
     from harness.diagnosis import Predictions
     from harness.diagnosis.sight import sight
+    from harness.precision.rounding_noise import rounding_noise
     from harness.problem import build
 
     problem = build(case, workers.native_weights)

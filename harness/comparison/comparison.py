@@ -9,17 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from harness import shapes
-from harness import tolerance as tolerances
 from harness.casefile import nearest
 from harness.comparison import dtypes
 from harness.comparison.metrics import Collect, Metrics, measure
 from harness.comparison.verdict import SEVERITY, Verdict, of_metrics
 from harness.implementations import Partial
+from harness.precision import tolerance as tolerances
+from harness.precision.tolerance import Bound
 from harness.result import Result, checked, values_of
-from harness.returned import array_of
-from harness.tensors import Shape
-from harness.tolerance import Bound
+from harness.result.returned import array_of
+from harness.tensors import Shape, shapes
 
 MOST_HINTS = 100
 """Tensors of unknown names for which the nearest name is looked for."""
@@ -173,7 +172,7 @@ def compare(
     Args:
         actual: a result, or arrays, lists, numbers or tensors of any framework by tensor.
         expected: the baseline's.
-        tolerance: ``{"rtol": …, "atol": …}``, or those by tensor; the table of ``harness.tolerance`` if None.
+        tolerance: ``{"rtol": …, "atol": …}``, or those by tensor; the table of ``harness.precision.tolerance`` if None.
         noise: for a tensor, how far rounding alone moves it; its default tolerance grows with it.
         nonfinite: ``refused``, or ``allowed`` if the same NaN or infinity at the same place matches.
         complete: whether a tensor that is missing is a mismatch; if not, it is listed as not provided.

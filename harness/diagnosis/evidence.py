@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from harness.precision.tolerance import OTHER_UNITS, bound, largest_magnitude
 from harness.tensors import Shape
-from harness.tolerance import OTHER_UNITS, bound, largest_magnitude
 
 SLACK = 16.0
 """A faulty recursion may amplify roundings more than the right one; a wrong explanation is off by far more."""

@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from harness.diagnosis.evidence import Evidence
 from harness.diagnosis.explanation import Diagnosis
+from harness.precision.tolerance import largest_magnitude
 from harness.tensors import kind_of
-from harness.tolerance import largest_magnitude
 
 CLOSE = 64.0
 """Units of eps, relative to the largest element, by which sums in another order may be apart."""

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from numpy import ndarray
 
-from harness import digits
+from harness.tensors import digits
 
 ROUNDINGS = {"float64": 32 * 2.0**-52, "float32": 32 * 2.0**-23, "float16": 2.0**-10}
 """The largest sum of roundings by dtype, relative to a tensor's largest element."""

@@ -13,8 +13,8 @@ from harness.diagnosis.bptt import Network
 from harness.diagnosis.committing import network_with, network_with_more, right, suspects_of
 from harness.diagnosis.evidence import tolerated_by
 from harness.diagnosis.faults import Fault, Suspect, faults
+from harness.precision.tolerance import bound
 from harness.problem import Problem
-from harness.tolerance import bound
 
 Tensors = Mapping[str, ndarray]
 

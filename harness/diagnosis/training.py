@@ -15,10 +15,10 @@ from harness.case.training import LOSS_CURVE
 from harness.diagnosis.evidence import SLACK
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
 from harness.diagnosis.training_faults import TrainingFault, faults_of
+from harness.precision.tolerance import bound, largest_magnitude, noise_for
 from harness.problem import Problem
-from harness.reference import solve
+from harness.problem.reference import solve
 from harness.result import Result
-from harness.tolerance import bound, largest_magnitude, noise_for
 from harness.training import Rules, Trained, train
 
 BEYOND = 3

@@ -19,7 +19,7 @@ from typing_extensions import override
 from harness.diagnosis.bptt import Network, masked
 from harness.diagnosis.cells import Layer
 from harness.problem import Problem
-from harness.reference import activations_of, cell_of
+from harness.problem.reference import activations_of, cell_of
 from harness.tensors import STATES
 from reference_impls.layer import AnyLayer
 from reference_impls.lengths import of_lengths, zero_past

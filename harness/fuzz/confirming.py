@@ -11,10 +11,10 @@ from typing import Self
 
 from harness.case import Case
 from harness.comparison import Comparison
+from harness.execution.processes import Workers
+from harness.execution.session import CaseOutcome, Judged, run_case
+from harness.execution.session.running import chosen_for
 from harness.implementations import Implementation
-from harness.session import CaseOutcome, Judged, run_case
-from harness.session.running import chosen_for
-from harness.worker import Workers
 
 LIMIT = 30.0
 """Seconds that an implementation may take for one small case."""

@@ -8,11 +8,11 @@ from functools import partial
 
 import numpy as np
 
+from harness.execution.processes.serving import Answer, modules_of, serve
+from harness.execution.processes.transport import Message
 from harness.fuzz.candidates import Drawing
 from harness.fuzz.screening import screened
 from harness.implementations import implementations
-from harness.worker.serving import Answer, modules_of, serve
-from harness.worker.transport import Message
 
 
 def main(framework: str) -> None:

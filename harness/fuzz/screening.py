@@ -1,7 +1,7 @@
 """One random case through implementations of one process, all in that process: who is to be looked at more closely.
 
-What is found here is suspected, no more: ``harness.session`` then runs the case as any other. Suspicion is the cheaper
-and the stricter of the two: no floor is measured here, which can only widen a tolerance.
+What is found here is suspected, no more: ``harness.execution.session`` then runs the case as any other. Suspicion is
+the cheaper and the stricter of the two: no floor is measured here, which can only widen a tolerance.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 from numpy import ndarray
 
 from harness.case import Case
-from harness.conditioning import rounding_noise
+from harness.execution.session import compare_for
 from harness.fuzz.candidates import Drawing
 from harness.implementations import Implementation, Unsupported, initialisers
 from harness.layout import layouts
+from harness.precision.rounding_noise import rounding_noise
+from harness.precision.tolerance import OTHER_UNITS, UNITS
 from harness.problem import Problem, build
 from harness.result import Result
-from harness.session import compare_for
 from harness.tensors import Structure
-from harness.tolerance import OTHER_UNITS, UNITS
 from harness.training import noise_of, run
 
 ORACLE_EVERY = 20

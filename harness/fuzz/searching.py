@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.execution.processes import WorkerFailed
+from harness.execution.processes.process import START_LIMIT, WorkerProcess
 from harness.fuzz.candidates import Drawing, case_of, groups
 from harness.fuzz.confirming import Confirmer, Wrong
 from harness.fuzz.drawing import Data
 from harness.fuzz.shrinking import shrunk
 from harness.fuzz.writing import name_of, write
 from harness.implementations import Framework, Implementation
-from harness.worker import WorkerFailed
-from harness.worker.process import START_LIMIT, WorkerProcess
 
 BATCH = 25
 """Cases that a process screens for one request."""

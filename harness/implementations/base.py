@@ -17,9 +17,9 @@ from harness.tensors import Structure
 Returned = Mapping[str, Any]
 """What an implementation's function returns: gradients, ``loss`` and ``outputs``; each an array or a ``Partial``.
 
-``directional`` may stand beside them: derivatives of the loss along the first of ``harness.directions``. So may what
-became of a training: ``training.loss``, ``training.lr`` and ``training.gradient_norm``, (steps,) each, and the weights
-after it, ``trained.`` and the name of each in the implementation's layout."""
+``directional`` may stand beside them: derivatives of the loss along the first of ``harness.precision.perturbations``.
+So may what became of a training: ``training.loss``, ``training.lr`` and ``training.gradient_norm``, (steps,) each, and
+the weights after it, ``trained.`` and the name of each in the implementation's layout."""
 
 
 @dataclass(frozen=True, eq=False)

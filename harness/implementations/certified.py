@@ -18,9 +18,9 @@ def work(_: Problem) -> float:
 @implementation("certified", layout="split", framework=FLINT, complete=True, work=work)
 def certified(problem: Problem) -> Returned:
     """Ball arithmetic: every element proven to 80 bits, then rounded to the case's dtype."""
-    from harness.balls.certification import NotCertified
-    from harness.balls.certification import certified as certify
-    from harness.balls.tensors import rounded
+    from harness.precision.intervals.certification import NotCertified
+    from harness.precision.intervals.certification import certified as certify
+    from harness.precision.intervals.tensors import rounded
 
     try:
         answer = certify(problem)

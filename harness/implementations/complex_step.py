@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from harness.directions import directions
 from harness.implementations.base import Partial, Returned, Unsupported, implementation
+from harness.precision.perturbations import directions
 from harness.problem import Problem
 from harness.problem.arrays import generator
 from harness.tensors import GATES, STATES, Shape

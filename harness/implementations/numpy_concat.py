@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.implementations.base import Returned, implementation
 from harness.problem import Problem
-from harness.reference import solve
+from harness.problem.reference import solve
 
 
 @implementation("numpy-concat", layout="concatenated", supports={"cell": ("rnn", "lstm", "gru")}, complete=True)

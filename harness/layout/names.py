@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from harness import shapes
 from harness.casefile import nearest
 from harness.layout import layouts
-from harness.tensors import Shape, Structure
+from harness.tensors import Shape, Structure, shapes
 
 
 def why_not(

@@ -11,15 +11,15 @@ import numpy as np
 from numpy import ndarray
 
 from harness.checkpoint import CheckpointRefused, find
+from harness.execution.processes import WorkerFailed
+from harness.execution.session import Run, execute
+from harness.execution.session.executors.local import Local
+from harness.execution.session.outcomes import CaseOutcome
 from harness.layout import layouts
 from harness.port.plan import Plan
 from harness.port.proof import Porters, contestants, files_of, process_of
 from harness.port.sides import File
 from harness.problem.checkpoint import of_checkpoint
-from harness.session import Run, execute
-from harness.session.executors.local import Local
-from harness.session.outcomes import CaseOutcome
-from harness.worker import WorkerFailed
 
 
 class ProofFailed(Exception):

@@ -10,13 +10,13 @@ import time
 import traceback
 from pathlib import Path
 
+from harness.execution.processes.messages import of_result, to_problem
+from harness.execution.processes.serving import Answer, serve
+from harness.execution.processes.transport import Message
 from harness.implementations import Unsupported
 from harness.port.sides import File, readers
 from harness.result import read
 from harness.tensors import Structure
-from harness.worker.messages import of_result, to_problem
-from harness.worker.serving import Answer, serve
-from harness.worker.transport import Message
 
 
 def main(name: str) -> None:

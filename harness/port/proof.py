@@ -11,12 +11,12 @@ from typing import Any
 from numpy import ndarray
 
 from harness.checkpoint import Recurrent
+from harness.execution.processes import Memory, Workers
+from harness.execution.processes.transport import Message
 from harness.implementations import Framework, Implementation, Returned, implementations
 from harness.port.plan import Plan
 from harness.port.sides import File, Side
 from harness.problem import Problem
-from harness.worker import Memory, Workers
-from harness.worker.transport import Message
 
 ORIGINAL, PORTED = "original", "ported"
 REFERENCE = "numpy-split"

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from harness import shapes
 from harness.case import checkpoints
 from harness.case.fields import ArraySpec, ArraySpecs, Case, spec_kind
 from harness.layout import layouts
 from harness.problem import arrays
 from harness.problem.checkpoint import of_checkpoint
-from harness.tensors import Shape, Structure
+from harness.tensors import Shape, Structure, shapes
 from reference_impls.losses import LOSSES
 from reference_impls.truncation import Detach, Truncation, Window
 

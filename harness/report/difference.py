@@ -16,10 +16,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from harness.comparison import SEVERITY
+from harness.precision.tolerance import OF_THE_CASE
 from harness.report.overview import counted, in_words
 from harness.report.report import Report
 from harness.report.table import Row
-from harness.tolerance import OF_THE_CASE
 
 GROWN = 10.0
 """An error that grew by this factor is told."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import psutil
 
-from harness.cache.dependence import system
-from harness.session import Run
-from harness.worker.process import ONE_THREAD
+from harness.execution.cache.dependence import system
+from harness.execution.processes.process import ONE_THREAD
+from harness.execution.session import Run
 
 FILE = "environment.json"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from harness.precision.tolerance import OTHER_UNITS, UNITS
 from harness.tensors import kind_of
 from harness.terminal import BAD_INPUT, ended
-from harness.tolerance import OTHER_UNITS, UNITS
 
 MOST = 30.0
 """A tolerance further above the worst error than this would let errors pass that nothing explains."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from harness.execution.session import CaseOutcome, Evidence, Examiner, Judged, Run, Standard
+from harness.execution.session.examiner import agreed
+from harness.execution.session.floors import Floors
+from harness.execution.session.oracle import side
+from harness.execution.session.running import bounds_of
 from harness.report.kept import FOLDER, Damaged, Kept, read
 from harness.report.report import Report
-from harness.session import CaseOutcome, Evidence, Examiner, Judged, Run, Standard
-from harness.session.examiner import agreed
-from harness.session.floors import Floors
-from harness.session.oracle import side
-from harness.session.running import bounds_of
 
 Tolerance = Mapping[str, float]
 

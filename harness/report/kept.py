@@ -15,18 +15,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy import ndarray
 
+from harness.candidate.trial import Remark
 from harness.case import Fields
 from harness.comparison import SEVERITY
+from harness.execution.processes import messages
+from harness.execution.processes.transport import Message
+from harness.execution.session import CaseOutcome, Judged
+from harness.execution.session.floors import Floors
+from harness.execution.session.outcomes import steps_of
 from harness.implementations import Promise
 from harness.problem import Problem
 from harness.report.scratch import scratch
 from harness.result import Result
-from harness.session import CaseOutcome, Judged
-from harness.session.floors import Floors
-from harness.session.outcomes import steps_of
-from harness.trial import Remark
-from harness.worker import messages
-from harness.worker.transport import Message
 
 FOLDER = "tensors"
 NAMES = rf"{FOLDER}/\d+\.safetensors"

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from harness.comparison import SEVERITY
 from harness.comparison.comparison import worst
 from harness.diagnosis import UNEXPLAINED
+from harness.execution.session.directional import NAME as DIRECTIONAL
 from harness.report.report import Report
 from harness.report.table import Row
-from harness.session.directional import NAME as DIRECTIONAL
 
 MAX_REASONS = 3
 
@@ -152,7 +152,6 @@ _SOURCES = {
     "certified": "against certified answers",
     "float64": "against the reference in float64",
     "longdouble": "against the reference in longdouble",
-    "mpmath": "against the reference in mpmath's numbers",
 }
 
 

@@ -11,9 +11,9 @@ from types import ModuleType
 from typing import Any
 
 from harness.casefile import visible
+from harness.execution.session import Run
 from harness.report import environment, tables
 from harness.report.table import Row
-from harness.session import Run
 
 STREAMED = "elements"
 """The table that may be larger than memory: it is gone through, not held."""

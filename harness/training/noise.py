@@ -2,8 +2,9 @@
 
 Training amplifies roundings from step to step: a rounded gradient makes rounded weights, whose gradient is another. A
 fixed multiple of eps would be far too wide for the first steps and too narrow for the last. So the training itself is
-repeated, as ``harness.conditioning`` repeats one gradient: the reference trains once as it is, and a few times with
-every number of every step rounded once more, the weights after each update and the carried states among them.
+repeated, as ``harness.precision.rounding_noise`` repeats one gradient: the reference trains once as it is, and a few
+times with every number of every step rounded once more, the weights after each update and the carried states among
+them.
 
 Of the loss curve the change is known at each step, and is the largest up to that step: roundings of a step are with all
 that follow. Of a trained weight it is the largest change of any of its elements, as with a gradient.
@@ -18,9 +19,9 @@ from numpy import ndarray
 
 from harness.case.fields import Training
 from harness.case.training import LOSS_CURVE, of_step
-from harness.conditioning import DRAWS, Kept, kept_slopes, rounded_tensors, rounding, rounding_noise
+from harness.precision.rounding_noise import DRAWS, Kept, kept_slopes, rounded_tensors, rounding, rounding_noise
 from harness.problem import Problem
-from harness.reference import solve
+from harness.problem.reference import solve
 from harness.training.loop import train
 from harness.training.rules import Rules, Tensors
 

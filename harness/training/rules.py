@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from harness.case.fields import Training
 from harness.problem import Problem
-from harness.reference import forward, layer_of
+from harness.problem.reference import forward, layer_of
 from reference_impls import optimisers
 from reference_impls.layer import states_of
 

@@ -85,7 +85,7 @@ def test_the_report_is_written_though_its_page_fails(called, wrong, monkeypatch)
     def stopped(*_):
         raise RuntimeError("printing was stopped")
 
-    monkeypatch.setattr("harness.check.page.lines", stopped)
+    monkeypatch.setattr("harness.candidate.check.page.lines", stopped)
     assert called("check", "mine.py")[0] == 70
     assert "mismatch" in verdicts(wrong / "reports/check")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from harness.comparison import compare
+from harness.precision.tolerance import OTHER_UNITS, UNITS, bound
 from harness.tensors import kind_of
-from harness.tolerance import OTHER_UNITS, UNITS, bound
 
 LINES = [(dtype, kind) for dtype, kinds in UNITS.items() for kind in kinds]
 

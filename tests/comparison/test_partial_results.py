@@ -5,12 +5,12 @@ import pytest
 
 from harness.case import Case, Loss, Sizes
 from harness.comparison import compare
+from harness.execution.processes.messages import of_result, to_results
+from harness.execution.processes.transport import Message
 from harness.implementations import Partial, implementation
 from harness.layout import layouts
 from harness.problem import build
 from harness.result import Result, read, run
-from harness.worker.messages import of_result, to_results
-from harness.worker.transport import Message
 
 KNOWN = np.array([[True, False, False], [False, True, True]])
 EXPECTED = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])

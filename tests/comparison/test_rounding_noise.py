@@ -7,10 +7,10 @@ import pytest
 
 from harness.case import Case, Loss, Sizes
 from harness.comparison import compare
-from harness.conditioning import rounding_noise
 from harness.implementations import implementations
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import Problem, build
-from harness.reference import forward, solve
+from harness.problem.reference import forward, solve
 from harness.result import run
 
 EPS = {"float32": 2.0**-23, "float64": 2.0**-52}

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from harness.case.training import LOSS_CURVE, of_step
-from harness.tensors import GATES, Structure, kind_of
-from harness.tolerance import (
+from harness.precision.tolerance import (
     ILL_CONDITIONED,
     IN_CACHE,
     OTHER_UNITS,
@@ -17,6 +16,7 @@ from harness.tolerance import (
     largest_magnitude,
     noise_for,
 )
+from harness.tensors import GATES, Structure, kind_of
 
 EPS = 2.0**-52
 LEAST = 5e-324

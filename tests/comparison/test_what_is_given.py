@@ -5,7 +5,7 @@ import pytest
 
 from harness.case.training import LOSS_CURVE, of_step
 from harness.comparison import compare
-from harness.returned import NotReadable
+from harness.result.returned import NotReadable
 
 
 @pytest.mark.parametrize("given", [2.0, [2.0], [[1, 2], [3, 4]]], ids=str)

@@ -7,8 +7,8 @@ import pytest
 
 from harness.case import Case, Loss, Sizes
 from harness.comparison import compare
-from harness.conditioning import rounding_noise
 from harness.implementations import implementations
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 from harness.result import run
 from reference_impls import network, rnn_split

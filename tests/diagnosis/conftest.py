@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from harness.case import Case, Loss, Sizes
-from harness.conditioning import rounding_noise
 from harness.diagnosis import Predictions
 from harness.diagnosis.committing import right, with_faults
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 
 SQUARED_ERROR = Case(

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.conditioning import rounding_noise
 from harness.diagnosis import Predictions, diagnose
 from harness.diagnosis.evidence import gather
 from harness.diagnosis.faults import faults, suspects_of
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 
 from .conftest import DOT, committed, no_weights

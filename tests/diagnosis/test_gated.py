@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from harness.case import Sizes
-from harness.conditioning import rounding_noise
 from harness.diagnosis import UNEXPLAINED, Predictions, diagnose
 from harness.diagnosis.faults import faults, suspects_of
 from harness.implementations import implementations
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 from harness.result import run
 

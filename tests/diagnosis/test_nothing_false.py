@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks.false_explanations import falsely_explained
-from harness.conditioning import rounding_noise
 from harness.diagnosis import UNEXPLAINED, Predictions, diagnose
 from harness.diagnosis.faults import faults, suspects_of
 from harness.diagnosis.pairing import contradict
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 
 from .conftest import DOT, SOFTMAX, committed, no_weights, predictions_of

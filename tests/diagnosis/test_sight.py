@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from harness.case import Loss, Sizes, load
-from harness.conditioning import rounding_noise
 from harness.diagnosis import Predictions
 from harness.diagnosis.sight import blind_spots, blind_spots_of_case, catalogue, sight
 from harness.implementations import implementations
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 
 from .conftest import CASES, DOT, SOFTMAX, no_weights, predictions_of

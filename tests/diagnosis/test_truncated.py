@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from harness.case import Sizes, load
-from harness.conditioning import rounding_noise
 from harness.diagnosis import Predictions, diagnose
 from harness.diagnosis.bptt import Network, rerun, right
 from harness.diagnosis.cells import RnnLayer, layer_kind
 from harness.diagnosis.faults import faults, kinds_of, suspects_of
 from harness.implementations import implementations
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 from harness.result import run
 

@@ -12,7 +12,7 @@ from harness.diagnosis.committing import obstacle
 from harness.diagnosis.faults import LayerFault, faults
 from harness.diagnosis.sight import sight
 from harness.diagnosis.wrapped import WrappedNetwork
-from harness.reference import solve
+from harness.problem.reference import solve
 
 from .conftest import WRAPPED, committed, predictions_of, problem_of
 

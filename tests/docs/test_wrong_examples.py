@@ -71,9 +71,9 @@ def test_a_file_is_written_and_not_run(tmp_path):
 
 
 def test_a_quotation_must_stand_in_its_file(tmp_path):
-    quotation = "<!-- quoted: harness/templates/my_rnn.py -->\n"
+    quotation = "<!-- quoted: harness/candidate/templates/my_rnn.py -->\n"
     lines = "for t in reversed(range(T)):\n    d_a = (d_h[:, t] + from_after) * (1 - h[:, t + 1] ** 2)  # (B, H)"
     right = fenced("python", lines)
     assert not wrong(tmp_path, quotation + right)
     (found,) = wrong(tmp_path, quotation + right.replace("1 - h", "1 + h"))
-    assert "does not stand in harness/templates/my_rnn.py" in found
+    assert "does not stand in harness/candidate/templates/my_rnn.py" in found

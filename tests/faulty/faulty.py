@@ -12,7 +12,7 @@ import numpy as np
 
 from harness import implementation
 from harness.implementations import Framework, Unsupported
-from harness.reference import solve
+from harness.problem.reference import solve
 from reference_impls import network, rnn_split
 from reference_impls.activations import ACTIVATIONS
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.conditioning import rounding_noise
+from harness.execution.session import Judged, compare_for
 from harness.fuzz.candidates import Drawing, case_of, default_implementations
 from harness.fuzz.confirming import _wrong as wrong_of
 from harness.fuzz.screening import Noises, screened, surely_agrees
 from harness.implementations import implementation, implementations
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
-from harness.reference import solve
-from harness.session import Judged, compare_for
+from harness.problem.reference import solve
 from harness.training import run
 
 DRAWING = Drawing(21)

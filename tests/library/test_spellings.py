@@ -8,11 +8,11 @@ import pytest
 
 from benchmarks.spellings import Spelling, spellings
 from harness.case import load
-from harness.conditioning import rounding_noise
+from harness.execution.session import compare_for
 from harness.implementations import implementations
+from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 from harness.result import run
-from harness.session import compare_for
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "cases.md").read_text(encoding="utf-8")

@@ -154,7 +154,7 @@ def test_what_became_of_a_fork_is_told(whole, verdict):
 
 def test_every_module_has_tests_and_belongs_to_a_part():
     found = targets.modules(())
-    assert "harness/tolerance.py" in found
+    assert "harness/precision/tolerance.py" in found
     assert "harness/layout/keras.py" in found
     for path in found:
         assert targets.tests_of(path)

@@ -84,7 +84,7 @@ def test_the_sdist_has_nothing_of_git_and_nothing_that_was_made(in_sdist):
 
 def test_the_wheel_has_every_file_of_the_packages(in_wheel, in_sdist):
     assert not {name for name in in_sdist if name.startswith(OURS)} - in_wheel
-    assert {"harness/templates/my_rnn.py", "harness/py.typed"} <= in_wheel
+    assert {"harness/candidate/templates/my_rnn.py", "harness/py.typed"} <= in_wheel
 
 
 def test_the_wheel_has_the_packages_alone(in_wheel):

@@ -111,13 +111,13 @@ def test_selection_and_parallel_runs(run_pytest, workplace):
 def test_the_implementations_of_a_case_run_together_where_whole_files_are_distributed(run_pytest, workplace):
     """Its baseline and its floor are then computed once, and it takes the time of the slowest."""
     (workplace / "conftest.py").write_text(
-        "import harness.session\n"
-        "run_case = harness.session.run_case\n"
+        "import harness.execution.session\n"
+        "run_case = harness.execution.session.run_case\n"
         "def counted(*arguments):\n"
         "    with open('ran.txt', 'a') as file:\n"
         "        print(len(arguments[1]), file=file)\n"
         "    return run_case(*arguments)\n"
-        "harness.session.run_case = counted\n"
+        "harness.execution.session.run_case = counted\n"
     )
     for how, ran in (("loadfile", ["3"]), ("load", ["2", "2"])):
         assert "2 passed" in run_pytest("-n", "2", "--dist", how, *only("numpy-concat", "printing")).stdout
@@ -227,7 +227,7 @@ def test_somebody_elses_project_notices_nothing(tmp_path):
 def test_what_was_answered_before_is_not_asked_again_unless_told(run_pytest, workplace, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE", str(workplace / "cache"))
     (workplace / "conftest.py").write_text(
-        "from harness.worker import Workers\n"
+        "from harness.execution.processes import Workers\n"
         "ask = Workers._ask_process\n"
         "def counted(*arguments):\n"
         "    with open('asked.txt', 'a') as file:\n"

@@ -13,11 +13,11 @@ import pytest
 
 from harness import run
 from harness.checkpoint import CheckpointRefused, find
+from harness.execution.session.running import not_kept
 from harness.port import planned, port, porting
 from harness.port.proof import contestants
 from harness.port.sides import File
 from harness.problem import build
-from harness.session.running import not_kept
 from tests.port.keras_models import CALLED_TWICE, KERAS_2_ALONE, REFUSED, REPRESENTABLE, SEVERAL, inputs
 
 pytestmark = pytest.mark.framework

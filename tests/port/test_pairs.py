@@ -11,12 +11,12 @@ import pytest
 
 from harness import run
 from harness.checkpoint import find
+from harness.execution.session.running import not_kept
 from harness.port import planned, port
 from harness.port.proof import contestants
 from harness.port.sides import File, sides
 from harness.problem import build
 from harness.problem.checkpoint import of_checkpoint
-from harness.session.running import not_kept
 from harness.tensors import Structure
 
 pytestmark = pytest.mark.framework

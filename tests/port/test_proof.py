@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from harness.checkpoint import CheckpointRefused
+from harness.execution.session.running import not_kept
 from harness.port import ProofFailed, planned, port, porting
 from harness.port.sides import sides
 from harness.port.sides.base import File
-from harness.session.running import not_kept
 from harness.tensors import Structure
 from tests.port.test_pairs import numbers
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import harness
-from harness.digits import computed_in, fit_in
+from harness.tensors.digits import computed_in, fit_in
 
 RANDOM = np.random.default_rng(3).normal(size=(4, 300))
 NARROW = RANDOM.astype(np.float32).astype(np.float64)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.layout import layouts
-from harness.reference import layer_of
+from harness.problem.reference import layer_of
 from harness.tensors import GATES, STATES, Structure
 from reference_impls import network
 from reference_impls.activations import ACTIVATIONS

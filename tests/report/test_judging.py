@@ -123,7 +123,7 @@ def test_an_answer_is_judged_anew_by_what_was_promised_of_it(saved, tmp_path, pr
 
 
 def _outcome(kept, results):
-    from harness.session import CaseOutcome, Evidence
+    from harness.execution.session import CaseOutcome, Evidence
 
     evidence = Evidence(kept.problem, kept.noise, results)
     return CaseOutcome(kept.problem.case, "numpy-split", kept.judged, {}, kept.floors, evidence)

@@ -271,9 +271,9 @@ def odd(tmp_path_factory):
     from harness import report
     from harness.case import read
     from harness.case.loading import CaseFile
+    from harness.execution.session import CaseOutcome, Judged, Run
+    from harness.execution.session.floors import Floors
     from harness.problem import build
-    from harness.session import CaseOutcome, Judged, Run
-    from harness.session.floors import Floors
 
     place = tmp_path_factory.mktemp("odd")
     (place / "x.yaml").write_text(SMALL_CASE)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from harness import report
+from harness.execution.session import Run
 from harness.report import folder, placing, table
 from harness.report.tables import cases
-from harness.session import Run
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import harness
 from harness.diagnosis import UNEXPLAINED, diagnose_training
 from harness.diagnosis.training_faults import catalogue, faults_of, named, with_rate
-from harness.reference import solve
+from harness.problem.reference import solve
 from harness.result import Result
 from harness.training import noise_of, train
 

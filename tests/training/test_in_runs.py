@@ -9,10 +9,10 @@ import pytest
 
 import harness as package
 from harness.case import load
+from harness.execution.processes import Workers
 from harness.implementations import implementations
 from harness.problem import build
 from harness.training import run
-from harness.worker import Workers
 
 CASES = Path(__file__).parent.parent.parent / "cases"
 
@@ -27,7 +27,7 @@ training: {steps: 4, optimizer: {sgd: {lr: 0.1}}}
 
 MINE = """\
 import harness
-from harness.reference import solve
+from harness.problem.reference import solve
 
 CALLS = []
 

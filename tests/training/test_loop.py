@@ -9,7 +9,7 @@ import pytest
 from harness.case import Sizes
 from harness.implementations import Unsupported, implementation, implementations
 from harness.problem import Batches
-from harness.reference import forward, solve
+from harness.problem.reference import forward, solve
 from harness.training import Rules, TrainingFailed, run, train
 from reference_impls import optimisers
 

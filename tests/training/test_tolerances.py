@@ -8,13 +8,13 @@ import pytest
 
 from harness.case.training import LOSS_CURVE, of_step
 from harness.diagnosis.training_faults import faults_of, named, with_rate
-from harness.floor import as_dtype
+from harness.execution.session import compare_for
 from harness.implementations import implementations
+from harness.precision.error_floor import as_dtype
+from harness.precision.tolerance import bound, noise_for
 from harness.problem import build
-from harness.reference import solve
+from harness.problem.reference import solve
 from harness.result import Result
-from harness.session import compare_for
-from harness.tolerance import bound, noise_for
 from harness.training import noise_of, run, train
 
 from .conftest import random_case

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.bench.contestants.base import Pass, Tensors
 from harness.problem import Problem
-from harness.reference import Form, activations_of, backward, forward
+from harness.problem.reference import Form, activations_of, backward, forward
 
 
 def passes_of(problem: Problem, form: Form) -> Pass:

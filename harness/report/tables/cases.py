@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness.execution.session import Run
 from harness.report.table import Row
-from harness.session import Run
 
 FILE = "cases.csv"
 

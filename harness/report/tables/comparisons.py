@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.case.training import is_of_training
 from harness.comparison import TensorComparison
+from harness.execution.session import CaseOutcome, Judged, Run
 from harness.report.table import Row
-from harness.session import CaseOutcome, Judged, Run
 
 FILE = "comparisons.csv"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from harness.execution.session import Run
 from harness.report.table import Row
-from harness.session import Run
 
 FILE = "elements.csv"
 

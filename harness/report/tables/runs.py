@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.execution.session import Run
 from harness.report.table import Row
-from harness.session import Run
 
 FILE = "runs.csv"
 

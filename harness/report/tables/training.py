@@ -9,8 +9,8 @@ from numpy import ndarray
 
 from harness.case.training import LOSS_CURVE
 from harness.comparison import Elements, measure
+from harness.execution.session import CaseOutcome, Judged, Run
 from harness.report.table import Row
-from harness.session import CaseOutcome, Judged, Run
 
 FILE = "training.csv"
 

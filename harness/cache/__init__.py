@@ -1,6 +1,0 @@
-"""Answers that are kept from one run to the next, by the content of what they are answers to."""
-
-from harness.cache.dependence import environment_of, sources_of
-from harness.cache.store import Store, place
-
-__all__ = ["Store", "environment_of", "place", "sources_of"]

@@ -1,0 +1,43 @@
+"""Whether the arrays that an implementation was given are still what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from numpy import ndarray
+
+from harness.candidate.trial.remark import Remark
+from harness.problem import Problem
+
+
+def altered(pristine: Problem, given: Problem) -> Iterator[Remark]:
+    """Name the arrays of a problem that were altered.
+
+    Args:
+        pristine: the problem as it was.
+        given: the copy that the implementation had.
+    """
+    before, after = arrays_of_problem(pristine), arrays_of_problem(given)
+    names = [name for name in before if name not in after or not _identical(before[name], after[name])]
+    if names:
+        yield Remark(
+            "inputs altered",
+            f"alters what it is given: {', '.join(names)}; compared all the same, on fresh copies, "
+            "but a training loop would go on with the altered arrays",
+        )
+
+
+def arrays_of_problem(problem: Problem) -> dict[str, ndarray]:
+    """Every array of a problem under the name by which it is written in code."""
+    weights = {f"problem.weights[{name!r}]": array for name, array in problem.weights.items()}
+    states = {f"problem.initial_state[{name!r}]": array for name, array in problem.initial_state.items()}
+    return {**weights, **states, "problem.inputs": problem.inputs, "problem.targets": problem.targets}
+
+
+def _identical(one: ndarray, other: object) -> bool:
+    return (
+        isinstance(other, ndarray)
+        and one.shape == other.shape
+        and one.dtype == other.dtype
+        and one.tobytes() == other.tobytes()
+    )

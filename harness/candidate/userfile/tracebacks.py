@@ -1,0 +1,78 @@
+"""A traceback of the user's code, from the user's line on: the way there is ours, and says nothing to the user."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+import harness
+import reference_impls
+from harness.casefile import nearest
+from harness.problem import Problem
+from harness.terminal import text
+
+_OURS = tuple(str(Path(package.__path__[0]).resolve()) for package in (harness, reference_impls))
+
+
+def is_ours(file: str) -> bool:
+    """Tell whether a source file belongs to the harness, or to Python's way of importing."""
+    return file.startswith((*_OURS, "<frozen importlib", "<frozen runpy"))
+
+
+def is_users(file: str, folder: Path) -> bool:
+    """Tell whether a source file is the user's own: below its folder, and not installed there."""
+    installed = {"site-packages", "dist-packages"} & set(Path(file).parts)
+    return Path(file).is_relative_to(folder) and file.endswith(".py") and not installed and not is_ours(file)
+
+
+def line_of(error: BaseException) -> str:
+    """Return the exception in one line, with the nearest valid name where a name is wrong."""
+    line = text.line_of(error)
+    return f"{line}; {hint}" if (hint := _hint(error)) else line
+
+
+def from_users_line_on(error: BaseException) -> str:
+    """Return the traceback of an exception without the frames above the user's code.
+
+    Where the harness itself refused what it was given (a ValueError of ours), the frames below are left out, too.
+    """
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    if trace is None and not isinstance(error, SyntaxError):
+        return "".join(traceback.format_exception(error))
+    said = traceback.TracebackException(type(error), error, trace, compact=True)
+    if isinstance(error, ValueError):
+        while said.stack and is_ours(said.stack[-1].filename) and not said.stack[-1].filename.startswith(_OURS[1]):
+            said.stack.pop()
+    return "".join(said.format())
+
+
+def place_of(error: BaseException, folder: Path) -> tuple[str, int] | None:
+    """Return file and line of the innermost frame in the user's own files; None if there is none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    for frame in reversed(frames):
+        if frame.lineno is not None and is_users(frame.filename, folder):
+            return frame.filename, frame.lineno
+    return None
+
+
+def _hint(error: BaseException) -> str:
+    if isinstance(error, AttributeError) and isinstance(error.obj, Problem):
+        return nearest(error.name, [each for each in dir(error.obj) if not each.startswith("_")])
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
+        # The innermost local variable that is a problem has the names that were meant.
+        for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+            for value in frame.f_locals.values():
+                if isinstance(value, Problem):
+                    return _nearest_array(error.args[0], value)
+    return ""
+
+
+def _nearest_array(name: str, problem: Problem) -> str:
+    for holder, arrays in (("weights", problem.weights), ("initial_state", problem.initial_state)):
+        if name in arrays:
+            return f"it is in problem.{holder}"
+    there = [*problem.weights, *problem.initial_state]
+    return nearest(name, there) or f"in the layout {problem.layout!r} there are {', '.join(there)}"

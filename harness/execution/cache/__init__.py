@@ -1,0 +1,6 @@
+"""Answers that are kept from one run to the next, by the content of what they are answers to."""
+
+from harness.execution.cache.dependence import environment_of, sources_of
+from harness.execution.cache.store import Store, place
+
+__all__ = ["Store", "environment_of", "place", "sources_of"]

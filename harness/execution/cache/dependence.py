@@ -1,0 +1,141 @@
+"""What an answer depends on beside its question: the source that computes it, and what that runs on.
+
+The source is that of a module and of every module of the harness that it imports, directly or not, read and not
+imported: a change to one implementation is a change to its own answers alone. Of other packages only the version is
+known, so that what they offer as implementations, which may be a compiled kernel, is none of the cache's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import platform
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+OURS = ("harness", "reference_impls")
+
+FOUND_BY_LOOKING = ("harness.layout",)
+"""Packages whose modules are found by looking into their folder, so that no import statement names them."""
+
+EVERYWHERE = ("numpy",)
+"""Packages that any process may compute with."""
+
+ALL_THAT_TELLS = ("model name", "flags", "Features", "CPU part")
+"""Words under which Linux says what a processor can do."""
+
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+(?P<dots>\.*)(?P<module>[\w.]*)[ \t]+import[ \t]*(?:\((?P<several>[^)]*)\)|(?P<one>[^\n(]*))"
+    r"|import[ \t]+(?P<plain>[^\n]*))",
+    re.MULTILINE,
+)
+_FOR_TYPES = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+[^\n]*\n|\n)*", re.MULTILINE)
+_NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
+
+
+def sources_of(modules: Iterable[str]) -> str:
+    """Return a digest of the source of modules of the harness, and of all that they import from it."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, path in sorted(reached_from(modules).items()):
+        digest.update(f"{name}\n".encode())
+        digest.update(hashlib.blake2b(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def reached_from(modules: Iterable[str]) -> dict[str, Path]:
+    """Return the file of every module of the harness that some modules import, themselves included, by name."""
+    waiting = [*modules, *(each for package in FOUND_BY_LOOKING for each in _modules_in(package))]
+    found: dict[str, Path] = {}
+    while waiting:
+        name = waiting.pop()
+        if name in found or name.partition(".")[0] not in OURS or (path := _file_of(name)) is None:
+            continue
+        found[name] = path
+        waiting += _imported_by(name, path)
+        if parent := name.rpartition(".")[0]:
+            waiting.append(parent)
+    return found
+
+
+@cache
+def _imported_by(name: str, path: Path) -> tuple[str, ...]:
+    """Return what a file imports: modules, and names that may be modules."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found = []
+    source = _FOR_TYPES.sub("", path.read_text(encoding="utf-8", errors="replace"))
+    for each in _IMPORT.finditer(source):
+        if each["plain"] is not None:
+            found += [part.split()[0] for part in each["plain"].split(",") if part.split()]
+            continue
+        base = each["module"]
+        if each["dots"]:
+            above = package.split(".")
+            above = above[: len(above) - len(each["dots"]) + 1]
+            base = ".".join([*above, *filter(None, [base])])
+        names = re.sub(r"#[^\n]*", "", each["several"] or each["one"] or "").split(",")
+        found += [base, *(f"{base}.{part.split()[0]}" for part in names if part.split())]
+    return tuple(each for each in dict.fromkeys(found) if _NAME.fullmatch(each))
+
+
+def _modules_in(package: str) -> list[str]:
+    path = _file_of(package)
+    assert path is not None, f"the harness has no package {package}"
+    return [f"{package}.{each.stem}" for each in path.parent.glob("*.py") if each.stem != "__init__"]
+
+
+@cache
+def _file_of(module: str) -> Path | None:
+    """Return the source of a module of ours; None if it is no module, but a name in one."""
+    top, *below = module.split(".")
+    spec = importlib.util.find_spec(top)
+    assert spec is not None, top
+    assert spec.submodule_search_locations is not None, top
+    folder = Path(next(iter(spec.submodule_search_locations))).joinpath(*below)
+    candidates = (folder / "__init__.py", folder.with_suffix(".py"))
+    return next((each for each in candidates if each.is_file()), None)
+
+
+def environment_of(modules: Iterable[str], variables: Mapping[str, str]) -> str:
+    """Return what a computation runs on, in one line: Python, the machine, packages, variables of the environment.
+
+    Args:
+        modules: what it imports; neither imported nor executed here.
+        variables: what is set for it.
+    """
+    there = [f"{name} {_version_of(name)}" for name in sorted({*modules, *EVERYWHERE})]
+    values = [f"{name}={value}" for name, value in sorted(variables.items())]
+    return "; ".join([sys.version, platform.machine(), *processor(ALL_THAT_TELLS), *there, *values])
+
+
+@cache
+def _version_of(module: str) -> str:
+    """Return a module's version and, since a build from source may keep its version, what its file looks like."""
+    spec = importlib.util.find_spec(module)
+    status = None if spec is None or spec.origin is None else Path(spec.origin).stat()
+    file = "" if status is None else f"{status.st_size} {status.st_mtime_ns}"
+    try:
+        return f"{version(module)} {file}"
+    except PackageNotFoundError:
+        return file
+
+
+@cache
+def processor(telling: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the system says of its processors under these words, each once; what Python knows if it says nothing.
+
+    Libraries choose their kernels by it, and kernels round differently.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return (platform.processor(),)
+    return tuple(dict.fromkeys(line for line in lines if line.startswith(telling))) or (platform.processor(),)
+
+
+def system() -> str:
+    """Return the operating system and its C library, without the kernel's release, on which no number depends."""
+    return "-".join(filter(None, [platform.system(), *platform.libc_ver()]))

@@ -1,0 +1,155 @@
+"""The questions that a run has: an implementation's answer, rounding noise, the floor, a framework's own weights.
+
+Who answers them, a process beside the harness or one on another machine, is for those who fill in ``ask``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+
+from numpy import ndarray
+
+from harness.candidate.trial import Remark
+from harness.execution.processes.messages import of_floor_request, of_problem, to_floor, to_results
+from harness.execution.processes.process import WorkerFailed
+from harness.execution.processes.transport import Message
+from harness.implementations import NUMPY, Framework, Implementation, initialisers, install_line, missing_modules
+from harness.implementations.certified import FLINT
+from harness.precision.error_floor import Floor
+from harness.problem import Problem
+from harness.result import Result
+from harness.tensors import Structure
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one implementation on one case.
+
+    Attributes:
+        status: ``ok``, ``unsupported`` or ``error``.
+        result: the result, if the status is ``ok``, or if only a second call or a step of training ended in an error.
+        reason: one line, if it is not.
+        detail: the traceback, or the last lines of the process's standard error.
+        second: the answer of a second call, if that is another.
+        remarks: what is to be known before the numbers are looked at.
+        said: what it printed.
+    """
+
+    status: str
+    result: Result | None = None
+    reason: str = ""
+    detail: str = ""
+    second: Result | None = None
+    remarks: tuple[Remark, ...] = ()
+    said: str = ""
+
+
+class NativeWeightsFailed(Exception):
+    """A framework's own initial weights could not be had; the text is the reason.
+
+    Attributes:
+        installed: whether the framework is there at all.
+    """
+
+    def __init__(self, reason: str, *, installed: bool) -> None:
+        super().__init__(reason)
+        self.installed = installed
+
+
+class Asking(ABC):
+    """Asks the questions of a run, and reads the answers."""
+
+    @abstractmethod
+    def ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:
+        """Have a question answered by a process of a framework.
+
+        Raises:
+            WorkerFailed: if there is no answer.
+        """
+
+    def start(self, frameworks: Iterable[Framework]) -> None:
+        """Make ready for questions to these frameworks; return at once."""
+        del frameworks
+
+    def run(self, implementation: Implementation, problem: Problem) -> Outcome:
+        """Run an implementation in its framework's process. Never raises on the implementation's account."""
+        if reason := implementation.reason_against(problem.case):
+            return Outcome("unsupported", reason=reason)
+        framework = implementation.framework
+        if missing := missing_modules(framework):
+            return Outcome("unsupported", reason=f"{missing[0]} is not installed; {install_line(framework)}")
+        header, arrays = of_problem(problem)
+        try:
+            answer = self.ask(framework, {"do": "run", "implementation": implementation.name, **header}, arrays)
+        except WorkerFailed as failure:
+            return Outcome("error", reason=failure.reason, detail=failure.detail, said=failure.said)
+        found = answer.header
+        result, second = to_results(answer)
+        return Outcome(
+            found["status"],
+            result,
+            found.get("reason", ""),
+            found.get("detail", ""),
+            second,
+            tuple(Remark(*each) for each in found.get("remarks", ())),
+            found["said"],
+        )
+
+    def rounding_noise(self, problem: Problem) -> dict[str, float]:
+        """Measure how far rounding alone moves each tensor, those of training included.
+
+        Empty if the reference cannot run the problem.
+        """
+        header, arrays = of_problem(problem)
+        try:
+            answer = self.ask(NUMPY, {"do": "rounding_noise", **header}, arrays)
+        except WorkerFailed:
+            return {}
+        return dict(answer.header.get("noise", {}))
+
+    def floor(self, problem: Problem, baseline: Mapping[str, ndarray]) -> Floor:
+        """Measure how far the baseline's tensors are off, against the best answers that can be had.
+
+        Never raises: where there are no better answers, the floor has no source and says why.
+        """
+        header, arrays = of_floor_request(problem, baseline)
+        reasons = []
+        for framework, way in ((FLINT, "from_balls"), (NUMPY, "from_wider_numbers")):
+            if missing := missing_modules(framework):
+                reasons.append(f"{missing[0]} is not installed; {install_line(framework)}")
+                continue
+            try:
+                answer = self.ask(framework, {"do": "floor", "way": way, **header}, arrays)
+            except WorkerFailed as failure:
+                reasons.append(failure.reason)
+                continue
+            if answer.header["status"] == "ok":
+                return replace(to_floor(answer), reason="; ".join(reasons))
+            reasons.append(answer.header["reason"])
+        return Floor(reason="; ".join(reasons))
+
+    def native_weights(self, framework: str, seed: int, structure: Structure, dtype: str) -> Mapping[str, ndarray]:
+        """Return a framework's own initial weights, in the split layout.
+
+        Raises:
+            NativeWeightsFailed: if they cannot be had.
+        """
+        of_framework = initialisers()[framework].framework
+        if missing := missing_modules(of_framework):
+            raise NativeWeightsFailed(f"{missing[0]} is not installed; {install_line(of_framework)}", installed=False)
+        header = {
+            "do": "initial_weights",
+            "framework": framework,
+            "seed": seed,
+            "structure": asdict(structure),
+            "dtype": dtype,
+        }
+        try:
+            answer = self.ask(of_framework, header, {})
+        except WorkerFailed as failure:
+            raise NativeWeightsFailed(failure.reason, installed=True) from None
+        if answer.header["status"] != "ok":
+            raise NativeWeightsFailed(answer.header["reason"], installed=True)
+        return answer.arrays

@@ -1,0 +1,63 @@
+"""What Python's faulthandler wrote when a process ended: where the user's code was, as a traceback.
+
+Timeout (0:00:05)!
+Thread 0x00007f52 (most recent call first):
+  File "/home/me/my_rnn.py", line 12 in my_bptt
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.candidate.userfile.tracebacks import is_ours
+
+_THREAD = re.compile(r"^(?:Current thread|Thread) 0x.*$", re.MULTILINE)
+_FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+) in (?P<function>.*)$', re.MULTILINE)
+
+
+class Frame(NamedTuple):
+    """One frame of a dump."""
+
+    file: str
+    line: int
+    function: str
+
+
+def is_timeout(dump: str) -> bool:
+    """Tell whether a dump was written because the time was over, and not because of a signal."""
+    return dump.startswith("Timeout (")
+
+
+def innermost(dump: str) -> str:
+    """Return the innermost place that is not in the harness, as ``my_rnn.py:12 in my_bptt``; empty if there is none."""
+    found = frames(dump)
+    return f"{Path(found[-1].file).name}:{found[-1].line} in {found[-1].function}" if found else ""
+
+
+def located(dump: str) -> str:
+    """Write a dump as a traceback, from the user's line on, with the lines of the source."""
+    lines = []
+    for file, line, function in frames(dump):
+        lines.append(f'  File "{file}", line {line}, in {function}')
+        if source := linecache.getline(file, line).strip():
+            lines.append(f"    {source}")
+    return "\n".join(["It was here (most recent call last):", *lines]) if lines else ""
+
+
+def frames(dump: str) -> list[Frame]:
+    """Return the frames below the harness's own of the thread that has any, innermost last."""
+    for thread in _THREAD.split(dump)[1:]:
+        calls = [Frame(each["file"], int(each["line"]), each["function"]) for each in _FRAME.finditer(thread)]
+        calls.reverse()
+        first = next((i for i, each in enumerate(calls) if not _is_outside(each.file)), None)
+        if first is not None and any(is_ours(each.file) for each in calls[:first]):
+            return calls[first:]
+    return []
+
+
+def _is_outside(file: str) -> bool:
+    """Whether a frame is on the way to the user's code rather than in it: ours, or Python's importing and starting."""
+    return is_ours(file) or file.startswith("<frozen")

@@ -1,0 +1,165 @@
+"""Answers of worker processes, kept in the cache: a question that was answered before starts no process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from numpy import ndarray
+
+from harness.execution.cache import Store, environment_of, place, sources_of
+from harness.execution.cache.dependence import OURS
+from harness.execution.cache.digests import digest_of
+from harness.execution.cache.store import key_of
+from harness.execution.processes.process import ONE_THREAD
+from harness.execution.processes.transport import Message, NotAMessage, decoded, described
+from harness.implementations import Framework, implementations, initialisers
+
+NOTHING_DEPENDS_ON = ("name", "file", "about", "implementations", "tolerance", "nonfinite", "expect", "because")
+"""Fields of a case that say how it is named, run and judged, and not what is computed."""
+
+WORKER = ("harness.execution.processes.messages", "harness.execution.processes.child")
+OF_TRAINING = ("harness.training.running",)
+OF_ANSWERS = ("harness.result",)
+SOURCES = {"rounding_noise": ("harness.training.noise",), "floor": ("harness.precision.error_floor",)}
+"""The modules that answer, by what is asked; of the others it is the implementation that answers."""
+
+KEPT_FOR_GOOD = ("ok", "unsupported")
+"""An error may be the machine's, and is tried again."""
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """An answer as it was kept.
+
+    Attributes:
+        answer: the message.
+        versions: of the modules of the process that gave it.
+        seconds_to_import: how long they took to import then.
+    """
+
+    answer: Message
+    versions: Mapping[str, str]
+    seconds_to_import: float
+
+
+class Memory:
+    """What was asked of worker processes, and what they answered.
+
+    Args:
+        run: names the run whose answers these are; a new one unless given.
+        anew: whether the answers of other runs are passed over.
+        store: where they are kept; this user's cache unless given.
+    """
+
+    def __init__(self, *, run: str = "", anew: bool = False, store: Store | None = None) -> None:
+        self.store = Store(place(), run=run, own_alone=anew) if store is None else store
+        self._traced = set[str]()
+
+    def key(
+        self,
+        framework: Framework,
+        header: Mapping[str, Any],
+        arrays: Mapping[str, ndarray],
+        environment: str | None = None,
+    ) -> str:
+        """Return the key of a question: all that its answer depends on.
+
+        Empty where that is not known: for a user's file, and for what another package offers.
+
+        Args:
+            framework: whose process is asked.
+            header: the question.
+            arrays: its arrays.
+            environment: what ``runs_on`` returns where it is answered; None for here.
+        """
+        if framework.program or not _is_ours(header.get("implementation", "")):
+            return ""
+        case = header.get("case")
+        content = {**header, "case": None if case is None else _computed(case)}
+        asked, _ = described(content, arrays)
+        environment = runs_on(framework.name) if environment is None else environment
+        of_arrays = [digest_of(array) for array in arrays.values()]
+        return key_of(asked, environment.encode(), _answering(*_asked(header)).encode(), *of_arrays)
+
+    def recall(self, key: str) -> Recalled | None:
+        """Return what was answered to a question; None if that is not known."""
+        content = self.store.get(key)
+        if content is None:
+            return None
+        try:
+            message = decoded(content)
+        except NotAMessage:  # it was kept by another version
+            return None
+        header = dict(message.header)
+        kept = header.pop("kept")
+        return Recalled(Message(header, message.arrays), kept["versions"], kept["seconds_to_import"])
+
+    def keep(self, key: str, recalled: Recalled) -> None:
+        """Keep the answer to a question, if it would be the same again."""
+        answer = recalled.answer
+        if answer.header["status"] not in KEPT_FOR_GOOD:
+            return
+        kept = {"versions": dict(recalled.versions), "seconds_to_import": recalled.seconds_to_import}
+        header, buffers = described({**answer.header, "kept": kept}, answer.arrays)
+        self.store.put(key, [header, *buffers])
+
+    def knows(self, framework: Framework) -> bool:
+        """Whether the present source of a framework's implementations was ever asked something here."""
+        return not framework.program and self.store.get(self._trace(framework)) is not None
+
+    def trace(self, framework: Framework) -> None:
+        """Remember that the present source of a framework's implementations was asked something."""
+        if framework.name not in self._traced:
+            self._traced.add(framework.name)
+            self.store.put(self._trace(framework), [b""])
+
+    def close(self) -> None:
+        """Hold the store to its size, if something came to it."""
+        if self.store.written:
+            self.store.trim()
+
+    @staticmethod
+    def _trace(framework: Framework) -> str:
+        there = implementations().values()
+        names = [each.name for each in there if each.framework.name == framework.name and _is_ours(each.name)]
+        answering = [_answering("run", name, trains=False) for name in names]
+        return key_of(runs_on(framework.name).encode(), *(each.encode() for each in answering))
+
+
+def _is_ours(implementation: str) -> bool:
+    return not implementation or implementations()[implementation].function.__module__.partition(".")[0] in OURS
+
+
+def _computed(case: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in case.items() if name not in NOTHING_DEPENDS_ON}
+
+
+def _asked(header: Mapping[str, Any]) -> tuple[str, str, bool]:
+    """Return what is asked, of which implementation, and whether it trains."""
+    do = header["do"]
+    if do == "initial_weights":
+        return do, initialisers()[header["framework"]].name, False
+    return do, header.get("implementation", ""), header["case"]["training"] != "none"
+
+
+@cache
+def _answering(do: str, implementation: str, trains: bool) -> str:
+    """Return a digest of the source that answers a question."""
+    modules: Iterable[str] = SOURCES.get(do, ())
+    if implementation:
+        chosen = implementations()[implementation]
+        own = chosen.initial_weights if do == "initial_weights" else chosen.function
+        modules = [chosen.function.__module__, own.__module__, *(OF_TRAINING if trains else OF_ANSWERS)]
+    return sources_of([*modules, *WORKER])
+
+
+@cache
+def runs_on(framework: str) -> str:
+    """Return a digest of what a framework's process runs on here: Python, processor, packages, threads."""
+    chosen = next(each.framework for each in implementations().values() if each.framework.name == framework)
+    threads = {name: os.environ.get(name, default) for name, default in ONE_THREAD.items()}
+    return key_of(environment_of(chosen.modules, {**threads, **chosen.environment}).encode())

@@ -1,0 +1,123 @@
+"""Problems and results as messages, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy import ndarray
+
+from harness.candidate.trial import Trial
+from harness.case.fields import Case
+from harness.execution.processes.transport import Message
+from harness.precision.error_floor import Floor
+from harness.problem import Problem
+from harness.result import Result
+
+_GRADIENT = "gradient:"
+_WEIGHT = "weight:"
+_STATE = "state:"
+_KNOWN = "known:"
+_HALF_UNIT = "half_unit:"
+_BASELINE = "baseline:"
+_ERROR = "error:"
+_SECOND = "second:"
+_TRAINING = "training:"
+_PER_STEP = "per_step:"
+
+
+def of_problem(problem: Problem) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of a problem in the split layout."""
+    arrays = {
+        **{_WEIGHT + name: array for name, array in problem.weights.items()},
+        **{_STATE + name: array for name, array in problem.initial_state.items()},
+        "inputs": problem.inputs,
+        "targets": problem.targets,
+    }
+    return {"case": problem.case.to_plain()}, arrays
+
+
+def to_problem(message: Message) -> Problem:
+    """Return the problem that a message holds."""
+    return Problem(
+        case=Case.from_plain(message.header["case"]),
+        weights=_named(message.arrays, _WEIGHT),
+        initial_state=_named(message.arrays, _STATE),
+        inputs=message.arrays["inputs"],
+        targets=message.arrays["targets"],
+    )
+
+
+def of_result(result: Result) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of a result."""
+    arrays = {_GRADIENT + name: array for name, array in result.gradients.items()}
+    forward = {"loss": result.loss, "outputs": result.outputs, "directional": result.directional}
+    arrays |= {name: each for name, each in forward.items() if each is not None}
+    arrays |= {_KNOWN + name: each for name, each in result.known.items()}
+    arrays |= {_HALF_UNIT + name: each for name, each in result.half_units.items()}
+    arrays |= {_TRAINING + name: each for name, each in result.training.items()}
+    arrays |= {_PER_STEP + name: each for name, each in result.per_step.items()}
+    return {"seconds": result.seconds, "misfits": dict(result.misfits), "untrained": result.untrained}, arrays
+
+
+def of_floor_request(problem: Problem, baseline: Mapping[str, ndarray]) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of a problem with the baseline's tensors."""
+    header, arrays = of_problem(problem)
+    return header, {**arrays, **{_BASELINE + name: array for name, array in baseline.items()}}
+
+
+def baseline_of(message: Message) -> dict[str, ndarray]:
+    """Return the baseline's tensors that a message holds."""
+    return _named(message.arrays, _BASELINE)
+
+
+def of_floor(floor: Floor) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of a floor."""
+    header = {"source": floor.source, "rounding": dict(floor.rounding), "reason": floor.reason}
+    return header, {_ERROR + name: array for name, array in floor.errors.items()}
+
+
+def to_floor(message: Message) -> Floor:
+    """Return the floor that a message holds."""
+    header = message.header
+    return Floor(header["source"], _named(message.arrays, _ERROR), header["rounding"], header["reason"])
+
+
+def of_trial(trial: Trial) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of a trial, without what its second call may have raised."""
+    header, arrays = of_result(trial.result)
+    header["remarks"] = [[each.kind, each.text] for each in trial.remarks]
+    if trial.second is not None:
+        header["second"], again = of_result(trial.second)
+        arrays |= {_SECOND + name: array for name, array in again.items()}
+    return header, arrays
+
+
+def to_results(message: Message) -> tuple[Result | None, Result | None]:
+    """Return the result that a message holds and, if there is one, the other answer of a second call."""
+    if "seconds" not in message.header:
+        return None, None
+    first = {name: array for name, array in message.arrays.items() if not name.startswith(_SECOND)}
+    if (second := message.header.get("second")) is None:
+        return _result(message.header, first), None
+    return _result(message.header, first), _result(second, _named(message.arrays, _SECOND))
+
+
+def _result(header: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Result:
+    return Result(
+        arrays.get("loss"),
+        arrays.get("outputs"),
+        _named(arrays, _GRADIENT),
+        float(header["seconds"]),
+        _named(arrays, _KNOWN),
+        _named(arrays, _HALF_UNIT),
+        arrays.get("directional"),
+        header["misfits"],
+        _named(arrays, _TRAINING),
+        _named(arrays, _PER_STEP),
+        header["untrained"],
+    )
+
+
+def _named(arrays: Mapping[str, ndarray], prefix: str) -> dict[str, ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,144 @@
+"""The process of a user's own file: imports it, then tries its implementation out, problem by problem.
+
+Nothing else runs a user's code for the command line:
+``python -m harness.execution.processes.user_file FILE SHOWN FUNCTION LIMIT``.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from harness.candidate.trial import try_out
+from harness.candidate.userfile import FileRefused, UserFile, tracebacks
+from harness.candidate.userfile.loading import forget, line_of, load
+from harness.execution.processes.child import DUMP, end_with_parent, opened_channel, version_of
+from harness.execution.processes.messages import of_trial, to_problem
+from harness.execution.processes.transport import ChannelClosedError
+from harness.implementations import Implementation, Unsupported
+from harness.problem import Problem
+from harness.result.returned import NotReadable
+
+FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax", "cupy", "numba")
+"""Modules whose versions are told, of those that the file has imported."""
+
+_Answer = tuple[dict[str, Any], dict[str, Any]]
+
+
+def main(path: str, shown: str, function: str, limit: float) -> None:
+    """Serve one file until the harness is gone."""
+    channel = opened_channel()
+    end_with_parent()
+    os.register_at_fork(after_in_child=faulthandler.disable)  # where a process of the user's own was is not asked
+    clock = _Clock(limit, int(os.environ[DUMP]))
+    file = UserFile(shown, Path(path), function)
+    start = time.perf_counter()
+    clock.start()
+    try:
+        found = load(file)
+    except FileRefused as refused:
+        channel.answer({"refused": str(refused), "detail": refused.detail, "versions": {}, "seconds": 0.0})
+        return
+    clock.stop()
+    versions = {each: version_of(each) for each in FRAMEWORKS if each in sys.modules}
+    seconds = time.perf_counter() - start
+    server = _Server(file, found)
+    try:
+        channel.answer({"versions": versions, "seconds": seconds, "offered": _described(found)})
+        while True:
+            request = channel.receive()
+            clock.start()
+            header, arrays = server.answered(to_problem(request))
+            clock.stop()
+            channel.answer(header, arrays)
+    except ChannelClosedError:
+        sys.exit("the pipe for answers is closed: the harness is gone, or code here closed what it did not open")
+
+
+class _Clock:
+    """Ends the process when its time is over; whatever ends it by a signal, where it was is written to a file.
+
+    Args:
+        limit: how many seconds there are.
+        dump: the descriptor of the file, which is no place that the user's code prints to.
+    """
+
+    def __init__(self, limit: float, dump: int) -> None:
+        self.limit = limit
+        self.dump = dump
+
+    def start(self) -> None:
+        """Begin to count, whatever the user's code has made of the handler."""
+        faulthandler.enable(self.dump)
+        faulthandler.dump_traceback_later(self.limit, exit=True, file=self.dump)
+
+    def stop(self) -> None:
+        """Count no longer."""
+        faulthandler.cancel_dump_traceback_later()
+
+
+class _Server:
+    """Answers requests with a file's implementation; imports the file anew when state may have been left behind."""
+
+    def __init__(self, file: UserFile, found: Implementation) -> None:
+        self.file = file
+        self.found: Implementation | None = found
+
+    def answered(self, problem: Problem) -> _Answer:
+        """Try the implementation out on a problem."""
+        if self.found is None:
+            forget(self.file)
+            try:
+                self.found = load(self.file)
+            except FileRefused as refused:
+                return {"status": "error", "reason": f"importing it again: {refused}", "detail": refused.detail}, {}
+        header, arrays = _tried(self.found, problem)
+        if header["status"] == "error" or "second" in header:
+            self.found = None  # what one case left behind is not to be held against the next
+        return header, arrays
+
+
+def _tried(found: Implementation, problem: Problem) -> _Answer:
+    try:
+        trial = try_out(found, problem, borrowing=True)
+    except Unsupported as reason:
+        return {"status": "unsupported", "reason": str(reason) or "no reason is given"}, {}
+    except NotReadable as refused:
+        return {"status": "error", "reason": str(refused)}, {}
+    except BaseException as error:  # SystemExit and KeyboardInterrupt, too: it is the user's code that raised it
+        return {"status": "error", **_told(error)}, {}
+    header, arrays = of_trial(trial)
+    if trial.failure is None:
+        return {"status": "ok", **header}, arrays
+    told = _told(trial.failure)
+    return {
+        "status": "error",
+        **header,
+        "reason": f"{trial.failed_in}: {told['reason']}",
+        "detail": told["detail"],
+    }, arrays
+
+
+def _told(error: BaseException) -> dict[str, str]:
+    """Say what the user's code raised; a mistake of ours, without a line of the user's, in full."""
+    return {"reason": tracebacks.line_of(error), "detail": tracebacks.from_users_line_on(error)}
+
+
+def _described(found: Implementation) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "function": getattr(found.function, "__name__", type(found.function).__name__),
+        "line": line_of(found.function),
+        "layout": found.layout,
+        "supports": {name: list(values) for name, values in found.supports.items()},
+        "complete": found.complete,
+        "about": found.about,
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]))

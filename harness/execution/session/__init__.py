@@ -1,0 +1,31 @@
+"""A run: cases through implementations, each compared with the baseline."""
+
+from harness.execution.session.answers import Standard, compare_for, on_its_own
+from harness.execution.session.examiner import Examiner, diagnose_result
+from harness.execution.session.outcomes import CaseOutcome, Evidence, Judged, Run
+from harness.execution.session.running import (
+    DEFAULT_BASELINE,
+    execute,
+    frameworks_for,
+    not_here,
+    not_installed,
+    run_case,
+)
+
+__all__ = [
+    "DEFAULT_BASELINE",
+    "CaseOutcome",
+    "Evidence",
+    "Examiner",
+    "Judged",
+    "Run",
+    "Standard",
+    "compare_for",
+    "diagnose_result",
+    "execute",
+    "frameworks_for",
+    "not_here",
+    "not_installed",
+    "on_its_own",
+    "run_case",
+]

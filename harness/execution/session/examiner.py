@@ -1,0 +1,136 @@
+"""Mismatches become diagnoses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from harness.comparison import Comparison, TensorComparison
+from harness.diagnosis import UNEXPLAINED, Diagnosis, Predictions, diagnose, diagnose_training
+from harness.execution.session.outcomes import CaseOutcome, Judged, Run
+from harness.result import Result
+
+BASELINE_IS_OFF = "baseline-is-off"
+STRICTER_THAN_ROUNDING = "tolerance-below-rounding"
+
+CLIPPING = ("clipped", "factor")
+"""Faults that clipping shows as: into a limit, and to a norm, which scales every gradient alike."""
+
+MOST_UNEXPLAINED = 3
+"""What is unexplained on so many cases is not searched for in pairs on yet another."""
+
+
+class Examiner:
+    """Explains the mismatches of a run, case by case.
+
+    An implementation that is wrong on one case is likely wrong in the same way on the next, so what explained the
+    last is tried first.
+    """
+
+    def __init__(self) -> None:
+        self._likely: dict[str, tuple[str, ...]] = {}
+        self._unexplained: Counter[str] = Counter()
+
+    def examined(self, outcome: CaseOutcome) -> CaseOutcome:
+        """Return an outcome with a diagnosis for each mismatch."""
+        evidence = outcome.evidence
+        if evidence is None or not evidence.to_explain:
+            return outcome
+        predictions = Predictions(evidence.problem, evidence.noise)
+        judged = tuple(
+            _with_diagnoses(each, self.explained(each, evidence.results[each.implementation], predictions))
+            if each.implementation in evidence.to_explain
+            else each
+            for each in outcome.judged
+        )
+        return replace(outcome, judged=judged)
+
+    def explained(self, judged: Judged, result: Result, predictions: Predictions) -> list[Diagnosis]:
+        """Explain what one implementation returned for one problem."""
+        name = judged.implementation
+        thorough = self._unexplained[name] < MOST_UNEXPLAINED
+        found = diagnose_result(result, predictions, judged.comparison, self._likely.get(name, ()), thorough=thorough)
+        if any(each.fault == UNEXPLAINED for each in found):
+            self._unexplained[name] += 1
+        else:
+            self._likely[name] = tuple(fault for each in found for fault in each.fault.split(" + "))
+        return found
+
+
+def _with_diagnoses(judged: Judged, found: list[Diagnosis]) -> Judged:
+    """Add what was found; a remark that gradients look clipped gives way to an explanation that clipping is not."""
+    named = {fault for each in found for fault in each.fault.split(" + ")}
+    clipping = not named or bool(named & {UNEXPLAINED, *CLIPPING})
+    remarks = tuple(each for each in judged.remarks if clipping or not each.kind.startswith("clipped"))
+    return replace(judged, diagnoses=tuple(found), remarks=remarks)
+
+
+def diagnose_result(
+    result: Result,
+    predictions: Predictions,
+    comparison: Comparison | None = None,
+    likely: tuple[str, ...] = (),
+    *,
+    thorough: bool = True,
+) -> list[Diagnosis]:
+    """Explain what an implementation returned, though it may be right and the baseline wrong.
+
+    Args:
+        result: what it returned.
+        predictions: of the problem.
+        comparison: how it compares with the baseline; without one nothing is said of the baseline.
+        likely: the names of faults to try first.
+        thorough: whether faults that have to be tried in pairs are.
+
+    Returns:
+        The explanations, as ``diagnose`` returns them; nothing if no number is wrong, or none can be explained.
+    """
+    compared = () if comparison is None else comparison.tensors
+    found = diagnose(
+        result.tensors,
+        predictions,
+        known=result.known,
+        digits=result.half_units,
+        matching=[each.tensor for each in compared if each.verdict == "match"],
+        likely=likely,
+        thorough=thorough,
+    )
+    found = found or diagnose_training(result, predictions.problem, predictions.noise)
+    return found or _right(predictions, [] if comparison is None else comparison.disagreements)
+
+
+def _right(predictions: Predictions, disagreements: Iterable[TensorComparison]) -> list[Diagnosis]:
+    """Say why numbers disagree that agree with the reference; nothing where no finite numbers were compared."""
+    wrong = [each for each in disagreements if each.metrics is not None and each.tensor in predictions.truth]
+    if not wrong or not all(np.isfinite(predictions.truth[each.tensor]).all() for each in wrong):
+        return []
+    residuals, bounds = dict.fromkeys((each.tensor for each in wrong), 0.0), predictions.bounds
+    # Two that are both within rounding of the reference are within twice that of each other.
+    if all(each.metrics is not None and each.metrics.max_abs_error <= 2 * bounds[each.tensor] for each in wrong):
+        text = "These numbers agree with the reference to rounding; the tolerance that is in force asks for more."
+        return [Diagnosis(STRICTER_THAN_ROUNDING, text, residuals)]
+    return [Diagnosis(BASELINE_IS_OFF, "These numbers agree with the reference; the baseline does not.", residuals)]
+
+
+def agreed(run: Run) -> None:
+    """Put first, of the diagnoses that fit a case alike, what explains the most cases of the implementation."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for outcome in run.outcomes:
+        for judged in outcome.judged:
+            counts.update({(judged.implementation, each.fault) for each in judged.diagnoses})
+    run.outcomes = [
+        replace(
+            outcome,
+            judged=tuple(
+                replace(
+                    judged,
+                    diagnoses=tuple(sorted(judged.diagnoses, key=lambda d: -counts[judged.implementation, d.fault])),
+                )
+                for judged in outcome.judged
+            ),
+        )
+        for outcome in run.outcomes
+    ]

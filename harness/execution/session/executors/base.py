@@ -1,0 +1,80 @@
+"""What a run expects of whatever works on its cases."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from harness.case import Case
+from harness.comparison import Collect
+from harness.execution.processes import Asking
+from harness.execution.session.outcomes import CaseOutcome
+from harness.implementations import Implementation
+
+
+class ExecutorFailed(Exception):
+    """Cases cannot be worked on, or no longer; the text says why and what to do."""
+
+
+class CaseExecutor(ABC):
+    """Works on the cases of a run. A context manager that ends whatever it started.
+
+    The outcomes do not depend on which executor it is, nor on how many processes it has.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def asking(self) -> Asking:
+        """Whom to ask a question beside the cases."""
+
+    @abstractmethod
+    def outcomes(
+        self,
+        cases: Sequence[Case],
+        implementations: Sequence[Implementation],
+        baseline: Implementation,
+        collect: Collect = "failed",
+    ) -> Iterator[CaseOutcome]:
+        """Run cases side by side; yield their outcomes in the order of the cases.
+
+        Args:
+            cases: what to run.
+            implementations: which implementations to run them with, where the case does not name fewer.
+            baseline: the one the others are compared with.
+            collect: which elements to keep one by one.
+
+        Raises:
+            ExecutorFailed: if it cannot go on.
+        """
+
+    @abstractmethod
+    def starting(self) -> list[str]:
+        """What is still starting, in words."""
+
+    @abstractmethod
+    def versions(self) -> dict[str, dict[str, str]]:
+        """The versions of the modules of each framework that has answered."""
+
+    @abstractmethod
+    def seconds_to_import(self) -> dict[str, float]:
+        """How long the modules of each framework took to import."""
+
+    def machines(self) -> list[Mapping[str, Any]]:
+        """What answered instead of this machine, and how many cases; empty if nothing did."""
+        return []
+
+    @abstractmethod
+    def end(self) -> None:
+        """End whatever was started, and with it what is under way. May be called again."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()

@@ -1,0 +1,140 @@
+"""What an implementation's function returned, as NumPy arrays: arrays, lists, numbers, tensors of any framework.
+
+No framework is imported: a tensor is known by its methods (``detach`` and ``cpu`` of torch, ``numpy`` of torch and
+TensorFlow). What cannot be read is refused with its name, and the text says what should stand there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import DTypeLike
+
+from harness.terminal.text import LONGEST_NAME, fit
+
+PLAIN = (int, float, bool)
+"""Python's own numbers, which have no dtype."""
+
+WITHOUT_UNIT = ("", "dimensionless")
+"""Units, as they are written, that change no number."""
+
+
+class NotReadable(TypeError):
+    """An answer holds no loss, outputs and gradients by name; the text says why, and what should be there."""
+
+
+def mapping_of(returned: Any) -> Mapping[Any, Any]:
+    """Return what an implementation's function returned, if that is a mapping with something in it.
+
+    Raises:
+        NotReadable: if it is not.
+    """
+    if returned is None:
+        raise NotReadable("returned None, not a dictionary {name: gradient}; did you forget `return`?")
+    if not isinstance(returned, Mapping):
+        raise NotReadable(f"returned {_a(returned)}, but should return a dictionary {{name: gradient}}")
+    if not returned:
+        raise NotReadable("returned an empty dictionary; any subset of loss, outputs and gradients would do")
+    return returned
+
+
+def named(returned: Any) -> dict[str, Any]:
+    """Return what was returned under names: texts that differ, encode, and have an end.
+
+    Raises:
+        NotReadable: if it is no mapping, is empty, or has a key that cannot be written as text.
+    """
+    names: dict[str, Any] = {}
+    for key, value in mapping_of(returned).items():
+        try:
+            name = written = fit(" ".join(str(key).split("\n")), LONGEST_NAME)
+        except Exception as error:  # whatever a foreign object does when it is asked for its name
+            raise NotReadable(f"a key is {_a(key)} that gives no name: {type(error).__name__}: {error}") from None
+        count = 1
+        while name in names:  # 1 and "1", or long ones that differ where they were cut
+            count += 1
+            name = f"{written} ({count})"
+        names[name] = value
+    return names
+
+
+def array_of(name: object, value: Any, dtype: DTypeLike | None = None) -> ndarray:
+    """Read one value.
+
+    Args:
+        name: what it is called in the text of a refusal.
+        value: an array, a nested list, a number, or a tensor.
+        dtype: what Python's own numbers become; float64 if None.
+
+    Returns:
+        A copy, in the machine's byte order.
+
+    Raises:
+        NotReadable: if it is nothing of the kind, or its numbers are not real.
+    """
+    if value is None:
+        raise NotReadable(f"{name} is None, but should be an array; leave out what was not computed")
+    try:
+        plain = _is_plain(value)
+        array = np.array(value if plain else _leaves_as_arrays(str(name), value), copy=True)
+    except NotReadable:
+        raise
+    except ValueError as error:
+        ragged = "inhomogeneous" in str(error)
+        why = "a nested list whose rows differ in length or shape" if ragged else f"{_a(value)}: {error}"
+        raise NotReadable(f"{name} should be an array of real numbers, but is {why}") from None
+    except Exception as error:  # whatever a foreign object does when it is asked for its numbers
+        raise NotReadable(f"{name} is {_a(value)} that gives no array: {type(error).__name__}: {error}") from None
+    if array.dtype.kind == "O":
+        raise NotReadable(f"{name} should be an array of real numbers, but is {_a(value)} of dtype object")
+    if array.dtype.kind not in "biuf":
+        raise NotReadable(f"{name} should be an array of real numbers, but has dtype {array.dtype}")
+    if plain and array.dtype.kind != "b":
+        with np.errstate(over="ignore"):  # what overflows is judged where it is compared
+            array = array.astype(dtype or np.float64)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _leaves_as_arrays(name: str, value: Any) -> Any:
+    """Turn tensors into arrays, those inside lists, too.
+
+    Raises:
+        NotReadable: if an array has more to it than its numbers, which would be lost without a word.
+    """
+    if isinstance(value, list | tuple):
+        return value if _is_plain(value) else [_leaves_as_arrays(f"{name}[{i}]", each) for i, each in enumerate(value)]
+    if hasattr(value, "detach") and hasattr(value, "cpu"):
+        if callable(getattr(value, "get_mask", None)):
+            raise _masked(name, value, "")
+        return value.detach().cpu().numpy()
+    if not isinstance(value, np.ndarray | np.generic) and callable(getattr(value, "numpy", None)):
+        return value.numpy()
+    unit = getattr(value, "units", getattr(value, "unit", None))
+    if unit is not None and not callable(unit) and str(unit) not in WITHOUT_UNIT:
+        raise NotReadable(f"{name} is {_a(value)} in the unit {unit}, which is not compared; return its numbers alone")
+    array = value if type(value) in PLAIN else np.asanyarray(value)
+    if isinstance(array, np.ma.MaskedArray) and (count := int(np.ma.getmaskarray(array).sum())):
+        raise _masked(name, array, f", {count} of {array.size} elements masked")
+    return array
+
+
+def _masked(name: str, value: Any, extent: str) -> NotReadable:
+    return NotReadable(
+        f"{name} is {_a(value)}{extent}: a gradient has no masked elements; return zeros where there is none, or "
+        "harness.Partial(values, known, half_unit) if only some elements are known"
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether all numbers are Python's own."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return type(value) in PLAIN
+
+
+def _a(value: object) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -1,6 +1,0 @@
-"""Where the cases of a run are worked on: each module here is a way, and has its name."""
-
-from harness.session.executors.base import CaseExecutor, ExecutorFailed
-from harness.session.executors.choosing import begin, names
-
-__all__ = ["CaseExecutor", "ExecutorFailed", "begin", "names"]

@@ -1,6 +1,0 @@
-"""Somebody's own implementation, tried out: run twice, watched, and what was noticed said in words."""
-
-from harness.trial.remark import Remark
-from harness.trial.trial import Trial, try_out
-
-__all__ = ["Remark", "Trial", "try_out"]
