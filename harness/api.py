@@ -196,7 +196,7 @@ def compare(
     if implementations().get(implementation.name) is not implementation:
         case = on_its_own(case)
     if tolerance is not None:
-        _check_tolerance(tolerance, ["loss", "outputs", *problem.structure.gradients, *training_shapes(case)])
+        _check_tolerance(tolerance, [*problem.structure.tensors, *training_shapes(case)])
         case = replace(case, tolerance=dict(tolerance))
     problem = replace(problem, case=replace(case, nonfinite=nonfinite or case.nonfinite))
     truth = expected if isinstance(expected, Result) else _read(expected, problem, "split")
@@ -269,7 +269,7 @@ def _misfits(result: Result, problem: Problem, layout: str) -> Iterator[str]:
     """Say which tensors are none of the problem's, by name or by shape, and what they may be."""
     tensors, structure = result.tensors, problem.structure
     tensors.pop(directional.NAME, None)
-    expected = {"loss": (), "outputs": structure.outputs, **structure.gradients, **training_shapes(problem.case)}
+    expected = {**structure.tensors, **training_shapes(problem.case)}
     odd = {}
     for name, array in tensors.items():
         if name not in expected:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import DTypeLike
 
 from harness.case import checkpoints
 from harness.case.fields import ArraySpec, ArraySpecs, Case, spec_kind
@@ -123,6 +124,20 @@ class Problem:
             initial_state={name: array.copy() for name, array in self.initial_state.items()},
             inputs=self.inputs.copy(),
             targets=self.targets.copy(),
+        )
+
+    def as_dtype(self, dtype: DTypeLike) -> Problem:
+        """Return the problem with every number in another dtype; labels stay as they are."""
+
+        def changed(array: ndarray) -> ndarray:
+            return array.astype(dtype) if array.dtype.kind == "f" else array
+
+        return replace(
+            self,
+            weights={name: changed(array) for name, array in self.weights.items()},
+            initial_state={name: changed(array) for name, array in self.initial_state.items()},
+            inputs=changed(self.inputs),
+            targets=changed(self.targets),
         )
 
     def in_layout(self, layout: str) -> Problem:

@@ -6,10 +6,13 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.casefile import listed, nearest
 from harness.tensors import Shape
+
+if TYPE_CHECKING:
+    from harness.problem.recurrent import RecurrenceProblem
 
 Step = Callable[..., tuple[Mapping[str, Any], Any]]
 """Maps ``xp``, weights, inputs of one step and the state before it to the state after it and the output."""
@@ -72,6 +75,26 @@ class Recurrence:
     def __call__(self, xp: Any, w: Any, x: Any, s: Any) -> tuple[Mapping[str, Any], Any]:
         """Call the step, so that it stays usable in its own file."""
         return self.step(xp, w, x, s)
+
+    def problem(
+        self, *, seed: int = 0, dtype: str = "float64", B: int = 3, T: int = 7, **sizes: int
+    ) -> RecurrenceProblem:
+        """Return a problem with random numbers and a random upstream gradient of every output and last state.
+
+        Args:
+            seed: of the random numbers.
+            dtype: of every number, ``float32`` or ``float64``.
+            B: the batch.
+            T: the time.
+            sizes: of the declared letters, ``H=5``; those that are left out are given sizes that all differ.
+
+        Raises:
+            DeclarationError: if a size is not the recurrence's.
+            StepError: if the step does what a step may not.
+        """
+        from harness.problem.recurrent import problem_of
+
+        return problem_of(self, seed=seed, dtype=dtype, B=B, T=T, **sizes)
 
     @property
     def file(self) -> str:

@@ -10,7 +10,6 @@ from harness.case.training import LOSS_CURVE, of_step
 from harness.diagnosis.training_faults import faults_of, named, with_rate
 from harness.execution.session import compare_for
 from harness.implementations import implementations
-from harness.precision.error_floor import as_dtype
 from harness.precision.tolerance import bound, noise_for
 from harness.problem import build
 from harness.problem.reference import solve
@@ -37,7 +36,7 @@ def compared(problem, tensors, expected, noise):
 def wider(problem):
     """The training in wider numbers, rounded to the case's in the end."""
     dtype = np.float64 if problem.case.dtype == "float32" else np.longdouble
-    wide = as_dtype(replace(problem, case=replace(problem.case, dtype=np.dtype(dtype).name)), dtype)
+    wide = replace(problem, case=replace(problem.case, dtype=np.dtype(dtype).name)).as_dtype(dtype)
     return {name: each.astype(problem.case.dtype) for name, each in train(wide, exactly).tensors.items()}
 
 

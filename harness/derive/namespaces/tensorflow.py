@@ -1,4 +1,4 @@
-"""The namespace on TensorFlow."""
+"""The namespace on TensorFlow, and gradients by its tape."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+from numpy import ndarray
 
 from harness.derive.namespaces import BINARY, UNARY, Namespace
+from harness.derive.recording import Sequences, forward
 
 _OWN = {"relu": tf.nn.relu, "silu": tf.nn.silu}
 
@@ -62,3 +64,24 @@ xp = Namespace(
     surrogate=_with_slope,
 )
 """The namespace."""
+
+
+def gradients(problem: Sequences) -> dict[str, ndarray]:
+    """Return loss, outputs, last states and every gradient by TensorFlow's tape, in the problem's dtype."""
+    leaves: dict[str, Any] = {}
+
+    def leaf(name: str, array: ndarray) -> Any:
+        leaves[name] = tf.constant(array)
+        return leaves[name]
+
+    moved = problem.mapped(leaf)
+    with tf.GradientTape() as tape:
+        tape.watch(list(leaves.values()))
+        outputs, last = forward(moved, xp)
+        whole = tf.stack(outputs, 1)  # (B, T, …)
+        loss = tf.reduce_sum(whole * problem.upstream)
+        for name, g in problem.upstream_state.items():
+            loss += tf.reduce_sum(last[name] * g)
+    found = tape.gradient(loss, list(leaves.values()), unconnected_gradients="zero")
+    answered = {"loss": loss, "outputs": whole, **{f"last.{name}": state for name, state in last.items()}}
+    return {name: each.numpy() for name, each in [*answered.items(), *zip(leaves, found, strict=True)]}

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from numpy import ndarray
 
 from harness.derive.namespaces import BINARY, UNARY, Namespace
+from harness.derive.recording import Sequences, forward
 
 _OWN = {
     "softplus": lambda v: torch.logaddexp(v, torch.zeros_like(v)),  # torch's own is linear above 20
@@ -70,3 +72,21 @@ xp = Namespace(
     surrogate=_with_slope,
 )
 """The namespace."""
+
+
+def gradients(problem: Sequences) -> dict[str, ndarray]:
+    """Return loss, outputs, last states and every gradient by torch's autograd, in the problem's dtype."""
+    leaves: dict[str, Any] = {}
+
+    def leaf(name: str, array: ndarray) -> Any:
+        leaves[name] = torch.tensor(array, requires_grad=True)
+        return leaves[name]
+
+    outputs, last = forward(problem.mapped(leaf), xp)
+    whole = torch.stack(outputs, 1)  # (B, T, …)
+    loss = (whole * torch.tensor(problem.upstream)).sum()
+    for name, g in problem.upstream_state.items():
+        loss = loss + (last[name] * torch.tensor(g)).sum()
+    found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    answered = {"loss": loss, "outputs": whole, **{f"last.{name}": state for name, state in last.items()}}
+    return {name: each.detach().numpy() for name, each in [*answered.items(), *zip(leaves, found, strict=True)]}

@@ -12,11 +12,15 @@ from harness.case.fields import Case
 from harness.execution.processes.transport import Message
 from harness.precision.error_floor import Floor
 from harness.problem import Problem
+from harness.problem.recurrent import RecurrenceProblem
+from harness.recurrences import Recurrence, recurrences
 from harness.result import Result
 
 _GRADIENT = "gradient:"
 _WEIGHT = "weight:"
 _STATE = "state:"
+_INPUT = "input:"
+_UPSTREAM = "upstream:"
 _KNOWN = "known:"
 _HALF_UNIT = "half_unit:"
 _BASELINE = "baseline:"
@@ -31,16 +35,36 @@ def of_problem(problem: Problem) -> tuple[dict[str, Any], dict[str, ndarray]]:
     arrays = {
         **{_WEIGHT + name: array for name, array in problem.weights.items()},
         **{_STATE + name: array for name, array in problem.initial_state.items()},
-        "inputs": problem.inputs,
         "targets": problem.targets,
     }
+    if isinstance(problem, RecurrenceProblem):
+        arrays |= {_INPUT + name: array for name, array in problem.inputs.items()}
+        arrays |= {_UPSTREAM + name: array for name, array in problem.upstream_state.items()}
+    else:
+        arrays["inputs"] = problem.inputs
     return {"case": problem.case.to_plain()}, arrays
 
 
-def to_problem(message: Message) -> Problem:
-    """Return the problem that a message holds."""
+def to_problem(message: Message, known: Mapping[str, Recurrence] | None = None) -> Problem:
+    """Return the problem that a message holds.
+
+    Args:
+        message: the message.
+        known: the recurrences by name; the library's if None.
+    """
+    case = Case.from_plain(message.header["case"])
+    if case.recurrence is not None:
+        return RecurrenceProblem(
+            case=case,
+            weights=_named(message.arrays, _WEIGHT),
+            initial_state=_named(message.arrays, _STATE),
+            inputs=_named(message.arrays, _INPUT),
+            targets=message.arrays["targets"],
+            upstream_state=_named(message.arrays, _UPSTREAM),
+            recurrence=(recurrences() if known is None else known)[case.cell],
+        )
     return Problem(
-        case=Case.from_plain(message.header["case"]),
+        case=case,
         weights=_named(message.arrays, _WEIGHT),
         initial_state=_named(message.arrays, _STATE),
         inputs=message.arrays["inputs"],

@@ -147,7 +147,7 @@ def compare_for(
             expected = with_directional
 
     # A baseline may return a tensor that the case does not have; no implementation need provide it.
-    tensors = {"loss", "outputs", *problem.structure.gradients, *training.tensors(problem.case)}
+    tensors = {*problem.structure.tensors, *training.tensors(problem.case)} - problem.structure.last_state.keys()
 
     def compared(one: Result | Mapping[str, ndarray], other: Result) -> Comparison:
         found = compare(

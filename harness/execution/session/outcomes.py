@@ -113,8 +113,7 @@ class CaseOutcome:
     @property
     def tensors(self) -> dict[str, Shape]:
         """The shape of every tensor that is compared."""
-        structure = self.case.structure
-        return {"loss": (), "outputs": structure.outputs, **structure.gradients, **training.tensors(self.case)}
+        return {**self.case.structure.tensors, **training.tensors(self.case)}
 
     @property
     def of_baseline(self) -> Judged:
