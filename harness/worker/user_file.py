@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from harness import lookout
 from harness.implementations import Implementation, Unsupported
 from harness.problem import Problem
 from harness.returned import NotReadable
@@ -33,6 +34,7 @@ def main(path: str, shown: str, function: str, limit: float) -> None:
     channel = opened_channel()
     end_with_parent()
     os.register_at_fork(after_in_child=faulthandler.disable)  # where a process of the user's own was is not asked
+    lookout.watch_children()
     clock = _Clock(limit, int(os.environ[DUMP]))
     file = UserFile(shown, Path(path), function)
     start = time.perf_counter()
