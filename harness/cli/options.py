@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
 
+DEFAULT_BASELINE = "numpy-split"
+
 cases_argument = click.argument("cases", nargs=-1, metavar="[CASE]...")
 
 

@@ -57,9 +57,14 @@ def called(monkeypatch, capsys, workplace, *arguments):
         (("m.npz", "--to", "numpy", "out.npz"), "'numpy' is not one of"),
         (("m.npz", "--to", "npz", "out.npz", "--layer", "nett"), "no recurrent layer 'nett'; did you mean 'net'?"),
         (("m.npz", "--to", "npz", "out.npz", "--proof", "cases"), "choose another"),
+        (("m.npz", "--to", "npz", "out.npz", "--proof", "out.npz"), "--proof out.npz lies in out.npz"),
+        (
+            ("m.npz", "--to", "npz", "out.npz", "--proof", "cases/../out.npz/x"),
+            "lies in out.npz, which is to be written",
+        ),
         (("m.npz", "--to", "torch", "out.pt", "--activation", "identity"), "nn.RNN has tanh and relu"),
     ],
-    ids=["missing", "foreign", "itself", "framework", "layer", "proof", "activation"],
+    ids=["missing", "foreign", "itself", "framework", "layer", "proof", "proof itself", "proof inside", "activation"],
 )
 def test_what_cannot_be_ported_writes_nothing(monkeypatch, capsys, workplace, weights, arguments, words):
     before = sorted(workplace.rglob("*"))
