@@ -239,7 +239,7 @@ def test_a_crash_costs_its_own_case(check, sweep, body, words):
     done = check(f"{PIPES}{source}{body}\n    return right(problem)\n")
     assert done.status == 3, done.out + done.err
     assert "3 cases: 1 error, 2 match" in done.out
-    assert "harness/worker" not in done.out + done.err
+    assert "transport.py" not in done.out + done.err
     assert words.format(line=check.lines + PIPES.count("\n") + 4) in done.out
 
 
