@@ -11,7 +11,15 @@ import click
 
 from harness.cli import BEGAN
 from harness.cli.exits import Exit
-from harness.cli.options import DEFAULT_BASELINE, cases_argument, chosen, end_without_cases, load_cases, report_option
+from harness.cli.options import (
+    DEFAULT_BASELINE,
+    Finite,
+    cases_argument,
+    chosen,
+    end_without_cases,
+    load_cases,
+    report_option,
+)
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
@@ -29,7 +37,7 @@ MAX_PRINTED = 40
 @click.option("--baseline", default=DEFAULT_BASELINE, show_default=True, help="What it is compared with.")
 @click.option(
     "--limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     default=LIMIT,
     show_default=True,
     metavar="SECONDS",

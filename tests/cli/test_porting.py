@@ -75,6 +75,25 @@ def test_what_cannot_be_ported_writes_nothing(monkeypatch, capsys, workplace, we
     assert sorted(workplace.rglob("*")) == before
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("judge", "report", "--atol"),
+        ("judge", "report", "--rtol"),
+        ("check", "mine.py", "--limit"),
+        ("fuzz", "--seconds"),
+        ("port", "m.npz", "--to", "npz", "out.npz", "--forget-bias"),
+    ],
+    ids=lambda command: f"{command[0]} {command[-1]}",
+)
+def test_no_option_takes_what_is_no_finite_number(monkeypatch, capsys, workplace, command, number):
+    """NaN is in no range and yet below none, so that every comparison with it is false."""
+    status, output, errors = called(monkeypatch, capsys, workplace, *command, number)
+    assert (status, output) == (2, "")
+    assert f"Invalid value for '{command[-1]}': {number} " in errors
+
+
 def torch_lstm(folder, **more):
     """Write the state dict of an nn.LSTM in NumPy's format, with something beside it."""
     random = np.random.default_rng(4)
