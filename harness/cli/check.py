@@ -13,10 +13,10 @@ from harness.cli import BEGAN
 from harness.cli.exits import Exit
 from harness.cli.options import (
     DEFAULT_BASELINE,
-    Finite,
     cases_argument,
     chosen,
     end_without_cases,
+    finite,
     load_cases,
     report_option,
 )
@@ -37,7 +37,8 @@ MAX_PRINTED = 40
 @click.option("--baseline", default=DEFAULT_BASELINE, show_default=True, help="What it is compared with.")
 @click.option(
     "--limit",
-    type=Finite(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True),
+    callback=finite,
     default=LIMIT,
     show_default=True,
     metavar="SECONDS",

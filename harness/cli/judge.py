@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from harness.session import Run
 
 
+BOUND = click.FloatRange(min=0)
+
+
 def _bound(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
     """Return a bound that can be one; end the command with what is wrong with another."""
     from harness.case import tolerances
@@ -30,11 +33,11 @@ def _bound(context: click.Context, option: click.Parameter, value: float | None)
 @click.argument("folder", metavar="REPORT", type=click.Path(path_type=Path))
 @click.option(
     "--rtol",
-    type=float,
+    type=BOUND,
     callback=_bound,
     help="|actual - expected| may be atol + rtol |expected|; 0 if atol alone is given.",
 )
-@click.option("--atol", type=float, callback=_bound, help="The same; 0 if rtol alone is given.")
+@click.option("--atol", type=BOUND, callback=_bound, help="The same; 0 if rtol alone is given.")
 @click.option("--baseline", metavar="NAME", help="What to compare with, in place of the report's baseline.")
 @report_option("--out", None, "Where to write the new report; nowhere unless given.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

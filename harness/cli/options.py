@@ -22,15 +22,11 @@ Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
 DEFAULT_BASELINE = "numpy-split"
 
 
-class Finite(click.FloatRange):
-    """A number of a range; NaN and infinity are in none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number, or end the command."""
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} should be a finite number", param, ctx)
-        return number
+def finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    """Return a number that is one; end the command at NaN, which no range excludes, and at infinity."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} should be a finite number", context, option)
+    return value
 
 
 cases_argument = click.argument("cases", nargs=-1, metavar="[CASE]...")

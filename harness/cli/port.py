@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.exits import Exit
-from harness.cli.options import Finite, ignore_option, report_option
+from harness.cli.options import finite, ignore_option, report_option
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--forget-bias",
-    type=Finite(),
+    type=float,
+    callback=finite,
     metavar="NUMBER",
     help="The number that a TensorFlow 1 lstm adds to its forget gate at run time: 1 unless given.",
 )
