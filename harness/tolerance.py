@@ -75,6 +75,8 @@ OF_THE_CASE = "the case's tolerance"
 
 ILL_CONDITIONED = "ill-conditioned: rounding alone takes more than half of its digits"
 
+TOO_SMALL = "too small to judge: zeros would match as well"
+
 
 @dataclass(frozen=True)
 class Bound:

@@ -18,9 +18,14 @@ from harness.session import directional
 from harness.session.floors import Floors, remarked
 from harness.session.floors import judged as judged_floor
 from harness.session.kinked import explained
+from harness.tolerance import TOO_SMALL
 from harness.trial import Remark
 from harness.trial.clipping import clipped
 from harness.trial.repetition import since_first_is_right
+
+SMALL = "too small to judge"
+OF_THE_NUMBERS = ("clipped by value", "clipped by norm", SMALL)
+"""The kinds of remarks that follow from an answer and its bounds, so that other bounds make others."""
 
 AnyCase = TypeVar("AnyCase", bound=Case)
 
@@ -111,6 +116,8 @@ class Standard:
         if comparison.verdict == "mismatch":
             whole = {name: array for name, array in first.gradients.items() if name not in first.known}
             yield from clipped(whole, self.expected.gradients)
+        if small := comparison.too_small:
+            yield Remark(SMALL, f"{', '.join(small)}: {TOO_SMALL}")
 
 
 def compare_for(
