@@ -110,7 +110,8 @@ class Comparison:
 
     Attributes:
         tensors: one comparison for each tensor, forward ones first.
-        not_provided: tensors that were not returned and need not be.
+        not_provided: tensors that were not returned and need not be; and of two biases that are one in the canonical
+            layout the one that was not, by its own name.
         untrained: why those of training are among them; empty if they are not.
     """
 
@@ -226,6 +227,8 @@ def compare(
     compared += list(_unexpected(given, wanted, given_in_part.misfits))
     if complete or required:
         compared += list(_missing_parts(given, wanted, given_in_part.misfits))
+    else:
+        not_provided += tuple(name for name in given_in_part.misfits if name not in given)
     if not compared:
         raise ValueError("nothing was compared: no tensor was provided")
     return Comparison(tuple(compared), not_provided)

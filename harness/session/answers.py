@@ -155,6 +155,7 @@ def compare_for(
 
     # A baseline may return a tensor that the case does not have; no implementation need provide it.
     tensors = {"loss", "outputs", *problem.structure.gradients, *training.tensors(problem.case)}
+    tensors |= actual.misfits.keys() if isinstance(actual, Result) else set()
 
     def compared(one: Result | Mapping[str, ndarray], other: Result) -> Comparison:
         found = compare(
