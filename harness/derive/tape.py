@@ -57,11 +57,17 @@ class Tape:
         file: the file of the step, whose lines sites name.
         dtype: the dtype of every number.
         perturbed: what becomes of each value, to measure rounding noise; None for nothing.
+
+    Attributes:
+        nodes: the nodes.
+        t: the time step.
+        deviates: whether the step declares a backward pass that is not the derivative.
     """
 
     def __init__(self, file: str, dtype: np.dtype[Any], perturbed: Perturbation | None = None) -> None:
         self.nodes: list[Node] = []
         self.t = 0
+        self.deviates = False
         self._file, self._dtype, self._perturbed = file, dtype, perturbed
         self._seen: dict[int, int] = {}
         self._places: dict[tuple[object, ...], tuple[ndarray, bool]] = {}

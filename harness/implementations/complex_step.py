@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from harness.derive.guards import consistent
 from harness.derive.noise import answered
 from harness.derive.recording import Recording
 from harness.derive.tangents import complex_step as by_complex_steps
@@ -80,6 +81,7 @@ def complex_step(problem: Problem) -> Returned:
     """
     if isinstance(problem, RecurrenceProblem):
         wide = problem.as_dtype(np.float64).sequences
+        consistent(wide)
         recording = Recording(wide)
         exact = {**answered(recording, wide), **by_complex_steps(recording, wide)}
         return {name: each.astype(problem.case.dtype) for name, each in exact.items()}

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Mapping
 
 from harness.casefile import nearest
-from harness.layout import Layout, layouts
-from harness.tensors import RecurrenceStructure, Shape, Structure, shapes
+from harness.layout import layouts, layouts_of
+from harness.tensors import Shape, Structure, shapes
 
 
 def why_not(
@@ -45,7 +45,7 @@ def why_not(
     if hint:
         wrong = f"; its shape is {shape}, but should be {missing[hint]}" if shape != missing[hint] else ""
         return f"returned {name!r}, which is no tensor of this case; did you mean {hint}?{wrong}"
-    for other, its in _layouts_of(structure).items():
+    for other, its in layouts_of(structure).items():
         if name in its.shapes(structure):
             return (
                 f"returned {name!r}, a name of the layout {other!r}; {reading} the layout {layout!r}, "
@@ -56,13 +56,8 @@ def why_not(
 
 def fitting_layouts(tensors: Mapping[str, Shape], structure: Structure) -> list[str]:
     """Return the layouts that have all of these tensors, each of its shape."""
-    there = _layouts_of(structure)
+    there = layouts_of(structure)
     return [name for name, layout in there.items() if tensors.items() <= dict(layout.shapes(structure)).items()]
-
-
-def _layouts_of(structure: Structure) -> Mapping[str, Layout]:
-    """Return the layouts that a structure has; a recurrence has one, with the step's own names."""
-    return {"split": layouts()["split"]} if isinstance(structure, RecurrenceStructure) else layouts()
 
 
 def nearest_tensor(name: str, expected: Mapping[str, Shape]) -> str:

@@ -6,8 +6,10 @@ which no output and no last state is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from harness.case.fields import Case, Loss, Sizes
 from harness.derive.recording import Recording, Sequences
 from harness.problem.arrays import generator
 from harness.problem.problem import Problem
-from harness.recurrences import Recurrence
+from harness.recurrences import Recurrence, recurrences
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,20 @@ class RecurrenceProblem(Problem):
         return Sequences(
             self.recurrence, self.weights, self.inputs, self.initial_state, self.targets, self.upstream_state
         )
+
+    @property
+    @override
+    def arrays(self) -> dict[str, ndarray]:
+        states = {f"{name}0": each for name, each in self.initial_state.items()}
+        return {**self.weights, **states, **{f"inputs.{name}": each for name, each in self.inputs.items()}}
+
+    @property
+    @override
+    def spelled(self) -> dict[str, ndarray]:
+        held = {"weights": self.weights, "inputs": self.inputs, "initial_state": self.initial_state}
+        held["upstream_state"] = self.upstream_state
+        by_name = {f"problem.{kind}[{name!r}]": each for kind, arrays in held.items() for name, each in arrays.items()}
+        return {**by_name, "problem.upstream": self.targets}
 
     @override
     def loss(self, outputs: ndarray, last: Mapping[str, ndarray] | None = None) -> tuple[ndarray, ndarray]:
@@ -90,17 +106,49 @@ class RecurrenceProblem(Problem):
         )
 
 
-def case_of(
-    recurrence: Recurrence, sizes: Mapping[str, int], *, B: int, T: int, dtype: str = "float64", seed: int = 0
-) -> Case:
+@dataclass(frozen=True)
+class Draw:
+    """The numbers of a problem that is made for a recurrence, beside the sizes of its letters.
+
+    Attributes:
+        B: the batch.
+        T: the time.
+        dtype: of every number.
+        seed: of the random numbers.
+        upstream: which upstream gradients there are: ``all``, ``outputs alone`` or ``last states alone``.
+        state: the initial states, ``random`` or ``zeros``; a state that must be positive is random all the same.
+        scale: a factor of the inputs, above 1 to saturate gates.
+    """
+
+    B: int = 3
+    T: int = 7
+    dtype: str = "float64"
+    seed: int = 0
+    upstream: str = "all"
+    state: str = "random"
+    scale: float = 1.0
+
+    def named(self, sizes: Mapping[str, int]) -> str:
+        """Return what tells a problem from others of the recurrence."""
+        said = [
+            f"dtype={self.dtype}",
+            *(f"{name}={size}" for name, size in {"B": self.B, "T": self.T, **sizes}.items()),
+        ]
+        said += [f"seed={self.seed}", self.upstream] if self.upstream != "all" else [f"seed={self.seed}"]
+        said += [f"{self.state} for states"] if self.state != "random" else []
+        return ",".join([*said, f"inputs times {self.scale:g}"] if self.scale != 1 else said)
+
+
+def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> Case:
     """Return the case of a recurrence with given sizes.
 
-    The step runs once, on zeros, to learn the shape of its output.
+    The step runs once, on ones, to learn the shape of its output.
 
     Raises:
         DeclarationError: if a size is not the recurrence's.
         StepError: if the step does what a step may not.
     """
+    B, T = draw.B, draw.T
     known = recurrence.sizes(**sizes)
     given = recurrence.shapes(recurrence.state, known, B)
     inputs = {
@@ -108,16 +156,17 @@ def case_of(
         **recurrence.shapes(recurrence.context, known, B),
     }
     weights = recurrence.shapes(recurrence.weights, known)
-    named = ", ".join(f"{name}={size}" for name, size in {"B": B, "T": T, **known}.items())
     case = Case(
-        name=f"{recurrence.name}[dtype={dtype}, {named}, seed={seed}]",
+        name=f"{recurrence.name}[{draw.named(known)}]",
         file=recurrence.file,
         cell=recurrence.name,  # type: ignore[arg-type] # a literal in case files
         sizes=Sizes(B, T, 0, 0),
-        dtype=dtype,  # type: ignore[arg-type]
+        dtype=draw.dtype,  # type: ignore[arg-type]
         loss=Loss("dot"),
         recurrence={
-            "seed": seed,
+            "declared": recurrence.declared,
+            "source": _digest(recurrence),
+            "draw": asdict(draw),
             "sizes": known,
             "shapes": {
                 "weights": weights,
@@ -132,24 +181,31 @@ def case_of(
     return case
 
 
-def build_recurrence(case: Case, recurrence: Recurrence) -> RecurrenceProblem:
-    """Draw the arrays of a recurrence's case. Nobody can write to them; ``copy`` has such as one can."""
+def build_recurrence(case: Case, recurrence: Recurrence | None = None) -> RecurrenceProblem:
+    """Draw the arrays of a recurrence's case. They are read-only; ``copy`` has such as can be written to.
+
+    Args:
+        case: of the recurrence.
+        recurrence: the recurrence; the library's of that name, or the declaration alone, if None.
+    """
     assert case.recurrence is not None
-    shapes, seed = case.recurrence["shapes"], case.recurrence["seed"]
-    given = shapes["given"]
+    recurrence = recurrence or known_as(case)
+    shapes, draw = case.recurrence["shapes"], Draw(**case.recurrence["draw"])
+    given, seed = shapes["given"], draw.seed
+    no_outputs, no_states = draw.upstream == "last states alone", draw.upstream == "outputs alone"
     inputs = {
-        name: _drawn(case, recurrence, f"inputs.{name}", given[f"inputs.{name}"], seed) for name in _inputs(recurrence)
+        name: _drawn(case, recurrence, f"inputs.{name}", given[f"inputs.{name}"], draw) for name in _inputs(recurrence)
     }
     problem = RecurrenceProblem(
         case=case,
-        weights={name: _drawn(case, recurrence, name, shape, seed) for name, shape in shapes["weights"].items()},
+        weights={name: _drawn(case, recurrence, name, shape, draw) for name, shape in shapes["weights"].items()},
         initial_state={
-            name: _drawn(case, recurrence, f"{name}0", given[f"{name}0"], seed) for name in recurrence.state
+            name: _drawn(case, recurrence, f"{name}0", given[f"{name}0"], draw) for name in recurrence.state
         },
         inputs=inputs,
-        targets=_normal(seed, "upstream", tuple(shapes["forward"]["outputs"])).astype(case.dtype),
+        targets=_normal(seed, "upstream", shapes["forward"]["outputs"], zero=no_outputs).astype(case.dtype),
         upstream_state={
-            name: _normal(seed, f"upstream.{name}", tuple(given[f"{name}0"])).astype(case.dtype)
+            name: _normal(seed, f"upstream.{name}", given[f"{name}0"], zero=no_states).astype(case.dtype)
             for name in recurrence.state
         },
         recurrence=recurrence,
@@ -160,24 +216,37 @@ def build_recurrence(case: Case, recurrence: Recurrence) -> RecurrenceProblem:
     return problem
 
 
-def problem_of(
-    recurrence: Recurrence, *, seed: int = 0, dtype: str = "float64", B: int = 3, T: int = 7, **sizes: int
-) -> RecurrenceProblem:
-    """Return a problem of a recurrence with random numbers and a random upstream gradient of everything.
+def known_as(case: Case, known: Mapping[str, Recurrence] | None = None) -> Recurrence:
+    """Return the recurrence of a case: one that is known by its name and its step's source, or its declaration alone.
 
     Args:
-        recurrence: the recurrence.
-        seed: of the random numbers.
-        dtype: of every number.
-        B: the batch.
-        T: the time.
-        sizes: of the declared letters; those that are left out are given sizes that all differ.
+        case: of the recurrence.
+        known: recurrences beside the library's.
+    """
+    assert case.recurrence is not None
+    found = {**recurrences(), **(known or {})}.get(case.cell)
+    if found is not None and _digest(found) == case.recurrence["source"]:
+        return found
+    return Recurrence.from_declared(case.recurrence["declared"])
+
+
+def problem_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> RecurrenceProblem:
+    """Return a problem of a recurrence with random numbers.
 
     Raises:
         DeclarationError: if a size is not the recurrence's.
         StepError: if the step does what a step may not.
     """
-    return build_recurrence(case_of(recurrence, sizes, B=B, T=T, dtype=dtype, seed=seed), recurrence)
+    return build_recurrence(case_of(recurrence, draw, sizes), recurrence)
+
+
+def _digest(recurrence: Recurrence) -> str:
+    """Return a digest of the source of a step, so that an answer follows from the step and not from its name."""
+    try:
+        source = inspect.getsource(inspect.getmodule(recurrence.step) or recurrence.step)
+    except (OSError, TypeError):  # a notebook's cell whose text is gone: what was compiled remains
+        source = repr((recurrence.step.__code__.co_code, recurrence.step.__code__.co_consts))
+    return blake2b(source.encode(), digest_size=16).hexdigest()
 
 
 def _inputs(recurrence: Recurrence) -> list[str]:
@@ -205,19 +274,24 @@ def _outputs_of(recurrence: Recurrence, case: Case, B: int, T: int) -> tuple[int
     return (B, T, *output[1:])
 
 
-def _drawn(case: Case, recurrence: Recurrence, name: str, shape: Any, seed: int) -> ndarray:
+def _drawn(case: Case, recurrence: Recurrence, name: str, shape: Sequence[int], draw: Draw) -> ndarray:
     """Draw an array: matrices by their number of rows, so that a step's numbers stay near 1."""
-    drawn = _normal(seed, name, tuple(shape))
-    if name in recurrence.weights and len(shape) >= 2:
+    is_weight, is_input = name in recurrence.weights, name.startswith("inputs.")
+    drawn = _normal(draw.seed, name, shape)
+    if is_weight and len(shape) >= 2:
         drawn = drawn / np.sqrt(shape[0])
-    bare = name.removeprefix("inputs.") if name.startswith("inputs.") else name.removesuffix("0")
-    if name in recurrence.positive or (name not in recurrence.weights and bare in recurrence.positive):
+    if is_input:
+        drawn = draw.scale * drawn
+    declared = name if is_weight else name.removeprefix("inputs.") if is_input else name.removesuffix("0")
+    if declared in recurrence.positive:
         drawn = 1 + drawn**2
+    elif draw.state == "zeros" and not is_weight and not is_input:
+        drawn = np.zeros_like(drawn)
     return drawn.astype(case.dtype)
 
 
-def _normal(seed: int, name: str, shape: tuple[int, ...]) -> ndarray:
-    return np.asarray(generator(seed, name).normal(size=shape))
+def _normal(seed: int, name: str, shape: Sequence[int], *, zero: bool = False) -> ndarray:
+    return np.zeros(tuple(shape)) if zero else np.asarray(generator(seed, name).normal(size=tuple(shape)))
 
 
 def sequences_of(problem: Problem) -> Sequences:

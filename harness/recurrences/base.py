@@ -92,9 +92,30 @@ class Recurrence:
             DeclarationError: if a size is not the recurrence's.
             StepError: if the step does what a step may not.
         """
-        from harness.problem.recurrent import problem_of
+        from harness.problem.recurrent import Draw, problem_of
 
-        return problem_of(self, seed=seed, dtype=dtype, B=B, T=T, **sizes)
+        return problem_of(self, Draw(B=B, T=T, dtype=dtype, seed=seed), sizes)
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """The declaration without the step, as JSON can hold it."""
+        shapes = {"weights": self.weights, "inputs": self.inputs, "state": self.state, "context": self.context}
+        return {
+            "name": self.name,
+            **{kind: dict(each) for kind, each in shapes.items()},
+            "positive": list(self.positive),
+            "about": self.about,
+        }
+
+    @classmethod
+    def from_declared(cls, declared: Mapping[str, Any]) -> Recurrence:
+        """Return a recurrence whose step is in another process: it has shapes, and refuses to run."""
+
+        def step(xp: Any, w: Any, x: Any, s: Any) -> Any:
+            del xp, w, x, s
+            raise RuntimeError(f"the step of {declared['name']} is in the process of its own file")
+
+        return cls(**{**declared, "positive": tuple(declared["positive"])}, step=step)
 
     @property
     def file(self) -> str:

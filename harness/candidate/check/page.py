@@ -38,8 +38,8 @@ NEARLY_RIGHT = 1e-6
 
 def lines(run: Run, candidate: Candidate) -> Iterator[str]:
     """Yield the page of a run, line by line, but for the closing line."""
-    layout = candidate.implementation.layout
-    yield f"{candidate.place}, layout {layout}, against {run.baseline}"
+    layouts = "" if candidate.recurrences else f", layout {candidate.implementations[0].layout}"
+    yield f"{candidate.place}{layouts}, against {run.baseline}"
     yield ""
     yield from _remarks(run)
     yield from _cases(run)

@@ -132,6 +132,7 @@ def _zeros_like(v: Any) -> Any:
 def _stop(v: Any) -> Any:
     tape = _tape_of(v)
     if tape is not None:
+        tape.deviates = True
         return tape.constant(v.value)
     return v.real.astype(v.dtype) if np.iscomplexobj(v) else v
 
@@ -141,7 +142,10 @@ def _with_slope(function: Callable[..., Any], slope: Callable[[ndarray], ndarray
 
     def call(v: Any) -> Any:
         tape = _tape_of(v)
-        return operation.apply([v], [False]) if tape is None else tape.elementwise(function, v, slope=slope)
+        if tape is None:
+            return operation.apply([v], [False])
+        tape.deviates = True
+        return tape.elementwise(function, v, slope=slope)
 
     return call
 

@@ -69,10 +69,7 @@ def faults_of(
         names: the words for places in the step.
     """
     right = parts.right[name]
-    yield "zero", f"{name} is zero", np.zeros_like(right)
-    if right.ndim >= 2 and right.shape[-1] == right.shape[-2]:
-        yield "transposed", f"{name} is transposed", np.swapaxes(right, -1, -2)
-    yield from _factor(name, actual, right, problem)
+    yield from changes_of(name, actual, right, problem)
     for other, tensor in parts.right.items():
         if other != name and tensor.shape == right.shape:
             yield "another", f"{name} is the gradient by {other}", tensor
@@ -84,6 +81,14 @@ def faults_of(
         if name in of:
             yield from _weighted(name, actual, right, of[name], called)
     yield from _in_between(name, right, parts, recording, names)
+
+
+def changes_of(name: str, actual: ndarray, right: ndarray, problem: Sequences) -> Iterator[Fault]:
+    """Yield faults that change a tensor as a whole: zero, transposed, or times a factor."""
+    yield "zero", f"{name} is zero", np.zeros_like(right)
+    if right.ndim >= 2 and right.shape[-1] == right.shape[-2]:
+        yield "transposed", f"{name} is transposed", np.swapaxes(right, -1, -2)
+    yield from _factor(name, actual, right, problem)
 
 
 def _factor(name: str, actual: ndarray, right: ndarray, problem: Sequences) -> Iterator[Fault]:

@@ -7,16 +7,17 @@ alone. The rest is unexplained, and said to be so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy import ndarray
 
 from harness.derive.noise import answered
-from harness.derive.recording import Recording
+from harness.derive.recording import Recording, Sequences
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
-from harness.diagnosis.recurrent.alone import Parts, faults_of
+from harness.diagnosis.recurrent.alone import Parts, changes_of, faults_of
 from harness.diagnosis.recurrent.naming import Names
 from harness.diagnosis.recurrent.predicting import predicted
 from harness.diagnosis.recurrent.rules import Rule, rules
@@ -31,6 +32,30 @@ MOST_PEELED = 12
 
 MOST_SHOWN = 4
 """Maximum of explanations that fit alike and are shown."""
+
+
+MOST_STEPS_BACK = 2
+"""Steps that a sequence must have for its last step to say less than all of it."""
+
+MOST_SCREENED = 60_000
+"""Maximum of pairs that are tried at the last step."""
+
+MOST_PAIRS = 4_000
+"""Maximum of pairs that are tried over the whole sequence."""
+
+CHUNK = 400
+
+NOTHING = Rule("nothing", "nothing")
+"""Stands for a rule that a sequence of one step does not have."""
+
+
+@dataclass(frozen=True, eq=False)
+class _End:
+    """The last step on a tape, and the rules there, each at the position that it has for the whole sequence."""
+
+    recording: Recording
+    sequences: Sequences
+    rules: Sequence[Rule]
 
 
 class Explainer:
@@ -115,6 +140,10 @@ class Explainer:
             return [each for each in alone.values() if each is not None]
         if pairs := self._pairs(actual, gradients, off, fits, changes):
             return pairs
+        if pairs := self._with_change(actual, gradients, off, fits, changes):
+            return pairs
+        if pairs := self._screened_pairs(actual, gradients, off):
+            return pairs
         return self._each_its_own(actual, gradients, off, fits, changes, alone)
 
     def _fits(self, given: Mapping[str, ndarray], actual: Mapping[str, ndarray], names: Sequence[str]) -> ndarray:
@@ -137,10 +166,21 @@ class Explainer:
         off: Sequence[str],
     ) -> list[Diagnosis]:
         """Return a diagnosis for each combination of rules; ``given`` has a row for each."""
+        return self._diagnosed(rows, [row[-1] for row in rows], given, actual, off)
+
+    def _diagnosed(
+        self,
+        combinations: Sequence[Sequence[int]],
+        at: Iterable[int],
+        given: Mapping[str, ndarray],
+        actual: Mapping[str, ndarray],
+        off: Sequence[str],
+    ) -> list[Diagnosis]:
+        """Return a diagnosis for each combination of rules, of which ``given`` has a row at each of ``at``."""
         found: dict[str, Diagnosis] = {}
-        for row in rows:
+        for row, i in zip(combinations, at, strict=True):
             chosen = [self._rules[r] for r in row]
-            residuals = {name: self._residual(name, given[name][row[-1]], actual[name]) for name in off}
+            residuals = {name: self._residual(name, given[name][i], actual[name]) for name in off}
             text = "; and ".join(rule.text for rule in chosen)
             found.setdefault(text, Diagnosis(" + ".join(rule.fault for rule in chosen), _sentence(text), residuals))
         return list(found.values())[:MOST_SHOWN]
@@ -168,6 +208,96 @@ class Explainer:
             if rows.size:
                 return self._of_rows([[int(r), int(s)] for s in rows], given, actual, off)
         return []
+
+    def _with_change(
+        self,
+        actual: Mapping[str, ndarray],
+        gradients: Sequence[str],
+        off: Sequence[str],
+        fits: ndarray,
+        changes: ndarray,
+    ) -> list[Diagnosis]:
+        """Return a rule that explains most tensors, with a change as a whole of each of the others."""
+        explaining = (fits & changes).sum(1)
+        for r in np.argsort(-explaining, kind="stable")[:MOST_PEELED]:
+            left = [name for i, name in enumerate(gradients) if not fits[r, i]]
+            if explaining[r] <= len(left):
+                break
+            own: list[tuple[str, str, ndarray]] = []
+            for name in left:
+                given = self._single[name][r]
+                fitting = (
+                    each
+                    for each in changes_of(name, actual[name], given, self._sequences)
+                    if self._same(name, actual[name], each[2])
+                )
+                own += [each for each in [next(fitting, None)] if each is not None]
+            if len(own) == len(left):
+                fault = " + ".join([self._rules[r].fault, *(each[0] for each in own)])
+                text = "; and ".join([self._rules[r].text, *(each[1] for each in own)])
+                given = {
+                    **{name: self._single[name][r] for name in off},
+                    **dict(zip(left, [e[2] for e in own], strict=True)),
+                }
+                residuals = {name: self._residual(name, given[name], actual[name]) for name in off}
+                return [Diagnosis(fault, _sentence(text), residuals)]
+        return []
+
+    def _screened_pairs(
+        self, actual: Mapping[str, ndarray], gradients: Sequence[str], off: Sequence[str]
+    ) -> list[Diagnosis]:
+        """Return pairs that explain everything, sought at the last step: there the way back begins.
+
+        The gradient of an input at the last step needs one step of a pass, so that all pairs can be tried. Rules that
+        are alike there stand for each other; those that fit are then tried over the whole sequence.
+        """
+        inputs = [f"inputs.{name}" for name in self._sequences.recurrence.inputs if f"inputs.{name}" in actual]
+        if not inputs or self._sequences.steps < MOST_STEPS_BACK:
+            return []
+        end = self._end
+        seen = np.concatenate([actual[name][:, -1].reshape(-1) for name in inputs])
+        single = self._at_the_end([[rule] for rule in end.rules], inputs)
+        groups: dict[bytes, list[int]] = {}
+        for r, row in enumerate(np.round(single, 10)):
+            groups.setdefault(row.tobytes(), []).append(r)
+        members = list(groups.values())
+        firsts = [(i, j) for i in range(len(members)) for j in range(i, len(members))]
+        if len(firsts) > MOST_SCREENED:
+            return []
+        found = self._at_the_end([[end.rules[members[i][0]], end.rules[members[j][0]]] for i, j in firsts], inputs)
+        bound = max(self._bound(name) for name in inputs)
+        fitting = np.flatnonzero((np.abs(found - seen) <= bound).all(1))
+        pairs = [
+            (r, s) for each in fitting for r in members[firsts[each][0]] for s in members[firsts[each][1]] if r < s
+        ]
+        for start in range(0, min(len(pairs), MOST_PAIRS), CHUNK):
+            some = pairs[start : start + CHUNK]
+            given = predicted(self._recording, self._sequences, [[self._rules[r], self._rules[s]] for r, s in some])
+            rows = np.flatnonzero(self._fits(given, actual, gradients).all(1))
+            if rows.size:
+                return self._diagnosed([list(some[row]) for row in rows], rows, given, actual, off)
+        return []
+
+    @cached_property
+    def _end(self) -> _End:
+        sequences = self._sequences
+        entering = {name: node.value for name, node in self._recording.entering[-1].items()}
+        own = sequences.recurrence.inputs
+        last = replace(
+            sequences,
+            inputs={name: array[:, -1:] if name in own else array for name, array in sequences.inputs.items()},
+            initial_state=entering,
+            upstream=sequences.upstream[:, -1:],
+        )
+        recording = Recording(last)
+        names = Names(recording, self.problem.recurrence.file)
+        by_text = {rule.text: rule for rule in rules(recording, last, names)}
+        return _End(recording, last, [by_text.get(rule.text, NOTHING) for rule in self._rules])
+
+    def _at_the_end(self, rows: Sequence[Sequence[Rule]], inputs: Sequence[str]) -> ndarray:
+        """Return the gradients of the inputs at the last step under each combination of rules, (R, elements)."""
+        given = predicted(self._end.recording, self._end.sequences, rows)
+        return np.concatenate([given[name].reshape(len(rows), -1) for name in inputs], 1)
 
     def _each_its_own(
         self,

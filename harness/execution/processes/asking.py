@@ -6,13 +6,22 @@ Who answers them, a process beside the harness or one on another machine, is for
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 
 from numpy import ndarray
 
 from harness.candidate.trial import Remark
-from harness.execution.processes.messages import of_floor_request, of_problem, to_floor, to_results
+from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
+from harness.execution.processes.messages import (
+    of_floor_request,
+    of_problem,
+    of_tensors,
+    to_diagnoses,
+    to_floor,
+    to_results,
+)
 from harness.execution.processes.process import WorkerFailed
 from harness.execution.processes.transport import Message
 from harness.implementations import NUMPY, Framework, Implementation, initialisers, install_line, missing_modules
@@ -59,7 +68,13 @@ class NativeWeightsFailed(Exception):
 
 
 class Asking(ABC):
-    """Asks the questions of a run, and reads the answers."""
+    """Asks the questions of a run, and reads the answers.
+
+    Attributes:
+        homes: for each recurrence whose step stands in a user's file, the process of that file.
+    """
+
+    homes: Mapping[str, Framework] = MappingProxyType({})
 
     @abstractmethod
     def ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:
@@ -104,10 +119,35 @@ class Asking(ABC):
         """
         header, arrays = of_problem(problem)
         try:
-            answer = self.ask(NUMPY, {"do": "rounding_noise", **header}, arrays)
+            answer = self.ask(self._home(problem), {"do": "rounding_noise", **header}, arrays)
         except WorkerFailed:
             return {}
         return dict(answer.header.get("noise", {}))
+
+    def explained(
+        self, problem: Problem, tensors: Mapping[str, ndarray], noise: Mapping[str, float], matching: Sequence[str]
+    ) -> list[Diagnosis]:
+        """Explain wrong gradients of a recurrence, where its step is.
+
+        Args:
+            problem: the problem.
+            tensors: what was returned.
+            noise: how far rounding alone moves each tensor, absolute.
+            matching: names of tensors that match.
+        """
+        header, arrays = of_problem(problem)
+        question = {"do": "explain", "noise": dict(noise), "matching": list(matching), **header}
+        try:
+            answer = self.ask(self._home(problem), question, {**arrays, **of_tensors(tensors)})
+        except WorkerFailed as failure:
+            return [Diagnosis(UNEXPLAINED, f"unexplained; {failure.reason}", {})]
+        if answer.header["status"] != "ok":
+            return [Diagnosis(UNEXPLAINED, f"unexplained; {answer.header['reason']}", {})]
+        return to_diagnoses(answer.header["diagnoses"])
+
+    def _home(self, problem: Problem) -> Framework:
+        """Return the process that has a problem's step, or the reference."""
+        return self.homes.get(problem.case.cell, NUMPY) if problem.case.recurrence is not None else NUMPY
 
     def floor(self, problem: Problem, baseline: Mapping[str, ndarray]) -> Floor:
         """Measure how far the baseline's tensors are off, against the best answers that can be had.
@@ -116,7 +156,9 @@ class Asking(ABC):
         """
         header, arrays = of_floor_request(problem, baseline)
         reasons = []
-        for framework, way in ((FLINT, "from_balls"), (NUMPY, "from_wider_numbers")):
+        for framework, way in ((FLINT, "from_balls"), (self._home(problem), "from_wider_numbers")):
+            if way == "from_balls" and problem.case.recurrence is not None:
+                continue
             if missing := missing_modules(framework):
                 reasons.append(f"{missing[0]} is not installed; {install_line(framework)}")
                 continue

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy import ndarray
 
 from harness.candidate.trial import Trial
 from harness.case.fields import Case
+from harness.diagnosis.explanation import Diagnosis
 from harness.execution.processes.transport import Message
 from harness.precision.error_floor import Floor
 from harness.problem import Problem
-from harness.problem.recurrent import RecurrenceProblem
-from harness.recurrences import Recurrence, recurrences
+from harness.problem.recurrent import RecurrenceProblem, known_as
+from harness.recurrences import Recurrence
 from harness.result import Result
 
 _GRADIENT = "gradient:"
@@ -24,6 +26,7 @@ _UPSTREAM = "upstream:"
 _KNOWN = "known:"
 _HALF_UNIT = "half_unit:"
 _BASELINE = "baseline:"
+_ACTUAL = "actual:"
 _ERROR = "error:"
 _SECOND = "second:"
 _TRAINING = "training:"
@@ -50,7 +53,7 @@ def to_problem(message: Message, known: Mapping[str, Recurrence] | None = None) 
 
     Args:
         message: the message.
-        known: the recurrences by name; the library's if None.
+        known: recurrences by name beside the library's.
     """
     case = Case.from_plain(message.header["case"])
     if case.recurrence is not None:
@@ -61,7 +64,7 @@ def to_problem(message: Message, known: Mapping[str, Recurrence] | None = None) 
             inputs=_named(message.arrays, _INPUT),
             targets=message.arrays["targets"],
             upstream_state=_named(message.arrays, _UPSTREAM),
-            recurrence=(recurrences() if known is None else known)[case.cell],
+            recurrence=known_as(case, known),
         )
     return Problem(
         case=case,
@@ -82,6 +85,42 @@ def of_result(result: Result) -> tuple[dict[str, Any], dict[str, ndarray]]:
     arrays |= {_TRAINING + name: each for name, each in result.training.items()}
     arrays |= {_PER_STEP + name: each for name, each in result.per_step.items()}
     return {"seconds": result.seconds, "misfits": dict(result.misfits), "untrained": result.untrained}, arrays
+
+
+def of_tensors(tensors: Mapping[str, ndarray]) -> dict[str, ndarray]:
+    """Return the arrays of what an implementation returned, for a question about them."""
+    return {_ACTUAL + name: array for name, array in tensors.items()}
+
+
+def tensors_of(message: Message) -> dict[str, ndarray]:
+    """Return what an implementation returned, of a message that asks about it."""
+    return _named(message.arrays, _ACTUAL)
+
+
+def of_diagnoses(diagnoses: Sequence[Diagnosis]) -> list[list[Any]]:
+    """Return diagnoses as JSON can hold them: a residual that is NaN becomes null."""
+    return [
+        [
+            each.fault,
+            each.explanation,
+            [[name, None if math.isnan(residual) else residual] for name, residual in each.residuals.items()],
+            each.start,
+        ]
+        for each in diagnoses
+    ]
+
+
+def to_diagnoses(plain: Sequence[Sequence[Any]]) -> list[Diagnosis]:
+    """Return the diagnoses that ``of_diagnoses`` was called on."""
+    return [
+        Diagnosis(
+            fault,
+            explanation,
+            {name: math.nan if residual is None else residual for name, residual in residuals},
+            start,
+        )
+        for fault, explanation, residuals, start in plain
+    ]
 
 
 def of_floor_request(problem: Problem, baseline: Mapping[str, ndarray]) -> tuple[dict[str, Any], dict[str, ndarray]]:

@@ -220,7 +220,7 @@ def execute(
     run = Run(baseline.name, tuple(dict.fromkeys([baseline.name, *(each.name for each in implementations)])))
     run.processes = {each.name: each.framework.name for each in (baseline, *implementations)}
     yield run
-    examiner = Examiner()
+    examiner = Examiner(executor.asking)
     for outcome in executor.outcomes(cases, implementations, baseline, collect):
         examined = examiner.examined(outcome)
         run.outcomes.append(replace(examined, evidence=None, kept=keep(examined)))
