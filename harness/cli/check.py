@@ -116,6 +116,7 @@ def command(
             finally:
                 report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
     status = exit_status(run, loaded)
+    run = page.only_its_own(run, candidate)
     if as_json:
         write_json(_with_remarks(described(run, out, status), run))
     else:

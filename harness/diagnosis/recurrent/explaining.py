@@ -235,11 +235,9 @@ class Explainer:
             if len(own) == len(left):
                 fault = " + ".join([self._rules[r].fault, *(each[0] for each in own)])
                 text = "; and ".join([self._rules[r].text, *(each[1] for each in own)])
-                given = {
-                    **{name: self._single[name][r] for name in off},
-                    **dict(zip(left, [e[2] for e in own], strict=True)),
-                }
-                residuals = {name: self._residual(name, given[name], actual[name]) for name in off}
+                given_by = {name: self._single[name][r] for name in off}
+                given_by |= dict(zip(left, [each[2] for each in own], strict=True))
+                residuals = {name: self._residual(name, given_by[name], actual[name]) for name in off}
                 return [Diagnosis(fault, _sentence(text), residuals)]
         return []
 
