@@ -29,6 +29,7 @@ from harness.problem import Problem
 from harness.problem.configurations import configurations
 from harness.recurrences import DeclarationError, Recurrence
 from harness.result.returned import NotReadable
+from harness.terminal.text import fit
 
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax", "cupy", "numba")
 """Modules whose versions are told, of those that the file has imported."""
@@ -124,7 +125,7 @@ class _Server:
         if do == "cases":
             return _cases(recurrences[request.header["recurrence"]])
         name = request.header.get("implementation")
-        own = next((each for each in self.found.implementations if each.name == name), None)
+        own = next((each for each in self.found.implementations if fit(each.name) == name), None)
         if own is None:
             return answered(request, recurrences)
         header, arrays = _tried(own, to_problem(request, recurrences))
