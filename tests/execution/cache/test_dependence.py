@@ -33,6 +33,9 @@ CALLS = {
     "floor": "from harness.precision.error_floor import from_balls, from_wider_numbers\n"
     "from harness.problem.reference import solve\n"
     "from_wider_numbers(problem, solve(problem)); from_balls(problem, solve(problem))",
+    "explain": "from harness.diagnosis.recurrent import Explainer\n"
+    "from harness.recurrences import recurrences\n"
+    "Explainer(recurrences()['min_gru'].problem(), {}).explained({})",
 }
 
 

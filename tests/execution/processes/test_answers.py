@@ -35,7 +35,11 @@ WRONG = {
     "no noise": ({"status": "ok"}, {"do": "rounding_noise"}, "its header has no 'noise'"),
     "no versions": ({"seconds": 1.0}, None, "its header has no 'versions'"),
     "seconds that are true": ({"versions": {}, "seconds": True}, None, "'seconds' should be a number, but is True"),
-    "half an offer": ({"versions": {}, "seconds": 1, "offered": {"name": "a"}}, None, "should be an implementation"),
+    "half an offer": (
+        {"versions": {}, "seconds": 1, "offered": [{"name": "a"}]},
+        None,
+        "should be a list of implementations",
+    ),
 }
 
 
