@@ -61,7 +61,7 @@ WRONG = {
         "problem is 'basic/tanh', but should be a Problem",
     ),
     "an implementation for a case": (
-        lambda given: harness.assert_gradients_match("numpy-split", harness.implementation("mine")(dict)),
+        lambda _: harness.assert_gradients_match("numpy-split", harness.implementation("mine")(dict)),
         TypeError,
         "case is of type Implementation, but should be a Case",
     ),
