@@ -59,6 +59,7 @@ def test_it_computes_in_the_dtype_that_it_is_given(dtype):
 
 
 def forward_faults():
+    seen = set()
     for case in ALL:
         for name, fault in faults().items():
             # A truncated gradient is no derivative of the loss, unless nothing depends on what is cut off.
@@ -68,7 +69,10 @@ def forward_faults():
                 for suspect in suspects_of(fault, problem_of(case)):
                     if suspect.layer is None and "transposed back" not in dict(suspect.parameters).values():
                         values = "-".join(str(value) for _, value in suspect.parameters)
-                        yield pytest.param(case, suspect, id=f"{case}-{name}-{values}".rstrip("-"))
+                        kind = name, ALL[case].cell  # of which make test takes one
+                        marks = [pytest.mark.full] if kind in seen else []
+                        seen.add(kind)
+                        yield pytest.param(case, suspect, id=f"{case}-{name}-{values}".rstrip("-"), marks=marks)
 
 
 @pytest.mark.parametrize(("case", "suspect"), list(forward_faults()))

@@ -153,6 +153,7 @@ def lstm_by_hand(problem, *, cell_of_forget_gate=0, keeps_cell=True, tanh_again=
     return {"loss": loss, "outputs": np.stack(hs[1:], axis=1), "inputs": d_x, **of_weights, **states}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mistake", "names"),
     [
