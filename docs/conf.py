@@ -9,16 +9,33 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "_extensions")]
 
 project = "bptt-harness"
 author = "the authors of bptt-harness"
 project_copyright = author
 release = installed("bptt-harness")
 
-extensions = ["myst_nb", "sphinx_copybutton", "mathml", "repository_links"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "mathml",
+    "repository_links",
+]
 exclude_patterns = ["_build", "_extensions", "**/.ipynb_checkpoints"]
 nitpicky = True
+nitpick_ignore_regex = [("py:.*", ".*")]  # the site has no pages for the types in signatures
+
+# The Python interface is made from the docstrings, in the order of the source.
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 
 # Markdown as GitHub reads it, with its mathematics and its anchors of headings.
 myst_enable_extensions = ["dollarmath"]

@@ -49,7 +49,7 @@ class Case(cases.Case):
         """Make the case concrete.
 
         Returns:
-            The problem: every array, in the split layout.
+            The problem with every array, in the split layout.
 
         Raises:
             ImplementationFailed: if the case wants a framework's own initial weights and they cannot be had.

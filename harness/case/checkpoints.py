@@ -11,7 +11,6 @@ from harness.case.arrays import LONGEST_NAME, Problem
 from harness.case.fields import Fields
 from harness.casefile import nearest
 from harness.checkpoint import CheckpointRefused, Recurrent, Stated, contradictions, find, format_of
-from harness.checkpoint.leftovers import accepting
 
 
 def found(case: Fields, folder: FilePath) -> Recurrent:
@@ -73,7 +72,7 @@ def problems(case: Fields, folder: FilePath, *, anywhere: bool = False) -> Itera
     except CheckpointRefused as refused:
         hint = refused.hint
         if refused.names and not anywhere:
-            hint = accepting(f"ignore: [{', '.join(refused.names)}]")
+            hint = f"{hint.partition(' --ignore')[0]} ignore: [{', '.join(refused.names)}]"
         if refused.about == "checkpoint" and "does not exist" in refused.problem:
             there = [each.name for each in folder.iterdir()] if folder.is_dir() else []
             hint = nearest(path.name, there) or hint

@@ -16,7 +16,7 @@ from harness.checkpoint.formats import format_of
 from harness.checkpoint.formats.shards import others
 from harness.checkpoint.layers import TOP, Layer, Said, Stack, ends_in, found_in, stacks_of
 from harness.checkpoint.model import Model
-from harness.checkpoint.naming import Block, Naming, namings
+from harness.checkpoint.naming import Block, Incomplete, Naming, namings
 
 MOST_TOLD = 12
 """Layers, or tensors, that are named where none is the one."""
@@ -57,6 +57,7 @@ class Recurrent:
         cell: what each layer computes.
         framework: whose config the file has, ``keras`` or ``tf_keras``; empty if it has weights alone.
         said: for each layer, what that config says; empty if there is none.
+        operations: the operations on tensors that the model has outside of its layers, by that config.
         parts: the files that have the tensors.
         ignored: what is passed over, since the user accepts it.
     """
@@ -72,6 +73,7 @@ class Recurrent:
     cell: Cell
     framework: str
     said: tuple[Said, ...]
+    operations: tuple[str, ...]
     parts: tuple[Part, ...]
     ignored: tuple[str, ...]
 
@@ -90,6 +92,12 @@ class Recurrent:
             yield f"assumed, for weights alone do not say it: {self.cell}{both}; {other}"
         for each in self.said:
             yield from each.inert
+        for each in self.said[1:]:  # what the first one reads is no part of the port
+            for name in each.through:
+                between = f"{'/'.join(each.names)} reads {each.reads} through {name}"
+                yield f"{between}, which acts in training alone; the port has none"
+        if self.operations:
+            yield f"its model has the operations {_told(self.operations)}, which are no part of the port"
         if self.ignored:
             yield f"passed over, as --ignore says: {', '.join(self.ignored)}"
 
@@ -198,7 +206,8 @@ def find(
     stacks = stacks_of(found)
     if not stacks:
         raise _nothing(content, layout)
-    stack = _checked(_chosen(stacks, found, layer), content.tensors)
+    operations = () if content.model is None else content.model.operations
+    stack = _checked(_chosen(stacks, found, layer, operations), content)
     used = {name for each in stack.layers for names in each.names.values() for name in names.values()}
     first = stack.layers[0]
     assert first.block is not None
@@ -231,13 +240,15 @@ def _nothing(content: Content, layout: str | None) -> CheckpointRefused:
     )
 
 
-def _chosen(stacks: Sequence[Stack], layers: Sequence[Layer], wanted: str | None) -> Stack:
+def _chosen(stacks: Sequence[Stack], layers: Sequence[Layer], wanted: str | None, operations: Sequence[str]) -> Stack:
     if wanted is None:
         if len(stacks) == 1:
             return stacks[0]
         if all(layer.refused is not None for each in stacks for layer in each.layers):
             return stacks[0]
         problem = f"has {len(stacks)} recurrent layers that are not known to stand on each other"
+        if operations:
+            problem += f"; its model has the operations {_told(operations)}, which no port represents"
         choose = "choose one by layer, or several that do, from the inputs up, with commas between"
         raise CheckpointRefused(problem, f"{choose}: {_described(stacks)}", "layer")
     whole = [each for each in stacks if each.path == ("" if wanted == TOP else wanted)]
@@ -259,20 +270,22 @@ def _chosen(stacks: Sequence[Stack], layers: Sequence[Layer], wanted: str | None
     return Stack(tuple(chosen))
 
 
-def _checked(stack: Stack, stored: Mapping[str, Stored]) -> Stack:
+def _checked(stack: Stack, content: Content) -> Stack:
     """Return layers that are one network, whose weights are numbers that can be read.
 
     Raises:
         CheckpointRefused: if they are not.
     """
     for each in stack.layers:
+        if isinstance(each.refused, Incomplete):
+            raise each.refused.among(content.tensors, content.others)
         if each.refused is not None:
             raise each.refused
     if wrong := stack.why_not():
         raise CheckpointRefused(wrong, "", "layer")
     for name in (name for each in stack.layers for names in each.names.values() for name in names.values()):
-        if stored[name].dtype not in WIDER:
-            raise CheckpointRefused(f"has {name} of dtype {stored[name].dtype}", f"weights are of {', '.join(WIDER)}")
+        if (dtype := content.tensors[name].dtype) not in WIDER:
+            raise CheckpointRefused(f"has {name} of dtype {dtype}", f"weights are of {', '.join(WIDER)}")
     return stack
 
 
@@ -297,6 +310,7 @@ def _settled(stack: Stack, content: Content, cell: Cell, ignored: tuple[str, ...
         cell=cell,
         framework="" if content.model is None else content.model.framework,
         said=tuple(each.said for each in stack.layers if each.said is not None),
+        operations=() if content.model is None else content.model.operations,
         parts=content.parts,
         ignored=ignored,
     )
@@ -342,6 +356,8 @@ def _described(stacks: Sequence[Stack]) -> str:
         block = stack.layers[0].block
         if block is not None:
             yield f"({block.cell}, {block.input} to {block.hidden})"
+        elif (refused := stack.layers[0].refused) is not None:
+            yield f"({refused.problem})"
 
     told = [" ".join(one(each)) for each in stacks[:MOST_TOLD]]
     return "; ".join(told) + ("; ..." if len(stacks) > MOST_TOLD else "")

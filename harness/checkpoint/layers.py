@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from harness.checkpoint.base import CheckpointRefused, Stored
@@ -20,6 +21,7 @@ class Said:
         names: the names of the models around it, from the outermost one in, and its own.
         group: the folder of its tensors in the file, by which it is found, too.
         reads: the path of the layer that it reads, dropout between them left out; empty if it is none in its model.
+        through: the layers of dropout that are left out, each with its class.
         sequence: whether it hands on every step.
         inert: what it has that a port has not and that changes no number at inference, as text.
     """
@@ -27,6 +29,7 @@ class Said:
     names: tuple[str, ...]
     group: str
     reads: str
+    through: tuple[str, ...]
     sequence: bool
     inert: tuple[str, ...]
 
@@ -106,7 +109,11 @@ class Stack:
                 numbered.setdefault(each.path, []).append(each.number)
         for path, numbers in numbered.items():
             if numbers != list(range(len(numbers))):
-                return f"has {path or 'layers'} with the layers {', '.join(map(str, numbers))}, and not from 0 on"
+                gap = next(n for n, each in enumerate([*numbers, -1]) if n != each)
+                there = f"layer{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+                some = next(each for each in self.layers if each.path == path)
+                lacks = _at(some.names[False] if False in some.names else some.names[True], numbers[0], gap)
+                return f"has {there}{f' of {path}' * bool(path)} and no layer {gap} ({lacks})"
         for below, each in pairwise(self.layers):
             if each.said is not None and each.said.reads != below.path:
                 if each.said.reads:
@@ -128,7 +135,11 @@ class Stack:
             if kind != of_first:
                 return f"has layer 0, {_kind(of_first)}, and layer {n}, {_kind(kind)}, where all should be alike"
             if each.directions != first.directions:
-                return f"has layer 0 in {first.directions} and layer {n} in {each.directions} directions"
+                one, both = (0, n) if first.directions == 1 else (n, 0)
+                lacks = _at(self.layers[both].names[True], both, one)
+                return (
+                    f"has layer {both} in both directions and layer {one} in the forward direction alone (no {lacks})"
+                )
             if block.hidden != first.block.hidden:
                 return (
                     f"has layers of {first.block.hidden} and of {block.hidden} hidden units; the harness has one width"
@@ -137,6 +148,12 @@ class Stack:
             if n and block.input != width:
                 return f"has layer {n} with inputs of width {block.input}, where the layer below hands on {width}"
         return ""
+
+
+def _at(names: Mapping[str, str], n: int, wanted: int) -> str:
+    """Return the names that the tensors of layer n would have as another layer's; layers with no number keep theirs."""
+    numbered = re.compile(rf"(.*(?:_l|layer|cell_)){n}(?!\d)", re.DOTALL)
+    return ", ".join(numbered.sub(rf"\g<1>{wanted}", name, count=1) for name in names.values())
 
 
 def _kind(kind: tuple[str, str | None]) -> str:
@@ -159,6 +176,20 @@ def found_in(stored: Mapping[str, Stored], naming: Naming, reset: str | None) ->
     return sorted(filter(None, found), key=lambda each: (_natural(each.path), each.number or 0))
 
 
+def called(naming: Naming, names: Mapping[str, str], role: str) -> str:
+    """Return the name of a layer's tensor, or the name that it would have by those that are there.
+
+    Args:
+        naming: the naming.
+        names: the layer's, by role.
+        role: the tensor's.
+    """
+    if role in names:
+        return names[role]
+    own, name = next(iter(names.items()))
+    return naming.sibling(name, own, role)
+
+
 def _layer(
     stored: Mapping[str, Stored],
     naming: Naming,
@@ -171,16 +202,17 @@ def _layer(
     in_order = {reverse: names[reverse] for reverse in sorted(names)}
     for of_direction in in_order.values():
         try:
-            blocks.append(naming.block({role: stored[name] for role, name in of_direction.items()}, reset))
+            of_roles = {role: stored[name] for role, name in of_direction.items()}
+            blocks.append(naming.block(of_roles, reset, partial(called, naming, of_direction)))
         except CheckpointRefused as refused:
             return Layer(naming.layout, path, number, None, in_order, refused)
     if None in blocks:
         return None
     wrong = None
     if False not in names:
-        wrong = CheckpointRefused(f"has {path} in the backward direction alone")
+        wrong = CheckpointRefused(f"has {path or 'its layer'} in the backward direction alone")
     elif blocks[0] != blocks[-1]:
-        wrong = CheckpointRefused(f"has {path} with two directions that differ in cell or sizes")
+        wrong = CheckpointRefused(f"has {path or 'its layer'} with two directions that differ in cell or sizes")
     return Layer(naming.layout, path, number, None if wrong else blocks[0], in_order, wrong)
 
 

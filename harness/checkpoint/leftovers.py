@@ -6,12 +6,15 @@ matrix before weight drop, the two factors of a weight norm. What takes no part 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
+from math import prod
 
 from harness.casefile import nearest
 from harness.checkpoint.base import CheckpointRefused, Stored
-from harness.checkpoint.layers import Stack
+from harness.checkpoint.layers import Stack, called
 from harness.checkpoint.naming import namings
+from harness.tensors import Shape
 
 MOST_TOLD = 12
 
@@ -38,24 +41,32 @@ def refuse(
     Raises:
         CheckpointRefused: if something else is left over, or nothing has a name that is accepted.
     """
-    reasons = dict(_left_over(stack, stored, used)) | {
-        name: f"files of the same checkpoint, as {source} says" for name, source in others.items()
-    }
+    absent = {} if stack.layers[0].said is not None else dict(_missing(stack))
+    reasons = (
+        dict(_left_over(stack, stored, used))
+        | absent
+        | {name: f"files of the same checkpoint, as {source} says" for name, source in others.items()}
+    )
     accepted = {name for each in ignored for name in ([each] if each in reasons else each.split(","))}
     for name in sorted(accepted - reasons.keys()):
         hint = nearest(name, reasons) or (f"beside it there are {_told(list(reasons))}" if reasons else "leave it out")
         raise CheckpointRefused(f"has nothing called {name!r} to be ignored beside {stack.called}", hint, "ignore")
+    if missing := [name for name in absent if name not in accepted]:
+        problem = f"has no {' and no '.join(missing[:MOST_TOLD])}"
+        problem += f" ({'; '.join(dict.fromkeys(absent[name] for name in missing))})"
+        hint = f"save the layer whole; if zeros are meant in its place, accept each name: {_ignoring(missing)}"
+        raise CheckpointRefused(problem, hint, "ignore", tuple(missing))
     if left := [name for name in reasons if name not in accepted]:
         what = "; ".join(dict.fromkeys(reasons[name] for name in left if reasons[name])) or ""
         problem = f"has beside {stack.called} what a plain {stack.cell} has not: {_told(left)}"
         problem += f" ({what})" if what else ""
-        raise CheckpointRefused(problem, accepting(f"--ignore {' --ignore '.join(left)}"), "ignore", tuple(left))
+        hint = f"if none of it takes part in what the layer computes, accept each name: {_ignoring(left)}"
+        raise CheckpointRefused(problem, hint, "ignore", tuple(left))
     return tuple(name for name in reasons if name in accepted)
 
 
-def accepting(how: str) -> str:
-    """Return the hint to a refusal of what is left over."""
-    return f"if none of it takes part in what the layer computes, accept each name: {how}"
+def _ignoring(names: list[str]) -> str:
+    return f"--ignore {' --ignore '.join(names)}"
 
 
 def _left_over(stack: Stack, stored: Mapping[str, Stored], used: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -70,11 +81,9 @@ def _left_over(stack: Stack, stored: Mapping[str, Stored], used: Collection[str]
                 is_beside = name.startswith(tuple(f"{each.rpartition('/')[0]}/" for each in own))
             else:
                 is_beside = namings()[layer.layout].beside(name, each.shape, layer.path, layer.block, own[0])
-            if is_beside:
-                yield name, ""
+            if (initial := _initial(name, each.shape, stack, layer.path)) or is_beside:
+                yield name, INITIAL if initial else ""
                 break
-    if stack.layers[0].said is None:
-        yield from _missing(stack)
 
 
 def _missing(stack: Stack) -> Iterator[tuple[str, str]]:
@@ -84,16 +93,36 @@ def _missing(stack: Stack) -> Iterator[tuple[str, str]]:
         has = next(names[role] for names in everything if role in names)
         for names in everything:
             if role not in names:
-                yield _named_like(names, role, has), f"{has} is there, and the same of another layer is not"
+                yield called(namings()[stack.layers[0].layout], names, role), f"{has} is there"
 
 
-def _named_like(names: Mapping[str, str], role: str, example: str) -> str:
-    """Return how a layer's tensor would be called that is not there, by those that are."""
-    for own, name in names.items():
-        if own in name:
-            before, _, behind = name.rpartition(own)
-            return f"{before}{role}{behind}"
-    return f"{next(iter(names.values())).rpartition('/')[0]}/{example.rpartition('/')[2]}"
+INITIAL = "an initial state, by shape or name; the port has none, and starts from the state that it is given"
+_INITIAL = re.compile(r"(?:^|_)(?:[hc]_?[0x]|[hc]n|init(?:ial)?|start|state|hidden)(?:_|\d|$)", re.IGNORECASE)
+"""The names of initial states: ``h0``, ``c_0``, ``hx``, ``init_hidden``, ``initial_state``."""
+
+
+def _initial(name: str, shape: Shape, stack: Stack, path: str) -> bool:
+    """Return whether a tensor is an initial state beside a layer: a parameter of what holds the layer, of its width.
+
+    Args:
+        name: the tensor's.
+        shape: the tensor's.
+        stack: the layers.
+        path: of one of them.
+    """
+    block, directions = stack.layers[0].block, stack.layers[0].directions
+    assert block is not None
+    *folder, leaf = re.split(r"[./]", name)
+    around = re.split(r"[./]", path)[:-1]
+    if leaf.isdigit() and folder:  # of a list of parameters, or of Keras' ``vars``
+        leaf = folder.pop()
+    if folder != around:
+        return False
+    H, states = block.hidden, len(stack.layers) * directions
+    if _INITIAL.search(leaf) is not None:
+        return len(shape) > 0 and shape[-1] in (H, directions * H, states * H)
+    # Initial states of h, or of h and c, for each layer and direction; one for all the sequences of a batch.
+    return 2 <= len(shape) <= 4 and shape[-1] == H and prod(shape[:-1]) in (1, states, 2 * states)
 
 
 def _told(names: list[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from harness.checkpoint.base import CheckpointRefused, Stored
 from harness.checkpoint.layers import Layer, Said
 from harness.checkpoint.naming import Block, namings
-from harness.checkpoint.safe import refuse_code
+from harness.checkpoint.safe import operation_of, refuse_code
 
 CELLS = {
     "SimpleRNN": "rnn", "LSTM": "lstm", "GRU": "gru",
@@ -43,10 +43,12 @@ class Model:
     Attributes:
         framework: ``keras``, for Keras 3, or ``tf_keras``, for Keras 2.
         layers: its recurrent layers.
+        operations: the operations on tensors outside of its layers, each with its class or function.
     """
 
     framework: str
     layers: tuple[Layer, ...]
+    operations: tuple[str, ...]
 
 
 def model_of(config: Any, version: str, tensors: Mapping[str, Stored], whole_h5: bool) -> Model:
@@ -68,7 +70,17 @@ def model_of(config: Any, version: str, tensors: Mapping[str, Stored], whole_h5:
     paths = [each.path for each in found]
     if len(set(paths)) != len(paths):
         raise CheckpointRefused(f"is damaged: its config has two layers called {max(paths, key=paths.count)}")
-    return Model("keras" if version.startswith("3.") else "tf_keras", found)
+    return Model("keras" if version.startswith("3.") else "tf_keras", found, tuple(_operations(config)))
+
+
+def _operations(model: Config) -> Iterator[str]:
+    """Find the operations of a model, and of those within it: ``a[:, ::-1]`` between two layers is one."""
+    inside = model["config"]
+    for entry in inside if isinstance(inside, list) else inside.get("layers", []):
+        if entry["class_name"] in MODELS:
+            yield from _operations(entry)
+        elif (operation := operation_of(entry)) is not None:
+            yield f"{_name(entry)} ({operation})"
 
 
 def _layers(
@@ -91,8 +103,9 @@ def _layers(
         if kind in MODELS:
             yield from _layers(entry, names, group if whole_h5 else f"{group}/layers", tensors, whole_h5, times)
         elif _recurrent(entry):
-            below = reads.get(name, "")
-            yield _layer(entry, names, group, "/".join((*way, below)) if below else "", tensors, whole_h5, times)
+            below, through = reads.get(name, ("", ()))
+            path = "/".join((*way, below)) if below else ""
+            yield _layer(entry, names, group, path, through, tensors, whole_h5, times)
 
 
 def _name(entry: Config) -> str:
@@ -122,10 +135,10 @@ def _recurrent(entry: Config) -> bool:
     return False
 
 
-def _reads(kind: str, entries: list[Config]) -> dict[str, str]:
-    """Return for each layer of a model the one that it reads, and nothing else; layers of dropout are left out."""
+def _reads(kind: str, entries: list[Config]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return for each layer of a model the one that it reads, and nothing else; and the layers of dropout left out."""
     direct: dict[str, str] = {}
-    inert = {_name(each) for each in entries if each["class_name"] in DROPOUT}
+    inert = {_name(each): f"{_name(each)} ({each['class_name']})" for each in entries if each["class_name"] in DROPOUT}
     if kind == "Sequential":
         last = ""
         for each in entries:
@@ -138,11 +151,13 @@ def _reads(kind: str, entries: list[Config]) -> dict[str, str]:
             direct[_name(each)] = sources[0][0] if len(sources) == 1 and sources[0][1] == 0 else ""
     found = {}
     for name, below in direct.items():
+        through: list[str] = []
         for _ in range(len(direct)):
             if below not in inert:
                 break
+            through.insert(0, inert[below])
             below = direct.get(below, "")
-        found[name] = below
+        found[name] = below, tuple(through)
     return found
 
 
@@ -170,6 +185,7 @@ def _layer(
     names: tuple[str, ...],
     group: str,
     reads: str,
+    through: tuple[str, ...],
     tensors: Mapping[str, Stored],
     whole_h5: bool,
     calls: int,
@@ -186,11 +202,10 @@ def _layer(
         by_role = _tensors(names, group, tensors, whole_h5, len(inner) == 2, biased)
         block = _block(by_role, tensors, path, cell)
     except CheckpointRefused as refused:
-        return Layer("keras", path, None, None, {False: {}}, refused, Said(names, group, reads, False, ()))
+        return Layer("keras", path, None, None, {False: {}}, refused, Said(names, group, reads, through, False, ()))
     sequence = bool(inner[0]["config"].get("return_sequences"))
-    return Layer(
-        "keras", path, None, block, by_role, None, Said(names, group, reads, sequence, (*_inert(inner, path),))
-    )
+    said = Said(names, group, reads, through, sequence, (*_inert(inner, path),))
+    return Layer("keras", path, None, block, by_role, None, said)
 
 
 def _directions(entry: Config, path: str) -> list[Config]:
@@ -301,7 +316,8 @@ def _block(by_role: Mapping[bool, Mapping[str, str]], tensors: Mapping[str, Stor
     """Return a layer's cell and sizes, with the width of its inputs; make sure that its tensors fit its config."""
     found = None
     for names in by_role.values():
-        own = namings()["keras"].block({role: tensors[name] for role, name in names.items()}, said.reset)
+        of_roles = {role: tensors[name] for role, name in names.items()}
+        own = namings()["keras"].block(of_roles, said.reset, names.__getitem__)
         fits = own is not None and (own.cell, own.hidden, own.reset) == (said.cell, said.hidden, said.reset)
         if own is None or not fits or (found is not None and own.input != found.input):
             shapes = ", ".join(str(tensors[name].shape) for name in names.values())

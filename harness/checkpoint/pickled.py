@@ -12,6 +12,7 @@ whoever looks at it does neither.
 from __future__ import annotations
 
 import pickletools
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,7 +97,7 @@ def followed(content: bytes) -> Any:
             case "BINGET" | "LONG_BINGET":
                 stack.append(memo[argument])
             case "GLOBAL":
-                stack.append(Made(_known(argument)))
+                stack.append(Made(_known(argument, content)))
             case "BINPERSID":
                 (identity,) = _taken(stack, 1)
                 if not (isinstance(identity, tuple) and len(identity) == 5 and identity[0] == "storage"):
@@ -116,9 +117,23 @@ def followed(content: bytes) -> Any:
 _HINT = "give a state dict: torch.save(model.state_dict(), ...)"
 
 
-def _known(name: str) -> str:
+_QUANTISED = re.compile(rb"_rebuild_qtensor|\nqu?int(?:2x4|4x2|8|32)\n|QU?Int\w*Storage|_packed_(?:params|weight)")
+"""Names in the pickle of a quantised model."""
+
+_DTYPE = re.compile(r"torch (?:b?float\d+|u?int\d+|bool|complex\d+|float8_\w+|device)")
+
+
+def _known(name: str, content: bytes) -> str:
     module, _, own = name.partition(" ")
     if name not in ALLOWED and not (module in ("torch", "torch.storage") and own.endswith("Storage")):
+        if _QUANTISED.search(content) is not None:
+            raise CheckpointRefused(
+                f"is the state dict of a quantised model ({module}.{own}), whose packed weights are not read",
+                "save the state dict of the model from before it was quantised; where its recurrent layers are not "
+                "quantised, save theirs alone: torch.save(model.rnn.state_dict(), ...)",
+            )
+        if _DTYPE.fullmatch(name) is not None:
+            raise CheckpointRefused(f"has {module}.{own} in its pickle, which is no tensor", _HINT)
         raise CheckpointRefused(f"has a pickle with {module}.{own} in it, and unpickling that runs code", _HINT)
     return name
 

@@ -46,6 +46,9 @@ OPERATIONS = re.compile(r"keras\.src\.ops\.(?:numpy|math|nn|linalg)")
 FUNCTIONS = re.compile(r"(?:math|__operators__|nn)\.\w+|(?:concat|reshape|expand_dims|squeeze|cast|stack|transpose)")
 """Functions of TensorFlow that Keras 2 may call by name, in a TFOpLambda: ``a + b`` in a model is one."""
 
+CALLS = ("TFOpLambda", "SlicingOpLambda")
+"""The classes by which Keras 2 calls a function of TensorFlow: ``a + b`` and ``a[:, ::-1]`` in a model."""
+
 MOST = 1_000_000
 """Mappings and lists of a config that are looked at."""
 
@@ -67,6 +70,12 @@ def refuse_code(config: Any) -> None:
         if isinstance(each, list):
             waiting.extend(each)
         elif isinstance(each, dict):
+            if "class_name" in each and (operation := _without_module(each)):
+                raise CheckpointRefused(
+                    f"has {operation} among its layers, by its config an operation; Keras cannot load it from an .h5; "
+                    "a port has recurrent layers alone, and not what an operation makes of their inputs and outputs",
+                    "save the weights alone, by model.save_weights('model.weights.h5'), and port its layers one by one",
+                )
             if "class_name" in each and (wrong := _unknown(each)):
                 raise CheckpointRefused(
                     f"has {wrong}; Keras would run what is not its own to load it",
@@ -86,7 +95,7 @@ def _unknown(entry: dict[str, Any]) -> str:
         return f"a class called {called}"
     if kind in ("Lambda", "__lambda__"):
         return f"a Lambda{called.removeprefix(repr(kind))}, which is code"
-    if kind == "TFOpLambda":
+    if kind in CALLS:
         function = config.get("function") if isinstance(config, dict) else None
         known = isinstance(function, str) and FUNCTIONS.fullmatch(function) is not None
         return "" if known else f"a call of TensorFlow's {function!r:.80}"
@@ -97,3 +106,29 @@ def _unknown(entry: dict[str, Any]) -> str:
     if isinstance(module, str) and OPERATIONS.fullmatch(module) is not None and re.fullmatch(r"[A-Z]\w*", kind):
         return ""
     return "" if kind in LAYERS or kind in PARTS else f"the class {called}, which is not among Keras' own layers"
+
+
+def operation_of(entry: Any) -> str | None:
+    """Return the operation that an entry of a model's config is; None if it is a layer.
+
+    Args:
+        entry: one for which ``refuse_code`` raises nothing.
+    """
+    kind, module, config = entry["class_name"], entry.get("module"), entry.get("config")
+    if kind in CALLS:
+        return str(config["function"])
+    is_operation = isinstance(module, str) and OPERATIONS.fullmatch(module) is not None
+    return str(kind) if is_operation else None
+
+
+def _without_module(entry: dict[str, Any]) -> str:
+    """Return the operation of Keras 3 that an entry of an ``.h5`` is; empty if it is none.
+
+    An ``.h5`` names no modules. Every layer of Keras has ``trainable`` in its config, and no operation has it.
+    """
+    kind, config = entry["class_name"], entry.get("config")
+    if not isinstance(kind, str) or not isinstance(config, dict) or "module" in entry:
+        return ""
+    if "inbound_nodes" not in entry or "trainable" in config or kind in LAYERS or kind in CALLS:
+        return ""
+    return f"{kind!r:.80} ({config.get('name')!r:.80})"

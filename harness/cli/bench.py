@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.exits import Exit
-from harness.cli.options import keeps
+from harness.cli.options import keeps, need
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ def command(
 
     Each must first agree with the reference, within the tolerances of `harness run`; whoever does not is not timed.
     Then all run in turn, round after round, so that whatever else the machine does strikes all alike. The table goes
-    to bench.csv in the folder of --out, a plot to bench.svg.
+    to bench.csv in the folder of --out, a plot to bench.svg, which matplotlib draws (extra `bench`).
     """
+    need("matplotlib", extra="bench")
     from harness.bench import bench, grid
     from harness.bench import table as tables
     from harness.bench.folder import Folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 
 from harness.cli.exits import Exit
 from harness.cli.new import CELLS
-from harness.cli.options import chosen, keeps
+from harness.cli.options import chosen, keeps, need
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
@@ -52,9 +51,7 @@ def command(
     Any disagreement, crash, NaN or hang of an implementation is shrunk to the smallest case that shows it, and written
     below cases/found, where harness run finds it like any other. The status is 1 if something was found.
     """
-    if find_spec("hypothesis") is None:
-        click.echo("harness fuzz needs hypothesis, which is not installed; pip install 'bptt-harness[fuzz]'", err=True)
-        raise click.exceptions.Exit(Exit.NOT_INSTALLED)
+    need("hypothesis", extra="fuzz")
     import random
 
     from harness.execution.processes import WorkerFailed

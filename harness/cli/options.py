@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +27,19 @@ def keeps(sentence: str) -> None:
     kept = click.get_current_context().find_object(list)
     if kept is not None and sentence not in kept:
         kept.append(sentence)
+
+
+def need(module: str, extra: str) -> None:
+    """End this command if a module that it needs is not installed.
+
+    Args:
+        module: the module.
+        extra: the extra of this package that installs it.
+    """
+    if find_spec(module) is None:
+        called = click.get_current_context().command_path
+        click.echo(f"{called} needs {module}, which is not installed; pip install 'bptt-harness[{extra}]'", err=True)
+        raise click.exceptions.Exit(Exit.NOT_INSTALLED)
 
 
 def report_option(name: str, default: str | None, about: str) -> Callable[[Decorated], Decorated]:

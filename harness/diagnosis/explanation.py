@@ -29,7 +29,7 @@ class Diagnosis:
     Attributes:
         fault: the name of the fault; of several, joined by " + "; ``unexplained`` if none fits.
         explanation: what it is, in words.
-        residuals: for each tensor that it explains, the largest |actual − predicted| once the fault is assumed,
+        residuals: for each tensor that it explains, the largest ``|actual − predicted|`` once the fault is assumed,
             relative to the tensor's largest element; NaN of a wrong shape that nothing explains.
         start: where the numbers are first off, in words.
         declare: what the case would say if this is what was meant; empty if there is nothing to say.

@@ -9,12 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from harness.precision.tolerance import OTHER_UNITS, UNITS
 from harness.tensors import kind_of
 from harness.terminal import BAD_INPUT, ended
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST = 30.0
 """A tolerance further above the worst error than this would let errors pass that nothing explains."""
@@ -26,6 +28,8 @@ def headroom(report: Path) -> pd.DataFrame:
     Columns: dtype, kind, units (the table's), worst (the largest error, in units), headroom (units / worst),
     comparisons (how many), implementation and case (where the worst is).
     """
+    import pandas as pd
+
     compared = pd.read_csv(report / "comparisons.csv", keep_default_na=False, na_values={"error_ratio": ["", "nan"]})
     in_force = pd.read_csv(report / "tolerances.csv")
     default = in_force[in_force["origin"].str.contains(" units for ")][["case", "tensor"]]

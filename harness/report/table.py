@@ -99,7 +99,7 @@ def read(path: Path, columns: Columns) -> list[Row]:
     Raises:
         Unreadable: if it is no such table: with the line and the column.
     """
-    import pandas as pd  # half a second, which who only writes need not wait for
+    import pandas as pd  # takes half a second, which writing a table does not need
 
     try:
         found = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)

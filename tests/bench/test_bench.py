@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness import cli
 from harness.bench import Bench, Figures, Point, contestants, grid
 from harness.bench import table as tables
 from harness.bench.points import GRID
@@ -109,6 +110,15 @@ def test_a_wrong_contestant_is_refused_and_the_others_are_timed(harness, workpla
         ("wrong-contestant", "mismatch", False),
     }
     assert all(row["median_seconds"] is None for row in rows if row["contestant"] == "wrong-contestant")
+
+
+def test_without_matplotlib_it_says_how_to_get_it_before_anything_is_timed(capsys, monkeypatch):
+    monkeypatch.setattr("harness.cli.options.find_spec", lambda _: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["bench"])
+    assert ended.value.code == 4
+    said = "harness bench needs matplotlib, which is not installed; pip install 'bptt-harness[bench]'\n"
+    assert capsys.readouterr() == ("", said)
 
 
 def test_those_that_fail_cost_only_their_own_figures(harness, workplace):

@@ -26,9 +26,6 @@ BESIDE = {
     "weight_drop_at_the_top": (torch_layer("module."), {"weight_hh_l0_raw": (G, H)}, "module"),
     "weight_norm": (torch_layer("rnn."), {"rnn.weight_hh_l0_g": (G, 1), "rnn.weight_hh_l0_v": (G, H)}, "rnn"),
     "parametrization": (torch_layer("rnn."), {"rnn.parametrizations.weight_hh_l0.original0": (G, 1)}, "rnn"),
-    "upper_layer_incomplete": (
-        torch_layer(""), {"weight_ih_l1": (G, H), "bias_ih_l1": (G,), "bias_hh_l1": (G,), "weight_hh_l1_v": (G, H)}, ".",
-    ),
     "projection": (torch_layer("rnn."), {"rnn.proj.weight": (1, H)}, "rnn"),
     "keras_norm": (keras_layer("layers/own"), {"layers/own/cell/norm/vars/0": (G,)}, "layers/own"),
     "keras_fourth_variable": (keras_layer("layers/own"), {"layers/own/cell/vars/3": (H,)}, "layers/own"),
@@ -42,17 +39,15 @@ BESIDE = {
     "tf1_attention_in_a_decoder": (
         tf1_layer("decoder", "basic_lstm_cell"), {"decoder/attention_wrapper/attention_layer/kernel": (H, H)}, "decoder",
     ),
-    "tf1_upper_layer_without_bias": (
-        tf1_layer("rnn/multi_rnn_cell/cell_0", "basic_lstm_cell"),
-        {"rnn/multi_rnn_cell/cell_1/basic_lstm_cell/kernel": (2 * H, G)}, "rnn",
-    ),
     "split_peephole": ({"layer0.W_xh": (3, G), "layer0.W_hh": (H, G), "layer0.b_h": (G,)}, {"layer0.p_i": (H,)}, "."),
-    "a_bias_of_another_layer": (
-        {**torch_layer(""), "weight_ih_l1": (G, H), "weight_hh_l1": (G, H)}, {"bias_ih_l1": None, "bias_hh_l1": None}, ".",
+    "initial_states": (torch_layer("net.rnn."), {"net.h0": (1, 1, H), "net.c0": (1, 1, H)}, "net.rnn"),
+    "initial_states_of_every_layer": (
+        torch_layer("rnn.", 2, ("", "_reverse")), {"start": (4, 1, H), "both": (2, 4, H), "hidden": (4, 7, H)}, "rnn",
     ),
-    "a_bias_of_another_direction": (
-        keras_layer("b/forward_layer") | keras_layer("b/backward_layer", bias=()), {"b/backward_layer/cell/vars/2": None}, "b",
-    ),
+    "initial_state_without_a_batch": (torch_layer("rnn."), {"init_state": (1, H), "h_0.0": (H,), "h_0.1": (H,)}, "rnn"),
+    "initial_state_of_keras": (keras_layer("lstm"), {"vars/0": (1, H)}, "lstm"),
+    "initial_state_of_tf1": (tf1_layer("model/rnn", "gru_cell"), {"model/h0": (1, H)}, "model/rnn"),
+    "initial_state_of_tf1_in_its_scope": (tf1_layer("rnn", "gru_cell"), {"rnn/init_state": (1, H)}, "rnn"),
 }  # fmt: skip
 
 
@@ -80,9 +75,38 @@ def test_what_a_plain_layer_has_not_is_named_and_accepted_by_its_name(tmp_path, 
     assert find(file, ignored=[",".join(beside)]).ignored == found.ignored
 
 
+ABSENT = {
+    "a_bias_of_another_layer": (
+        {**torch_layer(""), "weight_ih_l1": (G, H), "weight_hh_l1": (G, H)}, {"bias_ih_l1": None, "bias_hh_l1": None}, ".",
+    ),
+    "a_bias_of_another_direction": (
+        keras_layer("b/forward_layer") | keras_layer("b/backward_layer", bias=()), {"b/backward_layer/cell/vars/2": None}, "b",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "absent", "path"), ABSENT.values(), ids=ABSENT)
+def test_a_bias_that_one_layer_lacks_is_missing_and_not_beside_it(tmp_path, layer, absent, path):
+    file = written(tmp_path / "m.safetensors", layer)
+    with pytest.raises(CheckpointRefused, match=r"^has no .* if zeros are meant in its place") as refused:
+        find(file)
+    assert sorted(refused.value.names) == sorted(absent)
+    assert all(f"no {name}" in refused.value.problem for name in absent)
+    found = find(file, ignored=list(absent))
+    assert (found.path, sorted(found.ignored)) == (path, sorted(absent))
+
+
+@pytest.mark.parametrize("name", ["h0", "start"])
+def test_an_initial_state_is_called_one(tmp_path, name):
+    file = written(tmp_path / "m.safetensors", {**torch_layer("rnn."), name: (1, 1, H)})
+    with pytest.raises(CheckpointRefused, match=rf"has not: {name} \(an initial state, by shape or name"):
+        find(file)
+
+
 APART = {
     "an_embedding_and_a_readout": {"embed.weight": (9, 3), "fc.weight": (5, H), "fc.bias": (5,), "norm.weight": (H,), "norm.bias": (H,)},
     "a_norm_behind_it": {"net.norm.weight": (H,), "net.norm.bias": (H,)},
+    "tables_and_states_of_others": {"net.positions": (50, H), "net.table": (9, 3), "decoder.h0": (1, 1, H), "net.fc.h": (1, H)},
     "steps_counted": {"net.bn.num_batches_tracked": ()},
 }  # fmt: skip
 
@@ -126,7 +150,7 @@ def test_a_shard_alone_is_refused_and_the_others_are_named(tmp_path, shards):
         find(tmp_path / first)
     assert refused.value.names == (second,)
     assert find(tmp_path / first, ignored=[second]).ignored == (second,)
-    with pytest.raises(CheckpointRefused, match=f"no recurrent layer .* its checkpoint goes on in {first}"):
+    with pytest.raises(CheckpointRefused, match=rf"has no rnn\.weight_ih_l0 .* its checkpoint goes on in {first}"):
         find(tmp_path / second)
 
 

@@ -133,21 +133,125 @@ def test_what_is_found_has_the_names_and_shapes_of_its_layout(written, name):
     assert {name: each.shape for name, each in found.tensors().items()} == layouts()[found.layout].shapes(structure)
 
 
+def without(shapes, *ends):
+    """Return the tensors whose names end in none of these."""
+    return {name: shape for name, shape in shapes.items() if not name.endswith(ends)}
+
+
+LACKING = {
+    # tensors, the names that are missing, what the hint says
+    "upper_backward_matrix": (without(torch_layer("r.", 2, ("", "_reverse")), "weight_hh_l1_reverse"), ["r.weight_hh_l1_reverse"], "whole"),
+    "first_matrix": (without(torch_layer(""), "weight_ih_l0"), ["weight_ih_l0"], "whole"),
+    "bias": (without(torch_layer("", 2), "bias_ih_l1"), ["bias_ih_l1"], "whole"),
+    "both_matrices": (without(torch_layer("r."), "weight_ih_l0", "weight_hh_l0"), ["r.weight_ih_l0", "r.weight_hh_l0"], "whole"),
+    "weight_norm": (
+        without(torch_layer("r."), "weight_hh_l0") | {"r.weight_hh_l0_g": (8, 1), "r.weight_hh_l0_v": (8, 2)},
+        ["r.weight_hh_l0"], "made of r.weight_hh_l0_g, r.weight_hh_l0_v;",
+    ),
+    "parametrization": (
+        without(torch_layer(""), "weight_hh_l0") | {"parametrizations.weight_hh_l0.original0": (8, 1)},
+        ["weight_hh_l0"], "made of parametrizations.weight_hh_l0.original0;",
+    ),
+    "keras": ({"layers/lstm/cell/vars/0": (3, 8)}, ["layers/lstm/cell/vars/1"], "whole"),
+    "keras_direction": (
+        without(keras_layer("b/forward_layer") | keras_layer("b/backward_layer"), "backward_layer/cell/vars/0"),
+        ["b/backward_layer/cell/vars/0"], "whole",
+    ),
+    "keras_2": (
+        {"lstm/lstm_cell/kernel:0": (3, 8), "lstm/lstm_cell/bias:0": (8,)}, ["lstm/lstm_cell/recurrent_kernel:0"], "whole",
+    ),
+    "tf1_bias": ({"rnn/basic_lstm_cell/kernel": (5, 8), "other/bias_1": (8,)}, ["rnn/basic_lstm_cell/bias"], "whole"),
+    "tf1_upper_bias": (
+        without(
+            tf1_layer("rnn/multi_rnn_cell/cell_0", "lstm_cell") | tf1_layer("rnn/multi_rnn_cell/cell_1", "lstm_cell", I=2), "cell_1/lstm_cell/bias"
+        ), ["rnn/multi_rnn_cell/cell_1/lstm_cell/bias"], "whole",
+    ),
+    "tf1_candidate": (
+        without(tf1_layer("rnn", "gru_cell"), "candidate/kernel", "candidate/bias"),
+        ["rnn/gru_cell/candidate/kernel", "rnn/gru_cell/candidate/bias"], "whole",
+    ),
+    "tf1_gates": (without(tf1_layer("rnn", "gru_cell"), "gates/bias"), ["rnn/gru_cell/gates/bias"], "whole"),
+    "split": (without({"n.layer0.W_xh": (3, 8), "n.layer0.b_h": (8,)}), ["n.layer0.W_hh"], "whole"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("shapes", "missing", "words"), LACKING.values(), ids=LACKING)
+def test_a_layer_that_is_not_whole_is_refused_with_what_is_missing(written, shapes, missing, words):
+    with pytest.raises(CheckpointRefused) as refused:
+        find(written(shapes))
+    assert refused.value.problem.startswith(f"has no {' and no '.join(missing)}, which the layer of ")
+    assert words in refused.value.hint
+    assert "--ignore" not in str(refused.value)
+
+
+TRANSPOSED = {
+    # tensors, those of them that lie otherwise
+    "torch": (torch_layer("r."), ["r.weight_ih_l0"]),
+    "torch_recurrent": (torch_layer("r."), ["r.weight_hh_l0"]),
+    "torch_both": (torch_layer("r.", G=3), ["r.weight_ih_l0", "r.weight_hh_l0"]),
+    "torch_upper_layer": (torch_layer("r.", 2), ["r.weight_hh_l1"]),
+    "torch_inputs_as_wide_as_the_gates": (without(torch_layer("", I=8), "bias_ih_l0", "bias_hh_l0"), ["weight_hh_l0"]),
+    "keras": (keras_layer("layers/lstm"), ["layers/lstm/cell/vars/0", "layers/lstm/cell/vars/1"]),
+    "tf1": (tf1_layer("rnn", "basic_lstm_cell"), ["rnn/basic_lstm_cell/kernel"]),
+    "tf1_gates": (tf1_layer("rnn", "gru_cell"), ["rnn/gru_cell/gates/kernel"]),
+    "split": ({"layer0.W_xh": (3, 8), "layer0.W_hh": (2, 8), "layer0.b_h": (8,)}, ["layer0.W_xh"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("shapes", "turned"), TRANSPOSED.values(), ids=TRANSPOSED)
+def test_a_transposed_matrix_is_named_with_its_shape_and_the_one_that_fits(written, shapes, turned):
+    with pytest.raises(CheckpointRefused) as refused:
+        find(written({name: shape[::-1] if name in turned else shape for name, shape in shapes.items()}))
+    for name in turned:
+        assert f"{name} of shape {shapes[name][::-1]}, where {shapes[name]} fits" in refused.value.problem
+    assert "transposed" in refused.value.problem
+    assert "names that would do" not in str(refused.value)
+
+
+MISSHAPEN = {
+    "width_of_an_upper_layer": (torch_layer("", 2) | {"weight_hh_l1": (8, 3)}, ["weight_ih_l1 of shape (8, 2)", "weight_hh_l1 of shape (8, 3)", "G of 1, 3 or 4"]),
+    "two_gates": (without(torch_layer("", G=2), "bias_ih_l0"), ["weight_ih_l0 of shape (4, 3)", "no rnn, gru or lstm"]),
+    "a_vector_for_a_matrix": ({"weight_ih_l0": (2, 3), "weight_hh_l0": (2,), "bias_ih_l0": (2,)}, ["weight_hh_l0 of shape (2,)", "a plain layer has a matrix"]),
+    "convolution": ({"c/kernel": (3, 3, 1, 8), "c/recurrent_kernel": (3, 3, 2, 8)}, ["c/kernel of shape (3, 3, 1, 8)", "a plain layer has a matrix"]),
+    "tf1_bias": (tf1_layer("rnn", "basic_lstm_cell") | {"rnn/basic_lstm_cell/bias": (9,)}, ["bias of shape (9,)", "kernel of shape (5, 8)", "do not fit each other"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("shapes", "words"), MISSHAPEN.values(), ids=MISSHAPEN)
+def test_matrices_that_fit_no_cell_are_named_with_their_shapes(written, shapes, words):
+    with pytest.raises(CheckpointRefused) as refused:
+        find(written(shapes))
+    for each in words:
+        assert each in refused.value.problem
+    assert "names that would do" not in str(refused.value)
+
+
+def test_an_incomplete_layer_beside_a_whole_one_is_offered_with_what_is_missing(written):
+    path = written(torch_layer("enc.") | without(torch_layer("dec."), "weight_hh_l0"))
+    with pytest.raises(CheckpointRefused, match=r"dec \(has no dec.weight_hh_l0, .*\); enc \(lstm, 3 to 2\)"):
+        find(path)
+    assert find(path, layer="enc").path == "enc"
+
+
 REFUSED = {
     # tensors, layer, words
     "nothing": ({"fc.weight": (2, 3)}, None, ["no recurrent layer", "fc.weight (2, 3)"]),
     "several": (torch_layer("enc.") | torch_layer("dec.", G=3), None, ["2 recurrent layers", "dec (gru, 3 to 2)", "enc (lstm, 3 to 2)", "by layer"]),
     "misspelt": (torch_layer("enc.") | torch_layer("dec."), "encc", ["no recurrent layer 'encc'", "'enc'"]),
     "proj_size": (torch_layer("") | {"weight_hr_l0": (2, 2)}, None, ["proj_size"]),
-    "a_layer_missing": ({n: s for n, s in torch_layer("", 3).items() if "_l1" not in n}, None, ["the layers 0, 2, and not from 0 on"]),
+    "a_layer_missing": ({n: s for n, s in torch_layer("", 3).items() if "_l1" not in n}, None, ["layers 0, 2 and no layer 1 (", "weight_hh_l1"]),
     "peepholes": (tf1_layer("rnn", "lstm_cell") | {"rnn/lstm_cell/w_f_diag": (2,)}, None, ["peepholes (w_f_diag)"]),
     "projection": (tf1_layer("rnn", "lstm_cell") | {"rnn/lstm_cell/projection/kernel": (2, 2)}, None, ["a projection"]),
     "cudnn": ({"cudnn_lstm/opaque_kernel": (99,)}, None, ["cuDNN"]),
-    "a_bias_of_another_width": (torch_layer("") | {"bias_hh_l0": (7,)}, None, ["bias_hh of shape (7,)", "(8,) fits"]),
-    "one_bias_of_two": ({n: s for n, s in torch_layer("").items() if n != "bias_hh_l0"}, None, ["one of bias_ih and bias_hh"]),
+    "a_bias_of_another_width": (torch_layer("") | {"bias_hh_l0": (7,)}, None, ["bias_hh_l0 of shape (7,)", "(8,) fits"]),
+    "one_bias_of_two": ({n: s for n, s in torch_layer("").items() if n != "bias_hh_l0"}, None, ["has no bias_hh_l0,"]),
     "backward_alone": (torch_layer("", 1, ("_reverse",)), None, ["backward direction alone"]),
     "two_directions_that_differ": (
         torch_layer("") | torch_layer("", 1, ("_reverse",), I=5), None, ["two directions that differ in cell or sizes"],
+    ),
+    "an_upper_layer_in_one_direction": (
+        without(torch_layer("r.", 2, ("", "_reverse")), "l1_reverse"), None,
+        ["layer 0 in both directions and layer 1 in the forward direction alone", "(no r.bias_hh_l1_reverse, ", "r.weight_ih_l1_reverse)"],
     ),
     "two_widths": (
         torch_layer("") | {n.replace("l0", "l1"): s for n, s in torch_layer("", H=5, I=2).items()}, None, ["of 2 and of 5 hidden units"],
@@ -155,7 +259,7 @@ REFUSED = {
     "a_layer_too_wide": (
         torch_layer("") | {n.replace("l0", "l1"): s for n, s in torch_layer("", I=4).items()}, None, ["inputs of width 4", "hands on 2"],
     ),
-    "not_from_layer_0": ({n.replace("l0", "l1"): s for n, s in torch_layer("").items()}, None, ["the layers 1, and not from 0"]),
+    "not_from_layer_0": ({n.replace("l0", "l1"): s for n, s in torch_layer("").items()}, None, ["layer 1 and no layer 0 (", "weight_hh_l0"]),
     "each_direction_stacked_by_itself": (
         {n: s for d in ("fw", "bw") for c, I in (("cell_0", 3), ("cell_1", 2)) for n, s in tf1_layer(f"bidirectional_rnn/{d}/multi_rnn_cell/{c}", "gru_cell", I).items()},
         None, ["inputs of width 2", "hands on 4"],

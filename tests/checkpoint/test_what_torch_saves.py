@@ -42,6 +42,12 @@ torch.save(tensors, "expanded.pt")
 torch.save(model.encoder.rnn, "module.pt")
 torch.save(state, "old.pt", _use_new_zipfile_serialization=False)
 torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), "script.pt")
+quantised = lambda of, kinds: torch.ao.quantization.quantize_dynamic(of, kinds, dtype=torch.qint8).state_dict()
+torch.save(quantised(model, {torch.nn.LSTM}), "quantised.pt")
+torch.save(quantised(model, {torch.nn.Linear}), "quantised_readout.pt")
+torch.save(quantised(torch.nn.ModuleDict({"cell": torch.nn.LSTMCell(3, 4)}), {torch.nn.LSTMCell}), "quantised_cell.pt")
+torch.save({"weight_ih_l0": torch.quantize_per_tensor(flat.float(), 0.1, 0, torch.quint8)}, "quantised_tensor.pt")
+torch.save({"dtype": torch.float32, "net": state}, "with_dtype.pt")
 import numpy
 numpy.savez("expected.npz", **{"encoder." + n: e.numpy() for n, e in model.encoder.state_dict().items()},
             **{n: e.detach().double().numpy() for n, e in tensors.items()})
@@ -81,9 +87,22 @@ def test_tensors_that_lie_otherwise_are_read_as_they_are(saved):
         ("module.pt", r"torch\.nn\.modules\.rnn\.LSTM in it, and unpickling that runs code; give a state dict"),
         ("old.pt", "before torch 1.6"),
         ("script.pt", "TorchScript|runs code|more than name tensors|compressed"),
+        ("quantised.pt", r"quantised model \(torch\.ScriptObject\).* before it was quantised"),
+        ("quantised_readout.pt", r"quantised model .* where its recurrent layers are not quantised, save theirs alone"),
+        ("quantised_cell.pt", r"quantised model .* before it was quantised"),
+        ("quantised_tensor.pt", r"quantised model .* before it was quantised"),
+        ("with_dtype.pt", r"has torch\.float32 in its pickle, which is no tensor"),
         ("expanded.pt", r"expanded: \(1000,\) of .* contiguous"),
     ],
 )
 def test_what_is_more_than_tensors_is_refused(saved, file, words):
     with pytest.raises(CheckpointRefused, match=words):
         find(saved / file)
+
+
+@pytest.mark.parametrize("file", ["quantised.pt", "quantised_cell.pt", "quantised_tensor.pt"])
+def test_a_quantised_state_dict_is_not_said_to_be_none(saved, file):
+    with pytest.raises(CheckpointRefused) as refused:
+        find(saved / file)
+    assert "give a state dict" not in str(refused.value)
+    assert "runs code" not in str(refused.value)

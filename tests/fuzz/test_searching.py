@@ -71,7 +71,7 @@ def test_bad_usage(capsys, arguments, said):
 
 
 def test_without_hypothesis_it_says_how_to_get_it(capsys, monkeypatch):
-    monkeypatch.setattr("harness.cli.fuzz.find_spec", lambda _: None)
+    monkeypatch.setattr("harness.cli.options.find_spec", lambda _: None)
     with pytest.raises(SystemExit) as ended:
         cli.main(["fuzz"])
     assert ended.value.code == 4

@@ -93,6 +93,12 @@ SEVERAL = {
 }  # fmt: skip
 
 
+SLICED = {
+    # what is built on an input with an operation before a layer, and the layers
+    "slice_before": (lambda L, x: L.LSTM(H, name="lstm")(x[:, ::-1]), ["lstm"]),
+    "slice_between": (lambda L, x: L.LSTM(H, name="high")(L.LSTM(H, return_sequences=True, name="low")(x)[:, ::-1]), ["low", "high"]),
+}  # fmt: skip
+
 CALLED_TWICE = {
     # what is built on an input of the layer's own width, and the layer
     "layer_called_twice": (
@@ -132,7 +138,7 @@ def main(framework, folder):
         if name not in REFUSED:
             found = model.predict(inputs().swapaxes(0, 1) if steps_first else inputs(), batch_size=T, verbose=0)
             outputs[name] = found.swapaxes(0, 1) if steps_first else found
-    for name, (built, _) in SEVERAL.items():
+    for name, (built, _) in {**SEVERAL, **SLICED}.items():
         keras.backend.clear_session()
         given = keras.Input((T, I))
         save(filled(keras, keras.Model(given, built(L, given))), folder / name)

@@ -18,7 +18,7 @@ from harness.port import planned, port, porting
 from harness.port.proof import contestants
 from harness.port.sides import File
 from harness.problem import build
-from tests.port.keras_models import CALLED_TWICE, KERAS_2_ALONE, REFUSED, REPRESENTABLE, SEVERAL, inputs
+from tests.port.keras_models import CALLED_TWICE, KERAS_2_ALONE, REFUSED, REPRESENTABLE, SEVERAL, SLICED, inputs
 
 pytestmark = pytest.mark.framework
 
@@ -112,6 +112,31 @@ def test_layers_that_are_no_stack_are_offered_by_their_names(saved, framework, n
         assert found.path == each
 
 
+@pytest.mark.parametrize("name", SLICED)
+def test_an_operation_that_keras_3_cannot_load_is_named(saved, name):
+    words = (
+        r"has 'GetItem' \('get_item\w*'\) among its layers, by its config an operation; .* a port has recurrent layers"
+    )
+    with pytest.raises(CheckpointRefused, match=words) as refused:
+        find(saved["keras"] / f"{name}.h5", layer=SLICED[name][1][0])
+    assert "Keras' own" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("framework", "ending"), [("keras", ".keras"), ("tf_keras", ".keras"), ("tf_keras", ".h5")])
+@pytest.mark.parametrize("name", SLICED)
+def test_an_operation_of_a_model_is_no_part_of_a_port_and_named(saved, tmp_path, porters, framework, ending, name):
+    source, names = saved[framework] / f"{name}{ending}", SLICED[name][1]
+    operation = {"keras": "GetItem", "tf_keras": "__operators__.getitem"}[framework]
+    plan, _, _ = ported(porters, source, tmp_path, layer=names[0])
+    (remark,) = [each for each in plan.layers.remarks if operation in each]
+    assert remark.endswith("which are no part of the port")
+    if len(names) > 1:
+        with pytest.raises(CheckpointRefused, match=rf"not known to stand on each other; .*{operation}"):
+            find(source)
+        with pytest.raises(CheckpointRefused, match=r"says in its config that high reads \S*get_?item"):
+            find(source, layer="low,high")
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_layers_that_a_config_does_not_put_on_each_other_are_not_by_asking(saved, framework):
     with pytest.raises(CheckpointRefused, match=r"says in its config that high reads dense(_1)?, and not low"):
@@ -185,6 +210,10 @@ def test_what_acts_in_training_alone_is_told(saved):
     told = list(find(saved["keras"] / "lstm_with_dropout.keras").remarks)
     assert "lstm has dropout 0.25, which acts in training alone; the port has none" in told
     assert "lstm has recurrent_dropout 0.5, which acts in training alone; the port has none" in told
+    told = list(find(saved["tf_keras"] / "stacked_with_dropout_between.h5").remarks)
+    (remark,) = [each for each in told if each.startswith("high reads low through dropout")]
+    assert remark.endswith("(Dropout), which acts in training alone; the port has none")
+    assert not any("through" in each for each in find(saved["keras"] / "both_ways_stacked.keras").remarks)
     (remark,) = [each for each in find(saved["tf_keras"] / "time_major.h5").remarks if "time_major" in each]
     assert remark == "gru has time_major True: its inputs are (T, B, I), and those of the port (B, T, I)"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from numpy import ndarray
@@ -68,16 +69,30 @@ class Naming(ABC):
         """Return what a name says; None if no recurrent layer has such a tensor."""
 
     @abstractmethod
-    def block(self, stored: Mapping[str, Stored], reset: str | None) -> Block | None:
+    def block(self, stored: Mapping[str, Stored], reset: str | None, called: Callable[[str], str]) -> Block | None:
         """Return what tensors, by role, say of their layer; None if they are no recurrent layer's.
 
         Args:
             stored: the tensors.
             reset: of a gru, where neither names nor shapes say it; ``after`` unless given.
+            called: returns the file's name of a role's tensor, or the name that it would have.
 
         Raises:
-            CheckpointRefused: if it is a layer that the harness has not, such as one with peepholes.
+            CheckpointRefused: if it is a layer that the harness has not, such as one with peepholes; if a tensor of
+                it is not there, or has a shape that does not fit.
         """
+
+    def sibling(self, name: str, own: str, role: str) -> str:
+        """Return the name of another tensor of a layer.
+
+        Args:
+            name: a tensor's.
+            own: its role.
+            role: the other's role.
+        """
+        own, role = (each.rpartition(":")[2] for each in (own, role))
+        before, _, behind = name.rpartition(own)
+        return f"{before}{role}{behind}"
 
     @abstractmethod
     def beside(self, name: str, shape: Shape, path: str, block: Block, own: str) -> bool:
@@ -122,7 +137,96 @@ def gated(columns: int, hidden: int) -> str | None:
     return None if rest else CELLS.get(gates)
 
 
-def shaped(stored: Mapping[str, Stored], wanted: Mapping[str, Shape], path_of: str) -> None:
+class Incomplete(CheckpointRefused):
+    """A recurrent layer lacks some of its tensors.
+
+    Attributes:
+        missing: the names that they would have.
+        there: the names of the layer's other tensors.
+    """
+
+    def __init__(self, missing: Sequence[str], there: Collection[str], hint: str = "") -> None:
+        problem = f"has no {' and no '.join(missing)}, which the layer of {', '.join(there)} needs"
+        super().__init__(problem, hint)
+        self.missing = missing
+        self.there = there
+
+    def among(self, names: Iterable[str], others: Collection[str]) -> CheckpointRefused:
+        """Return the same with a hint: the tensors that may stand for those that are missing, and the other files.
+
+        Args:
+            names: the names of all tensors of the file.
+            others: the other files of its checkpoint.
+        """
+        leaves = [each.rpartition(".")[2] for each in self.missing]
+        made_of = re.compile("|".join(rf"\b{re.escape(each)}[._](?!reverse$)" for each in leaves))
+        if others:
+            hint = f"its checkpoint goes on in {', '.join(others)}"
+        elif in_place := [name for name in names if made_of.search(name)]:
+            hint = (
+                f"it may be made of {', '.join(in_place[:4])}; save the matrix itself, without weight norm or the like"
+            )
+        else:
+            hint = "save the layer whole"
+        return Incomplete(self.missing, self.there, hint)
+
+
+def whole(stored: Collection[str], roles: Collection[str], called: Callable[[str], str]) -> None:
+    """Make sure that no tensor of a layer is missing.
+
+    Raises:
+        Incomplete: if one is.
+    """
+    if missing := [called(role) for role in roles if role not in stored]:
+        raise Incomplete(missing, [called(role) for role in stored])
+
+
+def sized(
+    stored: Mapping[str, Stored], roles: tuple[str, str], called: Callable[[str], str], *, gates_first: bool = False
+) -> tuple[str, int, int]:
+    """Return the cell, I and H that the two matrices of a layer say.
+
+    Args:
+        stored: the layer's tensors by role; all but the two matrices are biases.
+        roles: the roles of the matrices of the inputs and of the state.
+        called: returns the file's name of a role's tensor.
+        gates_first: whether the layout has (G·H, I) and (G·H, H), and not (I, G·H) and (H, G·H).
+
+    Raises:
+        CheckpointRefused: if no cell has such matrices.
+    """
+    for role in roles:
+        if len(stored[role].shape) != 2:
+            raise CheckpointRefused(
+                f"has {called(role)} of shape {stored[role].shape}, where a plain layer has a matrix"
+            )
+    readings = []
+    for turned in ((False, False), (True, False), (False, True), (True, True)):
+        (I, columns), (H, others) = (
+            stored[role].shape[:: -1 if each != gates_first else 1] for role, each in zip(roles, turned, strict=True)
+        )
+        if columns == others and (cell := gated(columns, H)) is not None:
+            readings.append((turned, columns, (cell, I, H)))
+    if readings and not any(readings[0][0]):
+        return readings[0][2]
+    widths = {each.shape[-1] for role, each in stored.items() if role not in roles and each.shape}
+    readings = [each for each in readings if not widths or each[1] in widths]
+    fewest = [each for each in readings if sum(each[0]) == min(sum(turned) for turned, *_ in readings)]
+    if len(fewest) == 1:
+        wrong = [role for role, turned in zip(roles, fewest[0][0], strict=True) if turned]
+        told = [
+            f"{called(role)} of shape {stored[role].shape}, where {stored[role].shape[::-1]} fits" for role in wrong
+        ]
+        raise CheckpointRefused(f"has {' and '.join(told)}: transposed", "save it as its framework has it")
+    (first, of_first), (second, of_second) = ((called(role), stored[role].shape) for role in roles)
+    had = "(G*H, I) and (G*H, H)" if gates_first else "(I, G*H) and (H, G*H)"
+    raise CheckpointRefused(
+        f"has {first} of shape {of_first} and {second} of shape {of_second}, which no rnn, gru or lstm has: "
+        f"the shapes are {had}, with G of 1, 3 or 4"
+    )
+
+
+def shaped(stored: Mapping[str, Stored], wanted: Mapping[str, Shape], called: Callable[[str], str]) -> None:
     """Make sure that tensors have their shapes.
 
     Raises:
@@ -130,5 +234,7 @@ def shaped(stored: Mapping[str, Stored], wanted: Mapping[str, Shape], path_of: s
     """
     for role, shape in wanted.items():
         if role in stored and stored[role].shape != shape:
-            problem = f"has {path_of} with {role} of shape {stored[role].shape}, where {shape} fits its other tensors"
-            raise CheckpointRefused(problem)
+            turned = ": transposed" if stored[role].shape[::-1] == shape else ""
+            raise CheckpointRefused(
+                f"has {called(role)} of shape {stored[role].shape}, where {shape} fits its other tensors{turned}"
+            )

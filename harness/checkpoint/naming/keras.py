@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
 from harness.checkpoint.base import Stored
-from harness.checkpoint.naming.base import Block, Naming, Part, gated, shaped
-from harness.tensors import Shape
+from harness.checkpoint.naming.base import Block, Naming, Part, gated, shaped, sized, whole
+from harness.tensors import GATES, Shape
 
 _NAME = re.compile(
     r"(?:(?P<path>.*)[/.])?(?:vars/(?P<number>[012])|(?P<role>kernel|recurrent_kernel|bias)(?::0)?)", re.DOTALL
 )
 _ROLES = ("kernel", "recurrent_kernel", "bias")
+_RECURRENT = re.compile(r"/cell/vars/|recurrent_kernel|(?:lstm|gru|simple_rnn)_cell(?:_\d+)?/(?:kernel|bias):0$")
+"""The names that no layer has but a recurrent one."""
+
+_NUMBERED = re.compile(r"(?<=vars/)[012]$")
 _DIRECTION = re.compile(r"[/.](?P<direction>forward|backward)(?:_[^/.]*)?(?=[/.]|$)")
 _CELL = re.compile(r"/cell$")
 
@@ -38,19 +42,27 @@ class Keras(Naming):
         return Part(path[: direction.start()], role, reverse=direction["direction"] == "backward")
 
     @override
-    def block(self, stored: Mapping[str, Stored], reset: str | None) -> Block | None:
-        matrix, recurrent = stored.get("kernel"), stored.get("recurrent_kernel")
-        if matrix is None or recurrent is None or len(matrix.shape) != 2 or len(recurrent.shape) != 2:
-            return None  # a Dense, say, whose second tensor is its bias
-        (I, columns), (H, _) = matrix.shape, recurrent.shape
-        if (found := gated(columns, H)) is None or recurrent.shape != (H, columns):
-            return None
-        own = None
+    def block(self, stored: Mapping[str, Stored], reset: str | None, called: Callable[[str], str]) -> Block | None:
+        matrices = [stored[role].shape for role in _ROLES[:2] if role in stored]
+        if not any(_RECURRENT.search(called(role)) for role in stored):
+            if len(matrices) != 2 or {len(each) for each in matrices} != {2}:
+                return None  # a Dense, say, whose second tensor is its bias
+            (_, columns), recurrent = matrices
+            if recurrent[1] != columns or gated(columns, recurrent[0]) is None:
+                return None
+        whole(stored, _ROLES[:2], called)
+        found, I, H = sized(stored, _ROLES[:2], called)
+        own, columns = None, GATES[found] * H
         if found == "gru":
             bias = stored.get("bias")
             own = (reset or "after") if bias is None else "after" if len(bias.shape) == 2 else "before"
-        shaped(stored, {"bias": (2, columns) if own == "after" else (columns,)}, "a layer")
+        shaped(stored, {"bias": (2, columns) if own == "after" else (columns,)}, called)
         return Block(found, I, H, own)
+
+    @override
+    def sibling(self, name: str, own: str, role: str) -> str:
+        numbered = _NUMBERED.search(name) is not None
+        return _NUMBERED.sub(str(_ROLES.index(role)), name) if numbered else super().sibling(name, own, role)
 
     @override
     def beside(self, name: str, shape: Shape, path: str, block: Block, own: str) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
 from harness.checkpoint.base import Stored
-from harness.checkpoint.naming.base import Block, Naming, Part, gated, shaped
-from harness.tensors import Shape
+from harness.checkpoint.naming.base import Block, Naming, Part, shaped, sized, whole
+from harness.tensors import GATES, Shape
 
 _NAME = re.compile(
     r"(?:(?P<path>.*)\.)?layer(?P<number>\d{1,5})\.(?P<reverse>reverse\.)?(?P<role>W_xh|W_hh|b_h|b_hn)", re.DOTALL
@@ -33,14 +33,11 @@ class Split(Naming):
         return Part(found["path"] or "", found["role"], int(found["number"]), found["reverse"] is not None)
 
     @override
-    def block(self, stored: Mapping[str, Stored], reset: str | None) -> Block | None:
-        matrix, recurrent = stored.get("W_xh"), stored.get("W_hh")
-        if matrix is None or recurrent is None or len(matrix.shape) != 2 or len(recurrent.shape) != 2:
-            return None
-        (I, columns), (H, _) = matrix.shape, recurrent.shape
-        if (found := gated(columns, H)) is None:
-            return None
-        shaped(stored, {"W_hh": (H, columns), "b_h": (columns,), "b_hn": (H,)}, "a layer")
+    def block(self, stored: Mapping[str, Stored], reset: str | None, called: Callable[[str], str]) -> Block | None:
+        whole(stored, ("W_xh", "W_hh"), called)
+        of_gates = {role: each for role, each in stored.items() if role != "b_hn"}
+        found, I, H = sized(of_gates, ("W_xh", "W_hh"), called)
+        shaped(stored, {"b_h": (GATES[found] * H,), "b_hn": (H,)}, called)
         if found != "gru":
             return Block(found, I, H)
         open_to_all = not {"b_h", "b_hn"} & stored.keys()

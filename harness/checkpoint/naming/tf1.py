@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
 from harness.checkpoint.base import CheckpointRefused, Stored
-from harness.checkpoint.naming.base import Block, Naming, Part, shaped
+from harness.checkpoint.naming.base import Block, Naming, Part, shaped, whole
 from harness.tensors import GATES, Shape
 
 CELLS = {"basic_rnn_cell": "rnn", "basic_lstm_cell": "lstm", "lstm_cell": "lstm", "gru_cell": "gru"}
@@ -69,7 +69,7 @@ class TF1(Naming):
         return Part(numbered["stack"], role, int(numbered["number"]), reverse)
 
     @override
-    def block(self, stored: Mapping[str, Stored], reset: str | None) -> Block | None:
+    def block(self, stored: Mapping[str, Stored], reset: str | None, called: Callable[[str], str]) -> Block | None:
         for role in stored:
             for mark, what in OTHERS.items():
                 if mark in role:
@@ -78,22 +78,25 @@ class TF1(Naming):
             raise CheckpointRefused(f"has several cells under one name: {', '.join(sorted(cells))}")
         (found,) = cells
         by_role = {role.partition(":")[2]: each for role, each in stored.items()}
-        bias = by_role.get("candidate/bias" if found == "gru" else "bias")
-        kernel = by_role.get("candidate/kernel" if found == "gru" else "kernel")
-        if bias is None or kernel is None or len(bias.shape) != 1 or len(kernel.shape) != 2:
-            return None
-        H, rest = divmod(bias.shape[0], 1 if found == "gru" else GATES[found])
-        I = kernel.shape[0] - H
-        if rest or I < 1:
-            raise CheckpointRefused(f"has an {found} whose bias {bias.shape} does not fit its kernel {kernel.shape}")
+
+        def named(role: str) -> str:
+            return called(f"{found}:{role}")
+
+        parts = ("gates/", "candidate/") if found == "gru" else ("",)
+        whole(by_role, [f"{part}{role}" for part in parts for role in ("kernel", "bias")], named)
+        last = "candidate/" if found == "gru" else ""
+        kernel, bias = by_role[f"{last}kernel"].shape, by_role[f"{last}bias"].shape
+        H, rest = divmod(bias[0], 1 if found == "gru" else GATES[found]) if len(bias) == 1 else (0, 1)
+        I = (kernel[1] if kernel[0] == bias[0] != kernel[1] else kernel[0]) - H if len(kernel) == 2 and not rest else 0
+        if I < 1:
+            problem = f"has {named(f'{last}bias')} of shape {bias} and {named(f'{last}kernel')} of shape {kernel}"
+            raise CheckpointRefused(f"{problem}, which do not fit each other in the cell {found}")
         shapes = (
             {"candidate/kernel": (I + H, H), "gates/kernel": (I + H, 2 * H), "gates/bias": (2 * H,)}
             if found == "gru"
             else {"kernel": (I + H, GATES[found] * H)}
         )
-        if missing := shapes.keys() - by_role.keys():
-            raise CheckpointRefused(f"has a {found} without {min(missing)}")
-        shaped(by_role, shapes, "a cell")
+        shaped(by_role, shapes, named)
         return Block(found, I, H, "before" if found == "gru" else None)
 
     @override

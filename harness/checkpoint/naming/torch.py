@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
 from harness.checkpoint.base import CheckpointRefused, Stored
-from harness.checkpoint.naming.base import Block, Naming, Part, gated, leads_to, shaped
+from harness.checkpoint.naming.base import Block, Naming, Part, leads_to, shaped, sized, whole
 from harness.tensors import GATES, Shape
 
 _NAME = re.compile(
@@ -36,19 +36,15 @@ class Torch(Naming):
         return Part(found["path"] or "", found["role"], int(found["number"] or 0), found["reverse"] is not None)
 
     @override
-    def block(self, stored: Mapping[str, Stored], reset: str | None) -> Block | None:
+    def block(self, stored: Mapping[str, Stored], reset: str | None, called: Callable[[str], str]) -> Block | None:
         if "weight_hr" in stored:
             raise CheckpointRefused("has an lstm with proj_size (weight_hr), which the harness has not")
-        matrix, recurrent = stored.get("weight_ih"), stored.get("weight_hh")
-        if matrix is None or recurrent is None or len(matrix.shape) != 2 or len(recurrent.shape) != 2:
-            return None
-        (rows, I), (_, H) = matrix.shape, recurrent.shape
-        if (found := gated(rows, H)) is None:
-            return None
-        wanted = {"weight_hh": (rows, H), "bias_ih": (rows,), "bias_hh": (rows,)}
-        shaped(stored, wanted, "a layer")
-        if ("bias_ih" in stored) != ("bias_hh" in stored):
-            raise CheckpointRefused("has a layer with one of bias_ih and bias_hh; torch has both or none")
+        biases = ("bias_ih", "bias_hh")
+        whole(stored, ("weight_ih", "weight_hh"), called)
+        found, I, H = sized(stored, ("weight_ih", "weight_hh"), called, gates_first=True)
+        if any(each in stored for each in biases):  # torch has both or none
+            whole(stored, biases, called)
+        shaped(stored, dict.fromkeys(biases, (GATES[found] * H,)), called)
         return Block(found, I, H, "after" if found == "gru" else None)
 
     @override
