@@ -262,7 +262,7 @@ def table(found: Sequence[Findings], cases: Sequence[Case]) -> str:
         faults=len(caught),
         rows="\n".join(rows),
         spellings="\n".join(f"| {name} | {file} | {text} |" for name, file, text in known if name in spellings()),
-        missed=f"No case catches {', '.join(missed)}." if missed else "Every one of them is caught by a case.",
+        missed=f"No case catches {', '.join(missed)}." if missed else "A case catches each of them.",
     )
 
 
@@ -283,11 +283,11 @@ def described() -> dict[str, str]:
 
 PAGE = """# The cases
 
-{files} files make {cases} cases, and together they catch {faults} faults. What each file is for, from simple to
-complex, is what it catches that no simpler case of another file catches (*in italics:* in that branch of the code), or
-reaches that no other file reaches. `make library` writes this page, and says in the head of
-`benchmarks/case_library.py` what is meant by simple, by caught and by a branch. `harness list faults` says what the
-faults of the catalogue are; those below the table are right formulas, spelt so that they go wrong on some numbers.
+{files} files make {cases} cases, and together they catch {faults} faults. The files are in order from simple to
+complex. The last column is the purpose of each: faults that no simpler case of another file catches (*in italics:* in
+that branch of the code), or an extreme that no other file reaches. `make library` writes this page; the docstring of
+`benchmarks/case_library.py` defines simple, caught and branch. `harness list faults` describes the faults of the
+catalogue. Those below the table are right formulas, spelt so that they go wrong on some numbers.
 
 | file | about | B, T, I, H, O | cases | what it alone, or first, catches |
 | --- | --- | --- | --- | --- |
@@ -295,9 +295,9 @@ faults of the catalogue are; those below the table are right formulas, spelt so 
 
 ## Spellings
 
-Each is the reference with one thing written otherwise (`benchmarks/spellings`). {missed}
+Each is the reference with one part written differently (`benchmarks/spellings`). {missed}
 
-| spelling | simplest case that catches it | what is written otherwise |
+| spelling | simplest case that catches it | difference |
 | --- | --- | --- |
 {spellings}
 """

@@ -57,19 +57,19 @@ def figures(rows: list[Row]) -> str:
 
 
 def summary(best: list[Row]) -> str:
-    """Say what the ratios of the faster derivation come to, over all points."""
+    """Summarise the ratios of the faster derivation over all points."""
     said = []
-    for whose, column in (
+    for others, column in (
         ("torch and TensorFlow", "processor_ratio_to_torch_and_tensorflow"),
         ("the fastest of all", "processor_ratio_to_others"),
     ):
         ratios = [row[column] for row in best if row[column] is not None]
         if ratios:
             said.append(
-                f"to {whose} the geometric mean is {geometric_mean(best, column):.2f}, the largest {max(ratios):.2f}, "
-                f"and it is above 1 at {sum(ratio > 1 for ratio in ratios)} of {len(ratios)} points"
+                f"Against {others}, the geometric mean is {geometric_mean(best, column):.2f} and the largest ratio "
+                f"{max(ratios):.2f}; {sum(ratio > 1 for ratio in ratios)} of {len(ratios)} points are above 1."
             )
-    return f"Of the faster derivation in NumPy: {'; '.join(said)}."
+    return f"These are ratios of the faster derivation in NumPy. {' '.join(said)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

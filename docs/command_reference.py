@@ -15,12 +15,12 @@ PAGE = Path(__file__).parent / "commands.md"
 HEAD = """\
 # Commands
 
-What `harness COMMAND --help` says, on one page; `make commands` writes it from the commands, and a test holds it to
-them. Results go to standard output, progress and warnings to standard error. CASE is a file, a folder, or a case's
-name, such as `basic/tanh`; of a sweep one combination, `'basic/tanh[dtype=float32]'`.
+`make commands` writes this page from `harness COMMAND --help`, and a test keeps the two the same. Results go to
+standard output, progress and warnings to standard error. CASE is a file, a folder, or a case's name, such as
+`basic/tanh`; one combination of a sweep is `'basic/tanh[dtype=float32]'`.
 
-Characters that a terminal would obey, from a case file or from your code's messages, are shown as escapes, such as
-`\\x1b`; so are those that the output's encoding lacks. `--json` prints ASCII; NaN and infinities, which JSON lacks, are
+Control characters from a case file or from your code's messages are shown as escapes, such as `\\x1b`. So are
+characters that the output's encoding lacks. `--json` prints ASCII; NaN and infinities, which JSON lacks, are
 the strings `"NaN"`, `"Infinity"` and `"-Infinity"`.
 """
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from harness import case as cases
 from harness.candidate.trial import Trial, try_out
+from harness.case import tolerances
 from harness.case.training import tensors as training_shapes
 from harness.casefile import MistakesFound, listed, nearest
 from harness.comparison import Comparison
@@ -81,6 +82,7 @@ def load_cases(path: str | PathLike[str]) -> list[Case]:
         MistakesFound: with every mistake in the files, each with its line.
         ValueError: if there is no case.
     """
+    _check(path=path)
     loaded = cases.load([fspath(path)], implementations())
     if loaded.mistakes:
         raise MistakesFound(loaded.mistakes)
@@ -99,6 +101,7 @@ def load_case(path: str | PathLike[str]) -> Case:
         MistakesFound: with every mistake in the file, each with its line.
         ValueError: if there is no case, or several.
     """
+    _check(path=path)
     found = load_cases(path)
     if len(found) > 1:
         raise ValueError(f"{fspath(path)} has {len(found)} cases, {found[0].name} among them; use load_cases for all")
@@ -123,6 +126,7 @@ def run(name_or_function: Runnable, problem: Problem) -> Result:
         Unsupported: if it cannot represent the problem.
         ImplementationFailed: if its process failed. What a function raises is raised.
     """
+    _check(name_or_function=name_or_function, problem=problem)
     found = _found(name_or_function)
     by_name = isinstance(name_or_function, str)
     answer = _of_process(found, problem) if by_name and found.framework != NUMPY else run_here(found, problem)
@@ -170,17 +174,20 @@ def compare(
         A comparison that holds each expected tensor and each unexpected one exactly once.
 
     Raises:
-        ValueError: if nothing at all can be compared, a tolerance names no tensor, there is no such layout, or a layout
-            is given for arrays whose problem is not known.
+        ValueError: if nothing at all can be compared, a tolerance names no tensor or is no finite number of 0 or more,
+            there is no such layout, or a layout is given for arrays whose problem is not known.
+        TypeError: if an argument is of another kind.
         NotReadable: if something is no array of real numbers.
     """
+    _check(actual=actual, expected=expected, nonfinite=nonfinite, layout=layout, require_all=require_all)
     problem = _problem_of(actual, expected)
     if problem is None:
         if layout != "split":
             raise ValueError(
                 f"arrays in the layout {layout!r} need a problem: give a Result of harness.run as expected"
             )
-        _check_tolerance(tolerance or {}, _names(expected))
+        if tolerance is not None:
+            _check_tolerance(tolerance, _names(expected))
         return compare_arrays(
             actual if isinstance(actual, Result) else mapping_of(actual),
             expected if isinstance(expected, Result) else mapping_of(expected),
@@ -205,15 +212,10 @@ def compare(
 
 
 def _check_tolerance(tolerance: Mapping[str, Any], tensors: Collection[str]) -> None:
-    """Refuse a tolerance with a key that is neither a bound's nor a tensor's: it would change nothing."""
-    bounds = ("rtol", "atol")
-    by_tensor = [] if any(name in tolerance for name in bounds) else [*tensors, "default"]
-    for name, given in tolerance.items():
-        if name not in (by_tensor or bounds):
-            hint = nearest(name, by_tensor or bounds) or f"there are {listed(by_tensor or bounds)}"
-            raise ValueError(f"the tolerance has {name!r}, which is {'no tensor' if by_tensor else 'no bound'}; {hint}")
-        if by_tensor:
-            _check_tolerance(dict.fromkeys(bounds) | dict(given), ())
+    """Refuse a tolerance that is none, or would change nothing."""
+    for path, problem, hint in tolerances.mistakes(tolerance, tensors):
+        place = "".join(f"[{each!r}]" for each in path)
+        raise ValueError("; ".join(filter(None, [f"tolerance{place}: {problem}", hint])))
 
 
 def _names(given: Result | Mapping[str, Any]) -> Collection[str]:
@@ -259,6 +261,7 @@ def diagnose(actual: Result | Mapping[str, Any], problem: Problem, *, layout: st
             shape, or the layout that has such names. No numbers have been looked at.
         NotReadable: if something is no array of real numbers.
     """
+    _check(actual=actual, problem=problem, layout=layout)
     result = actual if isinstance(actual, Result) else _read(actual, problem, layout)
     if wrong := list(_misfits(result, problem, layout)):
         raise ValueError("\n".join([f"{problem.case.name}: nothing was diagnosed", *wrong]))
@@ -320,6 +323,7 @@ def assert_gradients_match(
             returns another dtype, or no gradient.
     """
     __tracebackhide__ = True
+    _check(function=function, case=case, baseline=baseline, require_all=require_all)
     reasons = []
     each_case = [Case(**vars(case))] if isinstance(case, cases.Case) else load_cases(case)
     implementation = _found(function)
@@ -370,6 +374,54 @@ def _found(wanted: Runnable) -> Implementation:
             raise ValueError(f"there is no implementation {wanted!r}; {hint}")
         return there[wanted]
     return implementation(getattr(wanted, "__name__", "function"))(wanted)
+
+
+def _is_runnable(given: object) -> bool:
+    return isinstance(given, str | Implementation) or callable(given)
+
+
+def _is_answer(given: object) -> bool:
+    return isinstance(given, Result | Mapping)
+
+
+_RUNNABLE = "an implementation's name, one made by @harness.implementation, or a function of a problem"
+_ANSWER = "a Result, as harness.run returns it, or what a function returned: a dictionary {name: array}"
+
+_ARGUMENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "path": (lambda given: isinstance(given, str | PathLike), "a path, or a case's name such as 'basic/tanh'"),
+    "case": (
+        lambda given: isinstance(given, str | PathLike | cases.Case),
+        "a Case, as harness.load_case(...) returns it, or where to load it from",
+    ),
+    "problem": (lambda given: isinstance(given, Problem), "a Problem, as harness.load_case(...).problem() returns it"),
+    "name_or_function": (_is_runnable, _RUNNABLE),
+    "function": (_is_runnable, _RUNNABLE),
+    "actual": (_is_answer, _ANSWER),
+    "expected": (_is_answer, _ANSWER),
+    "layout": (lambda given: isinstance(given, str), "a layout's name, such as 'torch'"),
+    "baseline": (lambda given: isinstance(given, str), "an implementation's name, such as 'numpy-split'"),
+    "nonfinite": (lambda given: given in (None, "refused", "allowed"), "'refused', 'allowed' or None"),
+    "require_all": (lambda given: isinstance(given, bool), "True or False"),
+}
+"""Arguments by name, which mean the same in every function here: whether one fits, and what it should be."""
+
+
+def _check(**arguments: object) -> None:
+    """Refuse an argument of another kind than its name stands for.
+
+    Raises:
+        TypeError: with what was given, what should be, and how to make it.
+        ValueError: if it is a text that is none of those that there are, or a problem in another layout than split.
+    """
+    for name, given in arguments.items():
+        fits, should_be = _ARGUMENTS[name]
+        plain = given is None or isinstance(given, str | int | float)
+        if not fits(given):
+            shown = repr(given) if plain else f"of type {type(given).__name__}"
+            refused = ValueError if isinstance(given, str) else TypeError
+            raise refused(f"{name} is {shown}, but should be {should_be}")
+        if isinstance(given, Problem) and given.layout != "split":
+            raise ValueError(f"{name} is in the layout {given.layout!r}, but should be {should_be}, in 'split'")
 
 
 _UNKNOWN = implementation("arrays")(lambda _: {})

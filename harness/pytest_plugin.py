@@ -7,17 +7,19 @@ The plugin is loaded wherever the harness is installed, also where YAML files ar
 for a case only if the project or the file says so:
 
     harness_cases = ["cases"]       an ini option: folders, below which every YAML file is a case
-    # yaml-language-server: $schema=…case.schema.json
+    # yaml-language-server: $schema=../case.schema.json
                                     a comment at the top of a file that lies below a folder ``cases``, or that is named
-                                    on the command line
+                                    on the command line; the path leads to our schema, be it named as it may
 
 Nothing of the harness but this module is imported until there is a case file.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,9 +33,18 @@ if TYPE_CHECKING:
 
 DEFAULT_BASELINE = "numpy-split"
 MARKER = "harness_case"
-SAYS_WHAT_IT_IS = re.compile(rb"#\s*yaml-language-server:\s*\$schema=(\S*/)?case\.schema\.json\s*$")
+MEANT = re.compile(r"\.ya?ml[\s.]*\Z", re.IGNORECASE)
+"""Matches the end of a file's name that is meant for a case file's, as ``harness.case`` has it."""
+
+SAYS_WHAT_IT_IS = re.compile(r"#\s*yaml-language-server:\s*\$schema=(?:file://)?(\S+)\s*")
 TOP = 3
 """The lines of a file that are looked at for that comment."""
+
+TITLE = "A case of bptt-harness"
+"""The title of our schema, as ``harness.case.json_schema`` has it."""
+
+MOST_BYTES = 2**22
+"""Bytes of a schema; a larger file is none of ours."""
 WHOLE_FILES = "harness_whole_files"
 
 
@@ -64,7 +75,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect a case file."""
-    if file_path.suffix.lower() not in (".yaml", ".yml"):
+    if not MEANT.search(file_path.name):
         return None
     if _is_listed(file_path, parent.config) or _says_so(file_path, parent.config):
         return CaseFileCollector.from_parent(parent, path=file_path)
@@ -82,10 +93,22 @@ def _says_so(path: Path, config: pytest.Config) -> bool:
     if "cases" not in path.relative_to(path.anchor).parts[:-1] and path not in named:
         return False
     try:
-        with path.open("rb") as file:
-            return any(SAYS_WHAT_IT_IS.match(line) for line in islice(file, TOP))
+        with path.open(encoding="utf-8", errors="replace") as file:
+            said = [SAYS_WHAT_IT_IS.fullmatch(line) for line in islice(file, TOP)]
     except OSError:
         return False  # a file that cannot be read says nothing
+    return any(_is_our_schema(path.parent / found[1]) for found in said if found)
+
+
+@lru_cache
+def _is_our_schema(path: Path) -> bool:
+    """Return True for a file that is the schema of our cases, and not another project's of the same name."""
+    try:
+        with path.open("rb") as file:
+            schema = json.loads(file.read(MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return False  # another project's file need not be there, nor be JSON
+    return isinstance(schema, dict) and schema.get("title") == TITLE
 
 
 class CaseFileCollector(pytest.File):

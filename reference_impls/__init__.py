@@ -1,8 +1,9 @@
 """Recurrent networks with their gradients, by hand, in NumPy.
 
 A reference: clear first, fast where that costs no clarity. Each file puts the forward pass, what it caches and
-the backward pass side by side, with the derivation in the head of the file. Nothing here knows that it is
-checked, and nothing but NumPy is imported, so any file can be lifted out into a lecture.
+the backward pass side by side, with the derivation in the head of the file. No file of them knows that it is
+checked, and nothing but NumPy is imported, so any can be lifted out into a lecture. A module that ``OBSERVER`` names is
+imported with the package, to see who calls.
 
 Dimension letters, used on every line that makes an array:
 
@@ -19,3 +20,14 @@ Read in this order: ``activations``, ``rnn_split``, ``rnn_concatenated``, ``lstm
 ``gru_split``, ``gru_concatenated``, ``readout``, ``losses``, ``layer``, ``network``, ``lengths``, ``bidirectional``;
 then ``truncation``, and ``derivatives``, ``complex_step``, ``complex_step_gated``.
 """
+
+import importlib
+import os
+from contextlib import suppress
+
+OBSERVER = "REFERENCE_IMPLS_OBSERVER"
+"""The environment variable that names a module; nothing is observed where it is not set, or the module is not there."""
+
+if OBSERVER in os.environ:
+    with suppress(ModuleNotFoundError):
+        importlib.import_module(os.environ[OBSERVER])

@@ -119,9 +119,9 @@ def of_report() -> str:
     found = cost()
     name, seconds = found.slowest
     return (
-        f"`make report` with an empty cache: {found.wall:.0f} s by the clock. The slowest process by itself is {name}, "
-        f"whose import and implementations took {seconds:.0f} s meanwhile: {found.wall / seconds:.2f} times that. The "
-        f"harness's own process took {found.own:.1f} s of processor, {found.share:.1%} of all."
+        f"`make report` with an empty cache: {found.wall:.0f} s by the clock. The slowest process is {name}: its "
+        f"import and implementations took {seconds:.0f} s, and the report took {found.wall / seconds:.2f} times that. "
+        f"The harness's own process took {found.own:.1f} s of processor, {found.share:.1%} of all."
     )
 
 

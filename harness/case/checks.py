@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from harness.case import arrays, checkpoints, published, training
+from harness.case import arrays, checkpoints, published, tolerances, training
 from harness.case.arrays import Problem
 from harness.case.fields import Fields, made_elsewhere, spec_kind
 from harness.casefile import nearest
@@ -118,15 +118,9 @@ def _tolerance(case: Fields) -> Iterator[Problem]:
     tolerance = case.tolerance
     if tolerance is None:
         return
-    if not tolerance:
-        yield ("tolerance",), "an empty tolerance says nothing", "give rtol, atol or both"
-    if isinstance(tolerance, dict) and not ({"rtol", "atol"} & tolerance.keys()):
-        names = ["loss", "outputs", *case.structure.gradients, *training.tensors(case), "default"]
-        for name, bound in tolerance.items():
-            if name not in names:
-                yield ("tolerance", name), "no tensor has this name here", nearest(name, names)
-            if not bound:
-                yield ("tolerance", name), "an empty tolerance says nothing", "give rtol, atol or both"
+    names = ["loss", "outputs", *case.structure.gradients, *training.tensors(case)]
+    for path, problem, hint in tolerances.mistakes(tolerance, names):
+        yield ("tolerance", *path), problem, hint
 
 
 def _names(case: Fields) -> Iterator[Problem]:

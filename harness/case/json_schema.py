@@ -8,6 +8,9 @@ from pydantic import TypeAdapter
 
 from harness.case.fields import STRICT, Fields
 
+TITLE = "A case of bptt-harness"
+"""By this pytest's plugin knows the schema from another project's of the same file name."""
+
 
 def json_schema() -> dict[str, Any]:
     """Return the schema: the fields of a case, and ``sweep``."""
@@ -16,7 +19,7 @@ def json_schema() -> dict[str, Any]:
         schema = TypeAdapter(Fields).json_schema(mode="validation")
     finally:
         STRICT["use_attribute_docstrings"] = False
-    schema["title"] = "Case"
+    schema["title"] = TITLE
     schema["properties"]["sweep"] = {
         "description": "Fields by name (sizes.time), each with a list of values; each combination is a case.",
         "type": "object",

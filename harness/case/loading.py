@@ -21,8 +21,8 @@ from harness.casefile import ODD_IN_A_NAME, Document, Mistake, MistakesFound, co
 
 CASES_FOLDER = "cases"
 SUFFIX = ".yaml"
-MEANT = (SUFFIX, ".yml")
-"""Suffixes, in capitals or not, of what is meant for a case file."""
+MEANT = re.compile(r"\.ya?ml[\s.]*\Z", re.IGNORECASE)
+"""Matches the end of a name that is meant for a case file's: with blanks behind it, too, and with nothing before it."""
 
 LOCK = ".#"
 """The beginning of the names of Emacs' locks: links that lead nowhere, there while a file is edited."""
@@ -176,7 +176,7 @@ def _is_meant(path: FilePath) -> bool:
     """Return whether a path that is no folder is meant for a case file, or is a link to a folder that is gone."""
     if path.name.startswith(LOCK):
         return False
-    if path.suffix.lower() in MEANT:
+    if MEANT.search(path.name):
         return True
     try:
         path.stat()
@@ -227,8 +227,12 @@ def _check(file: CaseFile) -> None:
         MistakesFound: if it cannot.
     """
     wrong, path = file.wrong, file.path
-    if wrong is None and path.suffix != SUFFIX and path.suffix.lower() in MEANT:
-        wrong = f"ends in {path.suffix}, but a case file ends in {SUFFIX}", f"rename it to {path.stem}{SUFFIX}"
+    if wrong is None and path.suffix != SUFFIX and (ending := MEANT.search(path.name)):
+        bare, own = path.name[: ending.start()], ending[0]
+        problem = f"ends in {own if own.strip() == own else repr(own)}, but a case file ends in {SUFFIX}"
+        if not bare:
+            problem = f"has no name before {own.strip()}"
+        wrong = problem, f"rename it to {bare or 'NAME'}{SUFFIX}"
     elif wrong is None and ODD_IN_A_NAME.search(file.name):
         wrong = "its name is not UTF-8, or has a control character or a line break", "rename it"
     if wrong is not None:

@@ -11,13 +11,22 @@ import click
 
 from harness.cli import BEGAN
 from harness.cli.exits import Exit
-from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases, report_option
+from harness.cli.options import (
+    DEFAULT_BASELINE,
+    cases_argument,
+    chosen,
+    end_without_cases,
+    finite,
+    load_cases,
+    report_option,
+)
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.candidate.userfile import FileRefused
     from harness.execution.session import Run
 
+LIMIT = 60.0
 MAX_PRINTED = 40
 """Lines of what the user's code printed on one case that are shown."""
 
@@ -25,11 +34,12 @@ MAX_PRINTED = 40
 @click.command("check")
 @click.argument("file", metavar="FILE.py[:FUNCTION]")
 @cases_argument
-@click.option("--baseline", default="numpy-split", show_default=True, help="What it is compared with.")
+@click.option("--baseline", default=DEFAULT_BASELINE, show_default=True, help="What it is compared with.")
 @click.option(
     "--limit",
     type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
+    callback=finite,
+    default=LIMIT,
     show_default=True,
     metavar="SECONDS",
     help="How long one case may take, or the import.",
@@ -77,6 +87,8 @@ def command(
         _show_printed(candidate.said, "when it was imported")
         implementation = candidate.implementation.tried_out(require_all=require_all)
         options = ["--require-all"] if require_all else []
+        options += ["--baseline", shlex.quote(baseline)] if baseline != DEFAULT_BASELINE else []
+        options += ["--limit", f"{limit:g}"] if limit != LIMIT else []
         asked = [on_its_own(case) for case in to_run]
         shown = 0
         with report.Keeper(out) as keeper:
@@ -84,7 +96,7 @@ def command(
                 for run in execute(asked, [implementation], of_baseline, Local(workers), keep=keeper.keep):
                     show(len(run.outcomes))
                     shown = _show_said(run, shown)
-            again = " ".join(["harness check", *options, shlex.quote(file)])
+            again = page.command(file, options)
             try:
                 if not as_json:
                     for line in page.lines(run, candidate):  # the user waits for the page, and not for the report

@@ -18,6 +18,7 @@ class Exit(IntEnum):
     NOTHING_SELECTED = 5
     INTERNAL = terminal.INTERNAL
     INTERRUPTED = terminal.INTERRUPTED
+    TERMINATED = terminal.TERMINATED
 
 
 MEANINGS = {
@@ -29,4 +30,5 @@ MEANINGS = {
     Exit.NOTHING_SELECTED: "nothing was selected",
     Exit.INTERNAL: "the harness itself failed",
     Exit.INTERRUPTED: "interrupted",
+    Exit.TERMINATED: "terminated (SIGTERM)",
 }

@@ -10,7 +10,7 @@ import click
 
 from harness.cli.exits import Exit
 from harness.cli.new import CELLS
-from harness.cli.options import chosen, keeps, need
+from harness.cli.options import chosen, finite, keeps, need
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ CASES = 1000
 
 @click.command("fuzz")
 @click.option("--cases", type=click.IntRange(min=1), help=f"How many cases; {CASES} unless --seconds is given.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="How long to search.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), callback=finite, help="How long to search.")
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed makes the same cases; random unless given.")
 @click.option("--cell", type=click.Choice(CELLS), help="Only cases of this cell.")
 @click.option(

@@ -16,13 +16,28 @@ if TYPE_CHECKING:
     from harness.execution.session import Run
     from harness.report import Report
 
+
 BOUND = click.FloatRange(min=0)
+
+
+def _bound(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    """Return a bound that can be one; end the command with what is wrong with another."""
+    from harness.case import tolerances
+
+    if value is not None and (problem := tolerances.of_number(value)):
+        raise click.BadParameter(problem, context, option)
+    return value
 
 
 @click.command("judge")
 @click.argument("folder", metavar="REPORT", type=click.Path(path_type=Path))
-@click.option("--rtol", type=BOUND, help="|actual - expected| may be atol + rtol |expected|; 0 if atol alone is given.")
-@click.option("--atol", type=BOUND, help="The same; 0 if rtol alone is given.")
+@click.option(
+    "--rtol",
+    type=BOUND,
+    callback=_bound,
+    help="|actual - expected| may be atol + rtol |expected|; 0 if atol alone is given.",
+)
+@click.option("--atol", type=BOUND, callback=_bound, help="The same; 0 if rtol alone is given.")
 @click.option("--baseline", metavar="NAME", help="What to compare with, in place of the report's baseline.")
 @report_option("--out", None, "Where to write the new report; nowhere unless given.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -28,6 +28,7 @@ def command(name: str | None, cell: str | None, like: str | None, file: str | No
     NAME is the case's name: mine or lstm/mine becomes cases/mine.yaml or cases/lstm/mine.yaml.
     """
     from harness.candidate import templates
+    from harness.casefile.typed import called
 
     if like is not None and cell is not None:
         raise click.UsageError("--like brings the cell of its case; leave out --cell")
@@ -40,7 +41,7 @@ def command(name: str | None, cell: str | None, like: str | None, file: str | No
     if file is not None:
         _create(path, templates.implementation(cell or "rnn"))
         layer = "tanh" if cell in (None, "rnn") else cell
-        wrote, following = f"{path}: one {layer} layer by hand, to change as you like", f"harness check {typed}"
+        wrote, following = f"{path}: one {layer} layer by hand, to change as you like", called("harness check", typed)
     else:
         text = templates.case(cell or "rnn") if like is None else _text_of(like, path)
         _create(path, _schema_line(path) + text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.util import find_spec
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from harness.report import Report
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
+
+DEFAULT_BASELINE = "numpy-split"
+
+
+def finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    """Return a number that is one; end the command at NaN, which no range excludes, and at infinity."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} should be a finite number", context, option)
+    return value
+
 
 cases_argument = click.argument("cases", nargs=-1, metavar="[CASE]...")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.exits import Exit
-from harness.cli.options import ignore_option, report_option
+from harness.cli.options import finite, ignore_option, report_option
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--forget-bias",
     type=float,
+    callback=finite,
     metavar="NUMBER",
     help="The number that a TensorFlow 1 lstm adds to its forget gate at run time: 1 unless given.",
 )
@@ -84,14 +85,16 @@ def command(
         plan = planned(source, to, target, layout, layer, ignored, **stated)
     except (CheckpointRefused, report.NotAReport) as error:
         raise click.UsageError(_of(source, error)) from None
+    _check_proof(proof, plan)
     _end_if_not_installed(plan)
     options = {"layer": layer, "layout": layout, **stated}
     given = [(name.replace("_", "-"), value) for name, value in options.items() if value is not None]
     given += [("ignore", name) for name in ignored]
-    again = shlex.join(
-        ["harness", "port", str(source), "--to", to, str(target)]
-        + [word for name, value in given for word in (f"--{name}", str(value))]
-    )
+    files, words = [str(source), str(target)], [word for name, value in given for word in (f"--{name}", str(value))]
+    if any(file.startswith("-") for file in files):
+        again = shlex.join(["harness", "port", "--to", to, *words, "--", *files])
+    else:
+        again = shlex.join(["harness", "port", str(source), "--to", to, str(target), *words])
     with report.Keeper(proof) as keeper:
         try:
             with Porters(Memory()) as workers, progress(1, workers.starting):
@@ -116,6 +119,13 @@ def command(
         show_report(found, proof)
         click.echo(_told(plan, done))
     raise click.exceptions.Exit(status)
+
+
+def _check_proof(proof: Path, plan: Plan) -> None:
+    """End the command if the folder of the proof is, or would be, where a file of the port is to stand."""
+    for file in (plan.target, *plan.ported.written(plan.target)):
+        if proof.resolve().is_relative_to(file.resolve()):
+            raise click.UsageError(f"--proof {proof} lies in {file}, which is to be written; choose another folder")
 
 
 def _of(source: Path, error: Exception) -> str:

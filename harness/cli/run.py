@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from harness.cli.exits import Exit
 from harness.cli.options import (
+    DEFAULT_BASELINE,
     cases_argument,
     checkpoint_of,
     chosen,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 @click.command("run")
 @cases_argument
 @click.option("--impl", "names", metavar="A,B", help="Only these implementations.")
-@click.option("--baseline", default="numpy-split", show_default=True, help="What the others are compared with.")
+@click.option("--baseline", default=DEFAULT_BASELINE, show_default=True, help="What the others are compared with.")
 @click.option(
     "--weights", metavar="PATH", help="A checkpoint whose recurrent weights take the place of the cases' own."
 )
@@ -172,6 +173,7 @@ def command(
 def _again(asked: Mapping[str, Any]) -> str:
     """Return the command that runs a case of the report again."""
     given = [(option, asked[option]) for option in ("weights", "layer") if asked[option] is not None]
+    given += [("baseline", asked["baseline"])] if asked["baseline"] != DEFAULT_BASELINE else []
     given += [("ignore", name) for name in asked.get("ignored", ())]
     return " ".join(["harness run", *(f"--{option} {shlex.quote(value)}" for option, value in given)])
 

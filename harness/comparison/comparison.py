@@ -34,7 +34,8 @@ class TensorComparison:
         bound: the tolerance in force; None where there were no numbers to hold it against.
         metrics: the errors; None where names, shapes or dtypes keep the numbers from being compared.
         verdict: match, mismatch or error.
-        reason: why, if it is no match.
+        reason: why, if it is no match; and what is to be known of a match.
+        too_small: whether it matches as zeros would, so that the match says nothing.
     """
 
     tensor: str
@@ -44,6 +45,7 @@ class TensorComparison:
     metrics: Metrics | None
     verdict: Verdict
     reason: str
+    too_small: bool = False
 
     @property
     def size(self) -> int:
@@ -107,7 +109,8 @@ class Comparison:
 
     Attributes:
         tensors: one comparison for each tensor, forward ones first.
-        not_provided: tensors that were not returned and need not be.
+        not_provided: tensors that were not returned and need not be; and of two biases that are one in the canonical
+            layout the one that was not, by its own name.
         untrained: why those of training are among them; empty if they are not.
     """
 
@@ -131,6 +134,11 @@ class Comparison:
         return sum(each.elements for each in self.tensors)
 
     @property
+    def too_small(self) -> tuple[str, ...]:
+        """The tensors that match as zeros would."""
+        return tuple(each.tensor for each in self.tensors if each.too_small)
+
+    @property
     def can_be_explained(self) -> bool:
         """True if a tensor has numbers that are wrong, or has them in a wrong shape."""
         return any(each.metrics is not None or each.bound is not None for each in self.disagreements)
@@ -144,7 +152,9 @@ class Comparison:
     def __str__(self) -> str:
         wrong = self.disagreements
         if not wrong:
-            return f"match: {self.elements} elements of {len(self.tensors)} tensors"
+            small = ", ".join(self.too_small)
+            of_these = f"; of these {small}: {tolerances.TOO_SMALL}" if small else ""
+            return f"match: {self.elements} elements of {len(self.tensors)} tensors{of_these}"
         return "\n".join([f"{self.verdict}: {len(wrong)} of {len(self.tensors)} tensors disagree", *map(str, wrong)])
 
 
@@ -216,6 +226,8 @@ def compare(
     compared += list(_unexpected(given, wanted, given_in_part.misfits))
     if complete or required:
         compared += list(_missing_parts(given, wanted, given_in_part.misfits))
+    else:
+        not_provided += tuple(name for name in given_in_part.misfits if name not in given)
     if not compared:
         raise ValueError("nothing was compared: no tensor was provided")
     return Comparison(tuple(compared), not_provided)
@@ -269,7 +281,7 @@ def _tensor(
     half_unit: ndarray | None,
     eps: float,
 ) -> TensorComparison:
-    said = ""
+    said, is_zero = "", not expected.any()
     if own_dtype and actual is not None and actual.dtype.kind == expected.dtype.kind == "f":
         said = dtypes.judged_in(actual.dtype, expected.dtype)
         if dtypes.narrower(actual.dtype, expected.dtype) != expected.dtype:
@@ -303,12 +315,24 @@ def _tensor(
         collect=collect,
     )
     verdict, reason = of_metrics(metrics)
+    too_small = (
+        verdict == "match" and not (is_zero or bound.ill_conditioned) and _zeros_match(expected, which, bound, atol)
+    )
     if known is not None:
         metrics = metrics.at(np.flatnonzero(known))
         reason = "; ".join(filter(None, [reason, f"{metrics.elements} of {expected.size} elements compared"]))
     ill = tolerances.ILL_CONDITIONED if bound.ill_conditioned else ""
-    reason = "; ".join(filter(None, [reason, said, ill]))
-    return TensorComparison(name, expected.shape, expected.dtype.name, bound, metrics, verdict, reason)
+    reason = "; ".join(filter(None, [reason, said, ill, tolerances.TOO_SMALL if too_small else ""]))
+    return TensorComparison(name, expected.shape, expected.dtype.name, bound, metrics, verdict, reason, too_small)
+
+
+def _zeros_match(expected: ndarray, which: Any, bound: Bound, atol: float | ndarray) -> bool:
+    """Return whether zeros would match what is expected, where that is compared."""
+    if (1 - bound.rtol) * tolerances.largest_magnitude(expected.reshape(-1)[which]) > np.max(atol):
+        return False  # as of almost every tensor, and without a copy
+    with np.errstate(over="ignore", invalid="ignore"):
+        magnitudes = np.abs(expected.reshape(-1)[which].astype(np.float64))
+        return bool((magnitudes <= atol + bound.rtol * magnitudes).all())
 
 
 def _known(*results: _Read) -> dict[str, ndarray]:

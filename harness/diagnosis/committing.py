@@ -51,6 +51,17 @@ def network_with_more(base: Network, suspects: tuple[Suspect, ...], more: tuple[
     return anew(base, network, layers, forward=any(each.fault.alters_forward for each in more))
 
 
+def with_forward_pass(true: Network, suspect: Suspect) -> Mapping[str, ndarray]:
+    """Return all tensors of the problem of ``true`` with the forward pass of a fault and the backward pass of none."""
+    other, own = network_with(true, (suspect,)), right(true.problem)
+    for layer, its in zip(own.layers, other.layers, strict=True):
+        layer.tape = layer.taken(its.tape)
+    if isinstance(own, WrappedNetwork) and isinstance(other, WrappedNetwork):
+        own.tapes = other.tapes
+    own.top, own.outputs = other.top, other.outputs
+    return own.tensors()
+
+
 def kinds_of(suspects: tuple[Suspect, ...], problem: Problem) -> tuple[type[Network], tuple[type[Layer], ...], bool]:
     """Return the classes of a problem's network and layers that have all these faults, and if they alter its forward
     pass.

@@ -12,6 +12,7 @@ from harness.diagnosis.committing import network_with
 from harness.diagnosis.evidence import Evidence, gather
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
 from harness.diagnosis.faults import Suspect
+from harness.diagnosis.finite import not_finite, where_not_finite, without
 from harness.diagnosis.misshapen import misshapen
 from harness.diagnosis.onset import gates_off, in_words, onset, proven_onset
 from harness.diagnosis.parts import Explanation, Part
@@ -44,21 +45,41 @@ def diagnose(
         thorough: whether faults that have to be tried in pairs are; that takes the most time.
 
     Returns:
-        Of each tensor of a wrong shape a diagnosis of its own. Then the explanations of the others that are off, the
-        best first; of what they leave open, or if none fits, one named ``unexplained``. Nothing if nothing is off.
+        Of each tensor of a wrong shape a diagnosis of its own, and one of where NaN and infinity stand. Then the
+        explanations of what else is off, the best first; of what they leave open, or if none fits, one named
+        ``unexplained``. Nothing if nothing is off.
     """
-    evidence = gather(
-        actual,
-        predictions.truth,
-        predictions.noise,
-        dtype=predictions.problem.case.dtype,
-        tolerance=predictions.problem.case.tolerance,
-        known=known,
-        digits=digits,
-        matching=matching,
-    )
-    if not evidence.off:
-        return misshapen(evidence)
+
+    def gathered(actual: Mapping[str, ndarray], known: Mapping[str, ndarray]) -> Evidence:
+        return gather(
+            actual,
+            predictions.truth,
+            predictions.noise,
+            dtype=predictions.problem.case.dtype,
+            tolerance=predictions.problem.case.tolerance,
+            known=known,
+            digits=digits,
+            matching=matching,
+        )
+
+    evidence = gathered(actual, known or {})
+    of_shape = misshapen(evidence)
+    places = not_finite(evidence)
+    found = _explained(evidence, predictions, likely, thorough=thorough) if evidence.off else []
+    if not places:
+        return [*of_shape, *found]
+    of_places = where_not_finite(evidence, places)
+    if not any(each.fault == UNEXPLAINED for each in found):  # but by a fault that overflows
+        return [*of_shape, *found, of_places]
+    left = gathered(*without(places, actual, known or {}))
+    found = _explained(left, predictions, likely, thorough=thorough) if left.off else []
+    return [*of_shape, of_places, *found]
+
+
+def _explained(
+    evidence: Evidence, predictions: Predictions, likely: Collection[str], *, thorough: bool
+) -> list[Diagnosis]:
+    """Explain what is off: the best first, and what is left open, or that nothing fits."""
     start = first_off(evidence, predictions)
     found = Search(evidence, predictions, likely).explanations() if likely else []
     if not found:
@@ -66,7 +87,8 @@ def diagnose(
         found = search.explanations() or search.explanations_of_most()
     # The same faults in another order are the same explanation.
     distinct = {frozenset(_sentence(part) for part in each.parts): each for each in reversed(found)}
-    found = [each for each in found if each in distinct.values()]
+    # More faults than are needed may undo each other.
+    found = [each for each in found if each in distinct.values() and len(each.parts) == len(found[0].parts)]
     if found and found[0].open:  # another that leaves the same open may hold a fault of what is open alone
         found = found[:1]
     told = [_told(each, start) for each in found]
@@ -78,7 +100,7 @@ def diagnose(
     ]
     if found and found[0].open:
         told.append(_left_open(found[0].open, evidence))
-    return [*misshapen(evidence), *(told or [_without_fault(evidence, start, predictions.problem.case.dtype)])]
+    return told or [_without_fault(evidence, start, predictions.problem.case.dtype)]
 
 
 def _without_fault(evidence: Evidence, start: str, dtype: str) -> Diagnosis:
@@ -169,7 +191,7 @@ def _in_order(part: Part) -> tuple[bool, bool, str]:
 
 
 def _sentence(part: Part) -> str:
-    if not part.tensors:
+    if not part.tensors or part.whole:
         return part.text
     verb = "is" if len(part.tensors) == 1 else "are each"
     return f"{', '.join(part.tensors)} {verb} {part.text}."

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 UNEXPLAINED = "unexplained"
+SWAPPED = "swapped"
+NOT_FINITE = "not-finite"
 
 OTHER_NAMES = {
     "step-weights": "The right sum with other weights on its steps: some left out, counted twice, or discounted.",
     "sequence-weights": "The right sum with other weights on the sequences of the batch.",
     "loss-age-weights": "The right sum with other weights on losses so many steps later: truncated, or discounted.",
+    SWAPPED: "The gradients of two tensors of one shape stand in each other's place.",
+    NOT_FINITE: "A tensor has NaN or infinity where the right one is finite.",
     "wrong-shape": "A tensor of another shape: the right numbers, their sum, mean or slice, or others.",
     "not-summed": "The right numbers before a sum that is left out.",
     "lower-precision": "The right numbers, computed in a narrower dtype, or with more rounding than the tolerance has.",

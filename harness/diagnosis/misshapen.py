@@ -49,7 +49,7 @@ def _diagnosis(name: str, given: ndarray, right: ndarray) -> Diagnosis:
             residual = float(np.abs(numbers - expected).max(initial=0.0)) / (largest_magnitude(expected) or 1.0)
         if residual <= CLOSE * eps:
             return Diagnosis(fault, f"{name} {what}: {shapes}.", {name: residual})
-    text = f"{name} is no sum, mean or slice of the right one, nor its transpose: {shapes}."
+    text = f"{name} is no sum, mean, repetition or slice along one axis of the right one, nor its transpose: {shapes}."
     return Diagnosis("wrong-shape", text, {name: math.nan})
 
 
@@ -63,11 +63,32 @@ def _ways(name: str, given: ndarray, right: ndarray) -> Iterator[Way]:
         yield "wrong-shape", "is the right one with time first", given, right.swapaxes(0, 1)
     if given.size == right.size:
         yield "wrong-shape", "has the right numbers", given.reshape(right.shape), right
+    yield from _repeated(name, given, right)
     for axis in range(given.ndim):
+        if (given == given.take([0], axis)).all():  # of numbers that are alike a sum was hardly meant
+            continue
         yield "not-summed", f"is not summed over axis {axis}, and its sum is the right one", given.sum(axis), right
         yield "not-summed", f"is no mean over axis {axis}, and its mean is the right one", given.mean(axis), right
     yield from _reduced(name, given, right)
     yield from _sliced(name, given, right)
+
+
+def _repeated(name: str, given: ndarray, right: ndarray) -> Iterator[Way]:
+    """Yield what a tensor is that has the right one several times: along new axes, or along one of its own."""
+    more = given.ndim - right.ndim
+    if more > 1 and given.shape[more:] == right.shape:
+        along = f"{more} new axes in front" if right.ndim else f"{more} new axes"
+        yield "wrong-shape", f"is the right one repeated along {along}", given, np.broadcast_to(right, given.shape)
+    for axis in range(given.ndim):
+        if more == 1 and given.shape[:axis] + given.shape[axis + 1 :] == right.shape:
+            text = f"is the right one repeated {given.shape[axis]} times along a new axis, axis {axis}"
+            yield "wrong-shape", text, given, np.broadcast_to(np.expand_dims(right, axis), given.shape)
+        if more == 0 and right.shape[axis] and given.shape[axis] % right.shape[axis] == 0:
+            times = given.shape[axis] // right.shape[axis]
+            along = f"repeated {times} times along {_axis(name, axis)}"
+            yield "wrong-shape", f"is the right one {along}, as a whole", given, np.concatenate([right] * times, axis)
+            text = f"is the right one {along}, index by index"
+            yield "wrong-shape", text, given, np.repeat(right, times, axis)
 
 
 def _reduced(name: str, given: ndarray, right: ndarray) -> Iterator[Way]:

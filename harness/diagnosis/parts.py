@@ -28,6 +28,7 @@ class Part:
         declare: what a case would say if this is what was meant.
         breadth: how many tensors it changes, those that were not returned among them.
         suspect: the fault of the catalogue, if it is one of backpropagation.
+        whole: whether the text is a whole sentence that names its tensors, all of which it is about.
     """
 
     fault: str
@@ -39,10 +40,11 @@ class Part:
     breadth: int = 1
     suspect: Suspect | None = None
     chosen: float = 0.0
+    whole: bool = False
 
     def of(self, tensors: tuple[str, ...]) -> Part:
         """Return the part as it acts on these tensors; on none of its own if it acts on what they come from."""
-        if not self.tensors:
+        if not self.tensors or self.whole:
             return self
         # The same fault of several tensors has more likely been made once, in what they are computed from.
         unlikely = self.unlikely + (1 if len(tensors) > 1 else 0)

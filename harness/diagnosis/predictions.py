@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.diagnosis.bptt import Network
-from harness.diagnosis.committing import network_with, network_with_more, right, suspects_of
+from harness.diagnosis.committing import network_with, network_with_more, right, suspects_of, with_forward_pass
 from harness.diagnosis.evidence import tolerated_by
 from harness.diagnosis.faults import Fault, Suspect, faults
 from harness.precision.tolerance import bound
@@ -138,6 +138,17 @@ class Predictions:
     def tensors(self, suspects: tuple[Suspect, ...], more: tuple[Suspect, ...] = ()) -> Tensors:
         """Return all tensors of the problem with these faults, in float64. Arguments as for ``predict``."""
         return self._run(suspects, more)[1]
+
+    def with_forward_pass(self, suspect: Suspect) -> Tensors:
+        """Return all tensors of the problem with a fault's forward pass and the right backward pass, in float64."""
+        with np.errstate(all="ignore"):
+            return with_forward_pass(self.network, suspect)
+
+    def apart(self, one: Tensors, other: Tensors) -> set[str]:
+        """Return the names of the tensors that differ by more than goes unseen."""
+        with np.errstate(all="ignore"):
+            close = {name: np.abs(one[name] - other[name]) <= self._unseen[name] for name in self.truth}
+        return {name for name, where in close.items() if not where.all()}
 
     def _run(self, suspects: tuple[Suspect, ...], more: tuple[Suspect, ...] = ()) -> tuple[Network, Tensors]:
         if more and (self._base is None or self._base[0] != suspects):

@@ -21,6 +21,8 @@ from numpy import ndarray
 
 from harness.diagnosis.decomposition import decompositions
 from harness.diagnosis.evidence import Evidence
+from harness.diagnosis.exchange import exchanges
+from harness.diagnosis.explanation import SWAPPED
 from harness.diagnosis.faults import Suspect
 from harness.diagnosis.faults.scale import factors
 from harness.diagnosis.pairing import SCALED, contradict, fitting_where_first_off, orders, pivot_of, worth_pairing
@@ -91,20 +93,22 @@ class Search:
             found = self._beyond_chance([*found, *self._scaled(candidates), *self._clipped(candidates)])
         if not found and self.thorough:
             found = self._beyond_chance(list(self._pairs(candidates)))
-        return sorted(found, key=lambda each: each.order)
+        return sorted((each for each in found if not self._undoes_itself(each)), key=lambda each: each.order)
 
     def explanations_of_most(self) -> list[Explanation]:
         """Return what explains all but a little of what is off, the best first; after ``explanations`` found none."""
         sizes = {name: int(self.evidence.wrong(name).sum()) for name in self.off}
         left = {each: sum(sizes[name] for name in each.open) for each in self.partial}
         found = sorted(self._beyond_chance(self.partial), key=lambda each: (left[each], each.order))
+        found = [each for each in found if not self._undoes_itself(each)]
         if not found or left[found[0]] > MOST_OPEN * sum(sizes.values()):
             return []
         return [each for each in found if each.open == found[0].open]
 
     def _singly(self, *, in_one_layer: bool) -> tuple[list[Prediction], list[Explanation]]:
         """The faults that are possible, and those of them that explain everything by themselves."""
-        self.singles = self.predictions.singles(self.among, in_one_layer=in_one_layer)
+        singles = self.predictions.singles(self.among, in_one_layer=in_one_layer)
+        self.singles = [each for each in singles if self._text_of(each.suspects[0])]
         self.breadths = {each.suspects[0]: len(each.changed) for each in self.singles}
         candidates = [each for each in self.singles if self._possible(each)]
         found = [Explanation((Settled((part,), residuals),)) for part, residuals in self._alone(candidates)]
@@ -114,11 +118,16 @@ class Search:
         touched = [name for name in self.evidence.names if name in prediction.changed]
         return bool(touched) and all(name in self.off for name in touched)
 
+    def _text_of(self, suspect: Suspect) -> str:
+        """What the numbers are, in words; of the loss nothing, unless there is one. Empty if another says the same."""
+        with_loss = "loss" in self.evidence.names and bool(np.all(self.evidence.known.get("loss", True)))
+        return suspect.explanation if with_loss else suspect.explanation_without_loss
+
     def _part(self, suspect: Suspect) -> Part:
         unlikely = suspect.fault.unlikely + (0.5 if suspect.layer is not None else 0)
         return Part(
             suspect.name,
-            suspect.explanation,
+            self._text_of(suspect),
             unlikely=unlikely,
             declare=suspect.declaration,
             breadth=self.breadths.get(suspect, 1),
@@ -207,6 +216,7 @@ class Search:
                 own = grouped.get(key, option)
                 grouped[key] = Settled(own.parts, {**own.residuals, **option.residuals})
         yield from grouped.values()
+        yield from self._exchanged(rest, assumed)
         if base is None:
             yield from self._weighted()
         yield from self._more_suspects(rest, base)
@@ -225,9 +235,25 @@ class Search:
                 if key in also
             }
         yield from grouped.values()
+        yield from (each for each in self._exchanged(rest, assumed) if each.residuals.keys() >= set(rest))
         blocks = {name.rpartition(".")[0] for name in rest}
         if len(blocks) == 1 and blocks <= set(self.predictions.problem.structure.blocks):
             yield from (each for each in self._weighted() if each.residuals.keys() >= set(rest))
+
+    def _exchanged(self, rest: list[str], assumed: Mapping[str, ndarray]) -> Iterator[Settled]:
+        """The tensors that are exchanged, for those that nothing exchanges more of."""
+        done: set[str] = set()
+        for each in exchanges(self.predictions.problem.structure, assumed, rest) if self._among(SWAPPED) else ():
+            if done >= each.predicted.keys():
+                continue
+            fits = {name: self._fits(name, predicted) for name, predicted in each.predicted.items()}
+            residuals = {name: fit for name, fit in fits.items() if fit is not None}
+            if len(residuals) == len(fits):
+                done |= residuals.keys()
+                yield Settled((Part(SWAPPED, each.text, tuple(residuals), whole=True),), residuals)
+
+    def _among(self, fault: str) -> bool:
+        return self.among is None or fault in self.among
 
     def _settling(self, name: str, assumed: Mapping[str, ndarray]) -> dict[tuple[str, str], Settled]:
         """The faults of one tensor that settle it, by fault and text; of two alike the first."""
@@ -242,7 +268,7 @@ class Search:
     def _weighted(self) -> Iterator[Settled]:
         """The weighted sums that settle what is off in the weights of a layer."""
         for weighted in decompositions(self.predictions.network, self.evidence):
-            if self.among is None or weighted.fault in self.among:
+            if self._among(weighted.fault):
                 residuals = {name: self.evidence.fit(name, each).residual for name, each in weighted.predicted.items()}
                 part = Part(
                     weighted.fault,
@@ -261,7 +287,7 @@ class Search:
         subject = Subject(name, assumed, self.predictions.problem, actual)
         with np.errstate(all="ignore"):
             for fault, (_, maker) in TENSOR_FAULTS.items():
-                if self.among is None or fault in self.among:
+                if self._among(fault):
                     yield from maker(subject)
 
     def _more_suspects(self, rest: list[str], base: Prediction | None) -> Iterator[Settled]:
@@ -370,6 +396,25 @@ class Search:
     def _beyond_chance(self, found: list[Explanation]) -> list[Explanation]:
         """Keep the explanations whose every part fits better than one of so many attempts would by chance."""
         return [each for each in found if all(self._convincing(settled) for settled in each.settled)]
+
+    def _undoes_itself(self, explanation: Explanation) -> bool:
+        """Return whether one part takes back what another, of the forward pass, changes on the way back: then the
+        backward pass is not wrong in two ways but right for another forward pass.
+        """
+        for suspect in explanation.suspects if len(explanation.parts) > 1 else ():
+            if not suspect.fault.alters_forward:
+                continue
+            own, alone = self.predictions.tensors((suspect,)), self.predictions.with_forward_pass(suspect)
+            on_the_way_back = self.predictions.apart(own, alone)
+            for part in explanation.parts:
+                taken_back = on_the_way_back & set(part.tensors)
+                if part.suspect is None and any(self._fits(name, alone[name]) is not None for name in taken_back):
+                    return True
+                if part.suspect not in (None, suspect):
+                    both = self.predictions.tensors((suspect,), (part.suspect,))
+                    if on_the_way_back - self.predictions.apart(both, alone):
+                        return True
+        return False
 
     def _convincing(self, settled: Settled) -> bool:
         """Return whether the settled tensors say more than it takes to single out and to fit what settles them."""

@@ -134,7 +134,7 @@ def _stale(subject: Subject) -> Iterator[Candidate]:
 
 @tensor_fault("of-another-tensor")
 def _of_another_tensor(subject: Subject) -> Iterator[Candidate]:
-    """A gradient is that of another tensor of the same shape, as where two are swapped."""
+    """A gradient is that of another tensor of the same shape."""
     for name, other in subject.right.items():
         if name not in (subject.tensor, "loss", "outputs") and other.shape == subject.own.shape:
             likely = kind_of(name) == kind_of(subject.tensor)
@@ -152,6 +152,9 @@ def _gates_permuted(subject: Subject) -> Iterator[Candidate]:
     for order in list(permutations(range(len(names))))[1:]:
         there = ", ".join(names[k] for k in order)
         text = f"the right one with its gates in the order {there}, where {', '.join(names)} is the order"
+        moved = [names[k] for k, other in enumerate(order) if k != other]
+        if len(moved) == 2:
+            text = f"the right one with its gates {moved[0]} and {moved[1]} swapped"
         yield Candidate("gates-permuted", text, np.concatenate([blocks[k] for k in order], axis=-1), unlikely=0)
 
 

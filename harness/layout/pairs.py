@@ -5,7 +5,8 @@ forgets the second bias or adds the first one twice; so it is (2b, −b).
 
 Backwards, the chain rule through b ↦ (2b, −b) makes the canonical gradient 2·d_first − d_second: it is right when both
 are right, and wrong when one of them is. Two wrong ones may make a right one, as half of it and 0 do. So an answer
-whose two gradients are not equal, as they are in every right one, has a mistake of its own (``difference``).
+whose two gradients are not equal, as they are in every right one, has a mistake of its own (``difference``). Where one
+of the two is not returned, the other stands for both, and the comparison lists the missing one as not provided.
 
 A gru whose reset is after the product adds its two biases in the gates r and z only. The candidate's two stay what they
 are: the first is the last third of ``b_h``, the second is ``b_hn``.

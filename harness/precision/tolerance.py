@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from harness.case import tolerances
 from harness.case.training import LOSS_CURVE, of_step
 from harness.tensors import Shape, kind_of
 
@@ -73,6 +74,8 @@ OF_THE_CASE = "the case's tolerance"
 """The beginning of a bound's origin, where the case gives the bound."""
 
 ILL_CONDITIONED = "ill-conditioned: rounding alone takes more than half of its digits"
+
+TOO_SMALL = "too small to judge: zeros would match as well"
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,9 @@ def _by_step(kind: str, curve: ndarray, noise: ndarray, units: float) -> Bound:
 
 
 def _given(override: Mapping[str, float], origin: str) -> Bound:
+    for name, value in override.items():
+        if problem := tolerances.of_number(value):  # a case that Python made came through no other door
+            raise ValueError(f"{name} of {origin}: {problem}")
     return Bound(float(override.get("rtol", 0.0)), float(override.get("atol", 0.0)), origin)
 
 

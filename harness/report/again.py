@@ -17,12 +17,30 @@ from harness.casefile.typed import called, quoted, word
 LONGEST = 4096
 """Letters of a path that a command may have."""
 
-_COMMANDS: dict[str, tuple[int, dict[str, str]]] = {
-    "run": (0, {"--weights": r".+", "--layer": r".+"}),
-    "check": (1, {}),
-    "port": (2, {"--to": r"torch|keras|tf1|npz"}),
+_TEXT = r"[^-].*"
+_NUMBER = r"-?\d+(\.\d*)?(e[+-]?\d+)?"
+
+_COMMANDS: dict[str, tuple[int, dict[str, str | None]]] = {
+    "run": (0, {"--weights": _TEXT, "--layer": _TEXT, "--ignore": _TEXT, "--baseline": _TEXT}),
+    "check": (1, {"--require-all": None, "--baseline": _TEXT, "--limit": _NUMBER}),
+    "port": (
+        2,
+        {
+            "--to": r"torch|keras|tf1|npz",
+            "--layer": _TEXT,
+            "--layout": r"split|torch|keras|tf1",
+            "--cell": r"rnn|gru|lstm",
+            "--activation": r"\w+",
+            "--recurrent-activation": r"\w+",
+            "--forget-bias": _NUMBER,
+            "--reset": r"before|after",
+            "--ignore": _TEXT,
+        },
+    ),
 }
-"""The commands that may be repeated: the count of operands, and the options with the form of their values."""
+"""The commands that may be repeated: the count of operands, and the options, each with the form of its value, or None
+where it has none. Every option of a command that changes what its report holds is here.
+"""
 
 _OPERAND = {"check": r".+\.py(:\w+)?"}
 
@@ -51,6 +69,8 @@ class Again:
         """
         if self.words[1] == "port":
             return self.typed
+        if "--" in self.words:
+            return f"{self.typed} {quoted(name)}"
         alone = f"--impl {word(implementation)}" if implementation and self.words[1] == "run" else ""
         return called(self.typed, quoted(name), alone)
 
@@ -74,14 +94,16 @@ def _is_ours(words: list[str]) -> bool:
     if words[:1] != ["harness"] or len(words) < 2 or words[1] not in _COMMANDS:
         return False
     count, options = _COMMANDS[words[1]]
-    operands, rest = [], words[2:]
+    operands, rest, dashed = [], words[2:], False
     while rest:
         word = rest.pop(0)
-        if word in options:
-            if not rest or not _is_value(rest[0], options[word]):
+        if word == "--" and not dashed:
+            dashed = True
+        elif word in options and not dashed:
+            form = options[word]
+            if form is not None and (not rest or not _is_value(rest.pop(0), form)):
                 return False
-            rest.pop(0)
-        elif _is_value(word, _OPERAND.get(words[1], r".+")):
+        elif (dashed or word[:1] != "-") and _is_value(word, _OPERAND.get(words[1], r".+")):
             operands.append(word)
         else:
             return False
@@ -89,4 +111,4 @@ def _is_ours(words: list[str]) -> bool:
 
 
 def _is_value(word: str, form: str) -> bool:
-    return len(word) <= LONGEST and word.isprintable() and word[:1] != "-" and re.fullmatch(form, word) is not None
+    return len(word) <= LONGEST and word.isprintable() and re.fullmatch(form, word) is not None

@@ -20,12 +20,14 @@ from harness.precision.tolerance import OF_THE_CASE
 from harness.report.overview import counted, in_words
 from harness.report.report import Report
 from harness.report.table import Row
+from harness.report.tables.comparisons import WITHOUT_ITS_PAIR
 
 GROWN = 10.0
 """An error that grew by this factor is told."""
 
 NOT_THERE = "not there"
 NOT_COMPARED = "not compared"
+WITH_ITS_PAIR = "compared with its pair"
 
 UNITS_ALLOWED = 16.0
 """Below 1 / this an error ratio is rounding."""
@@ -58,7 +60,9 @@ class Difference:
         verdicts: of implementations on cases; worse where one took a turn for the worse that its case does not expect,
             or is gone from a case.
         tensors: of implementations whose verdict on the case is what it was: verdicts on tensors, tensors that are
-            compared in one of the two alone, and those of which fewer elements are compared.
+            compared in one of the two alone, those of which fewer elements are compared, and those that are wrong
+            without numbers for another reason, as two biases whose gradients should be equal and differ otherwise.
+            Of a pair of biases also the one that is returned in one of the two alone.
         errors: of tensors that match still, or disagree still, but are off ten times as far.
         tolerances: that allow ten times as much; a change of the case, and so not worse.
         cases: that are in one of the two alone, or came out as expected in one alone; those that are gone are not
@@ -205,8 +209,28 @@ def _of_steady_runs(before: Report, after: Report) -> Iterator[tuple[tuple[str, 
             yield key, then.get(key), there.get(key)
 
 
+def _pairs(before: Report, after: Report) -> Iterator[Changed]:
+    """Yield the biases that one report compares with the other of their pair, and the other one lacks."""
+    was, now = _shared(before, after)
+    lacked, lacks = (
+        _by(
+            (row for row in report["comparisons"] if row["reason"] == WITHOUT_ITS_PAIR),
+            "case",
+            "implementation",
+            "tensor",
+        )
+        for report in (before, after)
+    )
+    for key in {**lacked, **lacks}:
+        case, name, tensor = key
+        if (key in lacked) != (key in lacks) and (case, name) in was and (case, name) in now:
+            then, there = (NOT_COMPARED if key in each else WITH_ITS_PAIR for each in (lacked, lacks))
+            yield Changed(case, name, tensor, then, there, worse=key in lacks)
+
+
 def _tensors(before: Report, after: Report) -> Iterator[Changed]:
     expected = {row["case"]: row["as_expected"] for row in after["cases"]}
+    yield from _pairs(before, after)
     for (case, name, tensor), then, row in _of_steady_runs(before, after):
         was, now = (NOT_COMPARED if each is None else each["verdict"] for each in (then, row))
         if was != now:
@@ -217,6 +241,9 @@ def _tensors(before: Report, after: Report) -> Iterator[Changed]:
             worse = then["shape"] == row["shape"] and then["elements"] > row["elements"]
             was, now = (counted(each["elements"], "element") for each in (then, row))
             yield Changed(case, name, tensor, was, now, worse)
+        elif then is not None and row is not None and then["error_ratio"] is None and then["reason"] != row["reason"]:
+            was, now = (f"{each['verdict']}: {each['reason']}" for each in (then, row))
+            yield Changed(case, name, tensor, was, now, worse=False)
 
 
 def _errors(before: Report, after: Report) -> Iterator[Changed]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from harness.execution.session import CaseOutcome, Evidence, Examiner, Judged, Run, Standard
+from harness.execution.session.answers import OF_THE_NUMBERS
 from harness.execution.session.examiner import agreed
 from harness.execution.session.floors import Floors
 from harness.execution.session.oracle import side
@@ -62,13 +63,16 @@ class Judge:
         if baseline not in results:
             return replace(was, verdict="error", reason=f"there is no baseline: {baseline} returned nothing")
         standard = Standard(problem, results[baseline], noise, floors)
-        answers = standard.judged(each.promise, results[each.implementation])
+        noticed = [remark for remark in each.remarks if remark.kind not in OF_THE_NUMBERS]
+        answers = standard.judged(each.promise, results[each.implementation], noticed=noticed)
         comparison = answers.comparison
         verdict = "error" if each.status == "error" else comparison.verdict
         oracle, told = evidence.oracle, ""
         if verdict == "mismatch" and oracle in results and oracle != baseline:
             told = side(each.implementation, comparison, oracle, baseline, results, problem, noise)
-        return replace(was, verdict=verdict, comparison=comparison, reason=answers.reason, oracle=told)
+        return replace(
+            was, verdict=verdict, comparison=comparison, reason=answers.reason, oracle=told, remarks=answers.remarks
+        )
 
 
 def judged_anew(report: Report, tolerance: Tolerance | None, baseline: str | None) -> Run:

@@ -4,8 +4,19 @@ Nothing here imports more than the standard library's smallest modules: Ctrl-C m
 """
 
 from harness.terminal.door import Door, opened
-from harness.terminal.ending import BAD_INPUT, INTERNAL, INTERRUPTED, Refused, ended
+from harness.terminal.ending import BAD_INPUT, INTERNAL, INTERRUPTED, TERMINATED, Refused, ended
 from harness.terminal.printable import printable
 from harness.terminal.strict_json import write_json
 
-__all__ = ["BAD_INPUT", "INTERNAL", "INTERRUPTED", "Door", "Refused", "ended", "opened", "printable", "write_json"]
+__all__ = [
+    "BAD_INPUT",
+    "INTERNAL",
+    "INTERRUPTED",
+    "TERMINATED",
+    "Door",
+    "Refused",
+    "ended",
+    "opened",
+    "printable",
+    "write_json",
+]

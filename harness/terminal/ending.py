@@ -17,6 +17,9 @@ INTERNAL = 70
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 
+TERMINATED = 143
+"""128 and the number of SIGTERM."""
+
 
 class Refused(ValueError):
     """Something of the user's cannot be used; the text says what, where and why, and what to do."""
@@ -48,7 +51,7 @@ def ended(work: Callable[[], int], *, for_good: bool) -> int:
         work: does everything, and returns the exit status.
         for_good: the process ends afterwards.
     """
-    interrupts = Interrupts(INTERRUPTED, for_good=for_good)
+    interrupts = Interrupts(for_good=for_good)
     try:
         with opened() as (out, _):
             try:
@@ -61,16 +64,18 @@ def ended(work: Callable[[], int], *, for_good: bool) -> int:
                 if not for_good and not isinstance(error, Exception | KeyboardInterrupt | SystemExit):
                     raise  # it is of the caller's own making, such as a time-out
                 status = _status_of(error, interrupted=interrupts.came)
+            if status == INTERRUPTED and interrupts.came:
+                status = 128 + interrupts.came
             return _with_output(out, status)
     finally:
         interrupts.end()
 
 
-def _status_of(error: BaseException, *, interrupted: bool) -> int:
-    """Report the error that ended the work, and return its exit status."""
+def _status_of(error: BaseException, *, interrupted: int) -> int:
+    """Report the error that ended the work, and return its exit status; ``interrupted`` is the signal, 0 for none."""
     notes: list[str] = getattr(error, "__notes__", [])
     if interrupted or isinstance(error, KeyboardInterrupt):  # an import that is interrupted may raise ImportError
-        _say("interrupted", *notes)
+        _say("terminated" if interrupted == TERMINATED - 128 else "interrupted", *notes)
         return INTERRUPTED
     if isinstance(error, Refused):
         _say(f"Error: {error}", *notes)

@@ -1,4 +1,4 @@
-"""Ctrl-C: once ends the command, again does not disturb its end."""
+"""Ctrl-C and SIGTERM: once ends the command and cleans up, again does not disturb its end."""
 
 from __future__ import annotations
 
@@ -10,37 +10,34 @@ import time
 from typing import Any
 
 PATIENCE = 3.0
-"""Seconds after the first Ctrl-C from which another ends the process at once."""
+"""Seconds after the first of them from which another ends the process at once."""
 
 AGAIN = 0.01
 """Seconds after which an interrupt is repeated that Python could not raise."""
 
 
 class Interrupts:
-    """Handles Ctrl-C between ``begin`` and ``end``, and goes on where the terminal is closed: its report is awaited.
+    """Handles both between ``begin`` and ``end``, and goes on where the terminal is closed: its report is awaited.
 
-    The first raises KeyboardInterrupt. Those that follow while processes and folders are cleaned up are ignored;
-    after ``PATIENCE`` the process ends at once, and its worker processes end with it.
+    The first raises KeyboardInterrupt, whichever of the two it is. Those that follow while processes and folders are
+    cleaned up are ignored; after ``PATIENCE`` the process ends at once, and its worker processes end with it.
 
     Args:
-        status: the exit status of the process if it ends at once.
         for_good: the process ends after ``end``, so that Ctrl-C stays ignored.
 
     Attributes:
-        came: an interrupt came.
+        came: the number of the signal that came first; 0 if none did.
     """
 
-    def __init__(self, status: int, *, for_good: bool) -> None:
-        self.came = False
+    def __init__(self, *, for_good: bool) -> None:
+        self.came = 0
         self._patient_until: float | None = None
-        self._status = status
         self._for_good = for_good
         self._hook = sys.unraisablehook
-        self._handles = (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a shell's background job ignores it
-        )
-
+        by_default = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+        in_main = threading.current_thread() is threading.main_thread()
+        # A shell's background job ignores Ctrl-C.
+        self._handled = [each for each, before in by_default.items() if in_main and signal.getsignal(each) is before]
         self._outlives_terminal = (
             hasattr(signal, "SIGHUP")
             and threading.current_thread() is threading.main_thread()
@@ -49,9 +46,10 @@ class Interrupts:
 
     def begin(self) -> None:
         """Handle interrupts from here on."""
-        if self._handles:
+        if self._handled:
             sys.unraisablehook = self._not_raised
-            signal.signal(signal.SIGINT, self._handle)
+        for each in self._handled:
+            signal.signal(each, self._handle)
         if self._outlives_terminal:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
@@ -62,19 +60,22 @@ class Interrupts:
 
     def end(self) -> None:
         """Leave interrupts as they were, or ignored if the process ends."""
-        if self._handles:
-            signal.signal(signal.SIGINT, signal.SIG_IGN if self._for_good else signal.default_int_handler)
+        if self._handled:
             sys.unraisablehook = self._hook
+        if signal.SIGINT in self._handled:
+            signal.signal(signal.SIGINT, signal.SIG_IGN if self._for_good else signal.default_int_handler)
+        if signal.SIGTERM in self._handled:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if self._outlives_terminal and not self._for_good:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-    def _handle(self, *_: Any) -> None:
+    def _handle(self, number: int, _: Any) -> None:
         if self._patient_until is None:
             self.ignore()
-            self.came = True
+            self.came = self.came or number
             raise KeyboardInterrupt
         if time.monotonic() > self._patient_until:
-            os._exit(self._status)
+            os._exit(128 + (self.came or number))
 
     def _not_raised(self, what: sys.UnraisableHookArgs) -> None:
         """Repeat an interrupt that came in a finalizer, out of which nothing can be raised."""
@@ -82,6 +83,6 @@ class Interrupts:
             self._hook(what)
             return
         self._patient_until = None
-        timer = threading.Timer(AGAIN, os.kill, (os.getpid(), signal.SIGINT))
+        timer = threading.Timer(AGAIN, os.kill, (os.getpid(), self.came))
         timer.daemon = True
         timer.start()

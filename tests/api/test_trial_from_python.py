@@ -1,5 +1,7 @@
 """In anybody's test suite a function is tried out as ``harness check`` does it, in the same process."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -182,17 +184,39 @@ def test_the_baseline_may_not_represent_a_case(case_file):
 @pytest.mark.parametrize(
     ("tolerance", "said"),
     [
-        ({"layer0.W_hx": {"atol": 1.0}}, "'layer0.W_hx', which is no tensor; did you mean 'layer0.W_xh'"),
-        ({"rtol": 1.0, "layer0.W_xh": {"atol": 1.0}}, "'layer0.W_xh', which is no bound"),
-        ({"layer0.W_xh": {"atoll": 1.0}}, "'atoll', which is no bound; did you mean 'atol'"),
+        (
+            {"layer0.W_hx": {"atol": 1.0}},
+            r"tolerance\['layer0.W_hx'\]: no tensor has this name here; did you mean 'layer0.W_xh'",
+        ),
+        (
+            {"rtol": 1.0, "layer0.W_xh": {"atol": 1.0}},
+            r"tolerance\['layer0.W_xh'\]: unknown key; known here: rtol, atol",
+        ),
+        ({"layer0.W_xh": {"atoll": 1.0}}, r"tolerance\['layer0.W_xh'\]\['atoll'\]: unknown key; did you mean 'atol'"),
+        ({"layer0.W_xh": 1e-3}, r"tolerance\['layer0.W_xh'\]: 0.001 should be a mapping"),
+        ({}, "tolerance: an empty tolerance says nothing; give rtol, atol or both"),
+        ({"default": {}}, r"tolerance\['default'\]: an empty tolerance says nothing"),
+        (1e-3, "tolerance: 0.001 should be a mapping; such as"),
+        ({"atol": float("nan")}, r"tolerance\['atol'\]: nan should be a finite number, 0 or more"),
+        ({"atol": np.float32("inf")}, r"tolerance\['atol'\]: inf should be a finite number"),
+        ({"rtol": -1e-9, "atol": 1.0}, r"tolerance\['rtol'\]: -1e-09 should be a finite number, 0 or more"),
+        ({"rtol": "1e-3"}, r"tolerance\['rtol'\]: '1e-3' should be a number"),
+        ({"rtol": None}, r"tolerance\['rtol'\]: None should be a number"),
+        ({"rtol": True}, r"tolerance\['rtol'\]: True should be a number"),
+        ({"loss": {"atol": float("nan")}}, r"tolerance\['loss'\]\['atol'\]: nan should be a finite number"),
     ],
-    ids=["no tensor", "beside a bound", "no bound"],
 )
-def test_a_tolerance_that_would_change_nothing_is_refused(problem, tolerance, said):
+def test_a_tolerance_that_is_none_or_would_change_nothing_is_refused(problem, tolerance, said):
     expected = harness.run("numpy-split", problem)
     for other in (expected, right(problem)):
         with pytest.raises(ValueError, match=said):
             harness.compare(right(problem), other, tolerance=tolerance)
+
+
+def test_a_case_that_python_made_with_such_a_tolerance_matches_nothing(case_file):
+    case = replace(harness.load_case(case_file), tolerance={"atol": float("nan")})
+    with pytest.raises(ValueError, match="atol of the case's tolerance: nan should be a finite number"):
+        harness.assert_gradients_match(right, case)
 
 
 def test_compare_takes_another_tolerance_than_the_cases(problem):
@@ -201,6 +225,7 @@ def test_compare_takes_another_tolerance_than_the_cases(problem):
     assert not harness.compare(off, expected).matches
     assert harness.compare(off, expected, tolerance={"layer0.W_hh": {"atol": 1e-5}}).matches
     assert harness.compare(off, right(problem), tolerance={"atol": 1e-5}).matches
+    assert harness.compare(off, right(problem), tolerance={"atol": np.float32(1e-5), "rtol": 0}).matches
 
 
 def test_compare_reads_another_layout(problem):

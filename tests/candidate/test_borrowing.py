@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from harness.candidate.trial import borrowing
+from harness.candidate import lookout
 from harness.candidate.trial.borrowing import Borrowing, watched
 
 WHOLE = "so a match says nothing of its own backward pass"
@@ -73,6 +73,98 @@ def test_an_answer_of_the_reference_is_noticed_and_the_verdict_stays(check, impo
     assert f"  ! it {said} (on small)" in done.out
 
 
+PROGRAM = """
+import pickle, sys
+problem = pickle.loads(sys.stdin.buffer.read())
+from reference_impls import network, rnn_split
+from reference_impls.activations import ACTIVATIONS
+passed = network.forward(
+    rnn_split, problem.weights, problem.inputs, problem.initial_state, activation=ACTIVATIONS["tanh"]
+)
+loss, d_outputs = problem.loss(passed.outputs)
+answer = {"loss": loss, **network.backward(rnn_split, problem.weights, passed, d_outputs)}
+"""
+BY_NAME = "answer = harness.run('numpy-split', pickle.loads(sys.stdin.buffer.read())).tensors"
+BY_COMMAND = """
+import contextlib, io
+from harness.cli import main
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    main(["run", "cases", "--impl", "numpy-concat", "--out", "stolen"])
+from harness.problem import Problem
+"""
+OWN = """
+import my_rnn, harness.problem.reference
+from reference_impls import rnn_split, network
+answer = my_rnn.right(pickle.loads(sys.stdin.buffer.read()))
+"""
+
+
+def in_a_program(program, answer="pickle.loads(done.stdout)"):
+    """Return the body of a function that has its answer from a Python program."""
+    program = f"import pickle, sys, harness\n{program}\nsys.stdout.buffer.write(pickle.dumps(dict(answer)))\n"
+    call = f"[sys.executable, '-c', {program!r}]"
+    return (
+        f"done = subprocess.run({call}, input=pickle.dumps(problem), stdout=subprocess.PIPE, check=True)\n"
+        f"    return {answer}"
+    )
+
+
+POOLED = "with multiprocessing.get_context({!r}).Pool(1) as pool:\n        return pool.apply(solve, (problem,))"
+IN_A_PROCESS = {
+    "a program that imports the layers": (in_a_program(PROGRAM), "reference_impls.network in a process"),
+    "a program that runs by name": (in_a_program(BY_NAME), "harness.run('numpy-split', …) in a process"),
+    "a program that calls the command": (
+        in_a_program(f"{BY_COMMAND}\nanswer = {{}}", "right(problem)"),
+        "calls the command harness run in a process",
+    ),
+    "a fork": (POOLED.format("fork"), "harness.problem.reference in a process"),
+    "a spawned process": (POOLED.format("spawn"), "harness.problem.reference in a process"),
+    "a server of forks": (POOLED.format("forkserver"), "harness.problem.reference in a process"),
+    "a fork that outlives the call": (
+        (
+            "if not pools:\n        pools.append(multiprocessing.get_context('fork').Pool(1))\n"
+            "    return pools[0].apply(solve, (problem,))"
+        ),
+        "harness.problem.reference in a process",
+    ),
+    "a thread": ("return ThreadPoolExecutor(1).submit(solve, problem).result()", "harness.problem.reference, so"),
+}
+IMPORTS = """
+import multiprocessing, pickle, subprocess, sys
+from concurrent.futures import ThreadPoolExecutor
+
+pools = []
+
+
+def solve(problem):
+    from harness.problem import reference
+
+    return reference.solve(problem)
+
+
+"""
+
+
+@pytest.mark.parametrize(("body", "said"), IN_A_PROCESS.values(), ids=list(IN_A_PROCESS))
+def test_an_answer_that_comes_from_a_process_of_ones_own_is_noticed(check, body, said):
+    done = check(
+        f"{IMPORTS}@harness.implementation('mine')\ndef mine(problem):\n    {body}\n", "--json", function=":mine"
+    )
+    (found,) = done.json["results"]
+    assert found["verdict"] == "match", done.out + done.err
+    assert said in found["remarks"][0]
+
+
+@pytest.mark.parametrize("body", [in_a_program(OWN), POOLED.format("spawn"), POOLED.format("fork")])
+def test_an_answer_of_ones_own_from_a_process_is_no_borrowing(check, body):
+    body = body.replace("apply(solve,", "apply(right,")
+    done = check(
+        f"{IMPORTS}@harness.implementation('mine')\ndef mine(problem):\n    {body}\n", "--json", function=":mine"
+    )
+    (found,) = done.json["results"]
+    assert (found["verdict"], found["remarks"]) == ("match", []), done.out + done.err
+
+
 def test_one_of_ours_that_is_handed_in_as_it_is_is_noticed(check):
     done = check(
         "from harness.implementations.numpy_split import numpy_split\n"
@@ -121,7 +213,7 @@ def test_watching_ends_after_a_number_of_calls_and_leaves_other_profilers_alone(
 
     arrays = np.ones((1, 1, 1)), np.ones((1, 1)), np.ones((1, 1, 1))
     for events, noticed in ((1000, True), (10, False)):
-        monkeypatch.setattr(borrowing, "MOST_EVENTS", events)
+        monkeypatch.setattr(lookout, "MOST_EVENTS", events)
         found = Borrowing()
         with watched(found):
             late(arrays)

@@ -82,7 +82,7 @@ REMARKS = {
             r = right(problem)
             return {**r, "layer0.h0": r["layer0.h0"], "layer0.W_hh": r["outputs"][0], "outputs": r["outputs"]}
         """,
-        ["returns one array under two names: "],
+        ["returns arrays that share memory: layer0.W_hh is outputs[0]"],
         1,
     ),
     "float32_for_float64": (
@@ -201,6 +201,14 @@ ENDINGS = {
         'answer(b\'{"status": "fine", "arrays": []}\')',
         "no message: 'status' should be ok, unsupported or error, but is 'fine'",
     ),
+    "allows_itself_no_file": (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))",
+        "code here set this process's limit of open files to 0 (resource.RLIMIT_NOFILE)",
+    ),
+    "allows_itself_no_file_and_raises": (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0)); raise ValueError",
+        "code here set this process's limit of open files to 0 (resource.RLIMIT_NOFILE)",
+    ),
     "closes_what_it_did_not_open": ("import os; os.closerange(3, 100)", "the pipe for answers is closed"),
 }
 
@@ -231,6 +239,7 @@ def test_a_crash_costs_its_own_case(check, sweep, body, words):
     done = check(f"{PIPES}{source}{body}\n    return right(problem)\n")
     assert done.status == 3, done.out + done.err
     assert "3 cases: 1 error, 2 match" in done.out
+    assert "transport.py" not in done.out + done.err
     assert words.format(line=check.lines + PIPES.count("\n") + 4) in done.out
 
 

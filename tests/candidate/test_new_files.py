@@ -108,6 +108,16 @@ def test_one_thing_at_a_time(check, arguments):
     assert "harness new --implementation" in done.err
 
 
+def test_a_name_that_begins_as_an_option_is_typed_behind_two_dashes(check):
+    done = check.command("new", "--implementation", "-x.py")
+    assert done.out.endswith("next: harness check -- -x.py\n")
+    checked = check.command("check", "--require-all", "--", "-x.py", "small")
+    assert checked.status == 0, checked.out + checked.err
+    assert checked.out.splitlines()[-1].startswith("next: harness check --require-all -- -x.py")
+    shown = check.command("show", "reports/check", "--case", "small")
+    assert "next: harness check --require-all -- -x.py 'small'" in shown.out
+
+
 def test_an_implementation_is_a_python_file(check):
     done = check.command("new", "--implementation", "mine.txt")
     assert done.status == 2

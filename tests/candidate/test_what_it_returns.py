@@ -34,9 +34,9 @@ MISMATCHES = {
     ),
     "of_another_layer": ("r['layer1.W_hh'] = r['layer0.W_hh']; return r", "'layer1.W_hh', which is no tensor of this"),
     "transposed": ("r['layer0.W_xh'] = r['layer0.W_xh'].T; return r", "should have (3, 5); it is the transpose"),
-    "time_first": ("r['outputs'] = r['outputs'].swapaxes(0, 1); return r", "its axes are in another order"),
+    "time_first": ("r['outputs'] = r['outputs'].swapaxes(0, 1); return r", "its sizes are in another order"),
     "an_axis_too_many": ("r['layer0.b_h'] = r['layer0.b_h'][None]; return r", "an axis of length 1 is too many"),
-    "not_summed": ("r['layer0.b_h'] = np.ones((2, 5)); return r", "it is not summed over its leading axes"),
+    "not_summed": ("r['layer0.b_h'] = np.ones((2, 5)); return r", "it has an axis too many in front"),
     "whole_numbers": ("r['layer0.b_h'] = np.zeros(5, int); return r", "has dtype int64, but should have float64"),
     "wrong": ("r['layer0.b_h'] *= 1.001; return r", "layer0.b_h: 5 of 5 elements outside the tolerance"),
 }

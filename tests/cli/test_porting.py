@@ -57,9 +57,14 @@ def called(monkeypatch, capsys, workplace, *arguments):
         (("m.npz", "--to", "numpy", "out.npz"), "'numpy' is not one of"),
         (("m.npz", "--to", "npz", "out.npz", "--layer", "nett"), "no recurrent layer 'nett'; did you mean 'net'?"),
         (("m.npz", "--to", "npz", "out.npz", "--proof", "cases"), "choose another"),
+        (("m.npz", "--to", "npz", "out.npz", "--proof", "out.npz"), "--proof out.npz lies in out.npz"),
+        (
+            ("m.npz", "--to", "npz", "out.npz", "--proof", "cases/../out.npz/x"),
+            "lies in out.npz, which is to be written",
+        ),
         (("m.npz", "--to", "torch", "out.pt", "--activation", "identity"), "nn.RNN has tanh and relu"),
     ],
-    ids=["missing", "foreign", "itself", "framework", "layer", "proof", "activation"],
+    ids=["missing", "foreign", "itself", "framework", "layer", "proof", "proof itself", "proof inside", "activation"],
 )
 def test_what_cannot_be_ported_writes_nothing(monkeypatch, capsys, workplace, weights, arguments, words):
     before = sorted(workplace.rglob("*"))
@@ -68,6 +73,25 @@ def test_what_cannot_be_ported_writes_nothing(monkeypatch, capsys, workplace, we
     assert words in errors
     assert "Traceback" not in errors
     assert sorted(workplace.rglob("*")) == before
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("judge", "report", "--atol"),
+        ("judge", "report", "--rtol"),
+        ("check", "mine.py", "--limit"),
+        ("fuzz", "--seconds"),
+        ("port", "m.npz", "--to", "npz", "out.npz", "--forget-bias"),
+    ],
+    ids=lambda command: f"{command[0]} {command[-1]}",
+)
+def test_no_option_takes_what_is_no_finite_number(monkeypatch, capsys, workplace, command, number):
+    """NaN is in no range and yet below none, so that every comparison with it is false."""
+    status, output, errors = called(monkeypatch, capsys, workplace, *command, number)
+    assert (status, output) == (2, "")
+    assert f"Invalid value for '{command[-1]}': {number} " in errors
 
 
 def torch_lstm(folder, **more):

@@ -111,7 +111,7 @@ SHAPES = {
     ),
     "axis kept": ("layer0.W_hh", lambda g: g.sum(0, keepdims=True), "the sum of the right one over axis 0"),
     "a few columns": ("layer0.W_hh", lambda g: g[:, 2:4], "the part from 2 to 3 along axis 1 of the right one alone"),
-    "random numbers": ("layer0.h0", lambda g: np.cos(g.sum(0)), "is no sum, mean or slice of the right one"),
+    "random numbers": ("layer0.h0", lambda g: np.cos(g.sum(0)), "is no sum, mean, repetition or slice along one axis"),
 }
 
 

@@ -78,7 +78,7 @@ def test_a_fault_of_padding_or_directions_says_what_it_lacks(name):
         ("unequal", "gates-permuted", {"layer0.reverse.b_h": lambda t: np.roll(t["layer0.reverse.b_h"], 6)}),
         (
             "unequal",
-            "of-another-tensor",
+            "swapped",
             {"layer0.W_hh": lambda t: t["layer0.reverse.W_hh"], "layer0.reverse.W_hh": lambda t: t["layer0.W_hh"]},
         ),
         ("unequal", "zero", {"layer0.reverse.h0": lambda t: 0 * t["layer0.reverse.h0"]}),

@@ -29,5 +29,5 @@ def test_every_path_on_the_page_exists():
 
 
 def test_a_path_of_an_earlier_version_is_found():
-    text = "`harness/conditioning.py`, `harness/layout/NAME.py`, `harness/layout`"
-    assert list(missing(text)) == ["harness/conditioning.py"]
+    text = "`harness/conditionings.py`, `harness/layout/NAME.py`, `harness/layout`"
+    assert list(missing(text)) == ["harness/conditionings.py"]

@@ -1,6 +1,7 @@
 """pytest on case files, run as a user runs it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -182,17 +183,42 @@ def test_a_file_that_says_what_it_is_needs_no_option(run_pytest, workplace):
     (workplace / "pytest.ini").write_text("[pytest]\n")
     assert run_pytest("-q").returncode == pytest.ExitCode.NO_TESTS_COLLECTED
     case = workplace / "cases" / "small.yaml"
-    case.write_text(f"# Ours.\n{SCHEMA_LINE}{case.read_text()}")
+    text = case.read_text()
+    case.write_text(f"# Ours.\n{SCHEMA_LINE}{text}")
+    assert run_pytest("-q").returncode == pytest.ExitCode.NO_TESTS_COLLECTED, "there is no such schema"
+    shutil.copy(ROOT / "case.schema.json", workplace)
     assert "1 passed" in run_pytest("-q", *only("numpy-concat")).stdout
-    case.rename(workplace / "elsewhere.yaml")
+    case.unlink()
+    case = workplace / "elsewhere.yaml"
+    case.write_text(f"{SCHEMA_LINE.replace('../', './')}{text}")
     assert run_pytest("-q").returncode == pytest.ExitCode.NO_TESTS_COLLECTED
     assert "1 passed" in run_pytest("-q", "elsewhere.yaml", *only("numpy-concat")).stdout
+
+
+def test_the_plugin_knows_names_and_the_schema_as_the_harness_does():
+    """It imports nothing of the harness before there is a case file, so that it has both once more."""
+    from harness import pytest_plugin
+    from harness.case import json_schema, loading
+
+    assert (pytest_plugin.TITLE, pytest_plugin.MEANT) == (json_schema.TITLE, loading.MEANT)
+    assert pytest_plugin._is_our_schema(ROOT / "case.schema.json")
+
+
+@pytest.mark.parametrize("name", [".yaml", "small.yaml ", "small.YML"])
+def test_a_name_that_is_a_mistake_is_one_here_too(run_pytest, workplace, name):
+    (workplace / "cases" / "small.yaml").rename(workplace / "cases" / name)
+    done = run_pytest("-q")
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+    assert "rename it to" in done.stdout
 
 
 FOREIGN = (
     "court: supreme\nparties: [a, b]\n",
     "# yaml-language-server: $schema=../other.schema.json\ncourt: supreme\n",
     f"# No.\n# No.\n# No.\n{SCHEMA_LINE}court: supreme\n",
+    "# yaml-language-server: $schema=./case.schema.json\ncourt: supreme\n",
+    "# yaml-language-server: $schema=https://courts.example/case.schema.json\ncourt: supreme\n",
+    "# yaml-language-server: $schema=./broken/case.schema.json\ncourt: supreme\n",
     "\tno YAML at all: [\n",
 )
 
@@ -203,6 +229,10 @@ def test_somebody_elses_project_notices_nothing(tmp_path):
     for number, text in enumerate(FOREIGN):
         (tmp_path / "cases" / "framework" / f"{number}.yaml").write_text(text)
         (tmp_path / "cases" / f"{number}.yaml").write_text(text)
+    (tmp_path / "cases" / "broken").mkdir()
+    (tmp_path / "cases" / "broken" / "case.schema.json").write_text("{")
+    for folder in (tmp_path / "cases", tmp_path / "cases" / "framework"):
+        (folder / "case.schema.json").write_text('{"title": "Case", "type": "object"}')
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    framework: theirs\n    cases: theirs\n")
     (tmp_path / "conftest.py").write_text(
         "def pytest_addoption(parser):\n"

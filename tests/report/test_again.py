@@ -30,6 +30,15 @@ FOREIGN = [
     "harness check my.py other.py",
     "harness check my.py:run()",
     "harness port a.pt --to exe b",
+    "harness check my.py --require-all yes",
+    "harness check my.py -- --out",
+    "harness check -x.py",
+    "harness check -- -- my.py",
+    "harness check my.py --limit soon",
+    "harness port a.pt --to keras b.keras --cell '$(reboot)'",
+    "harness port a.pt --to keras b.keras --activation 'a b'",
+    "harness port a.pt --to keras b.keras --forget-bias --reset",
+    "harness port a.pt --to keras b.keras --proof /",
     "harness fuzz",
     "harness",
     "harness run 'unclosed",
@@ -40,13 +49,26 @@ FOREIGN = [
     "harness check " + "x" * 5000 + ".py",
 ]
 
+PORTS = (
+    (
+        "harness port m.npz --to tf1 m.index --layer a.b --layout keras --cell lstm --activation tanh "
+        "--recurrent-activation hard_sigmoid --forget-bias -1.5e-05 --reset before --ignore net.norm --ignore x"
+    ),
+    "harness port --to torch --cell gru -- -m.npz -m.pt",
+)
+
 OURS = {
     "harness run": "harness run 'small'",
     "harness run --weights 'a b.pt' --layer encoder.rnn": "harness run --weights 'a b.pt' --layer encoder.rnn 'small'",
     "harness check 'my rnn.py:my_bptt'": "harness check 'my rnn.py:my_bptt' 'small'",
     "harness check '$(reboot).py'": "harness check '$(reboot).py' 'small'",
     "harness check a.py;reboot.py": "harness check 'a.py;reboot.py' 'small'",
+    "harness check --require-all my.py": "harness check --require-all my.py 'small'",
+    "harness check --baseline torch --limit 5 my.py": "harness check --baseline torch --limit 5 my.py 'small'",
+    "harness check --require-all -- -x.py": "harness check --require-all -- -x.py 'small'",
+    "harness run --baseline torch --ignore 'net.norm'": "harness run --baseline torch --ignore net.norm 'small'",
     "harness port m.h5 --to torch m.pt": "harness port m.h5 --to torch m.pt",
+    **{command: command for command in PORTS},
 }
 """Commands that a report may have, each with the words that are shown for one case of it."""
 
@@ -105,3 +127,14 @@ def test_what_is_judged_anew_is_repeated_as_before(harness, copied):
         "next: harness check my.py 'small[dtype=float64]'"
         in harness("show", "judged", "--case", "small[dtype=float64]").stdout
     )
+
+
+def test_every_option_of_a_port_and_a_check_is_one_that_may_be_repeated():
+    """An option that is new, changes what the report holds, and is not known here, would be lost without a word."""
+    from harness.cli import check, port
+    from harness.report.again import _COMMANDS
+
+    of_this_call = {"--proof", "--out", "--json"}
+    for module, name in ((port, "port"), (check, "check")):
+        options = {each.opts[0] for each in module.command.params if each.opts[0].startswith("--")}
+        assert options - of_this_call == set(_COMMANDS[name][1])

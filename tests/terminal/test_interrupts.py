@@ -11,7 +11,7 @@ from harness.terminal.interrupts import Interrupts
 def test_a_terminal_that_is_closed_ends_nothing(before):
     found = signal.signal(signal.SIGHUP, before)
     try:
-        interrupts = Interrupts(130, for_good=False)
+        interrupts = Interrupts(for_good=False)
         interrupts.begin()
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         signal.raise_signal(signal.SIGHUP)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from harness.candidate.check.folding import FORWARD, Fold
 from harness.case import Case
 from harness.comparison import Comparison, TensorComparison
-from harness.diagnosis import UNEXPLAINED, Diagnosis
+from harness.diagnosis import NOT_FINITE, UNEXPLAINED, Diagnosis
 from harness.execution.session.examiner import BASELINE_IS_OFF, STRICTER_THAN_ROUNDING
 
 MAX_TENSORS = 6
@@ -51,10 +51,14 @@ def diagnosis_lines(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
 
 
 def _of_the_same(diagnoses: Sequence[Diagnosis]) -> list[list[Diagnosis]]:
-    """Put together what explains the same tensors: that excludes each other, and what explains others does not."""
+    """Put together what explains the same tensors: that excludes each other, and what explains others does not.
+
+    Where numbers are not finite stands beside every explanation, whatever it is of.
+    """
     groups: list[list[Diagnosis]] = []
     for each in diagnoses:
-        own = next((group for group in groups if set(group[0].tensors) & set(each.tensors)), None)
+        alike = (group for group in groups if set(group[0].tensors) & set(each.tensors))
+        own = next((group for group in alike if NOT_FINITE not in (each.fault, group[0].fault)), None)
         if own is None:
             groups.append([each])
         else:

@@ -63,14 +63,21 @@ def conclusion(run: Run) -> str:
     return f"{cases} {'case' if cases == 1 else 'cases'}: {found}; {compared}."
 
 
+def command(file: str, options: Sequence[str]) -> str:
+    """Return the command for a file, as it is typed before the cases."""
+    dashed = ["--"] if file.startswith("-") else []
+    return " ".join(["harness check", *options, *dashed, shlex.quote(file)])
+
+
 def next_command(run: Run, file: str, cases: Sequence[str], options: Sequence[str] = ()) -> str:
     """Return what to type next; ``options`` as they were given."""
-    check = " ".join(["harness check", *options, shlex.quote(file)])
+    check = command(file, options)
     wrong = [outcome for outcome, judged in run.comparisons if judged.verdict in WRONG]
     if wrong and len(run.outcomes) > 1:
-        return called(check, shlex.quote(_to_type(wrong[0])))
+        case = shlex.quote(_to_type(wrong[0]))
+        return f"{check} {case}" if file.startswith("-") else called(check, case)
     if wrong:
-        dashed = ["--"] if any(case.startswith("-") for case in cases) else []
+        dashed = ["--"] if any(case.startswith("-") for case in cases) and not file.startswith("-") else []
         return " ".join([check, *dashed, *map(shlex.quote, cases)]) + ", when it is mended"
     if not run.tensors_compared:
         return "harness list cases"

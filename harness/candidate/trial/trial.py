@@ -66,7 +66,7 @@ def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool
         implementation: the implementation.
         problem: the problem, in the split layout; it is not altered.
         borrowing: whether a call of the reference is worth a remark. The second call is watched for it, so the time of
-            the first is its own.
+            the first is its own; processes that either of them starts are watched from their beginning.
 
     Raises:
         Unsupported: if it cannot represent the problem.
@@ -76,6 +76,7 @@ def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool
     if reason := implementation.reason_against(problem.case):
         raise Unsupported(reason)
     pristine = problem.in_layout(implementation.layout)
+    borrowed = Borrowing()
     first = _called(implementation, pristine)
     behaviour = [
         *_without_gradients(first.result),
@@ -84,7 +85,6 @@ def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool
         *dtypes_kept(first.copies, problem.case.dtype),
         *digits_kept(first.narrow),
     ]
-    borrowed = Borrowing()
     try:
         with watched(borrowed) if borrowing else nullcontext():
             again = _called(implementation, pristine)
@@ -93,10 +93,12 @@ def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool
             "second call",
             f"the second call raised {line_of(error)}; the first did not, so state is kept from the first call",
         )
-        remarks = (crashed, *borrowed.remarks(), *changed_later(first.returned, first.copies), *behaviour)
+        called = borrowed.remarks() if borrowing else ()
+        remarks = (crashed, *called, *changed_later(first.returned, first.copies), *behaviour)
         return Trial(first.result, None, error, remarks, "the second call")
     differs = list(differences(first.result, again.result))
-    remarks = (*differs, *borrowed.remarks(), *changed_later(first.returned, first.copies), *behaviour)
+    called = borrowed.remarks() if borrowing else ()
+    remarks = (*differs, *called, *changed_later(first.returned, first.copies), *behaviour)
     second = again.result if differs else None
     try:
         trained = with_training(implementation, problem, first.result)

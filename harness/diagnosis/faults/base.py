@@ -36,6 +36,9 @@ class Fault:
         declare: how a case says that this is what is meant; empty if it is never meant.
         cells: the cells that can have it.
         replaces: what it puts something else in the place of; two faults that replace the same contradict each other.
+        without_loss: what to say in place of the docstring where no loss was returned, as nothing is known of it then;
+            empty if another fault says the same of the gradients, so that this is not named; None if the docstring
+            holds.
     """
 
     alters_forward: ClassVar[bool] = False
@@ -44,6 +47,7 @@ class Fault:
     declare: ClassVar[str] = ""
     cells: ClassVar[tuple[str, ...]] = tuple(GATES)
     replaces: ClassVar[str] = ""
+    without_loss: ClassVar[str | None] = None
 
     @classmethod
     def title(cls) -> str:
@@ -57,8 +61,8 @@ class Fault:
 
     @classmethod
     def described(cls) -> str:
-        """What the numbers are with it, an ellipsis for each parameter."""
-        return cls.summary().format_map(_Ellipses())
+        """What the numbers are with it, an ellipsis for each parameter but for clauses that may be left out."""
+        return re.sub(r"(?<=\w)…", "", cls.summary().format_map(_Ellipses()))
 
     @classmethod
     def obstacle(cls, problem: Problem) -> str:
@@ -145,7 +149,16 @@ class Suspect:
     @property
     def explanation(self) -> str:
         """What the numbers are, in words."""
-        text = self.fault.summary().format_map(dict(self.parameters))
+        return self._said(self.fault.summary())
+
+    @property
+    def explanation_without_loss(self) -> str:
+        """What the numbers are, in words, where no loss was returned; empty if the fault is not named there."""
+        without = self.fault.without_loss
+        return self.explanation if without is None else without and self._said(without)
+
+    def _said(self, sentence: str) -> str:
+        text = sentence.format_map(dict(self.parameters))
         return text if self.layer is None else f"In layer {self.layer} alone: {text}"
 
     @property

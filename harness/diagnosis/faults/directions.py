@@ -9,6 +9,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.diagnosis.faults.base import NetworkFault
+from harness.diagnosis.faults.forward import NOT_PUT_BACK
 from harness.diagnosis.wrapped import WrappedNetwork
 from harness.problem import Problem
 
@@ -34,11 +35,18 @@ class _OrderFault(_DirectionFault):
 
 class ReverseOutputsNotRealigned(_OrderFault):
     """The outputs of the reverse direction stay in its own order, the last step first, as Keras' go_backwards
-    returns them.
+    returns them{realigned_back}.
     """
 
     alters_forward = True
     unlikely = 0
+    realigned_back: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        alone = f", in the forward pass alone: their gradient does {NOT_PUT_BACK} come in that order"
+        yield from ({"realigned_back": each} for each in ("", alone))
 
     @override
     def realigned(self, outputs: ndarray) -> ndarray:
@@ -46,7 +54,7 @@ class ReverseOutputsNotRealigned(_OrderFault):
 
     @override
     def to_backward(self, g: ndarray) -> ndarray:
-        return g
+        return super().to_backward(g) if NOT_PUT_BACK in self.realigned_back else g
 
 
 class ReverseRunsForward(_OrderFault):
@@ -95,9 +103,18 @@ class InputsOfOneDirection(_DirectionFault):
 
 
 class DirectionsSwapped(_DirectionFault):
-    """The states of the reverse direction stand first, those of the forward direction behind them."""
+    """The states of the reverse direction stand first, those of the forward direction behind them{halves_back}."""
 
     alters_forward = True
+    halves_back: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from (
+            {"halves_back": each}
+            for each in ("", f", in the forward pass alone: on the way back they are {NOT_PUT_BACK}")
+        )
 
     @override
     def joined(self, forth: ndarray, back: ndarray) -> ndarray:
@@ -105,8 +122,8 @@ class DirectionsSwapped(_DirectionFault):
 
     @override
     def halves(self, g: ndarray) -> tuple[ndarray, ndarray]:
-        back, forth = super().halves(g)
-        return forth, back
+        first, second = super().halves(g)
+        return (first, second) if NOT_PUT_BACK in self.halves_back else (second, first)
 
 
 class UpstreamDirectionsSwapped(_DirectionFault):

@@ -14,6 +14,9 @@ from harness.diagnosis.faults.base import LayerFault, NetworkFault, RnnFault
 from harness.problem import Problem
 from reference_impls.activations import ACTIVATIONS, Activation
 
+NOT_PUT_BACK = "not"
+"""The word in a fault's parameter by which the gradient of what is read in another order is left in that order."""
+
 
 def _no_square(problem: Problem) -> str:
     square = problem.case.layers > 1 or problem.case.sizes.input == problem.case.sizes.hidden
@@ -101,11 +104,17 @@ class InitialStateIgnored(LayerFault):
 
 
 class RecurrentWeightsTransposed(LayerFault):
-    """W_hh is used transposed, forward and backward."""
+    """W_hh is used transposed, forward and backward{hh_gradient}."""
 
     alters_forward = True
     unlikely = 0
     hidden_by = ("one unit", "constant weights", "zero recurrent weights")
+    hh_gradient: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"hh_gradient": each} for each in ("", f"; its gradient is {NOT_PUT_BACK} transposed back"))
 
     @override
     def recurrent_weights(self) -> ndarray:
@@ -114,14 +123,20 @@ class RecurrentWeightsTransposed(LayerFault):
     @override
     def of_weights(self, delta: ndarray) -> dict[str, ndarray]:
         found = super().of_weights(delta)
-        return {**found, "W_hh": self.turned(found["W_hh"])}
+        return found if NOT_PUT_BACK in self.hh_gradient else {**found, "W_hh": self.turned(found["W_hh"])}
 
 
 class InputWeightsTransposed(LayerFault):
-    """W_xh is used transposed, forward and backward."""
+    """W_xh is used transposed, forward and backward{xh_gradient}."""
 
     alters_forward = True
     hidden_by = ("one unit", "constant weights")
+    xh_gradient: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"xh_gradient": each} for each in ("", f"; its gradient is {NOT_PUT_BACK} transposed back"))
 
     @override
     @classmethod
@@ -138,16 +153,25 @@ class InputWeightsTransposed(LayerFault):
     @override
     def of_weights(self, delta: ndarray) -> dict[str, ndarray]:
         found = super().of_weights(delta)
-        return {**found, "W_xh": self.turned(found["W_xh"])} if self._square() else found
+        put_back = self._square() and NOT_PUT_BACK not in self.xh_gradient
+        return {**found, "W_xh": self.turned(found["W_xh"])} if put_back else found
 
 
 class HalvesSwapped(LayerFault):
-    """The concatenated matrix [W_xh; W_hh] is read with its halves swapped: its first rows are taken for the
-    state's.
+    """The concatenated matrix [W_xh; W_hh] is read with its halves swapped, forward and backward: its first rows are
+    taken for the state's{halves_gradient}.
     """
 
     alters_forward = True
     hidden_by = ("constant weights",)
+    halves_gradient: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield {"halves_gradient": ""}
+        if not _no_square(problem):
+            yield {"halves_gradient": f"; the gradients are {NOT_PUT_BACK} swapped back"}
 
     def _halves(self) -> tuple[ndarray, ndarray]:
         H = len(self.W_hh)
@@ -165,6 +189,8 @@ class HalvesSwapped(LayerFault):
     @override
     def of_weights(self, delta: ndarray) -> dict[str, ndarray]:
         found = super().of_weights(delta)
+        if NOT_PUT_BACK in self.halves_gradient and self.W_xh.shape == self.W_hh.shape:
+            return found
         both = np.concatenate([found["W_hh"], found["W_xh"]])  # (H + I, G·H)
         I = len(self.W_xh)
         return {**found, "W_xh": both[:I], "W_hh": both[I:]}
@@ -232,10 +258,16 @@ class ReadoutBiasLeftOut(NetworkFault):
 
 
 class InputsReversed(NetworkFault):
-    """The inputs are read in reversed order of time."""
+    """The inputs are read in reversed order of time{reversed_back}."""
 
     alters_forward = True
     hidden_by = ("same input at every step",)
+    reversed_back: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"reversed_back": each} for each in ("", f"; their gradient is {NOT_PUT_BACK} put back in order"))
 
     @override
     @classmethod
@@ -249,6 +281,8 @@ class InputsReversed(NetworkFault):
     @override
     def backward(self) -> dict[str, ndarray]:
         gradients = super().backward()
+        if NOT_PUT_BACK in self.reversed_back:
+            return gradients
         return gradients | {"inputs": gradients["inputs"][:, ::-1]}
 
 

@@ -1,4 +1,4 @@
-"""Another forward pass of a gated cell, and the backward pass of the case's."""
+"""Another forward pass, and the backward pass of the case's."""
 
 from __future__ import annotations
 
@@ -8,20 +8,35 @@ from typing import Any, ClassVar
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.cells import Layer, layer_kind
-from harness.diagnosis.faults.base import GatedFault, LayerFault, suspects_of
-from harness.diagnosis.faults.gates import AnotherGateActivation
+from harness.diagnosis.cells import GruAfterLayer, Layer, layer_kind
+from harness.diagnosis.faults.base import LayerFault, suspects_of
+from harness.diagnosis.faults.forward import (
+    BiasTwice,
+    HalvesSwapped,
+    InputWeightsTransposed,
+    NoRecurrence,
+    RecurrentWeightsTransposed,
+    StateNeverUpdated,
+)
+from harness.diagnosis.faults.gates import AnotherGateActivation, BiasOfOneGate, GatesReadInAnotherOrder
 from harness.diagnosis.faults.gru_forward import (
+    BiasInsideReset,
     RecurrentBiasOutsideReset,
     ResetAfterTheProduct,
     ResetBeforeTheProduct,
     ResetLeftOut,
     UpdateGateSwapped,
 )
-from harness.diagnosis.faults.lstm_forward import CellNotKept, InputGateCoupled
+from harness.diagnosis.faults.lstm_forward import CellNotKept, InitialStatesSwapped, InputGateCoupled
 from harness.problem import Problem
 
 OTHERS: tuple[type[LayerFault], ...] = (
+    RecurrentWeightsTransposed,
+    InputWeightsTransposed,
+    HalvesSwapped,
+    BiasTwice,
+    NoRecurrence,
+    StateNeverUpdated,
     UpdateGateSwapped,
     ResetLeftOut,
     ResetBeforeTheProduct,
@@ -30,32 +45,49 @@ OTHERS: tuple[type[LayerFault], ...] = (
     CellNotKept,
     InputGateCoupled,
     AnotherGateActivation,
+    BiasInsideReset,
+    BiasOfOneGate,
+    GatesReadInAnotherOrder,
+    InitialStatesSwapped,
 )
 """The forward passes that a backward pass is not always written for."""
 
 
-class ForwardAlone(GatedFault):
+class ForwardAlone(LayerFault):
     """In the forward pass alone, while the backward pass is that of the case: {alone_forward}."""
 
     alters_forward = True
     alone_forward: str
-    kinds: ClassVar[dict[tuple[type[Layer], str], type[Layer]]] = {}
+    kinds: ClassVar[dict[tuple[type[Layer], str], tuple[type[Layer], bool]]] = {}
 
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
         right = layer_kind(problem.structure)
+        texts: dict[str, None] = {}
         for fault in OTHERS:
             for suspect in suspects_of(fault, problem):
                 if suspect.layer is None:
-                    text = suspect.explanation.replace(", forward and backward", "").rstrip(".")
-                    cls.kinds[right, text] = type("Forward", (suspect.fault, right), {})
-                    yield {"alone_forward": text}
+                    # What follows is of the backward pass, or a comment.
+                    text = suspect.explanation.partition(", forward and backward")[0].rstrip(".")
+                    for words, anew in _of_product(fault, right):
+                        texts[text + words] = None
+                        cls.kinds.setdefault((right, text + words), (type("Forward", (suspect.fault, right), {}), anew))
+        yield from ({"alone_forward": text} for text in texts)
 
     @override
     def forward(self, x: ndarray) -> ndarray:
         right = next(kind for kind in type(self).__mro__ if (kind, self.alone_forward) in self.kinds)
-        other = self.kinds[right, self.alone_forward](self.parameters, self.name)
+        kind, anew = self.kinds[right, self.alone_forward]
+        other = kind(self.parameters, self.name)
         states = other.forward(x)
-        self.tape = self.taken(other.tape)
+        self.tape = self.taken(other.tape) if anew else other.tape
         return states
+
+
+def _of_product(fault: type[LayerFault], right: type[Layer]) -> tuple[tuple[str, bool], ...]:
+    """The words for what a backward pass takes of another forward pass, and whether it computes q_t of a gru anew."""
+    product = {"recurrent_weights", "recurrent_bias", "under_reset"} & set(vars(fault))
+    if issubclass(right, GruAfterLayer) and product:
+        return ("", True), (", and what r_t multiplies is taken from there", False)
+    return (("", True),)

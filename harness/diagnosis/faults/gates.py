@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from harness.diagnosis.cells.layer import Step
 from harness.diagnosis.faults.base import GatedFault
+from harness.diagnosis.faults.forward import NOT_PUT_BACK
 from harness.diagnosis.faults.places import GATE_WORDS, PLACES, SIGMOIDS, TANHS, places
 from harness.problem import Problem
 from harness.tensors import GATE_NAMES
@@ -155,18 +156,39 @@ class GatesPermutedOnTheWayBack(GatedFault):
         return np.concatenate([self.block(rows, gate) for gate in self.order_back.split(", ")], axis=-1).T
 
 
+class GatesStackedInAnotherOrder(GatedFault):
+    """The blocks of δ_t are stacked in the order {order_stacked}, and multiplied so with what belongs to the gates in
+    their own order.
+    """
+
+    unlikely = 0
+    order_stacked: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"order_stacked": each} for each in _orders(problem))
+
+    @override
+    def through_activation(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        delta = super().through_activation(g, carried, t)
+        return np.concatenate([self.block(delta, gate) for gate in self.order_stacked.split(", ")], axis=-1)
+
+
 class GatesReadInAnotherOrder(GatedFault):
-    """The blocks of W_xh, W_hh and b_h are taken for the gates {order_read}, forward and backward."""
+    """The blocks of W_xh, W_hh and b_h are taken for the gates {order_read}, forward and backward{order_gradient}."""
 
     alters_forward = True
     unlikely = 0
     hidden_by = ("constant weights",)
     order_read: str
+    order_gradient: str
 
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        yield from ({"order_read": each} for each in _orders(problem))
+        for back in ("", f"; their gradients are {NOT_PUT_BACK} put back in order"):
+            yield from ({"order_read": each, "order_gradient": back} for each in _orders(problem))
 
     def _read(self, stored: ndarray) -> ndarray:
         """An array (…, G·H) in the right order, of one whose blocks stand in the order that is read."""
@@ -190,6 +212,8 @@ class GatesReadInAnotherOrder(GatedFault):
     @override
     def of_weights(self, delta: ndarray) -> dict[str, ndarray]:
         found = super().of_weights(delta)
+        if NOT_PUT_BACK in self.order_gradient:
+            return found
         for weight in ("W_xh", "W_hh", "b_h"):
             blocks = [self.block(found[weight], gate) for gate in self.order_read.split(", ")]
             found[weight] = np.concatenate(blocks, axis=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -225,7 +226,7 @@ def _each_and_all(problem: Problem) -> list[str]:
         return [
             *whats,
             "the gradient of b_hn",
-            ", ".join((whats[1], "the gradient of b_hn")),
+            *(", ".join(pair) for pair in combinations((*whats, "the gradient of b_hn"), 2)),
             ", ".join((*whats, "the gradient of b_hn")),
         ]
     return [*whats, ", ".join(whats)]

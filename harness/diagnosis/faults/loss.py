@@ -47,6 +47,7 @@ class LossOfAllSteps(NetworkFault):
     """The loss covers every step, though the case's covers only some."""
 
     alters_forward = True
+    without_loss = ""  # uncovered-steps-too
     declare = "loss: {{steps: all}}"
 
     @override
@@ -63,6 +64,7 @@ class LossOfLastStep(NetworkFault):
     """The loss covers the last step alone, though the case's covers more."""
 
     alters_forward = True
+    without_loss = ""  # upstream-of-last-step-only
     declare = "loss: {{steps: [-1]}}"
 
     @override
@@ -82,6 +84,7 @@ class LossScaled(NetworkFault):
     """The loss and every gradient are {loss_scaled_by} as large as they should be, as of another reduction."""
 
     alters_forward = True
+    without_loss = ""  # upstream-scaled
     unlikely = 0
     loss_scaled_by: str
 

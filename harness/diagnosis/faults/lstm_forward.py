@@ -47,7 +47,9 @@ class InitialCellIgnored(LstmFault):
 
 
 class InitialStatesSwapped(LstmFault):
-    """The initial states h_0 and c_0 are taken for each other, as where a pair is (c, h) here and (h, c) there."""
+    """The initial states h_0 and c_0 are taken for each other, forward and backward, as where a pair is (c, h) here and
+    (h, c) there.
+    """
 
     alters_forward = True
     hidden_by = ("zero initial state",)

@@ -42,6 +42,7 @@ class LengthsIgnored(_PaddingFault):
     """The padding behind a sequence's end is run over and has a loss, as if it were steps."""
 
     alters_forward = True
+    without_loss = "The padding behind a sequence's end is run over and has a gradient, as if it were steps."
     unlikely = 0
 
     @override
@@ -57,6 +58,7 @@ class PaddingCarriedBack(_PaddingFault):
     """The padding behind a sequence's end is left out of the loss, and its gradient is carried back all the same."""
 
     alters_forward = True
+    without_loss = "The gradient of the padding behind a sequence's end is carried back."
     unlikely = 0
 
     @override
@@ -78,6 +80,7 @@ class LossOverPadding(_PaddingFault):
     """The loss covers the padding behind a sequence's end, too, where the outputs are zero."""
 
     alters_forward = True
+    without_loss = "The gradient of the outputs is that of a loss over the padding, too, where the outputs are zero."
 
     @override
     @classmethod
@@ -95,6 +98,7 @@ class MeanOverPadding(_PaddingFault):
     """The mean of the loss divides by the steps of all sequences, padding among them."""
 
     alters_forward = True
+    without_loss = "The gradient of the outputs is divided by the steps of all sequences, padding among them."
     unlikely = 0
 
     @override
@@ -116,6 +120,9 @@ class StepsFromOwnEnds(_PaddingFault):
     """The negative steps of the loss are counted from each sequence's own end, where sizes.time is meant."""
 
     alters_forward = True
+    without_loss = (
+        "The gradient of the outputs is that of steps counted from each sequence's own end, where sizes.time is meant."
+    )
     unlikely = 0
 
     @override

@@ -24,7 +24,7 @@ def factors(problem: Problem) -> dict[str, float]:
     }
     named = {"−1 times": -1.0, "2 times": 2.0, "½ times": 0.5}
     for name, count in counts.items():
-        named[f"1/{name} = 1/{count} times"] = 1 / count
+        named[f"1/({name}) = 1/{count} times" if "·" in name else f"1/{name} = 1/{count} times"] = 1 / count
     for name, count in counts.items():
         named[f"{name} = {count} times"] = float(count)
     named |= {"4 times": 4.0, "¼ times": 0.25, "−2 times": -2.0, "−½ times": -0.5}

@@ -84,6 +84,7 @@ class SigmoidForSoftmax(_SoftmaxFault):
 
     alters_forward = True
     unlikely = 2
+    without_loss = "The gradient has the sigmoid of each output, where the softmax over the classes belongs."
 
     @override
     def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
@@ -134,6 +135,7 @@ class OneHotNotSubtracted(_SoftmaxFault):
 class GradientSoftmaxOverWrongAxis(_SoftmaxFault):
     """In the gradient alone, the softmax is normalised over {gradient_axis}, where it belongs over the classes."""
 
+    without_loss = "The softmax in the gradient is normalised over {gradient_axis}, where it belongs over the classes."
     gradient_axis: str
 
     @override

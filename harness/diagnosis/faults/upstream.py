@@ -100,6 +100,7 @@ class SquaredErrorHalved(NetworkFault):
     """
 
     unlikely = 0
+    without_loss = ""  # upstream-scaled
 
     @override
     @classmethod
@@ -118,13 +119,13 @@ class UpstreamScaled(NetworkFault):
     """
 
     unlikely = 0
+    without_loss = "Every gradient is {scaled_by} as large as it should be: the upstream gradient has a factor."
     scaled_by: str
 
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        halved = problem.case.loss.kind == "squared_error"  # squared-error-halved
-        yield from ({"scaled_by": each} for each, factor in factors(problem).items() if not (halved and factor == 0.5))
+        yield from ({"scaled_by": each} for each in factors(problem))
 
     @override
     def upstream(self, d_outputs: ndarray) -> ndarray:

@@ -6,25 +6,34 @@ Nothing else runs a user's code for the command line:
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import os
+import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from harness.candidate import lookout
 from harness.candidate.trial import try_out
 from harness.candidate.userfile import FileRefused, UserFile, tracebacks
 from harness.candidate.userfile.loading import forget, line_of, load
 from harness.execution.processes.child import DUMP, end_with_parent, opened_channel, version_of
 from harness.execution.processes.messages import of_trial, to_problem
-from harness.execution.processes.transport import ChannelClosedError
+from harness.execution.processes.transport import Channel, ChannelClosedError
 from harness.implementations import Implementation, Unsupported
 from harness.problem import Problem
 from harness.result.returned import NotReadable
 
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax", "cupy", "numba")
 """Modules whose versions are told, of those that the file has imported."""
+
+NO_FILES = (
+    "code here set this process's limit of open files to 0 (resource.RLIMIT_NOFILE), so that no answer can be sent; "
+    "raise the limit again before you return"
+)
+"""The last words of a process that may not even wait for a pipe."""
 
 _Answer = tuple[dict[str, Any], dict[str, Any]]
 
@@ -34,8 +43,20 @@ def main(path: str, shown: str, function: str, limit: float) -> None:
     channel = opened_channel()
     end_with_parent()
     os.register_at_fork(after_in_child=faulthandler.disable)  # where a process of the user's own was is not asked
+    lookout.watch_children()
     clock = _Clock(limit, int(os.environ[DUMP]))
-    file = UserFile(shown, Path(path), function)
+    try:
+        _serve(UserFile(shown, Path(path), function), channel, clock)
+    except ChannelClosedError:
+        sys.exit("the pipe for answers is closed: the harness is gone, or code here closed what it did not open")
+    except OSError as error:
+        if error.errno != errno.EINVAL or resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
+            raise
+        sys.exit(NO_FILES)
+
+
+def _serve(file: UserFile, channel: Channel, clock: _Clock) -> None:
+    """Import the file and say what it offers; then answer request by request, without end."""
     start = time.perf_counter()
     clock.start()
     try:
@@ -47,16 +68,13 @@ def main(path: str, shown: str, function: str, limit: float) -> None:
     versions = {each: version_of(each) for each in FRAMEWORKS if each in sys.modules}
     seconds = time.perf_counter() - start
     server = _Server(file, found)
-    try:
-        channel.answer({"versions": versions, "seconds": seconds, "offered": _described(found)})
-        while True:
-            request = channel.receive()
-            clock.start()
-            header, arrays = server.answered(to_problem(request))
-            clock.stop()
-            channel.answer(header, arrays)
-    except ChannelClosedError:
-        sys.exit("the pipe for answers is closed: the harness is gone, or code here closed what it did not open")
+    channel.answer({"versions": versions, "seconds": seconds, "offered": _described(found)})
+    while True:
+        request = channel.receive()
+        clock.start()
+        header, arrays = server.answered(to_problem(request))
+        clock.stop()
+        channel.answer(header, arrays)
 
 
 class _Clock:

@@ -19,8 +19,13 @@ from harness.execution.session.floors import judged as judged_floor
 from harness.execution.session.kinked import explained
 from harness.implementations import Promise
 from harness.precision.error_floor import Floor
+from harness.precision.tolerance import TOO_SMALL
 from harness.problem import Problem
 from harness.result import Result
+
+SMALL = "too small to judge"
+OF_THE_NUMBERS = ("clipped by value", "clipped by norm", SMALL)
+"""The kinds of remarks that follow from an answer and its bounds, so that other bounds make others."""
 
 AnyCase = TypeVar("AnyCase", bound=Case)
 
@@ -111,6 +116,8 @@ class Standard:
         if comparison.verdict == "mismatch":
             whole = {name: array for name, array in first.gradients.items() if name not in first.known}
             yield from clipped(whole, self.expected.gradients)
+        if small := comparison.too_small:
+            yield Remark(SMALL, f"{', '.join(small)}: {TOO_SMALL}")
 
 
 def compare_for(
@@ -148,6 +155,7 @@ def compare_for(
 
     # A baseline may return a tensor that the case does not have; no implementation need provide it.
     tensors = {"loss", "outputs", *problem.structure.gradients, *training.tensors(problem.case)}
+    tensors |= actual.misfits.keys() if isinstance(actual, Result) else set()
 
     def compared(one: Result | Mapping[str, ndarray], other: Result) -> Comparison:
         found = compare(

@@ -8,9 +8,13 @@ from typing import Any
 from harness.case.training import is_of_training
 from harness.comparison import TensorComparison
 from harness.execution.session import CaseOutcome, Judged, Run
+from harness.layout import layouts
 from harness.report.table import Row
 
 FILE = "comparisons.csv"
+
+WITHOUT_ITS_PAIR = "not provided: the other of the two biases is compared alone"
+"""The reason of a row of a layout's own tensor, which has a row in no other case."""
 
 COLUMNS = {
     "case": "text",
@@ -64,10 +68,13 @@ def _rows(outcome: CaseOutcome, judged: Judged) -> Iterator[Row]:
         return
     for each in judged.comparison.tensors:
         yield {**empty, **of_pair, **_tensor(each), "floor": outcome.floors.largest.get(each.tensor)}
+    in_layouts = {name: shape for each in layouts().values() for name, shape in each.shapes(case.structure).items()}
     for name in judged.comparison.not_provided:
         untrained = judged.comparison.untrained if is_of_training(name) else ""
         reason = f"not provided{f': {untrained}' if untrained else ''}"
-        shape = outcome.tensors[name]
+        if name not in outcome.tensors:
+            reason = WITHOUT_ITS_PAIR
+        shape = outcome.tensors.get(name) or in_layouts.get(name, ())
         yield {
             **empty,
             **of_pair,

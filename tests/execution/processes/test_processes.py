@@ -246,15 +246,16 @@ def is_running(pid):
         return False
 
 
-def test_interrupting_ends_with_130_and_leaves_nothing_running(workplace, harness):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_ends_a_run_with_its_status_and_leaves_nothing_behind(workplace, number, status):
     case = workplace / "cases" / "small.yaml"
     case.write_text(case.read_text().replace("time: 3", "time: 200000"))
     command = [sys.executable, "-m", "harness", "run", "--impl", "numpy-concat"]
     running = subprocess.Popen(command, cwd=workplace, stderr=subprocess.PIPE, text=True)
     time.sleep(2.5)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     _, chatter = running.communicate(timeout=30)
-    assert running.returncode == 130
+    assert running.returncode == status
     assert "interrupted" in chatter
     assert "Traceback" not in chatter
     assert not (workplace / "reports").exists()

@@ -219,7 +219,7 @@ def test_a_wrong_answer_is_caught(fault, cell):
     loss = Loss("squared_error", "all", "mean")
     problem = problem_of(**cell, bidirectional=True, lengths=LENGTHS, loss=loss, dtype="float32")
     predictions = Predictions(problem, rounding_noise(problem))
-    (wrong,) = predictions.singles([fault])
+    wrong, *_ = predictions.singles([fault])
     actual = {name: tensor.astype("float32") for name, tensor in {**predictions.truth, **wrong.changed}.items()}
     comparison = compared(problem, actual)
     assert {each.tensor for each in comparison.disagreements} >= WRONG[fault]

@@ -1,0 +1,55 @@
+"""What is wrong with a tolerance, wherever it was given: in a case file, from Python or on the command line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from numbers import Real
+from typing import Any
+
+from harness.case.arrays import Problem
+from harness.casefile import listed, nearest
+
+BOUNDS = ("rtol", "atol")
+EXAMPLE = "such as {rtol: 1e-7, atol: 1e-9}, or those by tensor with default for the rest"
+
+
+def mistakes(tolerance: Any, tensors: Collection[str]) -> Iterator[Problem]:
+    """Yield path, problem and hint of everything that is wrong with a tolerance.
+
+    Args:
+        tolerance: ``rtol`` and ``atol``, or those by tensor, with ``default`` for the rest.
+        tensors: the names of the tensors that there are.
+    """
+    if not isinstance(tolerance, Mapping):
+        yield (), f"{tolerance!r} should be a mapping", EXAMPLE
+    elif not tolerance or any(name in tolerance for name in BOUNDS):
+        yield from _of_bound(tolerance, ())
+    else:
+        names = [*tensors, "default"]
+        for name, bound in tolerance.items():
+            if name not in names:
+                yield (name,), "no tensor has this name here", nearest(name, names) or f"there are {listed(names)}"
+            elif not isinstance(bound, Mapping):
+                yield (name,), f"{bound!r} should be a mapping of rtol, atol or both", ""
+            else:
+                yield from _of_bound(bound, (name,))
+
+
+def _of_bound(bound: Mapping[Any, Any], path: tuple[Any, ...]) -> Iterator[Problem]:
+    if not bound:
+        yield path, "an empty tolerance says nothing", "give rtol, atol or both"
+    for name, value in bound.items():
+        if name not in BOUNDS:
+            yield (*path, name), "unknown key", nearest(name, BOUNDS) or f"known here: {', '.join(BOUNDS)}"
+        elif problem := of_number(value):
+            yield (*path, name), problem, ""
+
+
+def of_number(value: Any) -> str:
+    """Return what is wrong with ``rtol`` or ``atol``; empty if nothing is."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return f"{value!r} should be a number"
+    if not math.isfinite(value) or value < 0:
+        return f"{value} should be a finite number, 0 or more"
+    return ""
