@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.diagnosis import Diagnosis
     from harness.implementations import Partial, Unsupported, implementation
     from harness.problem import Problem
+    from harness.recurrences import Recurrence, recurrence
     from harness.result import Result
 
 _HOMES = {
@@ -37,6 +38,7 @@ _HOMES = {
     "MistakesFound": "harness.casefile",
     "Partial": "harness.implementations",
     "Problem": "harness.problem",
+    "Recurrence": "harness.recurrences",
     "Result": "harness.result",
     "Unsupported": "harness.implementations",
     "assert_gradients_match": "harness.api",
@@ -45,6 +47,7 @@ _HOMES = {
     "implementation": "harness.implementations",
     "load_case": "harness.api",
     "load_cases": "harness.api",
+    "recurrence": "harness.recurrences",
     "run": "harness.api",
 }
 
@@ -57,6 +60,7 @@ __all__ = [
     "MistakesFound",
     "Partial",
     "Problem",
+    "Recurrence",
     "Result",
     "Unsupported",
     "assert_gradients_match",
@@ -65,6 +69,7 @@ __all__ = [
     "implementation",
     "load_case",
     "load_cases",
+    "recurrence",
     "run",
 ]
 

@@ -11,21 +11,26 @@ from os import PathLike, fspath
 from typing import Any, Literal
 
 from harness import case as cases
-from harness.candidate.trial import Trial, try_out
+from harness.candidate.trial import try_out
 from harness.case import tolerances
 from harness.case.training import tensors as training_shapes
 from harness.casefile import MistakesFound, listed, nearest
-from harness.comparison import Comparison
+from harness.comparison import Comparison, ComparisonPolicy
 from harness.comparison import compare as compare_arrays
 from harness.diagnosis import Diagnosis, Predictions
-from harness.execution.processes import Memory, NativeWeightsFailed, Workers
+from harness.diagnosis.recurrent import Explainer
+from harness.execution.processes import Asking, Memory, NativeWeightsFailed, Workers
+from harness.execution.processes.here import Here
 from harness.execution.session import DEFAULT_BASELINE, Standard, diagnose_result, directional, on_its_own
 from harness.execution.session.examiner import BASELINE_IS_OFF
-from harness.implementations import NUMPY, Implementation, Returned, Unsupported, implementation, implementations
+from harness.implementations import ANY, NUMPY, Implementation, Returned, Unsupported, implementation, implementations
 from harness.layout import layouts
 from harness.layout.names import fitting_layouts, why_not
 from harness.problem import Problem, build
-from harness.result import Result, read
+from harness.problem.configurations import configurations
+from harness.problem.recurrent import RecurrenceProblem, build_recurrence
+from harness.recurrences import Recurrence, recurrences
+from harness.result import Answer, Result, read
 from harness.result.returned import mapping_of
 from harness.tensors import is_gradient, shapes
 from harness.training import noise_of
@@ -129,7 +134,8 @@ def run(name_or_function: Runnable, problem: Problem) -> Result:
     _check(name_or_function=name_or_function, problem=problem)
     found = _found(name_or_function)
     by_name = isinstance(name_or_function, str)
-    answer = _of_process(found, problem) if by_name and found.framework != NUMPY else run_here(found, problem)
+    elsewhere = by_name and found.framework != NUMPY and isinstance(_asking(problem), Workers)
+    answer = _of_process(found, problem) if elsewhere else run_here(found, problem)
     return replace(answer, problem=problem, implementation=found)
 
 
@@ -191,11 +197,13 @@ def compare(
         return compare_arrays(
             actual if isinstance(actual, Result) else mapping_of(actual),
             expected if isinstance(expected, Result) else mapping_of(expected),
-            tolerance=tolerance,
-            nonfinite=nonfinite or "refused",
-            complete=False,
-            required=[name for name in _names(expected) if is_gradient(name)] if require_all else (),
-            own_dtype=True,
+            ComparisonPolicy(
+                tolerance=tolerance,
+                nonfinite=nonfinite or "refused",
+                complete=False,
+                required=[name for name in _names(expected) if is_gradient(name)] if require_all else (),
+                own_dtype=True,
+            ),
         )
     answer = actual if isinstance(actual, Result) else _read(actual, problem, layout)
     implementation = answer.implementation or _UNKNOWN
@@ -203,12 +211,15 @@ def compare(
     if implementations().get(implementation.name) is not implementation:
         case = on_its_own(case)
     if tolerance is not None:
-        _check_tolerance(tolerance, ["loss", "outputs", *problem.structure.gradients, *training_shapes(case)])
+        _check_tolerance(tolerance, [*problem.structure.tensors, *training_shapes(case)])
         case = replace(case, tolerance=dict(tolerance))
     problem = replace(problem, case=replace(case, nonfinite=nonfinite or case.nonfinite))
     truth = expected if isinstance(expected, Result) else _read(expected, problem, "split")
     promise = replace(implementation.promise, all_gradients=require_all or implementation.all_gradients)
-    return _standard(problem, truth).judged(promise, answer).comparison
+    standard = _standard(problem, truth)
+    judged, _ = standard.judged(implementation.name, promise, Answer("ok", answer))
+    assert judged.comparison is not None
+    return judged.comparison
 
 
 def _check_tolerance(tolerance: Mapping[str, Any], tensors: Collection[str]) -> None:
@@ -236,11 +247,15 @@ def _read(arrays: Mapping[str, Any], problem: Problem, layout: str) -> Result:
 
 
 def _standard(problem: Problem, expected: Result) -> Standard:
-    """Return what answers to a problem are held against, measured by the processes that measure it for a run."""
-    workers = shared_workers()
-    return Standard.measured(
-        problem, expected, workers.rounding_noise(problem), workers.floor(problem, expected.tensors)
-    )
+    """Return the standard that answers to a problem are held against, measured as for a run."""
+    asking = _asking(problem)
+    return Standard.measured(problem, expected, asking.rounding_noise(problem), asking.floor(problem, expected.tensors))
+
+
+def _asking(problem: Problem) -> Asking:
+    """Return whom to ask about a problem: the processes of frameworks, or this one, which alone has its step."""
+    own = isinstance(problem, RecurrenceProblem) and problem.recurrence is not recurrences().get(problem.case.cell)
+    return Here(problem.recurrence) if own else shared_workers()  # type: ignore[attr-defined] # mypy forgets own
 
 
 def diagnose(actual: Result | Mapping[str, Any], problem: Problem, *, layout: str = "split") -> list[Diagnosis]:
@@ -272,7 +287,7 @@ def _misfits(result: Result, problem: Problem, layout: str) -> Iterator[str]:
     """Say which tensors are none of the problem's, by name or by shape, and what they may be."""
     tensors, structure = result.tensors, problem.structure
     tensors.pop(directional.NAME, None)
-    expected = {"loss": (), "outputs": structure.outputs, **structure.gradients, **training_shapes(problem.case)}
+    expected = {**structure.tensors, **training_shapes(problem.case)}
     odd = {}
     for name, array in tensors.items():
         if name not in expected:
@@ -290,18 +305,23 @@ def _misfits(result: Result, problem: Problem, layout: str) -> Iterator[str]:
 
 
 def _explained(result: Result, problem: Problem, noise: Mapping[str, float]) -> list[Diagnosis]:
+    if isinstance(problem, RecurrenceProblem):
+        return Explainer(problem, noise).explained(result.tensors)
     found = diagnose_result(result, Predictions(problem, noise))
     return [each for each in found if each.fault != BASELINE_IS_OFF]
 
 
 def assert_gradients_match(
     function: Runnable,
-    case: str | PathLike[str] | cases.Case,
+    case: str | PathLike[str] | cases.Case | Problem | Recurrence,
     *,
-    baseline: str = DEFAULT_BASELINE,
+    baseline: str | None = None,
     require_all: bool = False,
 ) -> None:
     """Assert that an implementation agrees with the baseline on a case, or on every case of a sweep or folder.
+
+    On a recurrence, it is checked on problems that are made for it: sizes that all differ, one step and many, one
+    sequence and several, both dtypes, upstream gradients of outputs and of last states.
 
     Tensors that it does not return are not compared, unless all gradients are required; those that it does must all
     match. A function is called twice for each case, on fresh copies; both answers must match. Cases that it cannot
@@ -309,8 +329,8 @@ def assert_gradients_match(
 
     Args:
         function: the implementation.
-        case: a case, or where to load it from.
-        baseline: what it is compared with.
+        case: a case, or where to load it from; a problem; a recurrence.
+        baseline: the implementation to compare with; ``numpy-split``, or for a recurrence ``derived``, if None.
         require_all: whether a gradient that it does not return is a mismatch.
 
     Raises:
@@ -325,41 +345,54 @@ def assert_gradients_match(
     __tracebackhide__ = True
     _check(function=function, case=case, baseline=baseline, require_all=require_all)
     reasons = []
-    each_case = [Case(**vars(case))] if isinstance(case, cases.Case) else load_cases(case)
     implementation = _found(function)
-    if not isinstance(function, str):
-        each_case = [on_its_own(each) for each in each_case]
-    for each in each_case:
-        problem = each.problem()
+    count = 0
+    for problem in _problems(case, by_name=isinstance(function, str)):
+        each, count = problem.case, count + 1
+        against = baseline or ("derived" if isinstance(problem, RecurrenceProblem) else DEFAULT_BASELINE)
         try:
-            trial = _tried(function, problem)
-            expected = run(baseline, problem)
+            answer = _tried(function, problem)
+            expected = run(against, problem)
         except Unsupported as reason:
             reasons.append(f"{each.name}: {reason}")
             continue
         standard = _standard(problem, expected)
         promise = replace(implementation, all_gradients=implementation.all_gradients or require_all).promise
-        answers = standard.judged(promise, trial.result, trial.second, noticed=trial.remarks)
-        said = [remark.text for remark in answers.remarks]
-        if trial.failure is not None or not answers.comparison.matches:
-            title = f"{each.name}: {implementation.name} against {baseline}"
-            because = f" ({answers.reason})" if answers.reason else ""
+        judged, counts = standard.judged(implementation.name, promise, answer)
+        said = [remark.text for remark in judged.remarks]
+        assert judged.comparison is not None
+        if answer.failure is not None or not judged.comparison.matches:
+            title = f"{each.name}: {implementation.name} against {against}"
+            because = f" ({judged.reason})" if judged.reason and answer.failure is None else ""
             found = []
-            if trial.failure is None and answers.comparison.can_be_explained:
-                found = _explained(answers.worse, problem, standard.noise)
-            title += f", {trial.failed_in}" if trial.failed_in else ""
-            lines = [*said, f"{title}: {answers.comparison}{because}", *(f"diagnosis: {each}" for each in found[:1])]
-            raise AssertionError("\n".join(lines)) from trial.failure
+            if answer.failure is None and judged.comparison.can_be_explained:
+                found = _explained(counts, problem, standard.noise)
+            title += f", {answer.reason}" if answer.failure is not None else ""
+            lines = [*said, f"{title}: {judged.comparison}{because}", *(f"diagnosis: {each}" for each in found[:1])]
+            raise AssertionError("\n".join(lines)) from answer.failure
         for text in said:
             warnings.warn(f"{each.name}: {implementation.name}: {text}", HarnessWarning, stacklevel=2)
-    if len(reasons) == len(each_case):
+    if len(reasons) == count:
         raise Unsupported("; ".join(reasons))
 
 
-def _tried(function: Runnable, problem: Problem) -> Trial:
+def _problems(given: str | PathLike[str] | cases.Case | Problem | Recurrence, *, by_name: bool) -> Iterator[Problem]:
+    """Yield the problems of what an implementation is to be checked on."""
+    if isinstance(given, Problem):
+        yield given
+    elif isinstance(given, Recurrence):
+        for made in configurations(given):
+            yield build_recurrence(made, given)
+    else:
+        found = [Case(**vars(given))] if isinstance(given, cases.Case) else load_cases(given)
+        for each in found:
+            yield (each if by_name else on_its_own(each)).problem()
+
+
+def _tried(function: Runnable, problem: Problem) -> Answer:
     """Try out a function; what is known by name is not watched."""
     if isinstance(function, str):
-        return Trial(run(function, problem), None, None, ())
+        return Answer("ok", run(function, problem))
     return try_out(_found(function), problem)
 
 
@@ -373,7 +406,7 @@ def _found(wanted: Runnable) -> Implementation:
             hint = nearest(wanted, there) or f"there are {listed(there)}"
             raise ValueError(f"there is no implementation {wanted!r}; {hint}")
         return there[wanted]
-    return implementation(getattr(wanted, "__name__", "function"))(wanted)
+    return implementation(getattr(wanted, "__name__", "function"), recurrence=ANY)(wanted)
 
 
 def _is_runnable(given: object) -> bool:
@@ -390,8 +423,8 @@ _ANSWER = "a Result, as harness.run returns it, or what a function returned: a d
 _ARGUMENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "path": (lambda given: isinstance(given, str | PathLike), "a path, or a case's name such as 'basic/tanh'"),
     "case": (
-        lambda given: isinstance(given, str | PathLike | cases.Case),
-        "a Case, as harness.load_case(...) returns it, or where to load it from",
+        lambda given: isinstance(given, str | PathLike | cases.Case | Problem | Recurrence),
+        "a Case, as harness.load_case(...) returns it, where to load it from, a Problem or a Recurrence",
     ),
     "problem": (lambda given: isinstance(given, Problem), "a Problem, as harness.load_case(...).problem() returns it"),
     "name_or_function": (_is_runnable, _RUNNABLE),
@@ -399,7 +432,10 @@ _ARGUMENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "actual": (_is_answer, _ANSWER),
     "expected": (_is_answer, _ANSWER),
     "layout": (lambda given: isinstance(given, str), "a layout's name, such as 'torch'"),
-    "baseline": (lambda given: isinstance(given, str), "an implementation's name, such as 'numpy-split'"),
+    "baseline": (
+        lambda given: given is None or isinstance(given, str),
+        "an implementation's name, such as 'numpy-split'",
+    ),
     "nonfinite": (lambda given: given in (None, "refused", "allowed"), "'refused', 'allowed' or None"),
     "require_all": (lambda given: isinstance(given, bool), "True or False"),
 }

@@ -16,7 +16,7 @@ from annotated_types import Ge, Gt, Len
 from typing_extensions import TypedDict
 
 from harness.case.alternatives import ChosenBy
-from harness.tensors import Structure
+from harness.tensors import RecurrenceStructure, Structure
 
 STRICT: dict[str, Any] = {
     "extra": "forbid",
@@ -468,6 +468,11 @@ class Fields:
 _structure = lru_cache(maxsize=1024)(Structure)  # the same one again, which knows its shapes
 
 
+@lru_cache(maxsize=1024)
+def _recurrence(name: str, batch: int, time: int, shapes: tuple[Any, ...]) -> RecurrenceStructure:
+    return RecurrenceStructure(name, 1, batch, time, 0, 0, None, shapes=shapes)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case(Fields):
     """One case, read and found valid.
@@ -477,12 +482,23 @@ class Case(Fields):
         file: the file that it came from.
         half_units: half a unit in the last digit of each published value as the file has it, nested as they are.
         leads_sweep: whether it is the first combination of its sweep; so is a case without one.
+        recurrence: of a recurrence, what ``harness.problem.recurrent`` needs to make its arrays; None of a network.
     """
 
     name: str
     file: str
     half_units: list[Any] | None = None
     leads_sweep: bool = True
+    recurrence: dict[str, Any] | None = None
+
+    @property
+    def structure(self) -> Structure:
+        """Which tensors there are, and their shapes."""
+        if self.recurrence is None:
+            return super().structure
+        shapes = self.recurrence["shapes"]
+        kinds = tuple((kind, tuple((n, tuple(shape)) for n, shape in each.items())) for kind, each in shapes.items())
+        return _recurrence(self.cell, self.sizes.batch, self.sizes.time, kinds)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the case as JSON can hold it."""

@@ -59,7 +59,8 @@ def command(
     """
     from harness import report
     from harness.candidate import userfile
-    from harness.candidate.check import introduced, page, process_of, simplest_first
+    from harness.candidate.check import introduced, made_cases, page, process_of, routes, simplest_first
+    from harness.case.loading import Loaded
     from harness.cli.run import described, exit_status
     from harness.cli.screen import progress
     from harness.execution.processes import Memory, Workers
@@ -76,24 +77,35 @@ def command(
     with Workers(Memory()) as workers:
         process = process_of(named, limit)
         workers.start([process])
-        loaded = load_cases(cases)
-        end_without_cases(loaded)
-        several = len({case.file for case in loaded.cases}) > 1
-        to_run = simplest_first(loaded.cases) if several else loaded.cases
         try:
             candidate = introduced(named, process, workers)
+            made = made_cases(process, candidate.recurrences, workers)
         except userfile.FileRefused as refused:
             _refuse(refused)
         _show_printed(candidate.said, "when it was imported")
-        implementation = candidate.implementation.tried_out(require_all=require_all)
+        wanted = [each.tried_out(require_all=require_all) for each in candidate.implementations]
+        if candidate.recurrences:
+            if cases or baseline != DEFAULT_BASELINE:
+                given = "CASE" if cases else "--baseline"
+                raise click.UsageError(
+                    f"{named.shown} holds recurrences, for which problems are made; leave {given} out"
+                )
+            loaded, asked = Loaded(), made
+            of_baseline, *others = routes(process)
+            wanted += others
+            workers.homes = dict.fromkeys(candidate.recurrences, process)
+        else:
+            loaded = load_cases(cases)
+            end_without_cases(loaded)
+            several = len({case.file for case in loaded.cases}) > 1
+            asked = [on_its_own(case) for case in (simplest_first(loaded.cases) if several else loaded.cases)]
         options = ["--require-all"] if require_all else []
         options += ["--baseline", shlex.quote(baseline)] if baseline != DEFAULT_BASELINE else []
         options += ["--limit", f"{limit:g}"] if limit != LIMIT else []
-        asked = [on_its_own(case) for case in to_run]
         shown = 0
         with report.Keeper(out) as keeper:
             with progress(len(asked), workers.starting) as show:
-                for run in execute(asked, [implementation], of_baseline, Local(workers), keep=keeper.keep):
+                for run in execute(asked, wanted, of_baseline, Local(workers), keep=keeper.keep):
                     show(len(run.outcomes))
                     shown = _show_said(run, shown)
             again = page.command(file, options)
@@ -104,6 +116,7 @@ def command(
             finally:
                 report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
     status = exit_status(run, loaded)
+    run = page.only_its_own(run, candidate)
     if as_json:
         write_json(_with_remarks(described(run, out, status), run))
     else:

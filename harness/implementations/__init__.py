@@ -1,6 +1,7 @@
 """The ways to get loss, outputs and gradients for a problem. A new one is one new file here."""
 
 from harness.implementations.base import (
+    ANY,
     NUMPY,
     Framework,
     Implementation,
@@ -13,6 +14,7 @@ from harness.implementations.base import (
 from harness.implementations.discovery import implementations, initialisers, install_line, missing_modules
 
 __all__ = [
+    "ANY",
     "NUMPY",
     "Framework",
     "Implementation",

@@ -12,6 +12,7 @@ from numpy import ndarray
 from harness.case.fields import Case, Fields
 from harness.casefile import listed, nearest
 from harness.problem import Problem
+from harness.recurrences import Recurrence
 from harness.tensors import Structure
 
 Returned = Mapping[str, Any]
@@ -36,6 +37,10 @@ class Partial:
     values: ndarray
     known: ndarray
     half_unit: ndarray
+
+
+ANY = "*"
+"""Stands for any recurrence."""
 
 
 class Unsupported(Exception):
@@ -118,6 +123,8 @@ class Implementation:
             takes; None where it is not.
         float32_eps: the eps of its products in float32, where they are rounded further than to that; 0 where they are
             not. Its tolerances grow with it.
+        recurrence: the recurrence that it is an implementation of: a name, ``*`` for any recurrence beside networks,
+            empty for networks alone.
         about: one line on what it is.
     """
 
@@ -137,6 +144,7 @@ class Implementation:
     own_optimiser: bool = False
     work: Callable[[Problem], float] | None = None
     float32_eps: float = 0.0
+    recurrence: str = ""
     about: str = ""
 
     def __call__(self, problem: Problem) -> Returned:
@@ -145,6 +153,8 @@ class Implementation:
 
     def takes_part_in(self, case: Fields) -> bool:
         """Whether a case is for this implementation."""
+        if not self._is_of(case):
+            return False
         if self.only_with:
             return getattr(case, self.only_with) is not None
         if (self.own_optimiser and case.training == "none") or (self.specialised and self.reason_against(case)):
@@ -172,8 +182,18 @@ class Implementation:
         """
         return replace(self, complete=False, all_gradients=require_all or self.complete or self.all_gradients)
 
+    def _is_of(self, case: Fields) -> bool:
+        """Return whether it computes what a case is of: its recurrence, or a network."""
+        is_network = not isinstance(case, Case) or case.recurrence is None
+        return self.recurrence in (("", ANY) if is_network else (case.cell, ANY))
+
     def reason_against(self, case: Fields) -> str:
         """Return why the implementation cannot represent a case; empty if nothing is known against it."""
+        if not self._is_of(case):
+            of = f"the recurrence {self.recurrence}" if self.recurrence else "networks of rnn, lstm and gru"
+            return f"{self.name} is of {of}, and the case of {case.cell}"
+        if isinstance(case, Case) and case.recurrence is not None:
+            return ""
         for name, supported in self.supports.items():
             value = getattr(case, name)
             value = value["kind"] if isinstance(value, dict) else value  # of a truncation, the kind
@@ -233,6 +253,7 @@ def implementation(
     own_optimiser: bool = False,
     work: Callable[[Problem], float] | None = None,
     float32_eps: float = 0.0,
+    recurrence: str | Recurrence = "",
 ) -> Callable[[Callable[[Problem], Returned]], Implementation]:
     """Make an implementation of a function.
 
@@ -252,6 +273,7 @@ def implementation(
         own_optimiser: whether it trains with an optimiser of its own; it takes part only in cases with training.
         work: how many multiplications it takes for a problem, where that is far more than the reference takes.
         float32_eps: the eps of its products in float32, where that is not float32's own.
+        recurrence: the recurrence that it is an implementation of, or its name, as in ``recurrence="mlstm"``.
 
     Raises:
         ValueError: if there is no such layout, or ``supports`` names no field of a case, or gives no list of values.
@@ -282,6 +304,7 @@ def implementation(
             own_optimiser=own_optimiser,
             work=work,
             float32_eps=float32_eps,
+            recurrence=recurrence if isinstance(recurrence, str) else recurrence.name,
             about=about,
         )
 

@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from harness.implementations.base import Partial, Returned, Unsupported, implementation
+from harness.derive.guards import consistent
+from harness.derive.noise import answered
+from harness.derive.recording import Recording
+from harness.derive.tangents import complex_step as by_complex_steps
+from harness.implementations.base import ANY, Partial, Returned, Unsupported, implementation
 from harness.precision.perturbations import directions
 from harness.problem import Problem
 from harness.problem.arrays import generator
+from harness.problem.recurrent import RecurrenceProblem
 from harness.tensors import GATES, STATES, Shape
 from reference_impls import complex_step as reference
 from reference_impls import complex_step_gated as gated
@@ -67,12 +72,19 @@ def _work_of_one(problem: Problem) -> float:
     complete=True,
     is_oracle=True,
     work=work,
+    recurrence=ANY,
 )
 def complex_step(problem: Problem) -> Returned:
     """The oracle: complex perturbation of the NumPy forward pass, no backward pass involved.
 
     Computed in float64 and rounded to the case's dtype, so that in float32 it is right to the last bit or so.
     """
+    if isinstance(problem, RecurrenceProblem):
+        wide = problem.as_dtype(np.float64).sequences
+        consistent(wide)
+        recording = Recording(wide)
+        exact = {**answered(recording, wide), **by_complex_steps(recording, wide)}
+        return {name: each.astype(problem.case.dtype) for name, each in exact.items()}
     case = problem.case
     arguments = _arguments(problem)
     if not _is_plain(problem):

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from harness.implementations.base import Framework, Returned, implementation
+from harness.implementations.base import ANY, Framework, Returned, implementation
 from harness.implementations.truncated import pieces
 from harness.problem import Problem
+from harness.problem.recurrent import RecurrenceProblem
 from harness.tensors import STATES, Structure
 from reference_impls.truncation import Truncation
 
@@ -72,9 +73,13 @@ Outputs = Callable[[Program, Mapping[str, "Array"], "Array | None"], "Array"]
 where there are all, to the outputs (B, T, O)."""
 
 
-@implementation("jax", layout="split", framework=JAX, complete=True, first_of_sweep=True)
+@implementation("jax", layout="split", framework=JAX, complete=True, first_of_sweep=True, recurrence=ANY)
 def jax_scan(problem: Problem) -> Returned:
     """The recurrence by jax.lax.scan, under jax.value_and_grad and jit."""
+    if isinstance(problem, RecurrenceProblem):
+        from harness.derive.namespaces import jax
+
+        return jax.gradients(problem.sequences)
     return solved(problem, _outputs)
 
 

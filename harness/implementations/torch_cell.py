@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from harness.implementations.base import Returned, implementation
+from harness.implementations.base import ANY, Returned, implementation
 from harness.implementations.pytorch import TORCH, leaf, loss_of, zero_past_ends
 from harness.implementations.truncated import pieces
 from harness.problem import Problem
+from harness.problem.recurrent import RecurrenceProblem
 from harness.tensors import STATES
 
 if TYPE_CHECKING:
@@ -53,9 +54,15 @@ STEPS: Mapping[str, Step] = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
 """One step of each cell."""
 
 
-@implementation("torch-cell", layout="split", framework=TORCH, supports={"cell": tuple(STEPS)}, complete=True)
+@implementation(
+    "torch-cell", layout="split", framework=TORCH, supports={"cell": tuple(STEPS)}, complete=True, recurrence=ANY
+)
 def torch_cell(problem: Problem) -> Returned:
     """The recurrence unrolled in torch operations under autograd."""
+    if isinstance(problem, RecurrenceProblem):
+        from harness.derive.namespaces import torch as on_torch
+
+        return on_torch.gradients(problem.sequences)
     import torch
 
     activation = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid, "identity": lambda a: a}[

@@ -7,8 +7,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from harness.layout.base import Layout
+from harness.tensors import RecurrenceStructure, Structure
 
-__all__ = ["Layout", "layouts"]
+__all__ = ["Layout", "layouts", "layouts_of"]
 
 
 @cache
@@ -17,3 +18,8 @@ def layouts() -> dict[str, Layout]:
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
     found: list[Layout] = [module.LAYOUT for module in modules if hasattr(module, "LAYOUT")]
     return {layout.name: layout for layout in found}
+
+
+def layouts_of(structure: Structure) -> dict[str, Layout]:
+    """Return the layouts that a structure has, by name; a recurrence has one, with the step's own names."""
+    return {"split": layouts()["split"]} if isinstance(structure, RecurrenceStructure) else layouts()

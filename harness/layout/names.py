@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from harness.casefile import nearest
-from harness.layout import layouts
+from harness.layout import layouts, layouts_of
 from harness.tensors import Shape, Structure, shapes
 
 
@@ -34,9 +34,9 @@ def why_not(
     expected = {
         "loss": (),
         "outputs": structure.outputs,
+        **structure.last_state,
         **layouts()[layout].shapes(structure),
-        **structure.initial_state,
-        "inputs": structure.inputs,
+        **structure.given,
     }
     if name in expected:
         return "" if shape == expected[name] else shapes.mistake(shape, expected[name])
@@ -45,7 +45,7 @@ def why_not(
     if hint:
         wrong = f"; its shape is {shape}, but should be {missing[hint]}" if shape != missing[hint] else ""
         return f"returned {name!r}, which is no tensor of this case; did you mean {hint}?{wrong}"
-    for other, its in layouts().items():
+    for other, its in layouts_of(structure).items():
         if name in its.shapes(structure):
             return (
                 f"returned {name!r}, a name of the layout {other!r}; {reading} the layout {layout!r}, "
@@ -56,7 +56,8 @@ def why_not(
 
 def fitting_layouts(tensors: Mapping[str, Shape], structure: Structure) -> list[str]:
     """Return the layouts that have all of these tensors, each of its shape."""
-    return [name for name, layout in layouts().items() if tensors.items() <= dict(layout.shapes(structure)).items()]
+    there = layouts_of(structure)
+    return [name for name, layout in there.items() if tensors.items() <= dict(layout.shapes(structure)).items()]
 
 
 def nearest_tensor(name: str, expected: Mapping[str, Shape]) -> str:

@@ -15,13 +15,13 @@ baseline of unknown quality cannot say of itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy import ndarray
-from numpy.typing import DTypeLike
 
 from harness.problem import Problem
+from harness.problem.recurrent import RecurrenceProblem
 from harness.problem.reference import solve
 
 Tensors = Mapping[str, ndarray]
@@ -61,6 +61,8 @@ def from_balls(problem: Problem, baseline: Tensors) -> Floor:
     Raises:
         NoFloor: if nothing can be certified.
     """
+    if isinstance(problem, RecurrenceProblem):
+        raise NoFloor("certified: only rnn, lstm and gru")
     from harness.precision.intervals.certification import NotCertified, certified
     from harness.precision.intervals.tensors import distance
 
@@ -87,27 +89,12 @@ def from_wider_numbers(problem: Problem, baseline: Tensors) -> Floor:
     if (work := problem.multiplications) > MOST_WORK[source]:
         raise NoFloor(f"{source}: would take {work:.1e} multiplications; at most {MOST_WORK[source]:.0e}")
     with np.errstate(all="ignore"):  # what overflows is judged where it is compared
-        return _measured(source, problem, baseline, solve(as_dtype(problem, getattr(np, source))), _distance)
+        return _measured(source, problem, baseline, solve(problem.as_dtype(getattr(np, source))), _distance)
 
 
 def longdouble_is_wider() -> bool:
     """Whether longdouble has more digits than float64 on this machine."""
     return bool(np.finfo(np.longdouble).eps < np.finfo(np.float64).eps)
-
-
-def as_dtype(problem: Problem, dtype: DTypeLike) -> Problem:
-    """Return a problem with every number in another dtype; labels stay as they are."""
-
-    def wide(array: ndarray) -> ndarray:
-        return array.astype(dtype) if array.dtype.kind == "f" else array
-
-    return replace(
-        problem,
-        weights={name: wide(array) for name, array in problem.weights.items()},
-        initial_state={name: wide(array) for name, array in problem.initial_state.items()},
-        inputs=wide(problem.inputs),
-        targets=wide(problem.targets),
-    )
 
 
 def _measured(

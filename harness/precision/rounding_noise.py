@@ -24,8 +24,10 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray
 
+from harness.derive import noise as of_recurrences
 from harness.precision.kinks import at_kink, slopes_by_sign, with_slopes
 from harness.problem import Problem
+from harness.problem.recurrent import RecurrenceProblem
 from harness.problem.reference import activations_of, backward, forward
 from reference_impls.activations import ACTIVATIONS, Activation
 
@@ -48,6 +50,8 @@ def rounding_noise(problem: Problem, draws: int = DRAWS) -> dict[str, float]:
     Returns:
         For each tensor, the largest absolute change of any element in any draw that is finite.
     """
+    if isinstance(problem, RecurrenceProblem):
+        return of_recurrences.rounding_noise(problem.sequences, draws)
     with np.errstate(all="ignore"):  # what overflows is judged where it is compared
         kept = kept_slopes(problem)
         reference = _tensors(problem, activations_of(problem), np.zeros_like, kept)

@@ -1,6 +1,7 @@
 """Cases made concrete: every array exists, in one canonical layout."""
 
 from harness.problem.batches import Batches
-from harness.problem.problem import NativeWeights, Problem, build
+from harness.problem.building import build
+from harness.problem.problem import NativeWeights, Problem
 
 __all__ = ["Batches", "NativeWeights", "Problem", "build"]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import DTypeLike
 
-from harness.case import checkpoints
-from harness.case.fields import ArraySpec, ArraySpecs, Case, spec_kind
+from harness.case.fields import Case
 from harness.layout import layouts
-from harness.problem import arrays
-from harness.problem.checkpoint import of_checkpoint
-from harness.tensors import Shape, Structure, shapes
+from harness.tensors import Structure, shapes
 from reference_impls.losses import LOSSES
 from reference_impls.truncation import Detach, Truncation, Window
 
@@ -48,6 +45,18 @@ class Problem:
     def structure(self) -> Structure:
         """Which tensors there are, and their shapes."""
         return self.case.structure
+
+    @property
+    def arrays(self) -> dict[str, ndarray]:
+        """Every array that a gradient is taken by, under the name of the gradient."""
+        return {**self.weights, **self.initial_state, "inputs": self.inputs}
+
+    @property
+    def spelled(self) -> dict[str, ndarray]:
+        """Every array under the expression that gives it in code, ``problem.weights['layer0.W_xh']`` for one."""
+        held = {"weights": self.weights, "initial_state": self.initial_state}
+        by_name = {f"problem.{kind}[{name!r}]": each for kind, arrays in held.items() for name, each in arrays.items()}
+        return {**by_name, "problem.inputs": self.inputs, "problem.targets": self.targets}
 
     @property
     def upstream(self) -> ndarray:
@@ -125,55 +134,21 @@ class Problem:
             targets=self.targets.copy(),
         )
 
+    def as_dtype(self, dtype: DTypeLike) -> Problem:
+        """Return the problem with every number in another dtype; labels stay as they are."""
+
+        def changed(array: ndarray) -> ndarray:
+            return array.astype(dtype) if array.dtype.kind == "f" else array
+
+        return replace(
+            self,
+            weights={name: changed(array) for name, array in self.weights.items()},
+            initial_state={name: changed(array) for name, array in self.initial_state.items()},
+            inputs=changed(self.inputs),
+            targets=changed(self.targets),
+        )
+
     def in_layout(self, layout: str) -> Problem:
         """Return the problem with its weights, which must be in the split layout, in another."""
         converted = layouts()[layout].from_canonical(self.weights, self.structure)
         return replace(self, weights=converted, layout=layout)
-
-
-def build(case: Case, native_weights: NativeWeights) -> Problem:
-    """Make the arrays of a case. Nobody can write to them; ``Problem.copy`` has such as one can.
-
-    Args:
-        case: a valid case.
-        native_weights: fetches a framework's own initial weights.
-    """
-    structure, folder = case.structure, Path(case.file).parent
-
-    def tensors(specs: ArraySpecs, shapes: Mapping[str, Shape]) -> dict[str, ndarray]:
-        return {
-            name: arrays.make(_spec_of(specs, name), name, shape, case.dtype, folder) for name, shape in shapes.items()
-        }
-
-    if isinstance(case.weights, dict) and "from" in case.weights:
-        framework, seed = case.weights["from"], case.weights.get("seed", 0)
-        weights = dict(native_weights(framework, seed, structure, case.dtype))
-    elif isinstance(case.weights, dict) and "checkpoint" in case.weights:
-        weights = of_checkpoint(checkpoints.found(case, folder), structure, case.dtype, case.weights.get("readout"))
-    else:
-        weights = tensors(case.weights, structure.weights)
-    is_labels = case.loss.kind == "softmax_cross_entropy"
-    problem = Problem(
-        case=case,
-        weights=weights,
-        initial_state=tensors(case.initial_state, structure.initial_state),
-        inputs=arrays.make(case.inputs, "inputs", structure.inputs, case.dtype, folder),
-        targets=arrays.make(
-            (case.upstream if case.loss.kind == "dot" else case.targets) or "zeros",
-            "targets",
-            structure.outputs[:2] if is_labels else structure.outputs,
-            np.int64 if is_labels else case.dtype,
-            folder,
-        ),
-    )
-    for array in (*problem.weights.values(), *problem.initial_state.values(), problem.inputs, problem.targets):
-        array.setflags(write=False)
-    return problem
-
-
-def _spec_of(specs: ArraySpecs, tensor: str) -> ArraySpec:
-    """Return the spec of one tensor from a spec for all or a mapping by name."""
-    if isinstance(specs, str) or spec_kind(specs) is not None:
-        return specs
-    spec: ArraySpec = specs[tensor] if tensor in specs else specs.get("default", "zeros")
-    return spec

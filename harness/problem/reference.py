@@ -11,7 +11,11 @@ from typing import Any, Literal
 
 from numpy import ndarray
 
+from harness.derive.noise import answered
+from harness.derive.recording import Recording
+from harness.derive.reverse import gradients
 from harness.problem import Problem
+from harness.problem.recurrent import RecurrenceProblem
 from harness.tensors import Structure
 from reference_impls import (
     gru_concatenated,
@@ -98,6 +102,9 @@ def solve(problem: Problem, form: Form = "split") -> dict[str, ndarray]:
     Returns:
         ``loss`` of shape (), ``outputs``, and every gradient by its name in that layout.
     """
+    if isinstance(problem, RecurrenceProblem):
+        recording = Recording(problem.sequences)
+        return {**answered(recording, problem.sequences), **gradients(recording, problem.sequences)}
     passed = forward(problem, form=form)
     loss, d_outputs = problem.loss(passed.outputs)
     return {"loss": loss, "outputs": passed.outputs, **backward(problem, passed, d_outputs, form)}

@@ -160,7 +160,7 @@ def read(returned: Returned | Taken, layout: str, problem: Problem, seconds: flo
     gradients = {**layouts()[layout].gradients_to_canonical(agreeing, structure), **others}
     in_order = [name for name in structure.gradients if name in gradients]
     gradients = {name: gradients[name] for name in dict.fromkeys([*in_order, *gradients])}
-    not_weights = {**structure.initial_state, "inputs": structure.inputs}
+    not_weights = {**structure.given, **structure.last_state}
     misplaced = {name: array for name, array in others.items() if array.shape != not_weights.get(name)}
     why = {name: why_not(name, array.shape, layout, structure, held.arrays) for name, array in misplaced.items()}
     misfits = {name: reason for name, reason in why.items() if reason}
@@ -229,7 +229,7 @@ def taken(returned: Any, layout: str, problem: Problem) -> Taken:
 def _names(layout: str, structure: Structure) -> set[str]:
     """Return the names of everything that an answer to a problem may hold."""
     weights = layouts()[layout].shapes(structure)
-    forward = {"loss", "outputs", "directional", "inputs", *structure.initial_state}
+    forward = {"loss", "outputs", "directional", *structure.last_state, *structure.given}
     return {*forward, *weights, *(f"{TRAINED}{name}" for name in weights), *OF_TRAINING}
 
 

@@ -25,6 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 Shape = tuple[int, ...]
 
 GATE_NAMES = {"rnn": ("h",), "lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}
@@ -125,14 +127,76 @@ class Structure:
         return 3.0 * self.batch * self.time * sum(rows * columns for rows, columns in matrices)
 
     @cached_property
+    def given(self) -> Mapping[str, Shape]:
+        """The shape of every initial state and input, by the name of its gradient: the same in every layout."""
+        return {**self.initial_state, "inputs": self.inputs}
+
+    @cached_property
     def gradients(self) -> Mapping[str, Shape]:
         """The shape of every gradient that a complete implementation returns, by name."""
-        return {**self.weights, **self.initial_state, "inputs": self.inputs}
+        return {**self.weights, **self.given}
+
+    @property
+    def last_state(self) -> Mapping[str, Shape]:
+        """The shape of every last state that an answer may hold, by name: none for a network."""
+        return {}
+
+    @property
+    def tensors(self) -> Mapping[str, Shape]:
+        """The shape of everything that an answer may hold, by name: loss, outputs, last states, gradients."""
+        return {"loss": (), "outputs": self.outputs, **self.last_state, **self.gradients}
+
+
+@dataclass(frozen=True)
+class RecurrenceStructure(Structure):
+    """The tensors of a recurrence, whatever its data. It has no layers, gates or readout.
+
+    Attributes:
+        shapes: the shape of each weight, of each initial state and input by the name of its gradient, of the outputs
+            and of each last state, as pairs of a name and a shape.
+    """
+
+    shapes: tuple[tuple[str, tuple[tuple[str, Shape], ...]], ...] = ()
+
+    def _shapes(self, kind: str) -> dict[str, Shape]:
+        return dict(dict(self.shapes)[kind])
+
+    @cached_property
+    def blocks(self) -> tuple[str, ...]:
+        """Refuse: a recurrence has no layers."""
+        raise TypeError(f"the recurrence {self.cell} has no layers")
+
+    @cached_property
+    def weights(self) -> Mapping[str, Shape]:
+        """The shape of every weight, by name."""
+        return self._shapes("weights")
+
+    @cached_property
+    def given(self) -> Mapping[str, Shape]:
+        """The shape of every initial state and input, by the name of its gradient."""
+        return self._shapes("given")
+
+    @property
+    def outputs(self) -> Shape:
+        """(B, T, …)."""
+        return self._shapes("forward")["outputs"]
+
+    @property
+    def last_state(self) -> Mapping[str, Shape]:
+        """The shape of every last state, by name."""
+        return self._shapes("last_state")
+
+    @property
+    def multiplications(self) -> float:
+        """About how many multiplications of numbers a pass takes: each element of each weight and state, each step."""
+        elements = sum(int(np.prod(shape)) for shape in (*self.weights.values(), *self.last_state.values()))
+        return 3.0 * self.batch * self.time * elements
 
 
 def is_gradient(tensor: str) -> bool:
     """Return True for the name of a gradient, False for one of the forward pass or of training."""
-    return tensor not in ("loss", "outputs", "directional") and kind_of(tensor) not in ("training.loss", "trained")
+    forward = tensor in ("loss", "outputs", "directional") or tensor.startswith("last.")
+    return not forward and kind_of(tensor) not in ("training.loss", "trained")
 
 
 def kind_of(tensor: str) -> str:
@@ -143,4 +207,4 @@ def kind_of(tensor: str) -> str:
     family, _, rest = tensor.partition(".")
     if family in ("training", "trained"):
         return family if family == "trained" else tensor
-    return rest.rpartition(".")[2] or tensor
+    return tensor if family in ("inputs", "last") else rest.rpartition(".")[2] or tensor

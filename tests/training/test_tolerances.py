@@ -9,8 +9,7 @@ import pytest
 from harness.case.training import LOSS_CURVE, of_step
 from harness.diagnosis.training_faults import faults_of, named, with_rate
 from harness.execution.session import compare_for
-from harness.implementations import implementations
-from harness.precision.error_floor import as_dtype
+from harness.implementations import Promise, implementations
 from harness.precision.tolerance import bound, noise_for
 from harness.problem import build
 from harness.problem.reference import solve
@@ -31,13 +30,13 @@ def exactly(problem):
 
 def compared(problem, tensors, expected, noise):
     beside = Result(None, None, {}, 0.0, training=expected)
-    return compare_for(problem, tensors, beside, noise, complete=True)
+    return compare_for(problem, tensors, beside, noise, Promise(complete=True))
 
 
 def wider(problem):
     """The training in wider numbers, rounded to the case's in the end."""
     dtype = np.float64 if problem.case.dtype == "float32" else np.longdouble
-    wide = as_dtype(replace(problem, case=replace(problem.case, dtype=np.dtype(dtype).name)), dtype)
+    wide = replace(problem, case=replace(problem.case, dtype=np.dtype(dtype).name)).as_dtype(dtype)
     return {name: each.astype(problem.case.dtype) for name, each in train(wide, exactly).tensors.items()}
 
 

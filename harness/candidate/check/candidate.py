@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.candidate.userfile import FileRefused, UserFile
+from harness.case import Case
 from harness.execution.processes import WorkerFailed, Workers
 from harness.implementations import Framework, Implementation, Returned, implementations
 from harness.problem import Problem
+
+DERIVED = "derived"
+"""The baseline of recurrences."""
 
 RESTARTS = 1000
 """A user's process that crashes is started again for the next case, whatever it does."""
@@ -18,14 +24,16 @@ class Candidate:
     """What a file offers.
 
     Attributes:
-        implementation: for ``Workers``; its function is in the file's process.
-        place: file, line and function, as ``my_rnn.py:5 my_bptt``.
+        implementations: for ``Workers``; their functions are in the file's process.
+        place: file, line and function, as ``my_rnn.py:5 my_bptt``; of several, those of all.
         said: what the file printed when it was imported.
+        recurrences: the names of the recurrences to make problems of; empty if the implementation is of networks.
     """
 
-    implementation: Implementation
+    implementations: tuple[Implementation, ...]
     place: str
     said: str
+    recurrences: tuple[str, ...] = ()
 
 
 def process_of(file: UserFile, limit: float) -> Framework:
@@ -57,23 +65,57 @@ def introduced(file: UserFile, process: Framework, workers: Workers) -> Candidat
         raise FileRefused(f"{file.shown}: it could not be imported: {failure.reason}", detail) from None
     if "refused" in answer:
         raise FileRefused(answer["refused"], (answer["said"] + answer["detail"]).rstrip())
-    offered = answer["offered"]
-    place = file.shown if offered["line"] is None else f"{file.shown}:{offered['line']}"
+    found = [_implementation(file, process, each) for each in answer["offered"]]
+    places = [f"{_place(file, each)} {each['function']}" for each in answer["offered"]]
+    recurrences = tuple(each["name"] for each in answer["recurrences"])
+    place = ", ".join(places) or f"{file.shown} {', '.join(recurrences)}"
+    return Candidate(tuple(each.tried_out() for each in found), place, answer["said"], recurrences)
+
+
+def routes(process: Framework) -> list[Implementation]:
+    """Return the routes to the gradients of a recurrence in a file, run by its process: the baseline first."""
+    return [replace(implementations()[name], framework=process) for name in (DERIVED, "complex-step")]
+
+
+def made_cases(process: Framework, recurrences: Sequence[str], workers: Workers) -> list[Case]:
+    """Return the cases that the process of a file makes for its recurrences.
+
+    Raises:
+        FileRefused: if a step cannot be run.
+    """
+    found: list[Case] = []
+    for name in recurrences:
+        try:
+            answer = workers.ask(process, {"do": "cases", "recurrence": name}, {})
+        except WorkerFailed as failure:
+            raise FileRefused(f"{name}: its step could not be run: {failure.reason}", failure.detail) from None
+        if answer.header["status"] != "ok":
+            raise FileRefused(answer.header["reason"], answer.header.get("detail", ""))
+        found += [Case.from_plain(each) for each in answer.header["cases"]]
+    return found
+
+
+def _place(file: UserFile, offered: Mapping[str, Any]) -> str:
+    return file.shown if offered["line"] is None else f"{file.shown}:{offered['line']}"
+
+
+def _implementation(file: UserFile, process: Framework, offered: Mapping[str, Any]) -> Implementation:
     if offered["name"] in implementations():
         name = offered["name"]
         raise FileRefused(
-            f"{place}: {name!r} is the name of an implementation of the harness; choose another, such as 'my-{name}'"
+            f"{_place(file, offered)}: {name!r} is the name of an implementation of the harness; choose another, "
+            f"such as 'my-{name}'"
         )
-    implementation = Implementation(
+    return Implementation(
         name=offered["name"],
         layout=offered["layout"],
         function=_elsewhere,
         framework=process,
         supports={name: tuple(values) for name, values in offered["supports"].items()},
         complete=offered["complete"],
+        recurrence=offered["recurrence"],
         about=offered["about"],
     )
-    return Candidate(implementation.tried_out(), f"{place} {offered['function']}", answer["said"])
 
 
 def _elsewhere(problem: Problem) -> Returned:

@@ -9,6 +9,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.candidate.check import folding
@@ -18,7 +19,7 @@ from harness.candidate.check.folding import Fold
 from harness.case import Case
 from harness.casefile.typed import called
 from harness.diagnosis import UNEXPLAINED, faults
-from harness.execution.session import CaseOutcome, Judged, Run
+from harness.execution.session import CaseOutcome, Judgement, Run
 from harness.report import of_run
 from harness.report.overview import explained, remarks
 
@@ -38,9 +39,12 @@ NEARLY_RIGHT = 1e-6
 
 def lines(run: Run, candidate: Candidate) -> Iterator[str]:
     """Yield the page of a run, line by line, but for the closing line."""
-    layout = candidate.implementation.layout
-    yield f"{candidate.place}, layout {layout}, against {run.baseline}"
+    layouts = "" if candidate.recurrences else f", layout {candidate.implementations[0].layout}"
+    yield f"{candidate.place}{layouts}, against {run.baseline}"
     yield ""
+    if candidate.recurrences and candidate.implementations:
+        yield from _oracles(run, candidate)
+        run = only_its_own(run, candidate)
     yield from _remarks(run)
     yield from _cases(run)
     wrong = [fold for fold in folding.alike(run.comparisons) if fold.verdict in WRONG]
@@ -50,6 +54,31 @@ def lines(run: Run, candidate: Candidate) -> Iterator[str]:
         yield from _faults(run)
         yield from _meant_for(run)
     yield from _not_provided(run)
+
+
+def only_its_own(run: Run, candidate: Candidate) -> Run:
+    """Return a run without the routes that a recurrence is checked by, if the file has implementations of its own."""
+    own = {each.name for each in candidate.implementations}
+    if not own:
+        return run
+    kept = (
+        tuple(each for each in o.judged if each.verdict is None or each.implementation in own) for o in run.outcomes
+    )
+    return replace(run, outcomes=[replace(o, judged=judged) for o, judged in zip(run.outcomes, kept, strict=True)])
+
+
+def _oracles(run: Run, candidate: Candidate) -> Iterator[str]:
+    """Say whether the routes that share nothing with the baseline's backward pass agree with it."""
+    own = {each.name for each in candidate.implementations}
+    others = [(outcome, judged) for outcome, judged in run.comparisons if judged.implementation not in own]
+    for name in dict.fromkeys(judged.implementation for _, judged in others):
+        judged = [each for _, each in others if each.implementation == name]
+        wrong = [each for each in judged if each.verdict != "match"]
+        if wrong:
+            yield f"{name} does not agree with {run.baseline}: {wrong[0].reason or wrong[0].comparison}"
+        else:
+            yield f"{name}, which has no backward pass, agrees with {run.baseline} on all {len(judged)} problems"
+    yield ""
 
 
 def conclusion(run: Run) -> str:
@@ -72,7 +101,17 @@ def command(file: str, options: Sequence[str]) -> str:
 def next_command(run: Run, file: str, cases: Sequence[str], options: Sequence[str] = ()) -> str:
     """Return what to type next; ``options`` as they were given."""
     check = command(file, options)
+    made = any(outcome.case.recurrence is not None for outcome in run.outcomes)
+    if made and not run.tensors_compared:
+        return check
     wrong = [outcome for outcome, judged in run.comparisons if judged.verdict in WRONG]
+    if made:
+        name = run.outcomes[0].case.cell
+        return (
+            f"after fixing it, run: {check}"
+            if wrong
+            else f"harness.assert_gradients_match(..., {name}) in your own tests"
+        )
     if wrong and len(run.outcomes) > 1:
         case = shlex.quote(_to_type(wrong[0]))
         return f"{check} {case}" if file.startswith("-") else called(check, case)
@@ -191,13 +230,13 @@ def _meant_for(run: Run) -> Iterator[str]:
         yield ""
 
 
-def _of_outputs(judged: Judged) -> str | None:
+def _of_outputs(judged: Judgement) -> str | None:
     """Return the verdict on the outputs; None if they were not compared."""
     tensors = () if judged.comparison is None else judged.comparison.tensors
     return {each.tensor: str(each.verdict) for each in tensors}.get("outputs")
 
 
-def _computes_something_else(judged: Judged, about: str = "") -> bool:
+def _computes_something_else(judged: Judgement, about: str = "") -> bool:
     """Return whether the forward pass is not that of the case, and no mistake in it explains that.
 
     Args:

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy import ndarray
 
-from harness.candidate.trial.inputs import arrays_of_problem
-from harness.candidate.trial.remark import Remark
 from harness.case.training import is_of_training
 from harness.implementations import Partial
 from harness.problem import Problem
+from harness.result.remark import Remark
 from harness.tensors import digits
 
 NARROW = "float32"
@@ -50,7 +49,7 @@ def of_float32(returned: Mapping[str, ndarray | Partial], given: Problem) -> dic
     numbers = [a for name, a in floats.items() if name != "loss" and not is_of_training(name)]
     if not wide or not digits.computed_in(NARROW, numbers):
         return {}
-    if digits.fit_in(NARROW, (a for a in arrays_of_problem(given).values() if a.dtype.kind == "f")):
+    if digits.fit_in(NARROW, (a for a in given.spelled.values() if a.dtype.kind == "f")):
         return {}  # right numbers in float64 may have as few digits
     with np.errstate(over="ignore", under="ignore"):
         return {name: a.astype(NARROW) for name, a in wide.items()}

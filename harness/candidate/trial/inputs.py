@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from numpy import ndarray
 
-from harness.candidate.trial.remark import Remark
 from harness.problem import Problem
+from harness.result.remark import Remark
 
 
 def altered(pristine: Problem, given: Problem) -> Iterator[Remark]:
@@ -17,7 +17,7 @@ def altered(pristine: Problem, given: Problem) -> Iterator[Remark]:
         pristine: the problem as it was.
         given: the copy that the implementation had.
     """
-    before, after = arrays_of_problem(pristine), arrays_of_problem(given)
+    before, after = pristine.spelled, given.spelled
     names = [name for name in before if name not in after or not _identical(before[name], after[name])]
     if names:
         yield Remark(
@@ -25,13 +25,6 @@ def altered(pristine: Problem, given: Problem) -> Iterator[Remark]:
             f"alters what it is given: {', '.join(names)}; compared all the same, on fresh copies, "
             "but a training loop would go on with the altered arrays",
         )
-
-
-def arrays_of_problem(problem: Problem) -> dict[str, ndarray]:
-    """Every array of a problem under the name by which it is written in code."""
-    weights = {f"problem.weights[{name!r}]": array for name, array in problem.weights.items()}
-    states = {f"problem.initial_state[{name!r}]": array for name, array in problem.initial_state.items()}
-    return {**weights, **states, "problem.inputs": problem.inputs, "problem.targets": problem.targets}
 
 
 def _identical(one: ndarray, other: object) -> bool:

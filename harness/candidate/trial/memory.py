@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from harness.candidate.trial.inputs import arrays_of_problem
-from harness.candidate.trial.remark import Remark
 from harness.problem import Problem
+from harness.result.remark import Remark
 from harness.result.returned import NotReadable, array_of
 
 MOST_SAID = 10
@@ -34,7 +33,7 @@ def shared(returned: Mapping[str, Any], given: Problem) -> Iterator[Remark]:
     inputs = [
         f"{name} is {of_problem} or a view of it"
         for name, array in arrays.items()
-        for of_problem, its in arrays_of_problem(given).items()
+        for of_problem, its in given.spelled.items()
         if isinstance(its, ndarray) and _overlap(array, its)
     ]
     if inputs:

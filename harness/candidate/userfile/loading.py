@@ -5,28 +5,78 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from harness.candidate.userfile import tracebacks
 from harness.candidate.userfile.naming import FileRefused, UserFile
-from harness.casefile import nearest
+from harness.casefile import listed, nearest
 from harness.implementations import Implementation, implementation
+from harness.recurrences import Recurrence, recurrences
 
 
-def load(file: UserFile) -> Implementation:
-    """Import a file and return the implementation that is wanted of it.
+@dataclass(frozen=True)
+class Offer:
+    """The contents of a file that can be checked.
+
+    Attributes:
+        implementations: one of networks, or those of recurrences; none if the file has recurrences alone.
+        recurrences: the recurrences that the file declares, or that its implementations are of.
+    """
+
+    implementations: tuple[Implementation, ...]
+    recurrences: Mapping[str, Recurrence]
+
+
+def load(file: UserFile) -> Offer:
+    """Import a file and return what can be checked of it.
 
     Raises:
-        FileRefused: if it cannot be imported, or what is wanted is not in it.
+        FileRefused: if it cannot be imported, or holds nothing that is wanted.
     """
-    found = _chosen(file, _imported(file))
-    parameters = _parameters(found.function)
-    if parameters is not None:
-        raise FileRefused(f"{_at(file, found.function)}: takes {parameters}, but should take one argument, the problem")
-    return found
+    module = _imported(file)
+    declared = {each.name: each for each in vars(module).values() if isinstance(each, Recurrence)}
+    own = {name: each for name, each in declared.items() if each.step.__module__ == module.__name__}
+    found = _of_recurrences(file, module) if not file.function and (own or declared) else (_chosen(file, module),)
+    for each in found:
+        parameters = _parameters(each.function)
+        if parameters is not None:
+            taken = f"takes {parameters}, but should take one argument, the problem"
+            raise FileRefused(f"{_at(file, each.function)}: {taken}")
+    return Offer(found, _recurrences_of(file, found, declared, own))
+
+
+def _of_recurrences(file: UserFile, module: ModuleType) -> tuple[Implementation, ...]:
+    """Return the implementations of recurrences in a module, in their order."""
+    offered = [each for each in vars(module).values() if isinstance(each, Implementation)]
+    own = [each for each in offered if each.function.__module__ == module.__name__]
+    of_networks = [each for each in own if not each.recurrence]
+    if of_networks:
+        names = ", ".join(f"{each.name} (line {line_of(each.function)})" for each in of_networks)
+        raise FileRefused(
+            f"{file.shown} declares a recurrence, but {names} is of none; add recurrence=… to its decorator, or "
+            f"name it: {file.shown}:{of_networks[0].name}"
+        )
+    return tuple({id(each): each for each in own}.values())
+
+
+def _recurrences_of(
+    file: UserFile,
+    found: Sequence[Implementation],
+    declared: Mapping[str, Recurrence],
+    own: Mapping[str, Recurrence],
+) -> dict[str, Recurrence]:
+    """Return the recurrences to make problems of: those of the implementations, or all that the file declares."""
+    there = {**recurrences(), **declared}
+    for each in found:
+        if each.recurrence and each.recurrence not in there:
+            hint = nearest(each.recurrence, there) or f"there are {listed(there)}"
+            raise FileRefused(f"{_at(file, each.function)}: there is no recurrence {each.recurrence!r}; {hint}")
+    wanted = dict.fromkeys(each.recurrence for each in found if each.recurrence)
+    return {name: there[name] for name in wanted} if found else dict(own or declared)
 
 
 def forget(file: UserFile) -> None:

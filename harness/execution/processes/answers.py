@@ -15,7 +15,13 @@ OF_INTRODUCTION = ("versions", "seconds")
 OF_RESULT = ("seconds", "misfits", "untrained")
 """Fields of a result: all of them or none."""
 
-OF_ANSWER = {"floor": ("source", "rounding", "reason"), "rounding_noise": ("noise",), "run": OF_RESULT}
+OF_ANSWER = {
+    "floor": ("source", "rounding", "reason"),
+    "rounding_noise": ("noise",),
+    "explain": ("diagnoses",),
+    "cases": ("cases",),
+    "run": OF_RESULT,
+}
 """Fields of an answer whose status is ok, by what was asked."""
 
 
@@ -73,7 +79,7 @@ def _is_result(value: Any) -> bool:
 def _is_offer(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and all(_is_text(value.get(name)) for name in ("name", "function", "layout", "about"))
+        and all(_is_text(value.get(name)) for name in ("name", "function", "layout", "about", "recurrence"))
         and isinstance(value.get("line"), int | None)
         and isinstance(value.get("complete"), bool)
         and _by_name(_each(lambda each: isinstance(each, str | int | None)))(value.get("supports"))
@@ -88,6 +94,7 @@ _FIELDS: Mapping[str, tuple[Holds, str]] = {
     **dict.fromkeys(("noise", "rounding"), (_by_name(_is_number), "numbers by name")),
     "remarks": (_each(_is_pair_of_texts), "a list of pairs of texts"),
     "second": (_is_result, "a result"),
-    "offered": (_is_offer, "an implementation"),
+    **dict.fromkeys(("diagnoses", "cases", "recurrences"), (lambda value: isinstance(value, list), "a list")),
+    "offered": (_each(_is_offer), "a list of implementations"),
 }
 """For each field, how it is checked, and what it should be."""

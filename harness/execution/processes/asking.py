@@ -6,44 +6,30 @@ Who answers them, a process beside the harness or one on another machine, is for
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from types import MappingProxyType
 
 from numpy import ndarray
 
-from harness.candidate.trial import Remark
-from harness.execution.processes.messages import of_floor_request, of_problem, to_floor, to_results
+from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
+from harness.execution.processes.messages import (
+    of_floor_request,
+    of_problem,
+    of_tensors,
+    to_diagnoses,
+    to_floor,
+    to_results,
+)
 from harness.execution.processes.process import WorkerFailed
 from harness.execution.processes.transport import Message
 from harness.implementations import NUMPY, Framework, Implementation, initialisers, install_line, missing_modules
 from harness.implementations.certified import FLINT
 from harness.precision.error_floor import Floor
 from harness.problem import Problem
-from harness.result import Result
+from harness.result import Answer
+from harness.result.remark import Remark
 from harness.tensors import Structure
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one implementation on one case.
-
-    Attributes:
-        status: ``ok``, ``unsupported`` or ``error``.
-        result: the result, if the status is ``ok``, or if only a second call or a step of training ended in an error.
-        reason: one line, if it is not.
-        detail: the traceback, or the last lines of the process's standard error.
-        second: the answer of a second call, if that is another.
-        remarks: what is to be known before the numbers are looked at.
-        said: what it printed.
-    """
-
-    status: str
-    result: Result | None = None
-    reason: str = ""
-    detail: str = ""
-    second: Result | None = None
-    remarks: tuple[Remark, ...] = ()
-    said: str = ""
 
 
 class NativeWeightsFailed(Exception):
@@ -59,7 +45,13 @@ class NativeWeightsFailed(Exception):
 
 
 class Asking(ABC):
-    """Asks the questions of a run, and reads the answers."""
+    """Asks the questions of a run, and reads the answers.
+
+    Attributes:
+        homes: for each recurrence whose step stands in a user's file, the process of that file.
+    """
+
+    homes: Mapping[str, Framework] = MappingProxyType({})
 
     @abstractmethod
     def ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:
@@ -73,21 +65,21 @@ class Asking(ABC):
         """Make ready for questions to these frameworks; return at once."""
         del frameworks
 
-    def run(self, implementation: Implementation, problem: Problem) -> Outcome:
+    def run(self, implementation: Implementation, problem: Problem) -> Answer:
         """Run an implementation in its framework's process. Never raises on the implementation's account."""
         if reason := implementation.reason_against(problem.case):
-            return Outcome("unsupported", reason=reason)
+            return Answer("unsupported", reason=reason)
         framework = implementation.framework
         if missing := missing_modules(framework):
-            return Outcome("unsupported", reason=f"{missing[0]} is not installed; {install_line(framework)}")
+            return Answer("unsupported", reason=f"{missing[0]} is not installed; {install_line(framework)}")
         header, arrays = of_problem(problem)
         try:
-            answer = self.ask(framework, {"do": "run", "implementation": implementation.name, **header}, arrays)
+            message = self.ask(framework, {"do": "run", "implementation": implementation.name, **header}, arrays)
         except WorkerFailed as failure:
-            return Outcome("error", reason=failure.reason, detail=failure.detail, said=failure.said)
-        found = answer.header
-        result, second = to_results(answer)
-        return Outcome(
+            return Answer("error", reason=failure.reason, detail=failure.detail, said=failure.said)
+        found = message.header
+        result, second = to_results(message)
+        return Answer(
             found["status"],
             result,
             found.get("reason", ""),
@@ -104,10 +96,35 @@ class Asking(ABC):
         """
         header, arrays = of_problem(problem)
         try:
-            answer = self.ask(NUMPY, {"do": "rounding_noise", **header}, arrays)
+            answer = self.ask(self._home(problem), {"do": "rounding_noise", **header}, arrays)
         except WorkerFailed:
             return {}
         return dict(answer.header.get("noise", {}))
+
+    def explained(
+        self, problem: Problem, tensors: Mapping[str, ndarray], noise: Mapping[str, float], matching: Sequence[str]
+    ) -> list[Diagnosis]:
+        """Explain wrong gradients of a recurrence, where its step is.
+
+        Args:
+            problem: the problem.
+            tensors: what was returned.
+            noise: how far rounding alone moves each tensor, absolute.
+            matching: names of tensors that match.
+        """
+        header, arrays = of_problem(problem)
+        question = {"do": "explain", "noise": dict(noise), "matching": list(matching), **header}
+        try:
+            answer = self.ask(self._home(problem), question, {**arrays, **of_tensors(tensors)})
+        except WorkerFailed as failure:
+            return [Diagnosis(UNEXPLAINED, f"unexplained; {failure.reason}", {})]
+        if answer.header["status"] != "ok":
+            return [Diagnosis(UNEXPLAINED, f"unexplained; {answer.header['reason']}", {})]
+        return to_diagnoses(answer.header["diagnoses"])
+
+    def _home(self, problem: Problem) -> Framework:
+        """Return the process that has a problem's step, or the reference."""
+        return self.homes.get(problem.case.cell, NUMPY) if problem.case.recurrence is not None else NUMPY
 
     def floor(self, problem: Problem, baseline: Mapping[str, ndarray]) -> Floor:
         """Measure how far the baseline's tensors are off, against the best answers that can be had.
@@ -116,7 +133,9 @@ class Asking(ABC):
         """
         header, arrays = of_floor_request(problem, baseline)
         reasons = []
-        for framework, way in ((FLINT, "from_balls"), (NUMPY, "from_wider_numbers")):
+        for framework, way in ((FLINT, "from_balls"), (self._home(problem), "from_wider_numbers")):
+            if way == "from_balls" and problem.case.recurrence is not None:
+                continue
             if missing := missing_modules(framework):
                 reasons.append(f"{missing[0]} is not installed; {install_line(framework)}")
                 continue

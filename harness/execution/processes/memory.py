@@ -24,7 +24,11 @@ NOTHING_DEPENDS_ON = ("name", "file", "about", "implementations", "tolerance", "
 WORKER = ("harness.execution.processes.messages", "harness.execution.processes.child")
 OF_TRAINING = ("harness.training.running",)
 OF_ANSWERS = ("harness.result",)
-SOURCES = {"rounding_noise": ("harness.training.noise",), "floor": ("harness.precision.error_floor",)}
+SOURCES = {
+    "rounding_noise": ("harness.training.noise",),
+    "floor": ("harness.precision.error_floor",),
+    "explain": ("harness.diagnosis.recurrent.explaining",),
+}
 """The modules that answer, by what is asked; of the others it is the implementation that answers."""
 
 KEPT_FOR_GOOD = ("ok", "unsupported")

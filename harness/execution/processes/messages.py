@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy import ndarray
 
-from harness.candidate.trial import Trial
 from harness.case.fields import Case
+from harness.diagnosis.explanation import Diagnosis
 from harness.execution.processes.transport import Message
 from harness.precision.error_floor import Floor
 from harness.problem import Problem
-from harness.result import Result
+from harness.problem.recurrent import RecurrenceProblem, known_as
+from harness.recurrences import Recurrence
+from harness.result import Answer, Result
 
 _GRADIENT = "gradient:"
 _WEIGHT = "weight:"
 _STATE = "state:"
+_INPUT = "input:"
+_UPSTREAM = "upstream:"
 _KNOWN = "known:"
 _HALF_UNIT = "half_unit:"
 _BASELINE = "baseline:"
+_ACTUAL = "actual:"
 _ERROR = "error:"
 _SECOND = "second:"
 _TRAINING = "training:"
@@ -31,16 +37,36 @@ def of_problem(problem: Problem) -> tuple[dict[str, Any], dict[str, ndarray]]:
     arrays = {
         **{_WEIGHT + name: array for name, array in problem.weights.items()},
         **{_STATE + name: array for name, array in problem.initial_state.items()},
-        "inputs": problem.inputs,
         "targets": problem.targets,
     }
+    if isinstance(problem, RecurrenceProblem):
+        arrays |= {_INPUT + name: array for name, array in problem.inputs.items()}
+        arrays |= {_UPSTREAM + name: array for name, array in problem.upstream_state.items()}
+    else:
+        arrays["inputs"] = problem.inputs
     return {"case": problem.case.to_plain()}, arrays
 
 
-def to_problem(message: Message) -> Problem:
-    """Return the problem that a message holds."""
+def to_problem(message: Message, known: Mapping[str, Recurrence] | None = None) -> Problem:
+    """Return the problem that a message holds.
+
+    Args:
+        message: the message.
+        known: recurrences by name beside the library's.
+    """
+    case = Case.from_plain(message.header["case"])
+    if case.recurrence is not None:
+        return RecurrenceProblem(
+            case=case,
+            weights=_named(message.arrays, _WEIGHT),
+            initial_state=_named(message.arrays, _STATE),
+            inputs=_named(message.arrays, _INPUT),
+            targets=message.arrays["targets"],
+            upstream_state=_named(message.arrays, _UPSTREAM),
+            recurrence=known_as(case, known),
+        )
     return Problem(
-        case=Case.from_plain(message.header["case"]),
+        case=case,
         weights=_named(message.arrays, _WEIGHT),
         initial_state=_named(message.arrays, _STATE),
         inputs=message.arrays["inputs"],
@@ -58,6 +84,42 @@ def of_result(result: Result) -> tuple[dict[str, Any], dict[str, ndarray]]:
     arrays |= {_TRAINING + name: each for name, each in result.training.items()}
     arrays |= {_PER_STEP + name: each for name, each in result.per_step.items()}
     return {"seconds": result.seconds, "misfits": dict(result.misfits), "untrained": result.untrained}, arrays
+
+
+def of_tensors(tensors: Mapping[str, ndarray]) -> dict[str, ndarray]:
+    """Return the arrays of what an implementation returned, for a question about them."""
+    return {_ACTUAL + name: array for name, array in tensors.items()}
+
+
+def tensors_of(message: Message) -> dict[str, ndarray]:
+    """Return what an implementation returned, of a message that asks about it."""
+    return _named(message.arrays, _ACTUAL)
+
+
+def of_diagnoses(diagnoses: Sequence[Diagnosis]) -> list[list[Any]]:
+    """Return diagnoses as JSON can hold them: a residual that is NaN becomes null."""
+    return [
+        [
+            each.fault,
+            each.explanation,
+            [[name, None if math.isnan(residual) else residual] for name, residual in each.residuals.items()],
+            each.start,
+        ]
+        for each in diagnoses
+    ]
+
+
+def to_diagnoses(plain: Sequence[Sequence[Any]]) -> list[Diagnosis]:
+    """Return the diagnoses that ``of_diagnoses`` was called on."""
+    return [
+        Diagnosis(
+            fault,
+            explanation,
+            {name: math.nan if residual is None else residual for name, residual in residuals},
+            start,
+        )
+        for fault, explanation, residuals, start in plain
+    ]
 
 
 def of_floor_request(problem: Problem, baseline: Mapping[str, ndarray]) -> tuple[dict[str, Any], dict[str, ndarray]]:
@@ -83,12 +145,13 @@ def to_floor(message: Message) -> Floor:
     return Floor(header["source"], _named(message.arrays, _ERROR), header["rounding"], header["reason"])
 
 
-def of_trial(trial: Trial) -> tuple[dict[str, Any], dict[str, ndarray]]:
-    """Return the header and the arrays of a trial, without what its second call may have raised."""
-    header, arrays = of_result(trial.result)
-    header["remarks"] = [[each.kind, each.text] for each in trial.remarks]
-    if trial.second is not None:
-        header["second"], again = of_result(trial.second)
+def of_answer(answer: Answer) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of an answer that has a result, without the exception of a second call."""
+    assert answer.result is not None
+    header, arrays = of_result(answer.result)
+    header["remarks"] = [[each.kind, each.text] for each in answer.remarks]
+    if answer.second is not None:
+        header["second"], again = of_result(answer.second)
         arrays |= {_SECOND + name: array for name, array in again.items()}
     return header, arrays
 

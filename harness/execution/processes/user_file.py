@@ -18,13 +18,18 @@ from typing import Any
 from harness.candidate import lookout
 from harness.candidate.trial import try_out
 from harness.candidate.userfile import FileRefused, UserFile, tracebacks
-from harness.candidate.userfile.loading import forget, line_of, load
+from harness.candidate.userfile.loading import Offer, forget, line_of, load
+from harness.derive.recording import StepError
+from harness.execution.processes.answering import answered
 from harness.execution.processes.child import DUMP, end_with_parent, opened_channel, version_of
-from harness.execution.processes.messages import of_trial, to_problem
-from harness.execution.processes.transport import Channel, ChannelClosedError
+from harness.execution.processes.messages import of_answer, to_problem
+from harness.execution.processes.transport import Channel, ChannelClosedError, Message
 from harness.implementations import Implementation, Unsupported
 from harness.problem import Problem
+from harness.problem.configurations import configurations
+from harness.recurrences import DeclarationError, Recurrence
 from harness.result.returned import NotReadable
+from harness.terminal.text import fit
 
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax", "cupy", "numba")
 """Modules whose versions are told, of those that the file has imported."""
@@ -68,11 +73,13 @@ def _serve(file: UserFile, channel: Channel, clock: _Clock) -> None:
     versions = {each: version_of(each) for each in FRAMEWORKS if each in sys.modules}
     seconds = time.perf_counter() - start
     server = _Server(file, found)
-    channel.answer({"versions": versions, "seconds": seconds, "offered": _described(found)})
+    offered = [_described(each) for each in found.implementations]
+    of_recurrences = [each.declared for each in found.recurrences.values()]
+    channel.answer({"versions": versions, "seconds": seconds, "offered": offered, "recurrences": of_recurrences})
     while True:
         request = channel.receive()
         clock.start()
-        header, arrays = server.answered(to_problem(request))
+        header, arrays = server.answered(request)
         clock.stop()
         channel.answer(header, arrays)
 
@@ -102,19 +109,26 @@ class _Clock:
 class _Server:
     """Answers requests with a file's implementation; imports the file anew when state may have been left behind."""
 
-    def __init__(self, file: UserFile, found: Implementation) -> None:
+    def __init__(self, file: UserFile, found: Offer) -> None:
         self.file = file
-        self.found: Implementation | None = found
+        self.found: Offer | None = found
 
-    def answered(self, problem: Problem) -> _Answer:
-        """Try the implementation out on a problem."""
+    def answered(self, request: Message) -> _Answer:
+        """Try an implementation of the file out on a problem, or answer what is asked of its recurrences."""
         if self.found is None:
             forget(self.file)
             try:
                 self.found = load(self.file)
             except FileRefused as refused:
                 return {"status": "error", "reason": f"importing it again: {refused}", "detail": refused.detail}, {}
-        header, arrays = _tried(self.found, problem)
+        do, recurrences = request.header["do"], self.found.recurrences
+        if do == "cases":
+            return _cases(recurrences[request.header["recurrence"]])
+        name = request.header.get("implementation")
+        own = next((each for each in self.found.implementations if fit(each.name) == name), None)
+        if own is None:
+            return answered(request, recurrences)
+        header, arrays = _tried(own, to_problem(request, recurrences))
         if header["status"] == "error" or "second" in header:
             self.found = None  # what one case left behind is not to be held against the next
         return header, arrays
@@ -122,21 +136,21 @@ class _Server:
 
 def _tried(found: Implementation, problem: Problem) -> _Answer:
     try:
-        trial = try_out(found, problem, borrowing=True)
+        answer = try_out(found, problem, borrowing=True)
     except Unsupported as reason:
         return {"status": "unsupported", "reason": str(reason) or "no reason is given"}, {}
     except NotReadable as refused:
         return {"status": "error", "reason": str(refused)}, {}
     except BaseException as error:  # SystemExit and KeyboardInterrupt, too: it is the user's code that raised it
         return {"status": "error", **_told(error)}, {}
-    header, arrays = of_trial(trial)
-    if trial.failure is None:
+    header, arrays = of_answer(answer)
+    if answer.failure is None:
         return {"status": "ok", **header}, arrays
-    told = _told(trial.failure)
+    told = _told(answer.failure)
     return {
         "status": "error",
         **header,
-        "reason": f"{trial.failed_in}: {told['reason']}",
+        "reason": f"{answer.reason}: {told['reason']}",
         "detail": told["detail"],
     }, arrays
 
@@ -144,6 +158,16 @@ def _tried(found: Implementation, problem: Problem) -> _Answer:
 def _told(error: BaseException) -> dict[str, str]:
     """Say what the user's code raised; a mistake of ours, without a line of the user's, in full."""
     return {"reason": tracebacks.line_of(error), "detail": tracebacks.from_users_line_on(error)}
+
+
+def _cases(recurrence: Recurrence) -> _Answer:
+    """Return the cases that are made for a recurrence, or why its step cannot be run."""
+    try:
+        return {"status": "ok", "cases": [each.to_plain() for each in configurations(recurrence)]}, {}
+    except (StepError, DeclarationError) as refused:
+        return {"status": "error", "reason": str(refused)}, {}
+    except BaseException as error:
+        return {"status": "error", **_told(error)}, {}
 
 
 def _described(found: Implementation) -> dict[str, Any]:
@@ -155,6 +179,7 @@ def _described(found: Implementation) -> dict[str, Any]:
         "supports": {name: list(values) for name, values in found.supports.items()},
         "complete": found.complete,
         "about": found.about,
+        "recurrence": found.recurrence,
     }
 
 

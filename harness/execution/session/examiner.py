@@ -10,7 +10,9 @@ import numpy as np
 
 from harness.comparison import Comparison, TensorComparison
 from harness.diagnosis import UNEXPLAINED, Diagnosis, Predictions, diagnose, diagnose_training
-from harness.execution.session.outcomes import CaseOutcome, Judged, Run
+from harness.execution.processes import Asking
+from harness.execution.session.outcomes import CaseOutcome, Evidence, Judgement, Run
+from harness.problem.recurrent import RecurrenceProblem
 from harness.result import Result
 
 BASELINE_IS_OFF = "baseline-is-off"
@@ -28,9 +30,13 @@ class Examiner:
 
     An implementation that is wrong on one case is likely wrong in the same way on the next, so what explained the
     last is tried first.
+
+    Args:
+        asking: asks the process of a recurrence's step; None where recurrences stay unexplained.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, asking: Asking | None = None) -> None:
+        self._asking = asking
         self._likely: dict[str, tuple[str, ...]] = {}
         self._unexplained: Counter[str] = Counter()
 
@@ -39,6 +45,8 @@ class Examiner:
         evidence = outcome.evidence
         if evidence is None or not evidence.to_explain:
             return outcome
+        if isinstance(evidence.problem, RecurrenceProblem):
+            return self._examined_recurrence(outcome, evidence.problem, evidence)
         predictions = Predictions(evidence.problem, evidence.noise)
         judged = tuple(
             _with_diagnoses(each, self.explained(each, evidence.results[each.implementation], predictions))
@@ -48,7 +56,19 @@ class Examiner:
         )
         return replace(outcome, judged=judged)
 
-    def explained(self, judged: Judged, result: Result, predictions: Predictions) -> list[Diagnosis]:
+    def _examined_recurrence(self, outcome: CaseOutcome, problem: RecurrenceProblem, evidence: Evidence) -> CaseOutcome:
+        judged = []
+        for each in outcome.judged:
+            if each.implementation in evidence.to_explain and self._asking is not None and each.comparison is not None:
+                matching = [tensor.tensor for tensor in each.comparison.tensors if tensor.verdict == "match"]
+                tensors = evidence.results[each.implementation].tensors
+                found = self._asking.explained(problem, tensors, evidence.noise, matching)
+                judged.append(_with_diagnoses(each, found))
+            else:
+                judged.append(each)
+        return replace(outcome, judged=tuple(judged))
+
+    def explained(self, judged: Judgement, result: Result, predictions: Predictions) -> list[Diagnosis]:
         """Explain what one implementation returned for one problem."""
         name = judged.implementation
         thorough = self._unexplained[name] < MOST_UNEXPLAINED
@@ -60,7 +80,7 @@ class Examiner:
         return found
 
 
-def _with_diagnoses(judged: Judged, found: list[Diagnosis]) -> Judged:
+def _with_diagnoses(judged: Judgement, found: list[Diagnosis]) -> Judgement:
     """Add what was found; a remark that gradients look clipped gives way to an explanation that clipping is not."""
     named = {fault for each in found for fault in each.fault.split(" + ")}
     clipping = not named or bool(named & {UNEXPLAINED, *CLIPPING})

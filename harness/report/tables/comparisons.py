@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.case.training import is_of_training
 from harness.comparison import TensorComparison
-from harness.execution.session import CaseOutcome, Judged, Run
-from harness.layout import layouts
+from harness.execution.session import CaseOutcome, Judgement, Run
+from harness.layout import layouts_of
 from harness.report.table import Row
 
 FILE = "comparisons.csv"
@@ -48,7 +48,7 @@ def rows(run: Run) -> Iterator[Row]:
         yield from _rows(outcome, judged)
 
 
-def _rows(outcome: CaseOutcome, judged: Judged) -> Iterator[Row]:
+def _rows(outcome: CaseOutcome, judged: Judgement) -> Iterator[Row]:
     case = outcome.case
     empty = {name: "" if kind == "text" else None for name, kind in COLUMNS.items()}
     of_pair = {"case": case.name, "implementation": judged.implementation, "baseline": outcome.baseline}
@@ -68,7 +68,11 @@ def _rows(outcome: CaseOutcome, judged: Judged) -> Iterator[Row]:
         return
     for each in judged.comparison.tensors:
         yield {**empty, **of_pair, **_tensor(each), "floor": outcome.floors.largest.get(each.tensor)}
-    in_layouts = {name: shape for each in layouts().values() for name, shape in each.shapes(case.structure).items()}
+    in_layouts = {
+        name: shape
+        for each in layouts_of(case.structure).values()
+        for name, shape in each.shapes(case.structure).items()
+    }
     for name in judged.comparison.not_provided:
         untrained = judged.comparison.untrained if is_of_training(name) else ""
         reason = f"not provided{f': {untrained}' if untrained else ''}"

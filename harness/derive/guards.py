@@ -1,0 +1,130 @@
+"""Checks of a step that need no reference.
+
+Every route but one follows a recording. These guards call the step itself: on numbers a little apart and on complex
+ones, along a random direction; twice on the same numbers; on a sequence in two halves; on each sequence of the batch
+alone; on arrays that lie otherwise in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from harness.derive.operations import STEPS
+from harness.derive.recording import Recording, Sequences, StepError, forward
+
+ROUNDING = 1e4
+"""Maximum difference, in eps times the largest element, between two ways to sum the same."""
+
+
+def loss_of(problem: Sequences) -> Any:
+    """Return the loss, by the step itself."""
+    outputs, last = forward(problem)
+    total = sum((output * problem.upstream[:, t]).sum() for t, output in enumerate(outputs))
+    return total + sum((last[name] * g).sum() for name, g in problem.upstream_state.items())
+
+
+def direction(problem: Sequences, seed: int = 0) -> dict[str, ndarray]:
+    """Return a random direction, by the names of gradients, each tensor's in proportion to its numbers."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    found: dict[str, ndarray] = {}
+
+    def draw(name: str, array: ndarray) -> ndarray:
+        found[name] = (random.normal(size=array.shape) * (np.abs(array) + 0.1)).astype(array.dtype)
+        return array
+
+    problem.mapped(draw)
+    return found
+
+
+def derivative_by_difference(problem: Sequences, along: Mapping[str, ndarray], h: float = 6e-6) -> tuple[float, float]:
+    """Return the central difference of the loss along a direction, in float64, and how far it may be off.
+
+    Richardson's extrapolation of two of them; the difference between the two says how far.
+    """
+    wide = problem.mapped(lambda _, array: array.astype(np.float64))
+
+    def loss_at(size: float) -> float:
+        return float(loss_of(wide.mapped(lambda name, array: array + size * along[name].astype(np.float64))))
+
+    def slope(size: float) -> float:
+        return (loss_at(size) - loss_at(-size)) / (2 * size)
+
+    coarse, fine = slope(2 * h), slope(h)
+    return (4 * fine - coarse) / 3, abs(fine - coarse)
+
+
+def derivative_by_complex_step(problem: Sequences, along: Mapping[str, ndarray]) -> float:
+    """Return the derivative of the loss along a direction, by the step itself on complex numbers."""
+    h = STEPS[np.dtype(np.float64)]
+    moved = problem.mapped(lambda name, array: array.astype(np.float64) + 1j * h * along[name])
+    return float(np.imag(loss_of(moved)) / h)
+
+
+def consistent(problem: Sequences) -> None:
+    """Make sure that a step says the same however it is asked.
+
+    Raises:
+        StepError: if two calls differ, two halves are not the whole, sequences of the batch touch each other, strides
+            matter, or a step small enough to be a derivative says otherwise than the complex step.
+    """
+    whole = _forward(problem)
+    _same(problem, whole, _forward(problem), "two calls with the same arrays differ; the step keeps or draws something")
+    strided = problem.mapped(lambda _, array: np.asfortranarray(array))
+    _same(problem, whole, _forward(strided), "arrays that lie otherwise in memory change the result")
+    if problem.steps > 1:
+        half = problem.steps // 2
+        first = _forward(_steps(problem, slice(None, half)))
+        handed = {name: array for name, array in first.items() if name != "outputs"}
+        second = _forward(replace(_steps(problem, slice(half, None)), initial_state=handed))
+        outputs = np.concatenate([first["outputs"], second["outputs"]], 1)
+        text = "two halves with the state handed over are not the whole; something besides the state is kept"
+        _same(problem, whole, {**second, "outputs": outputs}, text)
+    for b in range(problem.upstream.shape[0]):
+        alone = _forward(_sequence(problem, b))
+        own = {name: array[b : b + 1] for name, array in whole.items()}
+        _same(problem, own, alone, f"sequence {b} alone gives another result; sequences of the batch touch each other")
+    if Recording(problem).tape.deviates:  # its backward pass is declared not to be the derivative
+        return
+    along = direction(problem)
+    exact = derivative_by_complex_step(problem, along)
+    found, off = derivative_by_difference(problem, along)
+    if abs(found - exact) > 1e-6 * max(abs(exact), abs(found)) + 10 * off:
+        _refuse(problem, f"complex step gives {exact:.9g} along a random direction, differences give {found:.9g}")
+
+
+def _forward(problem: Sequences) -> dict[str, ndarray]:
+    outputs, last = forward(problem)
+    return {**{name: np.asarray(state) for name, state in last.items()}, "outputs": np.stack(outputs, 1)}
+
+
+def _steps(problem: Sequences, steps: slice) -> Sequences:
+    own = problem.recurrence.inputs
+    inputs = {name: array[:, steps] if name in own else array for name, array in problem.inputs.items()}
+    return replace(problem, inputs=inputs)
+
+
+def _sequence(problem: Sequences, b: int) -> Sequences:
+    def of(arrays: Mapping[str, ndarray]) -> dict[str, ndarray]:
+        return {name: array[b : b + 1] for name, array in arrays.items()}
+
+    return replace(problem, inputs=of(problem.inputs), initial_state=of(problem.initial_state))
+
+
+def _same(problem: Sequences, one: Mapping[str, ndarray], other: Mapping[str, ndarray], text: str) -> None:
+    for name, array in one.items():
+        bound = ROUNDING * np.finfo(array.dtype).eps * np.abs(array).max(initial=0.0)
+        with np.errstate(all="ignore"):
+            apart = np.abs(array - other[name])
+        if not (apart[np.isfinite(array)] <= bound).all():
+            _refuse(problem, f"{text} ({name}, by {apart.max():.3g})")
+
+
+def _refuse(problem: Sequences, text: str) -> None:
+    recurrence = problem.recurrence
+    line = recurrence.step.__code__.co_firstlineno
+    raise StepError(f"{recurrence.name}, line {line} of {recurrence.file}: {text}")

@@ -1,0 +1,45 @@
+"""The namespace ``xp`` that a step calls: one small set of functions, which each framework's file provides.
+
+The names are those of the Python array API where it has one (2023.12), and ``sigmoid softplus silu relu einsum stop``.
+``xp.stop(v)``, ``xp.clip_slope(f, limit)`` and ``xp.surrogate(f, slope)`` declare a backward pass that is not the
+derivative on purpose: no gradient through ``v``, the slope of ``f`` limited to ±``limit``, and the function ``slope``
+in place of the slope of ``f``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harness.casefile import listed, nearest
+
+UNARY = ("exp", "log", "log1p", "expm1", "tanh", "sqrt", "sin", "cos", "sigmoid", "softplus", "silu", "relu", "abs")
+"""Elementwise functions of one array."""
+
+BINARY = ("maximum", "minimum")
+"""Elementwise functions of two arrays."""
+
+STRUCTURAL = ("matmul", "einsum", "where", "concat", "stack", "reshape", "permute_dims", "sum", "mean", "zeros_like")
+"""Functions that move, multiply or add up elements."""
+
+DECLARED = ("stop", "clip_slope", "surrogate")
+"""Functions that declare a backward pass that is not the derivative."""
+
+NAMES = (*UNARY, *BINARY, *STRUCTURAL, *DECLARED)
+"""Every name that a step may call."""
+
+
+class OutsideNamespaceError(TypeError):
+    """A step calls a function that ``xp`` does not have, or does with arrays what no route can follow."""
+
+
+class Namespace:
+    """The functions of one framework under the names of ``NAMES``."""
+
+    def __init__(self, **functions: Callable[..., Any]) -> None:
+        assert set(functions) == set(NAMES), set(functions) ^ set(NAMES)
+        self.__dict__.update(functions)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        hint = nearest(name, NAMES) or f"there are {listed(NAMES)}"
+        raise OutsideNamespaceError(f"xp has no {name!r}; {hint}")

@@ -1,0 +1,181 @@
+"""The namespace on NumPy: plain arrays, complex ones for the complex step, and nodes of a tape.
+
+Every function is holomorphic wherever it is smooth, so that a complex step through it gives its derivative. NumPy's
+own ``abs``, ``maximum`` and ``where(z > 0)`` of complex numbers are not: they compare or measure the imaginary part,
+too, and the derivative is wrong without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from harness.derive.namespaces import BINARY, UNARY, Namespace
+from harness.derive.operations import Elementwise
+from harness.derive.tape import Condition, Node
+
+
+def _sigmoid(z: ndarray) -> ndarray:
+    s = np.exp(-_abs(z))  # at most 1
+    return np.where(z.real < 0, s / (1 + s), 1 / (1 + s))
+
+
+def _softplus(z: ndarray) -> ndarray:
+    return _relu(z) + np.log1p(np.exp(-_abs(z)))
+
+
+def _silu(z: ndarray) -> ndarray:
+    return z * _sigmoid(z)
+
+
+def _relu(z: ndarray) -> ndarray:
+    return np.where(z.real > 0, z, 0 * z)
+
+
+def _abs(z: ndarray) -> ndarray:
+    return np.where(z.real < 0, -z, z)
+
+
+def _maximum(a: ndarray, b: ndarray) -> ndarray:
+    return np.where(np.real(a) >= np.real(b), a, b)
+
+
+def _minimum(a: ndarray, b: ndarray) -> ndarray:
+    return np.where(np.real(a) <= np.real(b), a, b)
+
+
+_OWN: dict[str, Callable[..., Any]] = {
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
+    "silu": _silu,
+    "relu": _relu,
+    "abs": _abs,
+    "maximum": _maximum,
+    "minimum": _minimum,
+}
+
+
+def _tape_of(*operands: Any) -> Any:
+    return next((each.tape for each in operands if isinstance(each, Node | Condition)), None)
+
+
+def _elementwise(name: str) -> Callable[..., Any]:
+    function: Callable[..., Any] = _OWN.get(name) or getattr(np, name)
+
+    def call(*operands: Any) -> Any:
+        tape = _tape_of(*operands)
+        if tape is not None:
+            return tape.elementwise(function, *operands)
+        return function(*(np.asarray(each) for each in operands))
+
+    call.__name__, call.__qualname__ = name, f"xp.{name}"
+    return call
+
+
+def _einsum(spec: str, *operands: Any) -> Any:
+    tape = _tape_of(*operands)
+    return np.einsum(spec, *operands) if tape is None else tape.einsum(spec, *operands)
+
+
+def _matmul(a: Any, b: Any) -> Any:
+    tape = _tape_of(a, b)
+    return np.matmul(a, b) if tape is None else tape.matmul(a, b)
+
+
+def _where(condition: Any, a: Any, b: Any) -> Any:
+    tape = _tape_of(condition, a, b)
+    return np.where(condition, a, b) if tape is None else tape.where(condition, a, b)
+
+
+def _concat(parts: Any, axis: int = 0) -> Any:
+    tape = _tape_of(*parts)
+    if tape is None:
+        return np.concatenate(parts, axis)
+    return tape.gather("concat", axis, lambda *each: np.concatenate(each, axis), *parts)
+
+
+def _stack(parts: Any, axis: int = 0) -> Any:
+    tape = _tape_of(*parts)
+    if tape is None:
+        return np.stack(parts, axis)
+    return tape.gather("stack", axis, lambda *each: np.stack(each, axis), *parts)
+
+
+def _reshape(v: Any, shape: tuple[int, ...]) -> Any:
+    tape = _tape_of(v)
+    return np.reshape(v, shape) if tape is None else tape.gather("reshape", shape, lambda a: a.reshape(shape), v)
+
+
+def _permute_dims(v: Any, axes: tuple[int, ...]) -> Any:
+    tape = _tape_of(v)
+    return np.transpose(v, axes) if tape is None else tape.gather("permute_dims", axes, lambda a: a.transpose(axes), v)
+
+
+def _sum(v: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    tape = _tape_of(v)
+    return np.sum(v, axis=axis, keepdims=keepdims) if tape is None else tape.sum(v, axis, keepdims)
+
+
+def _mean(v: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    tape = _tape_of(v)
+    return np.mean(v, axis=axis, keepdims=keepdims) if tape is None else tape.sum(v, axis, keepdims, mean=True)
+
+
+def _zeros_like(v: Any) -> Any:
+    tape = _tape_of(v)
+    return np.zeros_like(v) if tape is None else tape.constant(np.zeros_like(v.value))
+
+
+def _stop(v: Any) -> Any:
+    tape = _tape_of(v)
+    if tape is not None:
+        tape.deviates = True
+        return tape.constant(v.value)
+    return v.real.astype(v.dtype) if np.iscomplexobj(v) else v
+
+
+def _with_slope(function: Callable[..., Any], slope: Callable[[ndarray], ndarray]) -> Callable[[Any], Any]:
+    operation = Elementwise(function, slope)
+
+    def call(v: Any) -> Any:
+        tape = _tape_of(v)
+        if tape is None:
+            return operation.apply([v], [False])
+        tape.deviates = True
+        return tape.elementwise(function, v, slope=slope)
+
+    return call
+
+
+def _clip_slope(function: Callable[..., Any], limit: float) -> Callable[[Any], Any]:
+    own = Elementwise(function)
+    return _with_slope(function, lambda a: np.clip(own.slope_by([a], 0), -limit, limit))
+
+
+def _surrogate(function: Callable[..., Any], slope: Callable[..., Any]) -> Callable[[Any], Any]:
+    return _with_slope(function, slope)
+
+
+for _function in (_einsum, _matmul, _where, _concat, _stack, _reshape, _permute_dims, _sum, _mean, _zeros_like, _stop):
+    _function.__qualname__ = f"xp.{_function.__name__[1:]}"  # as messages about wrong arguments name it
+
+xp = Namespace(
+    **{name: _elementwise(name) for name in (*UNARY, *BINARY)},
+    matmul=_matmul,
+    einsum=_einsum,
+    where=_where,
+    concat=_concat,
+    stack=_stack,
+    reshape=_reshape,
+    permute_dims=_permute_dims,
+    sum=_sum,
+    mean=_mean,
+    zeros_like=_zeros_like,
+    stop=_stop,
+    clip_slope=_clip_slope,
+    surrogate=_surrogate,
+)
+"""The namespace."""

@@ -1,0 +1,64 @@
+"""How much rounding alone moves each gradient of a recurrence.
+
+The problem is recorded and differentiated again with every number, every value of the forward pass and every
+contribution of the reverse pass multiplied by 1 ± u, the signs at random; u is half of eps. The noise is the largest
+change over a few such draws, as ``harness.precision.rounding_noise`` measures it for networks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy import ndarray
+
+from harness.derive.operations import Carry, Gather, Sum
+from harness.derive.recording import Recording, Sequences
+from harness.derive.reverse import contribution, gradients
+from harness.derive.tape import Node
+
+DRAWS = 4
+
+
+def rounding_noise(problem: Sequences, draws: int = DRAWS) -> dict[str, float]:
+    """Return the largest absolute change of any element of each tensor, ``loss``, ``outputs`` and last states too.
+
+    Args:
+        problem: the problem.
+        draws: how many draws are taken.
+    """
+    random = np.random.Generator(np.random.PCG64(0))
+    with np.errstate(all="ignore"):  # an overflow is judged where it is compared
+        exact = _tensors(problem, None)
+        noise = dict.fromkeys(exact, 0.0)
+        for _ in range(draws):
+            for name, moved in _tensors(problem, random).items():
+                change = np.abs(moved - exact[name])
+                noise[name] = max(noise[name], float(change[np.isfinite(change)].max(initial=0.0)))
+    return noise
+
+
+def _tensors(problem: Sequences, random: np.random.Generator | None) -> dict[str, ndarray]:
+    if random is None:
+        recording = Recording(problem)
+        return {**answered(recording, problem), **gradients(recording, problem)}
+
+    def rounded(value: ndarray) -> ndarray:
+        if value.dtype.kind != "f":
+            return value
+        unit = np.finfo(value.dtype).eps / 2
+        return np.asarray(value * (1 + random.choice((-unit, unit), value.shape)).astype(value.dtype))
+
+    def contributed(node: Node, k: int, g: ndarray) -> ndarray:
+        handed = contribution(node, k, g)
+        return handed if isinstance(node.operation, Carry | Gather | Sum) else rounded(handed)
+
+    recording = Recording(problem, rounded)
+    return {**answered(recording, problem), **gradients(recording, problem, contributed)}
+
+
+def answered(recording: Recording, problem: Sequences) -> dict[str, ndarray]:
+    """Return the loss, the outputs (B, T, …) and the last states ``last.NAME`` (B, …) of a recording."""
+    outputs = recording.value
+    last = {name: node.value for name, node in recording.last.items()}
+    loss = (outputs * problem.upstream).sum()
+    loss = loss + sum((value * problem.upstream_state[name]).sum() for name, value in last.items())
+    return {"loss": np.asarray(loss), "outputs": outputs, **{f"last.{name}": value for name, value in last.items()}}

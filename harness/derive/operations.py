@@ -1,0 +1,251 @@
+"""The operations that a tape records: how each is applied, and how it hands a gradient back to an operand.
+
+Arrays may have one axis more in front than the operands that were recorded, one entry for each of R directions or
+rules; ``leads`` says which have it. So many directions, or many gradients, go through an operation in one call.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy import ndarray
+
+STEPS = {np.dtype(np.float32): 1e-20, np.dtype(np.float64): 1e-100, np.dtype(np.longdouble): 1e-100}
+"""The imaginary step of a slope, by dtype: far above the least number, far below any digit."""
+
+SMALL = 10**4
+"""Multiplications up to which NumPy's own loop is faster than finding a way to use BLAS."""
+
+
+class Operation(Protocol):
+    """An operation of a step, on arrays."""
+
+    @property
+    def name(self) -> str:
+        """The name under which people know it."""
+
+    def apply(self, values: Sequence[ndarray], leads: Sequence[bool]) -> ndarray:
+        """Return the operation's value, (R, …) if any operand leads."""
+
+    def push(self, values: Sequence[ndarray], k: int, tangent: ndarray) -> ndarray:
+        """Return the change of the value, (R, …), for a change of operand k, (R, …)."""
+
+    def pull(self, values: Sequence[ndarray], k: int, g: ndarray) -> ndarray:
+        """Return the gradient of operand k, (R, …) or (…), for the gradient of the value, (R, …) or (…)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Elementwise:
+    """A function of each element.
+
+    Attributes:
+        function: maps arrays, real or complex, to an array; holomorphic wherever it is smooth.
+        slope: for one operand: what the backward pass takes for its derivative; None for its derivative.
+    """
+
+    function: Callable[..., ndarray]
+    slope: Callable[[ndarray], ndarray] | None = None
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return getattr(self.function, "__name__", "function").strip("_")
+
+    def apply(self, values: Sequence[ndarray], leads: Sequence[bool]) -> ndarray:
+        """Return the function of the values."""
+        n = max(value.ndim - lead for value, lead in zip(values, leads, strict=True))
+        padded = [_padded(value, n) if lead else value for value, lead in zip(values, leads, strict=True)]
+        if self.slope is not None and np.iscomplexobj(padded[0]):  # a declared slope is no derivative of the function
+            real = padded[0].real
+            return np.asarray(self.function(real) + 1j * (self.slope(real) * padded[0].imag))
+        return np.asarray(self.function(*padded))
+
+    def push(self, values: Sequence[ndarray], k: int, tangent: ndarray) -> ndarray:
+        """Return the change times the slope."""
+        n = max(value.ndim for value in values)
+        return _padded(tangent, n) * self.slope_by(values, k)
+
+    def pull(self, values: Sequence[ndarray], k: int, g: ndarray) -> ndarray:
+        """Return the gradient times the slope, summed where the operand was broadcast."""
+        lead = g.ndim - max(value.ndim for value in values)
+        return unbroadcast(g * self.slope_by(values, k), values[k].shape, lead)
+
+    def slope_by(self, values: Sequence[ndarray], k: int) -> ndarray:
+        """Return the derivative by operand k at each element, by complex step."""
+        if self.slope is not None:
+            return self.slope(values[k])
+        h = STEPS[values[k].dtype]
+        arguments = [value + 1j * values[k].dtype.type(h) if j == k else value for j, value in enumerate(values)]
+        return np.asarray(np.imag(self.function(*arguments)) / values[k].dtype.type(h))
+
+
+@dataclass(frozen=True, eq=False)
+class Einsum:
+    """A sum of products, ``matmul`` among them.
+
+    Attributes:
+        inputs: the letters of each operand; no letter twice in one.
+        output: the letters of the value.
+    """
+
+    inputs: tuple[str, ...]
+    output: str
+    name: str = "einsum"
+
+    def apply(self, values: Sequence[ndarray], leads: Sequence[bool]) -> ndarray:
+        """Return the sum of products."""
+        if not any(leads):
+            return _contracted(",".join(self.inputs) + "->" + self.output, values)
+        lead = self._unused
+        inputs = [lead + each if leading else each for each, leading in zip(self.inputs, leads, strict=True)]
+        return _contracted(",".join(inputs) + "->" + lead + self.output, values)
+
+    def push(self, values: Sequence[ndarray], k: int, tangent: ndarray) -> ndarray:
+        """Return the sum of products with the change in place of operand k."""
+        replaced = [tangent if j == k else value for j, value in enumerate(values)]
+        return self.apply(replaced, [j == k for j in range(len(values))])
+
+    def pull(self, values: Sequence[ndarray], k: int, g: ndarray) -> ndarray:
+        """Return the sum of products of the gradient with the other operands."""
+        lead = self._unused if g.ndim > len(self.output) else ""
+        others = [j for j in range(len(values)) if j != k]
+        there = set(self.output).union(*(self.inputs[j] for j in others))
+        kept = "".join(each for each in self.inputs[k] if each in there)
+        spec = ",".join([lead + self.output, *(self.inputs[j] for j in others)]) + "->" + lead + kept
+        found = _contracted(spec, [g, *(values[j] for j in others)])
+        # An axis that stands in this operand alone was summed over, so each of its elements has the same gradient.
+        for axis, letter in enumerate(self.inputs[k]):
+            if letter not in there:
+                found = np.expand_dims(found, axis + len(lead))
+        return np.broadcast_to(found, (*g.shape[: len(lead)], *values[k].shape))
+
+    @property
+    def _unused(self) -> str:
+        return next(letter for letter in string.ascii_letters if letter not in "".join(self.inputs) + self.output)
+
+
+@dataclass(frozen=True, eq=False)
+class Gather:
+    """Elements of the operands in other places: an index, a reshape, a concatenation.
+
+    Attributes:
+        places: of the value's shape: for each element its position among all operands' elements, one after another.
+        once: whether no position occurs twice.
+        name: the name under which people know it.
+    """
+
+    places: ndarray
+    once: bool
+    name: str
+
+    def apply(self, values: Sequence[ndarray], leads: Sequence[bool]) -> ndarray:
+        """Return the elements in their new places."""
+        if not any(leads):
+            return np.asarray(np.concatenate([value.reshape(-1) for value in values])[self.places])
+        R = next(len(value) for value, lead in zip(values, leads, strict=True) if lead)
+        flat = [
+            value.reshape(R, -1) if lead else np.broadcast_to(value.reshape(1, -1), (R, value.size))
+            for value, lead in zip(values, leads, strict=True)
+        ]
+        return np.asarray(np.concatenate(flat, 1)[:, self.places])
+
+    def push(self, values: Sequence[ndarray], k: int, tangent: ndarray) -> ndarray:
+        """Return the change in its new places, zero elsewhere."""
+        replaced = [tangent if j == k else np.zeros_like(value) for j, value in enumerate(values)]
+        return self.apply(replaced, [j == k for j in range(len(values))])
+
+    def pull(self, values: Sequence[ndarray], k: int, g: ndarray) -> ndarray:
+        """Return the gradient in the places that its elements came from."""
+        start = sum(value.size for value in values[:k])
+        lead = g.shape[: g.ndim - self.places.ndim]
+        found = np.zeros((*lead, sum(value.size for value in values)), g.dtype)
+        if self.once:
+            found[..., self.places] = g
+        else:
+            np.add.at(found.reshape(-1, found.shape[-1]).T, self.places.reshape(-1), g.reshape(-1, self.places.size).T)
+        return found[..., start : start + values[k].size].reshape(*lead, *values[k].shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """The sum over axes, or the mean.
+
+    Attributes:
+        axes: negative, so that an axis in front changes nothing.
+        keepdims: whether the axes stay, of length 1.
+        terms: what the sum is divided by: 1, or for a mean the number of terms.
+    """
+
+    axes: tuple[int, ...]
+    keepdims: bool
+    terms: int
+    name: str
+
+    def apply(self, values: Sequence[ndarray], leads: Sequence[bool]) -> ndarray:
+        """Return the sum or mean."""
+        del leads
+        total = values[0].sum(axis=self.axes, keepdims=self.keepdims)
+        return np.asarray(total if self.terms == 1 else total / self.terms)
+
+    def push(self, values: Sequence[ndarray], k: int, tangent: ndarray) -> ndarray:
+        """Return the sum or mean of the change."""
+        del values, k
+        return self.apply([tangent], [True])
+
+    def pull(self, values: Sequence[ndarray], k: int, g: ndarray) -> ndarray:
+        """Return the gradient for each term."""
+        shape = values[k].shape
+        lead = g.shape[: g.ndim - len(shape) + (0 if self.keepdims else len(self.axes))]
+        widened = g if self.keepdims else np.expand_dims(g, self.axes)
+        return np.broadcast_to(widened if self.terms == 1 else widened / self.terms, (*lead, *shape))
+
+
+@dataclass(frozen=True, eq=False)
+class Carry:
+    """A state handed from one step to the next, an operation of its own so that its gradient can be looked at."""
+
+    name: str = "carry"
+
+    def apply(self, values: Sequence[ndarray], leads: Sequence[bool]) -> ndarray:
+        """Return the state."""
+        del leads
+        return values[0]
+
+    def push(self, values: Sequence[ndarray], k: int, tangent: ndarray) -> ndarray:
+        """Return the change."""
+        del values, k
+        return tangent
+
+    def pull(self, values: Sequence[ndarray], k: int, g: ndarray) -> ndarray:
+        """Return the gradient."""
+        del values, k
+        return g
+
+
+def unbroadcast(g: ndarray, shape: tuple[int, ...], lead: int) -> ndarray:
+    """Sum a gradient over the axes along which an operand was broadcast.
+
+    Args:
+        g: (R, …) or (…), of the broadcast shape.
+        shape: the operand's.
+        lead: how many axes stand in front of the broadcast shape, 0 or 1.
+    """
+    if more := g.ndim - lead - len(shape):
+        g = g.sum(axis=tuple(range(lead, lead + more)))
+    axes = tuple(lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)
+    return np.asarray(g.sum(axis=axes, keepdims=True)) if axes else g
+
+
+def _padded(value: ndarray, n: int) -> ndarray:
+    """Return (R, …) with as many axes of length 1 after the first as it takes to have n beside it."""
+    missing = n - (value.ndim - 1)
+    return value.reshape(len(value), *(1,) * missing, *value.shape[1:]) if missing else value
+
+
+def _contracted(spec: str, values: Sequence[ndarray]) -> ndarray:
+    work = max((value.size for value in values), default=1) ** 1.5
+    return np.asarray(np.einsum(spec, *values, optimize=work > SMALL))

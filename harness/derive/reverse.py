@@ -1,0 +1,59 @@
+"""The reverse pass that follows from a recorded step: each operation hands its gradient back to its operands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy import ndarray
+
+from harness.derive.recording import Recording, Sequences
+from harness.derive.tape import Node
+
+Contribution = Callable[[Node, int, ndarray], ndarray]
+"""Maps a node, the position of an operand and the gradient of the node to the gradient that the operand is handed."""
+
+
+def contribution(node: Node, k: int, g: ndarray) -> ndarray:
+    """Return the right contribution of a node to its operand k, (…), or (R, …) for R gradients at once."""
+    assert node.operation is not None
+    return node.operation.pull([each.value for each in node.parents], k, g)
+
+
+def gradients(recording: Recording, problem: Sequences, contributed: Contribution = contribution) -> dict[str, ndarray]:
+    """Return every gradient of the loss, by name.
+
+    Args:
+        recording: the problem on a tape.
+        problem: the problem, whose upstream gradients are handed back.
+        contributed: hands gradients back; another than the right one breaks a rule on purpose.
+    """
+    adjoint: dict[int, ndarray] = {}
+
+    def add(node: Node, g: ndarray) -> None:
+        adjoint[node.index] = adjoint[node.index] + g if node.index in adjoint else g
+
+    for t, node in enumerate(recording.outputs):
+        add(node, problem.upstream[:, t])
+    for name, node in recording.last.items():
+        add(node, problem.upstream_state[name])
+    for node in reversed(recording.tape.nodes):
+        if node.index in adjoint:
+            for k, parent in enumerate(node.parents):
+                if parent.operation is not None or parent.name:
+                    add(parent, contributed(node, k, adjoint[node.index]))
+    return named(recording, problem, adjoint)
+
+
+def named(recording: Recording, problem: Sequences, adjoint: Mapping[int, ndarray]) -> dict[str, ndarray]:
+    """Return gradients by name from those of nodes; zero where no gradient arrived."""
+
+    def of(node: Node) -> ndarray:
+        return np.array(adjoint[node.index]) if node.index in adjoint else np.zeros_like(node.value)
+
+    found = {name: of(node) for name, node in recording.weights.items()}
+    found |= {f"{name}0": of(node) for name, node in recording.initial_state.items()}
+    for name, nodes in recording.inputs.items():
+        is_context = name in problem.recurrence.context
+        found[f"inputs.{name}"] = of(nodes[0]) if is_context else np.stack([of(node) for node in nodes], 1)
+    return found

@@ -1,0 +1,388 @@
+"""A tape: the operations of a step as they happen, each with its line of the step's file and its time step.
+
+A step runs once on the tape, with a node in place of each array. A node does what ``xp`` and the operators of arrays
+do, and refuses everything else by name, so that whatever follows from a tape follows from the step alone.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy import ndarray
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from harness.derive.namespaces import NAMES, OutsideNamespaceError
+from harness.derive.operations import Carry, Einsum, Elementwise, Gather, Operation, Sum
+
+OPERATORS: dict[np.ufunc, Callable[..., ndarray]] = {
+    np.add: np.add,
+    np.subtract: np.subtract,
+    np.multiply: np.multiply,
+    np.divide: np.divide,
+    np.negative: np.negative,
+    np.positive: np.positive,
+}
+"""The operators of arrays that are elementwise and smooth."""
+
+COMPARISONS = (np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal)
+
+Perturbation = Callable[[ndarray], ndarray]
+"""Maps a value to the value as one more rounding leaves it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The place of an operation in a step.
+
+    Attributes:
+        line: of the step's file; 0 for what stands in no line of it.
+        nth: how many operations of the same line came before, in one call of the step.
+        state: the name of the state, of a carry; empty for other operations.
+    """
+
+    line: int
+    nth: int
+    state: str = ""
+
+
+class Tape:
+    """The nodes of a recording, in order.
+
+    Args:
+        file: the file of the step, whose lines sites name.
+        dtype: the dtype of every number.
+        perturbed: what becomes of each value, to measure rounding noise; None for nothing.
+
+    Attributes:
+        nodes: the nodes.
+        t: the time step.
+        deviates: whether the step declares a backward pass that is not the derivative.
+    """
+
+    def __init__(self, file: str, dtype: np.dtype[Any], perturbed: Perturbation | None = None) -> None:
+        self.nodes: list[Node] = []
+        self.t = 0
+        self.deviates = False
+        self._shared = 0
+        self._file, self._dtype, self._perturbed = file, dtype, perturbed
+        self._seen: dict[int, int] = {}
+        self._places: dict[tuple[object, ...], tuple[ndarray, bool]] = {}
+
+    def at(self, t: int) -> None:
+        """Begin time step t; what is on the tape before the first one may be used at every step."""
+        self._shared = len(self.nodes) if t == 0 else self._shared
+        self.t, self._seen = t, {}
+
+    def is_kept(self, node: Node) -> bool:
+        """Return whether an array was kept from an earlier call of the step."""
+        return node.tape is not self or (node.t != self.t and node.index >= self._shared)
+
+    def leaf(self, value: ndarray, name: str) -> Node:
+        """Return a node for an array that the step is given."""
+        return Node(self, self._rounded(value), None, (), Site(0, 0), name)
+
+    def constant(self, value: ndarray) -> Node:
+        """Return a node for an array that no gradient goes through."""
+        return Node(self, np.asarray(value, self._dtype), None, (), Site(0, 0), "")
+
+    def carried(self, node: Node, state: str) -> Node:
+        """Return a node for a state that the next step is given."""
+        return Node(self, node.value, Carry(), (node,), Site(0, 0, state), state)
+
+    def elementwise(self, function: Callable[..., ndarray], *operands: Any, slope: Any = None) -> Node:
+        """Record a function of each element."""
+        return self._record(Elementwise(function, slope), operands)
+
+    def where(self, condition: Any, a: Any, b: Any) -> Node:
+        """Record a choice of elements; no gradient goes through the condition."""
+        if not isinstance(condition, Condition):
+            raise OutsideNamespaceError(
+                "the condition of xp.where is no comparison of arrays; write xp.where(a > 0, …, …)"
+            )
+        chosen = condition.value
+
+        def where(a: ndarray, b: ndarray) -> ndarray:
+            return np.where(chosen, a, b)
+
+        return self._record(Elementwise(where), (a, b))
+
+    def einsum(self, spec: str, *operands: Any) -> Node:
+        """Record a sum of products."""
+        nodes = [self._lifted(each) for each in operands]
+        inputs, output = _explicit(spec, [each.ndim for each in nodes])
+        return self._record(Einsum(inputs, output), nodes)
+
+    def matmul(self, a: Any, b: Any) -> Node:
+        """Record a product of matrices, or of stacks of them."""
+        left, right = self._lifted(a), self._lifted(b)
+        if min(left.ndim, right.ndim) < 1:
+            raise OutsideNamespaceError("matmul of a number; multiply with * instead")
+        stack = "abcdefgh"[: max(left.ndim, right.ndim, 2) - 2]
+        rows, columns = "i" if left.ndim > 1 else "", "k" if right.ndim > 1 else ""
+        first = stack[len(stack) - max(left.ndim - 2, 0) :] + rows + "j"
+        second = stack[len(stack) - max(right.ndim - 2, 0) :] + "j" + columns
+        return self._record(Einsum((first, second), stack + rows + columns, "matmul"), (left, right))
+
+    def gather(self, name: str, key: object, move: Callable[..., ndarray], *operands: Any) -> Node:
+        """Record a move of elements.
+
+        Args:
+            name: what people call it.
+            key: with the name and the operands' shapes, what makes the move.
+            move: maps the operands to the value.
+            operands: nodes or numbers.
+        """
+        nodes = [self._lifted(each) for each in operands]
+        shapes = tuple(each.shape for each in nodes)
+        if (name, key, shapes) not in self._places:
+            start, positions = 0, []
+            for shape in shapes:
+                size = int(np.prod(shape, dtype=np.intp))
+                positions.append(np.arange(start, start + size).reshape(shape))
+                start += size
+            places = np.asarray(_done(name, lambda: move(*positions), shapes))
+            self._places[name, key, shapes] = places, len(np.unique(places)) == places.size
+        return self._record(Gather(*self._places[name, key, shapes], name), nodes)
+
+    def sum(self, operand: Any, axis: int | tuple[int, ...] | None, keepdims: bool, *, mean: bool = False) -> Node:
+        """Record a sum or mean over axes; all of them for None."""
+        node = self._lifted(operand)
+        given = range(node.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+        axes = tuple(sorted(each - node.ndim if each >= 0 else each for each in given))
+        terms = int(np.prod([node.shape[each] for each in axes], dtype=np.intp)) if mean else 1
+        return self._record(Sum(axes, keepdims, terms, "mean" if mean else "sum"), (node,))
+
+    def _record(self, operation: Operation, operands: Sequence[Any]) -> Node:
+        nodes = tuple(self._lifted(each) for each in operands)
+        values = [each.value for each in nodes]
+        shapes = [value.shape for value in values]
+        value = self._rounded(_done(operation.name, lambda: operation.apply(values, [False] * len(values)), shapes))
+        line = self._line()
+        nth = self._seen[line] = self._seen.get(line, -1) + 1
+        return Node(self, value, operation, nodes, Site(line, nth), "")
+
+    def _rounded(self, value: ndarray) -> ndarray:
+        return value if self._perturbed is None else self._perturbed(value)
+
+    def _line(self) -> int:
+        """Return the line of the step's file that runs; 0 if none does."""
+        frame = sys._getframe(2)
+        while frame is not None and frame.f_code.co_filename != self._file:
+            frame = frame.f_back  # type: ignore[assignment]
+        return 0 if frame is None else frame.f_lineno
+
+    def _lifted(self, operand: Any) -> Node:
+        """Return a node for an operand: a number becomes a constant, an array of the step's own is refused."""
+        if isinstance(operand, Node):
+            if self.is_kept(operand):
+                raise OutsideNamespaceError("a step uses an array of an earlier call; declare what it keeps as a state")
+            return operand
+        if isinstance(operand, Condition):
+            raise OutsideNamespaceError(
+                "a step computes with a comparison; xp.where(a > b, 1.0, 0.0) makes numbers of it"
+            )
+        if np.ndim(operand) == 0 and np.asarray(operand).dtype.kind in "biuf":
+            return self.constant(operand)
+        raise OutsideNamespaceError(
+            f"a step uses an array that it is not given, of shape {np.shape(operand)}; declare it among the weights, "
+            "inputs or context"
+        )
+
+
+_DECIDES = "a step decides by a number (if, and, or, while); xp.where chooses element by element"
+
+
+class Condition:
+    """A comparison of arrays, which ``xp.where`` takes; combined by ``&``, ``|`` and ``~``.
+
+    Attributes:
+        tape: the tape that the arrays are on.
+        value: true or false for each element.
+    """
+
+    __slots__ = ("tape", "value")
+
+    def __init__(self, tape: Tape, value: ndarray) -> None:
+        self.tape, self.value = tape, value
+
+    def __and__(self, other: Condition) -> Condition:
+        return Condition(self.tape, self.value & other.value)
+
+    def __or__(self, other: Condition) -> Condition:
+        return Condition(self.tape, self.value | other.value)
+
+    def __invert__(self) -> Condition:
+        return Condition(self.tape, ~self.value)
+
+    def __getitem__(self, index: Any) -> Condition:
+        return Condition(self.tape, np.asarray(self.value[index]))
+
+    def __bool__(self) -> NoReturn:
+        raise OutsideNamespaceError(_DECIDES)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # Python and NumPy look whether there is such a thing
+            raise AttributeError(name)
+        raise OutsideNamespaceError(f"a step uses .{name} of a comparison; only xp.where can follow a comparison")
+
+
+class Node(NDArrayOperatorsMixin):
+    """An array of a step, on a tape.
+
+    Attributes:
+        tape: the tape that it is on.
+        value: the numbers.
+        operation: what made it; None for what the step is given.
+        parents: the operands.
+        site: where in the step it was made.
+        name: of what the step is given, its name.
+        t: the time step.
+        index: its position on the tape.
+    """
+
+    __slots__ = ("index", "name", "operation", "parents", "site", "t", "tape", "value")
+
+    def __init__(
+        self,
+        tape: Tape,
+        value: ndarray,
+        operation: Operation | None,
+        parents: tuple[Node, ...],
+        site: Site,
+        name: str,
+    ) -> None:
+        self.tape, self.value, self.operation, self.parents, self.site, self.name = (
+            tape,
+            value,
+            operation,
+            parents,
+            site,
+            name,
+        )
+        self.t, self.index = tape.t, len(tape.nodes)
+        tape.nodes.append(self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of its axes."""
+        return self.value.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of its numbers."""
+        return self.value.dtype
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __getitem__(self, index: Any) -> Node:
+        for each in index if isinstance(index, tuple) else (index,):
+            if not (each is None or each is Ellipsis or isinstance(each, slice | int)):
+                raise OutsideNamespaceError(
+                    f"an index of a step is a {type(each).__name__}; slices, whole numbers, None and … are followed"
+                )
+        return self.tape.gather("index", repr(index), operator.itemgetter(index), self)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
+        if "out" in options:
+            raise OutsideNamespaceError("a step changes an array in place, as += does; write a = a + b")
+        if method == "__call__" and not options:
+            if ufunc in OPERATORS:
+                return self.tape.elementwise(OPERATORS[ufunc], *operands)
+            if ufunc is np.matmul:
+                return self.tape.matmul(*operands)
+            if ufunc is np.power and isinstance(operands[1], int | float) and operands[1] == int(operands[1]):
+                return self._to_the_power(int(operands[1]))
+            if ufunc is np.power:
+                raise OutsideNamespaceError(
+                    "a step raises to a power that is no whole number; use xp.sqrt, or xp.exp(p * xp.log(a))"
+                )
+            if ufunc in COMPARISONS:
+                values = [each.value if isinstance(each, Node) else each for each in operands]
+                shapes = [np.shape(each) for each in values]
+                return Condition(self.tape, _done(ufunc.__name__, lambda: np.asarray(ufunc(*values)), shapes))
+        return _refuse(f"np.{ufunc.__name__}", ufunc.__name__)
+
+    def __array_function__(self, function: Any, types: Any, operands: Any, options: Any) -> NoReturn:
+        _refuse(f"np.{function.__name__}", function.__name__)
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise OutsideNamespaceError("a step makes a NumPy array of one of its arrays, which no route can follow")
+
+    def __bool__(self) -> NoReturn:
+        raise OutsideNamespaceError(_DECIDES)
+
+    def __iter__(self) -> NoReturn:
+        raise OutsideNamespaceError("a step goes through an array in a loop; slices give its parts")
+
+    def __float__(self) -> NoReturn:
+        raise OutsideNamespaceError("a step makes a float of one of its arrays, which no route can follow")
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise OutsideNamespaceError("a step writes into an array; xp.concat and xp.stack make a new one")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # Python and NumPy look whether there is such a thing
+            raise AttributeError(name)
+        _refuse(
+            f".{name} of an array", {"T": "permute_dims", "dot": "matmul", "transpose": "permute_dims"}.get(name, name)
+        )
+
+    def _to_the_power(self, exponent: int) -> Node:
+        def power(a: ndarray) -> ndarray:
+            return a**exponent
+
+        return self.tape.elementwise(power, self)
+
+
+def _done(name: str, operation: Callable[[], ndarray], shapes: Sequence[tuple[int, ...]]) -> ndarray:
+    """Return the value of an operation; refuse it where the shapes do not fit."""
+    try:
+        return operation()
+    except (ValueError, IndexError) as error:
+        given = " and ".join(map(str, shapes))
+        raise OutsideNamespaceError(
+            f"{name} does not fit arrays of shape {given}; check the shapes declared"
+        ) from error
+
+
+def _refuse(used: str, name: str) -> NoReturn:
+    known = {"concatenate": "concat", "transpose": "permute_dims", "absolute": "abs", "fabs": "abs"}.get(name, name)
+    advice = f"use xp.{known}" if known in NAMES else f"xp has {', '.join(NAMES)}"
+    raise OutsideNamespaceError(f"a step uses {used}, which not every route can follow; {advice}")
+
+
+def _explicit(spec: str, ndims: Sequence[int]) -> tuple[tuple[str, ...], str]:
+    """Return the letters of each operand and of the value, with letters in place of an ellipsis."""
+    if "->" not in spec:
+        raise OutsideNamespaceError(f"einsum {spec!r} should say what comes out, as in 'bi,ij->bj'")
+    left, output = spec.replace(" ", "").split("->")
+    inputs = left.split(",")
+    if len(inputs) != len(ndims):
+        raise OutsideNamespaceError(f"einsum {spec!r} has {len(inputs)} operands, but is given {len(ndims)}")
+    free = [letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if letter not in spec]
+    widths = [n - len(each.replace("...", "")) if "..." in each else 0 for each, n in zip(inputs, ndims, strict=True)]
+    letters = "".join(free[: max(widths, default=0)])
+    inputs = [
+        each.replace("...", letters[len(letters) - w :]) if w else each.replace("...", "")
+        for each, w in zip(inputs, widths, strict=True)
+    ]
+    output = output.replace("...", letters)
+    for each, n in zip(inputs, ndims, strict=True):
+        if len(set(each)) != len(each):
+            raise OutsideNamespaceError(
+                f"einsum {spec!r} has a letter twice in one operand; a diagonal is not followed"
+            )
+        if len(each) != n:
+            raise OutsideNamespaceError(f"einsum {spec!r} has {len(each)} letters for an operand of {n} axes")
+    return tuple(inputs), output

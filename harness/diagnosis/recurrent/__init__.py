@@ -1,0 +1,5 @@
+"""A diagnosis for any recurrence: rules of its derived reverse pass, each of which can be broken."""
+
+from harness.diagnosis.recurrent.explaining import Explainer
+
+__all__ = ["Explainer"]

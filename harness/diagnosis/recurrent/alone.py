@@ -1,0 +1,136 @@
+"""Faults of one tensor alone: the right numbers summed, scaled, turned or shifted otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy import ndarray
+
+from harness.derive.recording import Recording, Sequences
+from harness.derive.reverse import contribution, gradients
+from harness.derive.tape import Node
+from harness.diagnosis.recurrent.naming import Names
+
+Fault = tuple[str, str, ndarray]
+"""A short name, one sentence, and the tensor that it would give."""
+
+
+class Parts:
+    """The right gradients, and the parts that they are sums of.
+
+    Attributes:
+        right: every gradient by name.
+        by_step: for each weight the part of each time step, (T, …).
+        by_sequence: for each weight the part of each sequence, (B, …).
+        adjoints: for each node its gradient.
+    """
+
+    def __init__(self, recording: Recording, problem: Sequences) -> None:
+        leaves = {node.index: name for name, node in recording.weights.items()}
+        T, B = problem.steps, problem.upstream.shape[0]
+        self.by_step = {name: np.zeros((T, *node.shape)) for name, node in recording.weights.items()}
+        self.adjoints: dict[int, ndarray] = {}
+
+        def kept(node: Node, k: int, g: ndarray) -> ndarray:
+            self.adjoints[node.index] = g
+            handed = contribution(node, k, g)
+            if node.parents[k].index in leaves:
+                self.by_step[leaves[node.parents[k].index]][node.t] += handed
+            return handed
+
+        self.right = gradients(recording, problem, kept)
+
+        def only(b: int) -> dict[str, ndarray]:
+            mask = np.arange(B) == b
+
+            def of(g: ndarray) -> ndarray:
+                return np.asarray(g * mask.reshape(-1, *(1,) * (g.ndim - 1)))
+
+            upstream_state = {name: of(g) for name, g in problem.upstream_state.items()}
+            return gradients(recording, replace(problem, upstream=of(problem.upstream), upstream_state=upstream_state))
+
+        each = [only(b) for b in range(B)]
+        self.by_sequence = {name: np.stack([part[name] for part in each]) for name in recording.weights}
+
+
+def faults_of(
+    name: str, actual: ndarray, parts: Parts, recording: Recording, problem: Sequences, names: Names
+) -> Iterator[Fault]:
+    """Yield faults of one tensor, each with the tensor that it would give.
+
+    Args:
+        name: the tensor.
+        actual: what was returned, by which weights of parts are fitted.
+        parts: the right gradients and their parts.
+        recording: the problem on a tape.
+        problem: the problem.
+        names: the words for places in the step.
+    """
+    right = parts.right[name]
+    yield from changes_of(name, actual, right, problem)
+    for other, tensor in parts.right.items():
+        if other != name and tensor.shape == right.shape:
+            yield "another", f"{name} is the gradient by {other}", tensor
+    if name.startswith("inputs.") and name.removeprefix("inputs.") in problem.recurrence.inputs:
+        yield "reversed", f"{name} has its steps in reverse order", right[:, ::-1]
+        for shift, word in ((1, "late"), (-1, "early")):
+            yield "shifted", f"{name} is one step {word}", np.roll(right, shift, 1)
+    for called, of in (("step", parts.by_step), ("sequence", parts.by_sequence)):
+        if name in of:
+            yield from _weighted(name, actual, right, of[name], called)
+    yield from _in_between(name, right, parts, recording, names)
+
+
+def changes_of(name: str, actual: ndarray, right: ndarray, problem: Sequences) -> Iterator[Fault]:
+    """Yield faults that change a tensor as a whole: zero, transposed, or times a factor."""
+    yield "zero", f"{name} is zero", np.zeros_like(right)
+    if right.ndim >= 2 and right.shape[-1] == right.shape[-2]:
+        yield "transposed", f"{name} is transposed", np.swapaxes(right, -1, -2)
+    yield from _factor(name, actual, right, problem)
+
+
+def _factor(name: str, actual: ndarray, right: ndarray, problem: Sequences) -> Iterator[Fault]:
+    """Yield a factor that people mean: of a mean for a sum, of a sign, of a half."""
+    B, T = problem.upstream.shape[:2]
+    simple = {"2": 2.0, "½": 0.5, "−1": -1.0, "1/B": 1 / B, "1/T": 1 / T, "1/(B T)": 1 / (B * T), "B": B, "T": T}
+    for text, factor in simple.items():
+        if factor != 1:
+            yield "factor", f"{name} is {text} times the right one", factor * right
+    if right.size >= 4 and np.abs(right).max() > 0:
+        fitted = float((actual * right).sum() / (right * right).sum())
+        yield "factor", f"{name} is {fitted:.6g} times the right one", fitted * right
+
+
+def _weighted(name: str, actual: ndarray, right: ndarray, parts: ndarray, called: str) -> Iterator[Fault]:
+    """Yield sums of the right parts with other weights: some left out, some counted twice."""
+    for i, word in ((0, "first"), (-1, "last")):
+        yield f"{called}-weights", f"{name} has the {word} {called} alone", parts[i]
+        yield f"{called}-weights", f"{name} leaves out the {word} {called}", right - parts[i]
+    columns = parts.reshape(len(parts), -1).T  # (elements, parts)
+    if columns.shape[0] > 2 * columns.shape[1] and np.isfinite(actual).all():
+        fitted = np.linalg.lstsq(columns, actual.reshape(-1), rcond=None)[0]
+        weights = np.round(2 * fitted) / 2
+        if np.abs(weights).max() <= len(parts) and (weights != 1).any():
+            counted = ", ".join(
+                f"{called} {i} counts {weight:g} times" for i, weight in enumerate(weights) if weight != 1
+            )
+            yield f"{called}-weights", f"{name}: {counted}", (columns @ weights).reshape(right.shape)
+
+
+def _in_between(name: str, right: ndarray, parts: Parts, recording: Recording, names: Names) -> Iterator[Fault]:
+    """Yield gradients by values in between, and the right one times or divided by such a value."""
+    T = len(recording.outputs)
+    by_step = name in {f"inputs.{each}" for each, nodes in recording.inputs.items() if len(nodes) == T}
+    for at in names.by_site.values():
+        node = next(iter(at.values()))
+        there: Sequence[ndarray] = [parts.adjoints[at[t].index] for t in sorted(at) if at[t].index in parts.adjoints]
+        if len(there) != len(at) or len(at) != T:
+            continue
+        if by_step and node.shape == right[:, 0].shape:
+            yield "in-between", f"{name} is the gradient by {names.of(node)}", np.stack(there, 1)
+            values = np.stack([at[t].value for t in range(T)], 1)
+            yield "times-value", f"{name} is the right one times {names.of(node)}", right * values
+        elif name in parts.by_step and node.shape == right.shape:
+            yield "in-between", f"{name} is the gradient by {names.of(node)}", np.sum(there, 0)

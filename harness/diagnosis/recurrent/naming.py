@@ -1,0 +1,66 @@
+"""The words for places in a step: its own lines and its own variables."""
+
+from __future__ import annotations
+
+import linecache
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
+
+from harness.derive.operations import Carry
+from harness.derive.recording import Recording
+from harness.derive.tape import Node, Site
+
+_TARGET = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)")
+
+
+class Names:
+    """The names of nodes, in the words of the step.
+
+    Args:
+        recording: the step on a tape.
+        file: the step's file.
+    """
+
+    def __init__(self, recording: Recording, file: str) -> None:
+        self._file = file
+        self.by_site: dict[Site, dict[int, Node]] = {}
+        self._last: dict[int, int] = {}
+        for node in recording.tape.nodes:
+            if node.operation is not None:
+                self.by_site.setdefault(node.site, {})[node.t] = node
+                self._last[node.site.line] = max(self._last.get(node.site.line, 0), node.site.nth)
+
+    def line(self, site: Site) -> str:
+        """Return the line of a site, without its comment."""
+        return linecache.getline(self._file, site.line).partition("  #")[0].strip()
+
+    def of(self, node: Node) -> str:
+        """Return the name of a node: that of an array, of a variable, or its operation and line."""
+        if node.name:
+            return f"the state {node.name}" if isinstance(node.operation, Carry) else node.name
+        if node.operation is None:
+            return "a number"
+        target = _TARGET.match(self.line(node.site))
+        if target and node.site.nth == self._last[node.site.line]:
+            return target[1]
+        if node.operation.name == "index" and (parent := self.of(node.parents[0])) and " in " not in parent:
+            return f"the part of {parent}"
+        return f"the {node.operation.name} in `{self.line(node.site)}`"
+
+    def is_ambiguous(self, site: Site, operand: Node) -> bool:
+        """Return whether an operand's name stands for more than one operand in a line of the step."""
+        return self._counts[site.line, self.of(operand)] > 1
+
+    @cached_property
+    def _counts(self) -> Counter[tuple[int, str]]:
+        return Counter((site.line, self.of(parent)) for site, _, _, parent in self.operands())
+
+    def operands(self) -> Iterator[tuple[Site, Node, int, Node]]:
+        """Yield each site with its first node, and each operand that a gradient goes to."""
+        for site, at in self.by_site.items():
+            node = next(iter(at.values()))
+            for k, parent in enumerate(node.parents):
+                if parent.operation is not None or parent.name:
+                    yield site, node, k, parent

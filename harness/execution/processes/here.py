@@ -1,0 +1,32 @@
+"""Questions answered in this process, for a recurrence whose step no other process has: that of a notebook, a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from numpy import ndarray
+from typing_extensions import override
+
+from harness.execution.processes.answering import answered
+from harness.execution.processes.asking import Asking
+from harness.execution.processes.transport import Message
+from harness.implementations import Framework
+from harness.recurrences import Recurrence
+
+
+class Here(Asking):
+    """Answers questions in this process.
+
+    Args:
+        recurrence: the recurrence whose step is here.
+    """
+
+    def __init__(self, recurrence: Recurrence) -> None:
+        self._known = MappingProxyType({recurrence.name: recurrence})
+
+    @override
+    def ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:
+        """Answer a question; the framework, if it is one, is imported into this process."""
+        found, its = answered(Message(header, arrays), self._known)
+        return Message({"said": "", **found}, its)

@@ -1,0 +1,209 @@
+"""A recurrence: one function of one step, and the shapes of all that it is given."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.casefile import listed, nearest
+from harness.tensors import Shape
+
+if TYPE_CHECKING:
+    from harness.problem.recurrent import RecurrenceProblem
+
+Step = Callable[..., tuple[Mapping[str, Any], Any]]
+"""Maps ``xp``, weights, inputs of one step and the state before it to the state after it and the output."""
+
+_WORD = re.compile(r"(?:(\d+)\*)?([A-Za-z]\w*)|(\d+)")
+_RESERVED = {"B": "the batch", "T": "the time"}
+SIZES = (4, 5, 2, 6, 8, 9, 10, 11)
+"""Sizes of letters that no size is given for, in their order; with B 3 and T 7 no two are equal."""
+
+
+class DeclarationError(ValueError):
+    """The declaration of a recurrence is wrong; the text says where, and what should stand there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recurrence:
+    """A recurrence, declared.
+
+    B is the batch. Shapes are texts of letters and products of a number and a letter, ``"I 4*H"``.
+
+    Attributes:
+        name: its name in cases, reports and on the command line.
+        step: the function of one step.
+        weights: the shape of each weight.
+        inputs: the shape of each input at one step of one sequence; the step is given (B, …).
+        state: the shape of each state of one sequence; the step is given (B, …) and returns the same.
+        context: the shape of what each step of one sequence reads: a memory, a mask that is the same for all steps. The
+            step finds it among its inputs, (B, …).
+        positive: names of weights, inputs and states whose numbers must be above zero.
+        about: one line on what it is.
+    """
+
+    name: str
+    step: Step
+    weights: Mapping[str, str]
+    inputs: Mapping[str, str]
+    state: Mapping[str, str]
+    context: Mapping[str, str] = field(default_factory=dict)
+    positive: tuple[str, ...] = ()
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        for kind, declared in (("weights", self.weights), ("inputs", self.inputs), ("state", self.state)):
+            for name, text in declared.items():
+                _check(f"{self.name}: {kind}[{name!r}]", text)
+        for name, text in self.context.items():
+            _check(f"{self.name}: context[{name!r}]", text)
+        if not self.inputs:
+            raise DeclarationError(f"{self.name} has no inputs; a step without one could not be given a length")
+        names = [*self.weights, *self.inputs, *self.state, *self.context]
+        for name in self.positive:
+            if name not in names:
+                hint = nearest(name, names) or f"there are {listed(names)}"
+                raise DeclarationError(f"{self.name}: positive has {name!r}, which is not declared; {hint}")
+        if clash := sorted(self.weights.keys() & {f"{state}0" for state in self.state}):
+            raise DeclarationError(f"{self.name}: weight {clash[0]!r} has the name of an initial state; rename it")
+        if twice := sorted(self.inputs.keys() & self.context.keys()):
+            raise DeclarationError(f"{self.name}: {twice[0]!r} is among inputs and context; one of them should go")
+
+    def __call__(self, xp: Any, w: Any, x: Any, s: Any) -> tuple[Mapping[str, Any], Any]:
+        """Call the step, so that it stays usable in its own file."""
+        return self.step(xp, w, x, s)
+
+    def problem(
+        self, *, seed: int = 0, dtype: str = "float64", B: int = 3, T: int = 7, **sizes: int
+    ) -> RecurrenceProblem:
+        """Return a problem with random numbers and a random upstream gradient of every output and last state.
+
+        Args:
+            seed: of the random numbers.
+            dtype: of every number, ``float32`` or ``float64``.
+            B: the batch.
+            T: the time.
+            sizes: of the declared letters, ``H=5``; those that are left out are given sizes that all differ.
+
+        Raises:
+            DeclarationError: if a size is not the recurrence's.
+            StepError: if the step does what a step may not.
+        """
+        from harness.problem.recurrent import Draw, problem_of
+
+        return problem_of(self, Draw(B=B, T=T, dtype=dtype, seed=seed), sizes)
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """The declaration without the step, as JSON can hold it."""
+        shapes = {"weights": self.weights, "inputs": self.inputs, "state": self.state, "context": self.context}
+        return {
+            "name": self.name,
+            **{kind: dict(each) for kind, each in shapes.items()},
+            "positive": list(self.positive),
+            "about": self.about,
+        }
+
+    @classmethod
+    def from_declared(cls, declared: Mapping[str, Any]) -> Recurrence:
+        """Return a recurrence whose step is in another process: it has shapes, and refuses to run."""
+
+        def step(xp: Any, w: Any, x: Any, s: Any) -> Any:
+            del xp, w, x, s
+            raise RuntimeError(f"the step of {declared['name']} is in the process of its own file")
+
+        return cls(**{**declared, "positive": tuple(declared["positive"])}, step=step)
+
+    @property
+    def file(self) -> str:
+        """The file that the step stands in."""
+        return self.step.__code__.co_filename
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The letters of all shapes, in their order."""
+        texts = [*self.inputs.values(), *self.weights.values(), *self.state.values(), *self.context.values()]
+        return tuple(dict.fromkeys(letter for text in texts for _, letter, _ in _WORD.findall(text) if letter))
+
+    def sizes(self, **given: int) -> dict[str, int]:
+        """Return a size for every letter: those given, and different ones for the others.
+
+        Raises:
+            DeclarationError: if a letter is given that no shape has, or a size below 1.
+        """
+        for letter, size in given.items():
+            if letter not in self.letters:
+                hint = nearest(letter, self.letters) or f"there are B, T, {listed(self.letters)}"
+                raise DeclarationError(f"{self.name} has no size {letter!r}; {hint}")
+            if not isinstance(size, int) or size < 1:
+                raise DeclarationError(f"{self.name}: size {letter} is {size!r}, but should be a whole number above 0")
+        free = iter(size for size in (*SIZES, *range(12, 100)) if size not in given.values())
+        return {letter: given[letter] if letter in given else next(free) for letter in self.letters}
+
+    def shapes(self, declared: Mapping[str, str], sizes: Mapping[str, int], *before: int) -> dict[str, Shape]:
+        """Return the shapes that declared texts have under given sizes, each with ``before`` in front.
+
+        Raises:
+            DeclarationError: if a letter has no size.
+        """
+        return {name: (*before, *self._shape(name, text, sizes)) for name, text in declared.items()}
+
+    def _shape(self, name: str, text: str, sizes: Mapping[str, int]) -> Shape:
+        shape = []
+        for factor, letter, number in _WORD.findall(text):
+            if letter and letter not in sizes:
+                raise DeclarationError(f"{self.name}: {name} has the shape {text!r}, but {letter} has no size")
+            shape.append(int(number) if number else int(factor or 1) * sizes[letter])
+        return tuple(shape)
+
+
+def recurrence(
+    *,
+    weights: Mapping[str, str],
+    inputs: Mapping[str, str],
+    state: Mapping[str, str],
+    context: Mapping[str, str] | None = None,
+    positive: tuple[str, ...] = (),
+    name: str = "",
+) -> Callable[[Step], Recurrence]:
+    """Declare a function of one step as a recurrence.
+
+    ``step(xp, w, x, s)`` is given a namespace, the weights, the inputs of one step (B, …) and the state before it
+    (B, …), each by name, and returns the state after it and the output (B, …).
+
+    Args:
+        weights: the shape of each weight, ``{"W": "I 4*H"}``; an empty text for a number.
+        inputs: the shape of each input at one step of one sequence. B and T are never written.
+        state: the shape of each state of one sequence.
+        context: the shape of what every step of one sequence reads; the step finds it among its inputs.
+        positive: names whose numbers must be above zero.
+        name: its name; the function's unless given.
+
+    Raises:
+        DeclarationError: if a shape cannot be read, or the function does not take ``xp, w, x, s``.
+    """
+
+    def declare(step: Step) -> Recurrence:
+        own = name or getattr(step, "__name__", "recurrence")
+        if not inspect.isfunction(step):
+            raise DeclarationError(f"{own} is a {type(step).__name__}; a recurrence is a function, step(xp, w, x, s)")
+        if len(inspect.signature(step).parameters) != 4:
+            raise DeclarationError(f"{own} takes {inspect.signature(step)}, but should take (xp, w, x, s)")
+        about = (step.__doc__ or "").strip().partition("\n")[0]
+        return Recurrence(own, step, weights, inputs, state, context or {}, positive, about)
+
+    return declare
+
+
+def _check(where: str, text: Any) -> None:
+    if not isinstance(text, str):
+        raise DeclarationError(f"{where} is {text!r}, but should be a text such as 'I 4*H'")
+    for word in text.split():
+        match = _WORD.fullmatch(word)
+        if match is None:
+            raise DeclarationError(f"{where} has {word!r}, which is no letter, number or product such as 4*H")
+        if match[2] in _RESERVED:
+            raise DeclarationError(f"{where} has {match[2]}, {_RESERVED[match[2]]}, which is never written")
