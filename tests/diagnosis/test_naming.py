@@ -88,6 +88,7 @@ def test_a_fault_in_one_layer_is_placed_there():
     assert placed >= 0.9 * total > 50
 
 
+@pytest.mark.spread(1)
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", TENSOR_FAULTS)
