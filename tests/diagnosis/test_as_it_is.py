@@ -72,6 +72,7 @@ def forward_faults():
                     yield pytest.param(case, suspect, id=f"{case}-{name}", marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "suspect"), list(forward_faults()))
 def test_another_forward_pass_alone_is_never_two_faults(case, suspect):
     predictions = predictions_of(case)

@@ -1,6 +1,7 @@
 """The words in which each fault is named, on the first case that shows it."""
 
 import numpy as np
+import pytest
 
 from harness.diagnosis import diagnose
 from harness.diagnosis.faults import faults
@@ -21,6 +22,7 @@ def test_the_words_for_each_fault(snapshot):
     assert said == snapshot
 
 
+@pytest.mark.slow
 def test_the_words_for_each_fault_of_one_tensor(snapshot):
     said = {}
     for case in ("square", "lstm"):

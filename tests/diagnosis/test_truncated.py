@@ -73,6 +73,7 @@ def test_another_truncation_than_the_case_has_is_told_how_to_declare_it(case, me
         assert said(found[0]) == meant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("meant", TRUNCATIONS, ids=inline)
 def test_weights_alone_are_enough(meant):
     answer = answered(replace(TWO_LAYERS, truncation=meant))
