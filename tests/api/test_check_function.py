@@ -98,8 +98,8 @@ def test_a_loss_that_is_drawn_is_refused():
 
 
 def test_a_loss_without_a_derivative_is_refused():
-    def rough(given):
-        return np.sin(1e9 * given["W"].real).sum(), {"W": 0 * given["W"]}
+    def jump(given):
+        return float(given["W"].real[0] > 0.5), {"W": 0 * given["W"]}
 
     with pytest.raises(ValueError, match="W: differences of the loss find no derivative"):
-        harness.check_function(rough, {"W": np.array([0.3, 0.7])})
+        harness.check_function(jump, {"W": np.array([0.5])})
