@@ -69,9 +69,7 @@ def command(
         write_json(rows)
     else:
         _print(rows)
-        click.echo(
-            f"Threads in each process: {found.threads}. Table: {out / tables.FILE}. Plot: {out / PLOT}."
-        )
+        click.echo(f"Threads in each process: {found.threads}. Table: {out / tables.FILE}. Plot: {out / PLOT}.")
     refused = [row for row in rows if row["status"] in ("mismatch", "error")]
     for row in refused:
         sizes = ", ".join(f"{row[each]}" for each in ("batch", "time", "input", "hidden"))

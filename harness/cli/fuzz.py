@@ -24,9 +24,7 @@ CASES = 1000
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), callback=finite, help="Seconds to search.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed: the same seed makes the same cases; random by default.")
 @click.option("--cell", type=click.Choice(CELLS), help="Only cases of this cell.")
-@click.option(
-    "--impl", "names", metavar="A,B", help="Only these implementations; by default those in NumPy and torch."
-)
+@click.option("--impl", "names", metavar="A,B", help="Only these implementations; by default those in NumPy and torch.")
 @click.option("--baseline", default="numpy-split", show_default=True, help="Implementation to compare with.")
 @click.option(
     "--out",
@@ -75,7 +73,9 @@ def command(
         {} if cell is None else {"cell": cell},
         native_frameworks(asked),
     )
-    keeps(f"the case files found so far are in {out}; to search the same cases again: harness fuzz --seed {drawing.seed}")
+    keeps(
+        f"the case files found so far are in {out}; to search the same cases again: harness fuzz --seed {drawing.seed}"
+    )
     limit = CASES if cases is None and seconds is None else cases
     try:
         done = search(drawing, asked, of_baseline, out, cases=limit, seconds=seconds, show=_Progress())

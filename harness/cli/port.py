@@ -147,7 +147,9 @@ def _described(plan: Plan, done: Ported) -> str:
     case, files = plan.case, [str(file) for file in done.files]
     kind = f"{'bidirectional ' if case.bidirectional else ''}{case.cell}"
     sizes = f"{case.sizes.input:,} inputs, {case.sizes.hidden:,} hidden units"
-    layers = f"{plan.layers.path}: {case.layers} {kind} {'layer' if case.layers == 1 else 'layers'}, {sizes}, {case.dtype}"
+    layers = (
+        f"{plan.layers.path}: {case.layers} {kind} {'layer' if case.layers == 1 else 'layers'}, {sizes}, {case.dtype}"
+    )
     result = f"wrote {', '.join(files)}" if files else f"nothing was written: {_why_not(done)}"
     return "\n".join([layers, *plan.layers.remarks, result])
 

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 @cases_argument
 @click.option("--impl", "names", metavar="A,B", help="Only these implementations.")
 @click.option("--baseline", default=DEFAULT_BASELINE, show_default=True, help="Implementation to compare with.")
-@click.option(
-    "--weights", metavar="PATH", help="Checkpoint whose recurrent weights replace those of the cases."
-)
+@click.option("--weights", metavar="PATH", help="Checkpoint whose recurrent weights replace those of the cases.")
 @click.option("--layer", metavar="PATH", help="Recurrent layers to use, if --weights has several.")
 @ignore_option
 @report_option("--out", "reports/latest", "Folder of the report.")
@@ -69,7 +67,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where cases run: in local processes, or on the workers of a Dask cluster.",
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler; without one, the cluster is on this machine.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler; without one, the cluster is on this machine."
+)
 @click.option("--resume", is_flag=True, help="Resume the interrupted run into the folder of --out.")
 @click.option("--no-cache", is_flag=True, help="Compute everything; ignore cached results.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from harness.derive.guards import consistent
+from harness.derive.guards import consistent, derivative_by_complex_step
 from harness.derive.noise import answered
 from harness.derive.recording import Recording
 from harness.derive.tangents import complex_step as by_complex_steps
@@ -27,6 +27,9 @@ from reference_impls.truncation import passes
 
 MOST_WORK = 2e10
 """Multiplications for every element, about ten seconds on one core. Beyond it, elements are sampled."""
+
+MOST_NUMBERS = 4e7
+"""Numbers that all directions of a recurrence take together, about a second. Beyond it, a few directions are taken."""
 
 UNDERFLOW = 1e-200
 """A tensor whose largest element is smaller has lost digits: its product with the step is subnormal, or zero."""
@@ -80,11 +83,7 @@ def complex_step(problem: Problem) -> Returned:
     Computed in float64 and rounded to the case's dtype, so that in float32 it is right to the last bit or so.
     """
     if isinstance(problem, RecurrenceProblem):
-        wide = problem.as_dtype(np.float64).sequences
-        consistent(wide)
-        recording = Recording(wide)
-        exact = {**answered(recording, wide), **by_complex_steps(recording, wide)}
-        return {name: each.astype(problem.case.dtype) for name, each in exact.items()}
+        return _of_recurrence(problem)
     case = problem.case
     arguments = _arguments(problem)
     if not _is_plain(problem):
@@ -94,6 +93,23 @@ def complex_step(problem: Problem) -> Returned:
         found: dict[str, Any] = {"loss": loss.astype(case.dtype), "outputs": outputs.astype(case.dtype)}
         return found | {name: _as_far_as_resolved(gradient, case.dtype) for name, gradient in gradients.items()}
     return _sampled(problem, arguments)
+
+
+def _of_recurrence(problem: RecurrenceProblem) -> Returned:
+    """Return every element of every gradient, or derivatives along directions where that would take too long."""
+    dtype, wide = problem.case.dtype, problem.as_dtype(np.float64).sequences
+    consistent(wide)
+    recording = Recording(wide)
+    found = answered(recording, wide)
+    shapes = problem.structure.gradients
+    weights = problem.structure.weights
+    elements = sum(int(np.prod(shape if name in weights else shape[1:])) for name, shape in shapes.items())
+    if elements * sum(node.value.size for node in recording.tape.nodes) <= MOST_NUMBERS:
+        found |= by_complex_steps(recording, wide)
+    else:
+        along = [derivative_by_complex_step(wide, v) for v in directions(problem.structure)]
+        found["directional"] = np.array(along)
+    return {name: each.astype(dtype) for name, each in found.items()}
 
 
 def _arguments(problem: Problem) -> dict[str, Any]:

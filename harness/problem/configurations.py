@@ -13,8 +13,14 @@ from harness.case import Case
 from harness.problem.recurrent import Draw, case_of
 from harness.recurrences import Recurrence
 
-LONG = 33
-"""Steps of the longest sequence: one more than the chunks of 16 and 32 that kernels work in."""
+LONG = 65
+"""Steps of the longest sequence: one more than the chunks of 16, 32 and 64 that kernels work in."""
+
+WIDE = 65
+"""The size of one letter after the other: one more than the tiles of 16, 32 and 64 that kernels work in."""
+
+SATURATED = 20.0
+"""Factor of the inputs that drives gates to 0 and 1, and a step size beyond 20, where kernels take another branch."""
 
 
 def configurations(recurrence: Recurrence) -> Iterator[Case]:
@@ -34,4 +40,6 @@ def configurations(recurrence: Recurrence) -> Iterator[Case]:
     yield case_of(recurrence, Draw(T=4, seed=6, upstream="outputs alone"), {})
     yield case_of(recurrence, Draw(T=4, seed=7, state="zeros"), {})
     yield case_of(recurrence, Draw(B=2, T=3, seed=8), ones)
-    yield case_of(recurrence, Draw(T=5, seed=9, scale=6.0), {})
+    yield case_of(recurrence, Draw(T=5, seed=9, scale=SATURATED), {})
+    for letter in recurrence.letters:
+        yield case_of(recurrence, Draw(B=2, T=3, seed=10), {letter: WIDE})
