@@ -64,7 +64,7 @@ def tables(report: Path) -> Tables:
     return found
 
 
-class Place:
+class CrashPlace:
     """A folder with cases, a cache of its own and, unless told otherwise, a report from before."""
 
     def __init__(self, folder: Path, before: Path | None) -> None:
@@ -98,10 +98,10 @@ class Place:
 
 
 @contextmanager
-def place(before: Path | None) -> Iterator[Place]:
+def place(before: Path | None) -> Iterator[CrashPlace]:
     """Make a place that is gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        yield Place(Path(folder), before)
+        yield CrashPlace(Path(folder), before)
 
 
 def alive(pids: list[int]) -> list[int]:
@@ -353,7 +353,7 @@ def main() -> None:
     kinds = {kind: how for kind, how in KINDS.items() if any(each in kind for each in wanted)}
     assert kinds, f"no kind has any of {wanted} in its name; there are {', '.join(KINDS)}"
     with tempfile.TemporaryDirectory() as folder:
-        quiet = Place(Path(folder), None)
+        quiet = CrashPlace(Path(folder), None)
         start = time.perf_counter()
         status, said = quiet.run("--impl", IMPLEMENTATIONS)
         assert status == 0, said

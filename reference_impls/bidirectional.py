@@ -31,7 +31,7 @@ from numpy import ndarray
 from reference_impls.layer import AnyLayer, Layer, states_of
 
 
-class Cache(NamedTuple):
+class BidirectionalCache(NamedTuple):
     """What the backward pass needs of the forward pass."""
 
     forth: Any  # F's cache
@@ -49,14 +49,14 @@ def both_ways(layer: AnyLayer) -> Layer:
     states, weights = states_of(layer), tuple(layer.WEIGHTS)
     S, W = len(states), len(weights)
 
-    def forward(x: ndarray, *given: ndarray, **more: Any) -> Cache:
+    def forward(x: ndarray, *given: ndarray, **more: Any) -> BidirectionalCache:
         of_states, of_weights = given[: 2 * S], given[2 * S :]  # F's and then R's, each
         forth = layer.forward(x, *of_states[:S], *of_weights[:W], **more)
         back = layer.forward(x[::-1], *of_states[S:], *of_weights[W:], **more)
         outputs = np.concatenate([forth.outputs, back.outputs[::-1]], axis=-1)  # (T, B, 2H)
-        return Cache(forth, back, outputs)
+        return BidirectionalCache(forth, back, outputs)
 
-    def backward(cache: Cache, d_outputs: ndarray, starts: Container[int] = ()) -> tuple[Any, ...]:
+    def backward(cache: BidirectionalCache, d_outputs: ndarray, starts: Container[int] = ()) -> tuple[Any, ...]:
         if starts != ():
             raise ValueError(
                 "a bidirectional layer has no truncated gradient: one direction's past is the other's future"

@@ -162,7 +162,7 @@ def _imaginary(function: Callable[[ndarray], ndarray], rows: ndarray, o: int) ->
     return function(perturbed).imag / STEP
 
 
-def _layer(cache: rnn_split.Cache) -> _Layer:
+def _layer(cache: rnn_split.RnnSplitCache) -> _Layer:
     T, B, _ = cache.x.shape
     before = cache.states[:-1]  # (T, B, H)
     z = np.concatenate([cache.x, before, np.ones((T, B, 1))], axis=-1)  # (T, B, I + H + 1)

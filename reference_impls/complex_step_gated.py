@@ -113,21 +113,21 @@ def _gru(x: ndarray, states: States, w: _Weights, phi: Activation) -> States:
     return ((1 - z) * n + z * h,)
 
 
-class Cell(NamedTuple):
+class SteppedCell(NamedTuple):
     """What is to be known of a cell."""
 
     states: tuple[str, ...]
     step: Step
 
 
-CELLS = {"rnn": Cell(("h0",), _rnn), "lstm": Cell(("h0", "c0"), _lstm), "gru": Cell(("h0",), _gru)}
+CELLS = {"rnn": SteppedCell(("h0",), _rnn), "lstm": SteppedCell(("h0", "c0"), _lstm), "gru": SteppedCell(("h0",), _gru)}
 """The cells. A gru with a ``b_hn`` among its weights resets after the product, one without before."""
 
 
-class Problem(NamedTuple):
+class GatedProblem(NamedTuple):
     """A network, its loss, and the real forward pass."""
 
-    cell: Cell
+    cell: SteppedCell
     layers: int
     weights: Mapping[str, ndarray]
     initial_state: Mapping[str, ndarray]
@@ -158,7 +158,7 @@ def forward(
     terms: int,
     truncation: Truncation | None = None,
     lengths: ndarray | None = None,
-) -> tuple[ndarray, ndarray, Problem]:
+) -> tuple[ndarray, ndarray, GatedProblem]:
     """Run the real forward pass; return the loss, of shape (), the outputs (B, T, H or O), and what perturbations need.
 
     Args:
@@ -179,7 +179,7 @@ def forward(
     layers = 1 + max(map(_layer_of, initial_state))
     valid = np.arange(T) < (np.full(B, T) if lengths is None else lengths)[:, None]  # (B, T)
     read = [inputs.swapaxes(0, 1)]  # (T, B, I)
-    state = Problem(
+    state = GatedProblem(
         chosen,
         layers,
         weights,
@@ -200,7 +200,7 @@ def forward(
     return np.asarray(loss), outputs, state
 
 
-def gradients(state: Problem) -> dict[str, ndarray]:
+def gradients(state: GatedProblem) -> dict[str, ndarray]:
     """Return the gradient by every element of every tensor, by name."""
     found: dict[str, ndarray] = {}
     for name, tensor in state.weights.items():
@@ -215,7 +215,7 @@ def gradients(state: Problem) -> dict[str, ndarray]:
     return found
 
 
-def of_weight(state: Problem, name: str, rows: ndarray, columns: ndarray) -> ndarray:
+def of_weight(state: GatedProblem, name: str, rows: ndarray, columns: ndarray) -> ndarray:
     """Return the gradient by some elements (D,) of a weight; of a bias, with rows of 0: (D,)."""
     n = state.layers if name.startswith("readout.") else _layer_of(name)
     found = np.empty(len(rows))  # (D,)
@@ -225,7 +225,7 @@ def of_weight(state: Problem, name: str, rows: ndarray, columns: ndarray) -> nda
     return found
 
 
-def of_initial_state(state: Problem, name: str, units: ndarray) -> ndarray:
+def of_initial_state(state: GatedProblem, name: str, units: ndarray) -> ndarray:
     """Return the gradient by some units (D,) of an initial state, in every sequence: (B, D)."""
     n, tensor = _layer_of(name), state.initial_state[name]
     found = np.empty((len(tensor), len(units)))  # (B, D)
@@ -237,7 +237,7 @@ def of_initial_state(state: Problem, name: str, units: ndarray) -> ndarray:
     return found
 
 
-def of_inputs(state: Problem, steps: ndarray, columns: ndarray) -> ndarray:
+def of_inputs(state: GatedProblem, steps: ndarray, columns: ndarray) -> ndarray:
     """Return the gradient by the inputs at some steps and columns, (D,) each, in every sequence: (B, D)."""
     x = state.read[0]  # (T, B, I)
     found = np.empty((x.shape[1], len(steps)))  # (B, D)
@@ -253,13 +253,13 @@ def _layer_of(name: str) -> int:
     return int(name.partition(".")[0].removeprefix("layer"))
 
 
-def _chunks(state: Problem, count: int) -> list[slice]:
+def _chunks(state: GatedProblem, count: int) -> list[slice]:
     B, widest = state.covered.shape[0], max(each.shape[-1] for each in state.weights.values())
     at_once = max(1, CHUNK // (B * widest))
     return [slice(first, min(first + at_once, count)) for first in range(0, count, at_once)]
 
 
-def _answers(state: Problem, n: int, x: ndarray, moved: _Moved | None, start: Mapping[str, ndarray]) -> ndarray:
+def _answers(state: GatedProblem, n: int, x: ndarray, moved: _Moved | None, start: Mapping[str, ndarray]) -> ndarray:
     """Im of each sequence's loss / h in each pass: (D, B), from what layer n reads, x (T, D or 1, B, I or H)."""
     B = len(state.covered)
     total = np.zeros((1, B))  # (D, B)
@@ -279,7 +279,7 @@ def _answers(state: Problem, n: int, x: ndarray, moved: _Moved | None, start: Ma
 
 
 def _layer(
-    state: Problem,
+    state: GatedProblem,
     n: int,
     x: ndarray,
     starts: frozenset[int],
@@ -301,7 +301,7 @@ def _many(steps: list[ndarray], passes: int) -> tuple[int, ...]:
 
 
 def _direction(
-    state: Problem,
+    state: GatedProblem,
     prefix: str,
     x: ndarray,
     starts: frozenset[int],
@@ -324,7 +324,7 @@ def _direction(
     return found
 
 
-def _readout(state: Problem, y: ndarray, moved: _Moved | None) -> ndarray:
+def _readout(state: GatedProblem, y: ndarray, moved: _Moved | None) -> ndarray:
     """The outputs (T, D or 1, B, O) from the last layer's states (T, D or 1, B, H)."""
     if "readout.W_hy" not in state.weights:
         return y
@@ -333,7 +333,7 @@ def _readout(state: Problem, y: ndarray, moved: _Moved | None) -> ndarray:
     return np.where(state.valid.T[:, None, :, None], np.stack(read), 0)
 
 
-def along(state: Problem, direction: Mapping[str, ndarray]) -> float:
+def along(state: GatedProblem, direction: Mapping[str, ndarray]) -> float:
     """Return the derivative of the loss along a direction in the space of everything given.
 
     Args:

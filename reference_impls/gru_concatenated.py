@@ -78,7 +78,7 @@ from reference_impls.activations import ACTIVATIONS, Activation
 from reference_impls.layer import Layer
 
 
-class Cache(NamedTuple):
+class GruConcatenatedCache(NamedTuple):
     """What the backward pass needs of the forward pass, in either variant."""
 
     v: ndarray  # (T + 1, B, I + H): v_1 … v_T, and behind them a row that holds h_T and no input
@@ -114,7 +114,7 @@ def forward_before(
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
-) -> Cache:
+) -> GruConcatenatedCache:
     """Run a layer with the reset before the product over a whole sequence.
 
     Args:
@@ -143,11 +143,11 @@ def forward_before(
         pre[:, 2 * H :] += (r[t] * h) @ W_h_n  # (B, H)
         phi(pre[:, 2 * H :], n[t])  # (B, H)
         v[t + 1, :, I:] = (1 - z[t]) * n[t] + z[t] * h  # (B, H)
-    return Cache(v, r, z, n, v[:T, :, I:], W, activation, gate_activation)
+    return GruConcatenatedCache(v, r, z, n, v[:T, :, I:], W, activation, gate_activation)
 
 
 def backward_before(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: GruConcatenatedCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in, reset before the product.
 
@@ -197,7 +197,7 @@ def forward_after(
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
-) -> Cache:
+) -> GruConcatenatedCache:
     """Run a layer with the reset after the product over a whole sequence.
 
     Args:
@@ -228,11 +228,11 @@ def forward_after(
         q[t] = pre[:, 3 * H :]  # (B, H)
         phi(pre[:, 2 * H : 3 * H] + r[t] * q[t], n[t])  # (B, H)
         v[t + 1, :, I:] = (1 - z[t]) * n[t] + z[t] * h  # (B, H)
-    return Cache(v, r, z, n, q, W, activation, gate_activation)
+    return GruConcatenatedCache(v, r, z, n, q, W, activation, gate_activation)
 
 
 def backward_after(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: GruConcatenatedCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in, reset after the product.
 
@@ -292,7 +292,7 @@ def _four_blocks(W: ndarray) -> ndarray:
     return V
 
 
-def _jacobians(cache: Cache) -> tuple[ndarray, ndarray, ndarray]:
+def _jacobians(cache: GruConcatenatedCache) -> tuple[ndarray, ndarray, ndarray]:
     """Return what λ_t (κ_t before, ψ^n_t after, for r) is multiplied with in ψ^r, ψ^z and ψ^n: (T, B, H) each."""
     sigma_slope = cache.gate_activation.slope_at_value
     return (

@@ -68,7 +68,7 @@ from reference_impls.activations import ACTIVATIONS, Activation
 from reference_impls.layer import Layer
 
 
-class Cache(NamedTuple):
+class GruSplitCache(NamedTuple):
     """What the backward pass needs of the forward pass."""
 
     x: ndarray  # (T, B, I)
@@ -102,7 +102,7 @@ def forward(
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
-) -> Cache:
+) -> GruSplitCache:
     """Run the layer over a whole sequence.
 
     Args:
@@ -149,11 +149,11 @@ def forward(
         np.subtract(1, z, out=new)
         new *= n
         new += np.multiply(z, h, out=kept)  # (B, H): (1 − z_t) ⊙ n_t + z_t ⊙ h_{t-1}
-    return Cache(x, gates, states, under_reset, W_xh, W_hh, b_hn is not None, activation, gate_activation)
+    return GruSplitCache(x, gates, states, under_reset, W_xh, W_hh, b_hn is not None, activation, gate_activation)
 
 
 def backward(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: GruSplitCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in.
 

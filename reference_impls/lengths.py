@@ -25,7 +25,7 @@ from numpy import ndarray
 from reference_impls.layer import AnyLayer, Layer, states_of
 
 
-class Cache(NamedTuple):
+class LengthsCache(NamedTuple):
     """What the backward pass needs of the forward pass."""
 
     groups: list[tuple[ndarray, Any]]  # which sequences, (their number,), and the layer's cache for them
@@ -52,7 +52,7 @@ def of_lengths(layer: AnyLayer, lengths: ndarray) -> Layer:
     """
     lengths, names = np.asarray(lengths), states_of(layer)
 
-    def forward(x: ndarray, *given: ndarray, **more: Any) -> Cache:
+    def forward(x: ndarray, *given: ndarray, **more: Any) -> LengthsCache:
         T, B, _ = x.shape
         if lengths.shape != (B,) or lengths.dtype.kind not in "iu" or lengths.min() < 1 or lengths.max() > T:
             raise ValueError(f"lengths must be {B} integers from 1 to {T}, one a sequence; they are {lengths.tolist()}")
@@ -66,9 +66,9 @@ def of_lengths(layer: AnyLayer, lengths: ndarray) -> Layer:
         outputs = np.zeros((T, B, first.shape[2]), first.dtype)  # (T, B, D·H)
         for which, cache in groups:
             outputs[: len(cache.outputs), which] = cache.outputs
-        return Cache(groups, outputs, x.shape)
+        return LengthsCache(groups, outputs, x.shape)
 
-    def backward(cache: Cache, d_outputs: ndarray, *starts: Container[int]) -> tuple[Any, ...]:
+    def backward(cache: LengthsCache, d_outputs: ndarray, *starts: Container[int]) -> tuple[Any, ...]:
         B = d_outputs.shape[1]
         H = cache.groups[0][1].last[0].shape[1]  # not that of d_outputs: a bidirectional layer's are 2H wide
         d_x = np.zeros(cache.inputs_shape, d_outputs.dtype)  # (T, B, I)

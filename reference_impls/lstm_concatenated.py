@@ -58,7 +58,7 @@ WEIGHTS = ("W", "b")
 STATES = ("h0", "c0")
 
 
-class Cache(NamedTuple):
+class LstmConcatenatedCache(NamedTuple):
     """What the backward pass needs of the forward pass."""
 
     z: ndarray  # (T + 1, B, I + H): z_1 … z_T, and behind them a row that holds h_T and no input
@@ -96,7 +96,7 @@ def forward(
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
-) -> Cache:
+) -> LstmConcatenatedCache:
     """Run the layer over a whole sequence.
 
     Args:
@@ -132,11 +132,11 @@ def forward(
         sigma(pre[:, 3 * H :], o[t])  # (B, H)
         cells[t + 1] = f[t] * cells[t] + i[t] * g[t]  # (B, H)
         z[t + 1, :, I:] = o[t] * phi(cells[t + 1], np.empty_like(cells[t]))  # (B, H)
-    return Cache(z, cells, i, f, g, o, W, activation, gate_activation)
+    return LstmConcatenatedCache(z, cells, i, f, g, o, W, activation, gate_activation)
 
 
 def backward(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: LstmConcatenatedCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in.
 

@@ -57,7 +57,7 @@ WEIGHTS = ("W_xh", "W_hh", "b_h")
 STATES = ("h0", "c0")
 
 
-class Cache(NamedTuple):
+class LstmSplitCache(NamedTuple):
     """What the backward pass needs of the forward pass."""
 
     x: ndarray  # (T, B, I)
@@ -91,7 +91,7 @@ def forward(
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
-) -> Cache:
+) -> LstmSplitCache:
     """Run the layer over a whole sequence.
 
     Args:
@@ -132,11 +132,11 @@ def forward(
         c += np.multiply(i, g, out=added)  # (B, H)
         phi(c, squashed[t])  # (B, H)
         np.multiply(o, squashed[t], out=states[t + 1])  # (B, H)
-    return Cache(x, gates, states, cells, squashed, W_xh, W_hh, activation, gate_activation)
+    return LstmSplitCache(x, gates, states, cells, squashed, W_xh, W_hh, activation, gate_activation)
 
 
 def backward(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: LstmSplitCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in.
 

@@ -49,7 +49,7 @@ WEIGHTS = ("W", "b")
 STATES = ("h0",)
 
 
-class Cache(NamedTuple):
+class RnnConcatenatedCache(NamedTuple):
     """What the backward pass needs of the forward pass."""
 
     z: ndarray  # (T + 1, B, I + H): z_1 … z_T, and behind them a row that holds h_T and no input
@@ -72,7 +72,7 @@ class Cache(NamedTuple):
         return (self.states[-1],)
 
 
-def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Activation) -> Cache:
+def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Activation) -> RnnConcatenatedCache:
     """Run the layer over a whole sequence.
 
     Args:
@@ -98,11 +98,11 @@ def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Acti
     for t in range(T):
         pre = from_inputs[t * B : (t + 1) * B] + z[t, :, I:] @ W_h  # (B, H)
         z[t + 1, :, I:] = phi(pre, pre)  # (B, H)
-    return Cache(z, W, activation)
+    return RnnConcatenatedCache(z, W, activation)
 
 
 def backward(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: RnnConcatenatedCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in.
 
@@ -129,12 +129,12 @@ def backward(
     return read_off(cache, adjoint)
 
 
-def slopes(cache: Cache) -> ndarray:
+def slopes(cache: RnnConcatenatedCache) -> ndarray:
     """Return φ'_1 … φ'_T, (T, B, H), in a new array."""
     return cache.activation.slope_at_value(cache.states[1:])
 
 
-def lag(cache: Cache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarray | None) -> ndarray:
+def lag(cache: RnnConcatenatedCache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarray | None) -> ndarray:
     """Return the multipliers of one lag d of a window, for all steps that have a loss so much later.
 
     Args:
@@ -154,13 +154,13 @@ def lag(cache: Cache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarra
     return adjoint if d_outputs is None else adjoint + d_outputs  # (T - d, B, H)
 
 
-def to_inputs(cache: Cache, slope: ndarray, adjoint: ndarray) -> ndarray:
+def to_inputs(cache: RnnConcatenatedCache, slope: ndarray, adjoint: ndarray) -> ndarray:
     """Return the gradient of the inputs, (T - d, B, I), by λ of one lag, (T - d, B, H)."""
     I = cache.W.shape[0] - cache.W.shape[1]
     return (adjoint * slope[: len(adjoint)]) @ cache.W[:I].T  # (T - d, B, I)
 
 
-def read_off(cache: Cache, adjoint: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+def read_off(cache: RnnConcatenatedCache, adjoint: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Return what ``backward`` returns, from λ of all steps, (T, B, H)."""
     T, B, H = adjoint.shape
     I = cache.W.shape[0] - H

@@ -45,7 +45,7 @@ WEIGHTS = ("W_xh", "W_hh", "b_h")
 STATES = ("h0",)
 
 
-class Cache(NamedTuple):
+class RnnSplitCache(NamedTuple):
     """What the backward pass needs of the forward pass."""
 
     x: ndarray  # (T, B, I)
@@ -66,7 +66,9 @@ class Cache(NamedTuple):
         return (self.states[-1],)
 
 
-def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray, *, activation: Activation) -> Cache:
+def forward(
+    x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray, *, activation: Activation
+) -> RnnSplitCache:
     """Run the layer over a whole sequence.
 
     Args:
@@ -93,11 +95,11 @@ def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray,
         np.matmul(states[t], W_hh, out=recurrent)  # (B, H)
         pre[t] += recurrent  # (B, H): now a_{t+1}
         phi(pre[t], states[t + 1])  # (B, H)
-    return Cache(x, pre, states, W_xh, W_hh, activation)
+    return RnnSplitCache(x, pre, states, W_xh, W_hh, activation)
 
 
 def backward(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: RnnSplitCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Carry the gradient from the layer's outputs back to everything that went in.
 
@@ -124,12 +126,12 @@ def backward(
     return read_off(cache, delta)
 
 
-def slopes(cache: Cache) -> ndarray:
+def slopes(cache: RnnSplitCache) -> ndarray:
     """Return φ'(a_1) … φ'(a_T), (T, B, H), in a new array."""
     return cache.activation.slope_at_value(cache.states[1:])
 
 
-def lag(cache: Cache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarray | None) -> ndarray:
+def lag(cache: RnnSplitCache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarray | None) -> ndarray:
     """Take a window's recursion from one lag to the next, for all steps that have a loss so much later.
 
     Args:
@@ -151,13 +153,13 @@ def lag(cache: Cache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarra
     return d_states
 
 
-def to_inputs(cache: Cache, slope: ndarray, delta: ndarray) -> ndarray:
+def to_inputs(cache: RnnSplitCache, slope: ndarray, delta: ndarray) -> ndarray:
     """Return the gradient of the inputs, (T - d, B, I), by δ of one lag, (T - d, B, H)."""
     del slope
     return delta @ cache.W_xh.T
 
 
-def read_off(cache: Cache, delta: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+def read_off(cache: RnnSplitCache, delta: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     """Return what ``backward`` returns, from δ of all steps, (T, B, H)."""
     T, B, H = delta.shape
     I = cache.x.shape[2]

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from benchmarks.mutation.mutants import mutants
-from benchmarks.mutation.reach import Reach, reach_of
+from benchmarks.mutation.reach import LinesReached, reach_of
 from benchmarks.mutation.survivors import argued, line_of
 from benchmarks.mutation.targets import ROOT, modules, part_of, tests_of
 from benchmarks.mutation.tried import Tried, tried_before, try_all
@@ -95,7 +95,7 @@ def main(
     drawn = {path: found for path, found in drawn.items() if found}
     # A process of its own for each, in which none of our modules is imported yet.
     with ProcessPoolExecutor(processes, get_context("spawn"), max_tasks_per_child=1) as pool:
-        tracing: dict[str, Future[list[Reach]]] = {}
+        tracing: dict[str, Future[list[LinesReached]]] = {}
         running = []
         for path, found in [
             *((path, found[:FIRST]) for path, found in drawn.items()),

@@ -14,7 +14,7 @@ MEMORY = 6 * 2**30  # bytes
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ForkOutcome:
     """What the tests said of a version of a module.
 
     Attributes:
@@ -28,7 +28,7 @@ class Outcome:
     seconds: float
 
 
-def in_a_fork(whole: Callable[[], tuple[str, str]], limit: float) -> Outcome:
+def in_a_fork(whole: Callable[[], tuple[str, str]], limit: float) -> ForkOutcome:
     """Call in a fork what returns a verdict and by whom; return it, or ``timeout`` after some seconds."""
     start = time.monotonic()
     answer, told = os.pipe()
@@ -48,7 +48,7 @@ def in_a_fork(whole: Callable[[], tuple[str, str]], limit: float) -> Outcome:
     if _ended_by(child) == signal.SIGPROF:
         said = b"timeout\0" + said
     verdict, _, by = said.decode().partition("\0")
-    return Outcome(verdict or "killed", by or "the process died", time.monotonic() - start)
+    return ForkOutcome(verdict or "killed", by or "the process died", time.monotonic() - start)
 
 
 def within_seconds_of_work(seconds: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from benchmarks.mutation.mutants import Mutant
-from benchmarks.mutation.reach import Reach
+from benchmarks.mutation.reach import LinesReached
 
 REMEMBERED = 6
 """How many of the tests that killed mutants of a module before stand at the front for another function."""
@@ -23,7 +23,7 @@ class Order:
         budget: seconds of tests for each mutant. What does not fit is left out, and shorter ones taken.
     """
 
-    def __init__(self, path: str, reached: list[Reach], budget: float) -> None:
+    def __init__(self, path: str, reached: list[LinesReached], budget: float) -> None:
         self.budget = budget
         self.seconds = {each.test: each.seconds for each in reached}
         self.lines = {each.test: frozenset(each.lines.get(path, [])) for each in reached}

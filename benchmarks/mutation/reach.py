@@ -20,7 +20,7 @@ LONGEST = 1200.0
 
 
 @dataclass(frozen=True)
-class Reach:
+class LinesReached:
     """What one test does.
 
     Attributes:
@@ -61,7 +61,7 @@ class _Tracing:
         self.coverage.stop()
         return True
 
-    def reached(self) -> list[Reach]:
+    def reached(self) -> list[LinesReached]:
         """Return what the tests did."""
         found: dict[str, dict[str, list[int]]] = {test: {} for test in self.seconds}
         data = self.coverage.get_data()
@@ -70,14 +70,14 @@ class _Tracing:
                 for test in tests:
                     if test:
                         found[test].setdefault(path, []).append(line)
-        return [Reach(test, seconds, found[test]) for test, seconds in self.seconds.items()]
+        return [LinesReached(test, seconds, found[test]) for test, seconds in self.seconds.items()]
 
 
 def _seconds_of_work() -> float:
     return sum(os.times()[:4])
 
 
-def reach_of(root: Path, file: str, paths: list[str], traces: Path | None) -> list[Reach]:
+def reach_of(root: Path, file: str, paths: list[str], traces: Path | None) -> list[LinesReached]:
     """Run the tests of a file on our modules as they are, and return what each reaches of those with some paths.
 
     Args:
@@ -91,7 +91,7 @@ def reach_of(root: Path, file: str, paths: list[str], traces: Path | None) -> li
     """
     kept = traces / f"{Path(file).stem}-{_digest(root, [file, *paths])}.json" if traces is not None else None
     if kept is not None and kept.exists():
-        return [Reach(**each) for each in json.loads(kept.read_text())]
+        return [LinesReached(**each) for each in json.loads(kept.read_text())]
     prepare()
     watching = Watching()
 
@@ -108,7 +108,7 @@ def reach_of(root: Path, file: str, paths: list[str], traces: Path | None) -> li
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(outcome.by)
-    return [Reach(**each) for each in json.loads(outcome.by)]
+    return [LinesReached(**each) for each in json.loads(outcome.by)]
 
 
 def _digest(root: Path, files: list[str]) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from benchmarks.mutation.exchange import all_caches, exchange, functions, spoil
-from benchmarks.mutation.forks import Outcome, in_a_fork, within_seconds_of_work
+from benchmarks.mutation.forks import ForkOutcome, in_a_fork, within_seconds_of_work
 from benchmarks.mutation.mutants import Mutant
 from benchmarks.mutation.order import Order
 from benchmarks.mutation.running import PYTEST, Watching
@@ -60,7 +60,7 @@ def name_of(path: str) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(root: Path, mutant: Mutant, order: Order) -> Outcome:
+def imported(root: Path, mutant: Mutant, order: Order) -> ForkOutcome:
     """Try a mutant that is imported in place of its module, on one file of tests after the other.
 
     Raises:
@@ -75,13 +75,13 @@ def imported(root: Path, mutant: Mutant, order: Order) -> Outcome:
         seconds += outcome.seconds
         used |= outcome.verdict != "not imported"
         if outcome.verdict in ("killed", "timeout"):
-            return Outcome(outcome.verdict, outcome.by, seconds)
+            return ForkOutcome(outcome.verdict, outcome.by, seconds)
     if not used:
         raise RuntimeError(f"{mutant.path} is not imported by {', '.join(by_file)}")
-    return Outcome("survived", "", seconds)
+    return ForkOutcome("survived", "", seconds)
 
 
-def _imported(root: Path, mutant: Mutant, file: str, tests: list[str]) -> Outcome:
+def _imported(root: Path, mutant: Mutant, file: str, tests: list[str]) -> ForkOutcome:
     instead, watching = _Instead(name_of(mutant.path), root / mutant.path, mutant.source), Watching(tests)
 
     def whole() -> tuple[str, str]:
@@ -113,7 +113,7 @@ class Exchanging:
         watching: Watching,
         found: list[Mutant],
         order: Order,
-        tell: Callable[[Mutant, Outcome], None],
+        tell: Callable[[Mutant, ForkOutcome], None],
     ) -> None:
         self.root, self.path, self.watching, self.found, self.order, self.tell = (
             root,
@@ -152,7 +152,7 @@ class Exchanging:
             self.tell(mutant, outcome)
         return True
 
-    def _outcome(self, change: Callable[[], None], tests: list[str]) -> Outcome:
+    def _outcome(self, change: Callable[[], None], tests: list[str]) -> ForkOutcome:
         def whole() -> tuple[str, str]:
             change()
             for cached in self.caches:

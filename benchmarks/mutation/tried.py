@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.mutation.forks import Outcome
+from benchmarks.mutation.forks import ForkOutcome
 from benchmarks.mutation.mutants import Mutant, name_of_mutant
 from benchmarks.mutation.order import Order
-from benchmarks.mutation.reach import Reach
+from benchmarks.mutation.reach import LinesReached
 from benchmarks.mutation.running import PYTEST, Watching, prepare
 from benchmarks.mutation.trial import Exchanging, imported
 
@@ -50,7 +50,7 @@ def tried_before(file: Path) -> Iterator[Tried]:
 
 
 def try_all(
-    root: Path, path: str, found: list[Mutant], reached: list[Reach], budget: float, out: Path | None
+    root: Path, path: str, found: list[Mutant], reached: list[LinesReached], budget: float, out: Path | None
 ) -> list[Tried]:
     """Try mutants of one module on the tests that reach them, as many as fit into a budget of seconds.
 
@@ -61,7 +61,7 @@ def try_all(
     order = Order(path, reached, budget)
     tried = []
 
-    def tell(each: Mutant, outcome: Outcome) -> None:
+    def tell(each: Mutant, outcome: ForkOutcome) -> None:
         one = Tried(each.path, each.line, each.function, each.before, each.after, each.nth, **asdict(outcome))
         tried.append(one)
         if out is not None:

@@ -33,10 +33,10 @@ def main(framework: str, threads: int) -> None:
     modules = next(
         (each.framework.modules for each in contestants().values() if each.framework.name == framework), NUMPY.modules
     )
-    serve(modules, _Server(threads).answered)
+    serve(modules, _BenchServer(threads).answered)
 
 
-class _Server:
+class _BenchServer:
     """Keeps the passes of the contestants that are prepared for the present problem."""
 
     def __init__(self, threads: int) -> None:

@@ -71,7 +71,7 @@ class Values(TypedDict):
     """Nested lists of numbers, of the tensor's shape."""
 
 
-class File(TypedDict):
+class ArrayFile(TypedDict):
     """Read from an .npz file that lies beside the case file or below it. Pickled objects are refused."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
@@ -118,7 +118,7 @@ class Checkpoint(TypedDict):
     """The number that TensorFlow 1's lstm adds to its forget gate at run time; 1 unless given. No file says it."""
 
 
-class Bound(TypedDict, total=False):
+class BoundFields(TypedDict, total=False):
     """|actual − expected| may be at most atol + rtol·|expected|; the one that is left out is 0."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
@@ -150,7 +150,7 @@ class Published(TypedDict):
     """Each tensor, or each part of one."""
 
 
-class Detach(TypedDict):
+class DetachFields(TypedDict):
     """The state is carried on from step to step; its gradient is cut every so many steps, in every layer."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
@@ -160,7 +160,7 @@ class Detach(TypedDict):
     """k: what step t hands to the step before is cut where t > 0 is a multiple of k, t counted from 0."""
 
 
-class Window(TypedDict):
+class WindowFields(TypedDict):
     """The loss of each step reaches so many steps back, in every layer, and no further."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
@@ -248,7 +248,7 @@ class Training(TypedDict):
 
 
 SPEC_WORDS = ("zeros", "ones")
-_SPECS = {"fill": Fill, "uniform": Uniform, "normal": Normal, "values": Values, "file": File, "one_hot": OneHot}
+_SPECS = {"fill": Fill, "uniform": Uniform, "normal": Normal, "values": Values, "file": ArrayFile, "one_hot": OneHot}
 SPEC_KEYS = tuple(_SPECS)
 EXPECTED_SPEC = (
     "an array spec: zeros, ones, {fill: 0.5}, {uniform: [-0.1, 0.1], seed: 1}, {normal: 1.0, seed: 1}, "
@@ -315,7 +315,7 @@ if TYPE_CHECKING:
     Weights = ArraySpec
     Tolerance = dict[str, Any]
     Steps = Literal["all"] | tuple[int, ...]
-    Truncation = Literal["none"] | Detach | Window
+    Truncation = Literal["none"] | DetachFields | WindowFields
     TrainingOrNone = Literal["none"] | Training
 else:
     ArraySpec = Annotated[Any, ChosenBy(spec_kind, _SPEC_MEMBERS, EXPECTED_SPEC)]
@@ -333,7 +333,10 @@ else:
         ),
     ]
     Tolerance = Annotated[
-        Any, ChosenBy(_tolerance_kind, {"bound": Bound, "by name": dict[str, Bound]}, "{rtol: 1e-7, atol: 1e-9}")
+        Any,
+        ChosenBy(
+            _tolerance_kind, {"bound": BoundFields, "by name": dict[str, BoundFields]}, "{rtol: 1e-7, atol: 1e-9}"
+        ),
     ]
     Steps = Annotated[
         Any, ChosenBy(_steps_kind, {"all": Literal["all"], "list": Annotated[tuple[int, ...], Len(1)]}, "all or a list")
@@ -342,7 +345,7 @@ else:
         Any,
         ChosenBy(
             truncation_kind,
-            {"none": Literal["none"], "detach": Detach, "window": Window},
+            {"none": Literal["none"], "detach": DetachFields, "window": WindowFields},
             "none, {kind: detach, every: 5} or {kind: window, steps: 4}",
         ),
     ]

@@ -15,7 +15,7 @@ from harness.cli.options import chosen, keeps
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
-    from harness.fuzz.searching import Search
+    from harness.fuzz.searching import FuzzSearch
 
 CASES = 1000
 
@@ -99,13 +99,13 @@ class _Progress:
     def __init__(self) -> None:
         self._said, self._found = 0.0, 0
 
-    def __call__(self, done: Search) -> None:
+    def __call__(self, done: FuzzSearch) -> None:
         if len(done.found) > self._found or done.seconds > self._said + self.EVERY:
             self._said, self._found = done.seconds, len(done.found)
             click.echo(f"{done.cases:,} cases in {done.seconds:.0f} s, {len(done.found)} found", err=True)
 
 
-def _tell(done: Search) -> None:
+def _tell(done: FuzzSearch) -> None:
     for each in done.found:
         side = f" ({each.wrong.side})" if each.wrong.side else ""
         click.echo(f"{each.wrong.implementation}: {each.wrong.verdict}: {each.wrong.what}{side}")
@@ -120,7 +120,7 @@ def _tell(done: Search) -> None:
     click.echo(f"compared: {compared or 'nothing'}")
 
 
-def described(done: Search) -> dict[str, Any]:
+def described(done: FuzzSearch) -> dict[str, Any]:
     """Return what --json prints."""
     return {
         "seed": done.seed,

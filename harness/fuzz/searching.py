@@ -48,7 +48,7 @@ class Found:
 
 
 @dataclass
-class Search:
+class FuzzSearch:
     """What a search has done so far.
 
     Attributes:
@@ -146,8 +146,8 @@ def search(
     *,
     cases: int | None = None,
     seconds: float | None = None,
-    show: Callable[[Search], None] = lambda _: None,
-) -> Search:
+    show: Callable[[FuzzSearch], None] = lambda _: None,
+) -> FuzzSearch:
     """Run random cases through implementations until there were so many, or so much time is over.
 
     An implementation that was found wrong takes no further part: the rest of the search is for the others.
@@ -167,7 +167,7 @@ def search(
     others = [each for each in implementations if each.name != baseline.name]
     by_framework = groups(others or [baseline])
     count = max(1, len(os.sched_getaffinity(0)) // len(by_framework))
-    done = Search(drawing.seed)
+    done = FuzzSearch(drawing.seed)
     screens = [Screens(each, [one.name for one in group], count, drawing, baseline) for each, group in by_framework]
     try:
         with Confirmer(baseline, others) as confirmer:
@@ -223,7 +223,7 @@ class Inspector:
     """
 
     def __init__(
-        self, drawing: Drawing, confirmer: Confirmer, screens: Sequence[Screens], folder: Path, done: Search
+        self, drawing: Drawing, confirmer: Confirmer, screens: Sequence[Screens], folder: Path, done: FuzzSearch
     ) -> None:
         self.drawing = drawing
         self.confirmer = confirmer

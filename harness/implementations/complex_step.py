@@ -140,7 +140,7 @@ def _elements_of(name: str, shape: Shape) -> int:
     return int(np.prod(shape[1:] if name == "inputs" or name.endswith(STATE_ENDS) else shape))
 
 
-def _some_of(state: gated.Problem, name: str, shape: Shape, share: int) -> tuple[tuple[Any, ...], ndarray]:
+def _some_of(state: gated.GatedProblem, name: str, shape: Shape, share: int) -> tuple[tuple[Any, ...], ndarray]:
     """Return where a tensor's sampled elements are, and their gradient."""
     every = slice(None)
     if name == "inputs":

@@ -31,7 +31,7 @@ WORTH_COMPILING = 60
 """Steps. To trace and compile one takes as long as to run so many."""
 
 
-class _Network:
+class _KerasNetwork:
     """Keras' layers with a problem's weights, and its optimiser.
 
     Args:
@@ -170,7 +170,7 @@ def _trained(name: str, about: str, *, only_named: bool = False, **differently: 
     def function(problem: Problem) -> Returned:
         import tensorflow as tf
 
-        network = _Network(problem, **{"paper_epsilon": True, "exact_rate": True, **differently})
+        network = _KerasNetwork(problem, **{"paper_epsilon": True, "exact_rate": True, **differently})
         inputs, targets = tf.constant(problem.inputs), tf.constant(problem.targets)
         found = network.run(problem, inputs, targets, network.initial(problem))
         answer = {each: found[each].numpy() for each in ("loss", "outputs", "inputs")}

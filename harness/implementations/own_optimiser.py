@@ -17,7 +17,7 @@ from harness.layout import layouts
 from harness.problem import Batches, Problem
 
 
-class Network(Protocol):
+class TrainableNetwork(Protocol):
     """A network of a framework, with its optimiser."""
 
     def differentiate(self, of_step: Problem) -> float:
@@ -30,7 +30,7 @@ class Network(Protocol):
         """Clip the gradients and have the optimiser move the weights; return the norm of the gradients before that."""
 
 
-def train(problem: Problem, network: Network) -> dict[str, ndarray]:
+def train(problem: Problem, network: TrainableNetwork) -> dict[str, ndarray]:
     """Train a network as the case of a problem says.
 
     Args:

@@ -26,7 +26,7 @@ TOO_MUCH = 1e-6
 """What clip_grad_norm_ adds to the norm before it divides by it."""
 
 
-class _Network:
+class _TorchNetwork:
     """torch's modules with a problem's weights, and its optimiser.
 
     Args:
@@ -140,7 +140,7 @@ def _trained(name: str, about: str, *, only_named: bool = False, **differently: 
     def function(problem: Problem) -> Returned:
         import torch
 
-        network = _Network(problem, **{"second_bias_rests": True, "exact_norm": True, **differently})
+        network = _TorchNetwork(problem, **{"second_bias_rests": True, "exact_norm": True, **differently})
         inputs = leaf(problem.inputs)  # (B, T, I)
         initial_state = {each: leaf(array) for each, array in problem.initial_state.items()}  # (B, H) each
         loss, outputs = network.loss(problem, inputs, network.stacked(initial_state))

@@ -20,7 +20,7 @@ from harness.execution.session.outcomes import CaseOutcome, Evidence, Judged, Ru
 from harness.implementations import NUMPY, Framework, Implementation, initialisers, install_line, missing_modules
 from harness.implementations.certified import FLINT
 from harness.precision import tolerance as tolerances
-from harness.precision.error_floor import Floor
+from harness.precision.error_floor import ErrorFloor
 from harness.precision.tolerance import Bound
 from harness.problem import Problem, build
 from harness.result import Result
@@ -77,7 +77,7 @@ class Answered:
 
     outcomes: Mapping[str, Outcome]
     noise: Mapping[str, float]
-    floor: Floor | None
+    floor: ErrorFloor | None
 
 
 class AtOnce(Executor):
