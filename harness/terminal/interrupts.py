@@ -1,4 +1,4 @@
-"""Ctrl-C: once ends the command, again does not disturb its end."""
+"""Ctrl-C: the first one ends the command; later ones do not disturb its end."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import time
 from typing import Any
 
 PATIENCE = 3.0
-"""Seconds after the first Ctrl-C from which another ends the process at once."""
+"""Seconds after the first Ctrl-C until another one ends the process at once."""
 
 AGAIN = 0.01
-"""Seconds after which an interrupt is repeated that Python could not raise."""
+"""Seconds until an interrupt that Python could not raise is repeated."""
 
 
 class Interrupts:
-    """Handles Ctrl-C between ``begin`` and ``end``, and goes on where the terminal is closed: its report is awaited.
+    """The handler of Ctrl-C between ``begin`` and ``end``; a closed terminal does not end the command.
 
-    The first raises KeyboardInterrupt. Those that follow while processes and folders are cleaned up are ignored;
-    after ``PATIENCE`` the process ends at once, and its worker processes end with it.
+    The first Ctrl-C raises KeyboardInterrupt. Later ones are ignored while processes and folders are cleaned up. After
+    ``PATIENCE`` another one ends the process at once, and its worker processes with it.
 
     Args:
-        status: the exit status of the process if it ends at once.
-        for_good: the process ends after ``end``, so that Ctrl-C stays ignored.
+        status: The exit status of the process if it ends at once.
+        for_good: True if the process ends after ``end``, so that Ctrl-C stays ignored.
 
     Attributes:
-        came: an interrupt came.
+        came: True if an interrupt came.
     """
 
     def __init__(self, status: int, *, for_good: bool) -> None:
@@ -61,7 +61,7 @@ class Interrupts:
             self._patient_until = time.monotonic() + PATIENCE
 
     def end(self) -> None:
-        """Leave interrupts as they were, or ignored if the process ends."""
+        """Restore the handling of interrupts, or keep ignoring them if the process ends."""
         if self._handles:
             signal.signal(signal.SIGINT, signal.SIG_IGN if self._for_good else signal.default_int_handler)
             sys.unraisablehook = self._hook
@@ -77,7 +77,7 @@ class Interrupts:
             os._exit(self._status)
 
     def _not_raised(self, what: sys.UnraisableHookArgs) -> None:
-        """Repeat an interrupt that came in a finalizer, out of which nothing can be raised."""
+        """Repeat an interrupt that came in a finalizer, which cannot raise it."""
         if what.exc_type is not KeyboardInterrupt:
             self._hook(what)
             return
