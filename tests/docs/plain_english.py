@@ -32,7 +32,7 @@ _OPENING = re.compile(rf"(?:{'|'.join(OPENINGS)})\b")
 _PHRASE = re.compile(rf"\b(?:{'|'.join(PHRASES)})\b".replace(" ", r"\s+"), re.IGNORECASE)
 _WHO = re.compile(r"\bwho\b", re.IGNORECASE)
 _CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
-_SENTENCE_END = re.compile(r"""(?<=[.!?])["')\]*_]*\s+(?=["'(\[*_]*[A-Z0-9])|:\s*\n""")
+_SENTENCE_END = re.compile(r"""(?<=[.!?])(?<!et al\.)(?<!e\.g\.)(?<!i\.e\.)["')\]*_]*\s+|:\s*\n""")
 _SECTION = re.compile(r"(?:Args|Attributes|Returns|Raises|Yields|Example|Examples|Note|Usage):$")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+\.)\s+")
 _FENCE = re.compile(
