@@ -1,4 +1,4 @@
-"""The figures of docs/benchmarks.md out of the table that `harness bench` wrote.
+"""The figures of docs/benchmarks.md, from the table that `harness bench` wrote.
 
 make bench      runs both
 """
@@ -21,17 +21,17 @@ POINT = [*SIZES, "cell", "dtype"]
 
 
 def milliseconds(row: Row) -> str:
-    """Write processor time of a pass, or why it was not timed."""
+    """Write the processor time of a pass, or the reason why it was not timed."""
     return row["status"] if pd.isna(row["processor_seconds"]) else f"{1e3 * row['processor_seconds']:.3g}"
 
 
 def number(value: float, digits: str) -> str:
-    """Write a number; a dash where there is none."""
+    """Write a number; a dash if there is none."""
     return "–" if value is None or pd.isna(value) else format(value, digits)
 
 
 def figures(rows: list[Row]) -> str:
-    """Return the table, a row for each point, and what it comes to."""
+    """Return the table, with a row for each point, and its summary."""
     names = list(dict.fromkeys(row["contestant"] for row in rows))
     best = {tuple(row[each] for each in POINT): row for row in best_by_hand(rows)}
     by_point: dict[tuple[object, ...], dict[str, Row]] = {}
@@ -57,7 +57,7 @@ def figures(rows: list[Row]) -> str:
 
 
 def summary(best: list[Row]) -> str:
-    """Say what the ratios of the faster derivation come to, over all points."""
+    """Return a summary of the ratios of the faster derivation, over all points."""
     said = []
     for whose, column in (
         ("torch and TensorFlow", "processor_ratio_to_torch_and_tensorflow"),

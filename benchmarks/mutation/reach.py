@@ -1,4 +1,4 @@
-"""What each test takes, and which lines of our modules it runs: no other test can notice a mutant of a line."""
+"""The time of each test, and the lines of our modules that it runs: no other test can notice a mutant of a line."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from benchmarks.mutation.forks import in_a_fork
 from benchmarks.mutation.running import PYTEST, Watching, prepare
 
 LONGEST = 1200.0
-"""Seconds for the tests of one file."""
+"""Maximum seconds for the tests of one file."""
 
 
 @dataclass(frozen=True)
 class LinesReached:
-    """What one test does.
+    """The lines that one test reaches.
 
     Attributes:
-        test: the name that pytest knows it by.
-        seconds: of computing, with its fixtures and with the processes that it began.
-        lines: the numbers of the lines that run, by the path of the module.
+        test: The test's name in pytest.
+        seconds: Seconds of computing, with its fixtures and the processes that it starts.
+        lines: The numbers of the lines that run, by the path of the module.
     """
 
     test: str
@@ -40,7 +40,7 @@ class LinesReached:
 
 
 class _Tracing:
-    """A plugin of pytest that runs each test as if there were no other, and traces what it runs of our modules."""
+    """A plugin of pytest that runs each test by itself, and traces the lines of our modules that it runs."""
 
     def __init__(self, root: Path, paths: list[str]) -> None:
         self.root, self.paths = root, paths
@@ -48,7 +48,7 @@ class _Tracing:
         self.coverage = Coverage(data_file=None, config_file=False, include=[str(root / path) for path in paths])
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Run all tests, each with caches and fixtures of its own, so that none leaves its work to an earlier one."""
+        """Run all tests, each with caches and fixtures of its own, so that none relies on an earlier one."""
         caches = all_caches()
         self.coverage.start()
         for item in session.items:
@@ -62,7 +62,7 @@ class _Tracing:
         return True
 
     def reached(self) -> list[LinesReached]:
-        """Return what the tests did."""
+        """Return the lines that the tests reached."""
         found: dict[str, dict[str, list[int]]] = {test: {} for test in self.seconds}
         data = self.coverage.get_data()
         for path in self.paths:
@@ -78,16 +78,16 @@ def _seconds_of_work() -> float:
 
 
 def reach_of(root: Path, file: str, paths: list[str], traces: Path | None) -> list[LinesReached]:
-    """Run the tests of a file on our modules as they are, and return what each reaches of those with some paths.
+    """Run the tests of a file on our unchanged modules, and return the lines of some modules that each reaches.
 
     Args:
-        root: of the repository.
-        file: of the tests.
-        paths: of the modules, from the root.
-        traces: a folder that keeps what was found as long as neither the tests nor the modules change.
+        root: The root of the repository.
+        file: The file of the tests.
+        paths: The paths of the modules, from the root.
+        traces: A folder that keeps the results until the tests or the modules change.
 
     Raises:
-        RuntimeError: if one fails.
+        RuntimeError: If a test fails.
     """
     kept = traces / f"{Path(file).stem}-{_digest(root, [file, *paths])}.json" if traces is not None else None
     if kept is not None and kept.exists():
