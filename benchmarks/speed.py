@@ -59,17 +59,18 @@ def figures(rows: list[Row]) -> str:
 def summary(best: list[Row]) -> str:
     """Return a summary of the ratios of the faster derivation, over all points."""
     said = []
-    for whose, column in (
+    for others, column in (
         ("torch and TensorFlow", "processor_ratio_to_torch_and_tensorflow"),
         ("the fastest of all", "processor_ratio_to_others"),
     ):
         ratios = [row[column] for row in best if row[column] is not None]
         if ratios:
             said.append(
-                f"to {whose} the geometric mean is {geometric_mean(best, column):.2f}, the largest {max(ratios):.2f}, "
-                f"and it is above 1 at {sum(ratio > 1 for ratio in ratios)} of {len(ratios)} points"
+                f"Relative to {others}, the faster derivation in NumPy has the geometric mean "
+                f"{geometric_mean(best, column):.2f} and the maximum {max(ratios):.2f}; the ratio is above 1 at "
+                f"{sum(ratio > 1 for ratio in ratios)} of {len(ratios)} points."
             )
-    return f"Of the faster derivation in NumPy: {'; '.join(said)}."
+    return " ".join(said)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -22,9 +22,6 @@ OPENINGS = ("Of", "What", "Whether", "Who", "How", "Whose", "Where", "When")
 PHRASES = ("told", "tell", "tells", "gone on with", "as of", "nobody")
 """Words that no text has."""
 
-QUOTATIONS: tuple[str, ...] = ()
-"""Passages that are quoted as their authors wrote them."""
-
 PACKAGES = ("harness", "reference_impls")
 """Folders of modules that no docstring calls "who"."""
 
@@ -35,6 +32,7 @@ _CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\$\$.+?\$\$|\$[^$\n]+\$", re.DOTA
 _SENTENCE_END = re.compile(r"""(?<=[.!?])(?<!et al\.)(?<!e\.g\.)(?<!i\.e\.)["')\]*_]*\s+|:\s*\n""")
 _SECTION = re.compile(r"(?:Args|Attributes|Returns|Raises|Yields|Example|Examples|Note|Usage):$")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+\.)\s+")
+_IN_TABLE = re.compile(r"\||[;,]\s")
 _FENCE = re.compile(
     r"^(?P<fence>```+|\$\$)[^\n]*\n.*?^(?P=fence)[^\n]*$|^\$\$.*?\$\$$|<!--.*?-->", re.MULTILINE | re.DOTALL
 )
@@ -44,7 +42,7 @@ class Text(NamedTuple):
     """One text that a person reads.
 
     Attributes:
-        line: Where it begins in its file, counted from 1.
+        line: Its first line in its file, counted from 1.
         kind: docstring, comment, message or prose.
         text: The text, with the dedent of its kind.
     """
@@ -125,10 +123,13 @@ def of_python(source: str) -> Iterator[Text]:
 
 
 def of_markdown(page: str) -> Iterator[Text]:
-    """Yield the paragraphs, list items and table cells of a page, without its code blocks, equations and comments."""
+    """Yield the texts of a page, without its code blocks, equations and comments.
+
+    A paragraph is a text, and so is an item of a list, also of one between commas in a cell of a table.
+    """
     page = _FENCE.sub(lambda block: "\n" * block.group().count("\n"), page)
     for line, entry in _entries(page.splitlines()):
-        for cell in entry.strip().strip("|").split("|") if entry.lstrip().startswith("|") else [entry]:
+        for cell in _IN_TABLE.split(entry) if entry.lstrip().startswith("|") else [entry]:
             yield Text(line + 1, "prose", cell)
 
 
@@ -184,8 +185,6 @@ def _comments(source: str) -> Iterator[Text]:
 
 
 def _without_code(text: str) -> str:
-    for quotation in QUOTATIONS:
-        text = text.replace(quotation, "quotation")
     return _CODE.sub("code", text)
 
 

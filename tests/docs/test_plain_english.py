@@ -119,6 +119,7 @@ def test_a_right_python_text_is_left_alone(source: str):
     [
         f"```console\n$ harness run\nnobody told {LONG}\n```\n",
         f"| {SHORT[:-1]} | {SHORT} |\n| {SHORT} | `told` |\n",
+        f"| faults |\n| --- |\n| {SHORT[:-1]}, {SHORT[:-1]}; {SHORT} |\n",
         f"$$\n{LONG}\n$$\n",
         f"<!-- quoted: nobody.py -->\n\n{SHORT}\n{SHORT}\n",
     ],
