@@ -1,1 +1,1 @@
-"""What things cost, measured beside what else there is: each file is a program that prints a table."""
+"""Measurements of the harness and of its alternatives; each file is a program that prints a table."""

@@ -1,20 +1,19 @@
-"""What each case file is for: ``make library`` writes docs/cases.md.
+"""The purpose of each case file: ``make library`` writes docs/cases.md.
 
 Every fault of the catalogue (``harness.diagnosis``) and every spelling (``benchmarks.spellings``) is committed on every
-case, and the cases are asked which of them they catch. Cases are ordered from simple to complex: by how many fields of
-the case differ from what they are when nothing is said of them (a gated cell counts for three), then by
-multiplications. A file earns its place in one of these ways, the first that holds:
+case, and the faults that each case catches are noted. Cases are ordered from simple to complex: by the number of fields
+that do not have their default (a gated cell counts for three), then by multiplications. A file earns its place in one
+of these ways, the first that holds:
 
     1. by a fault that no simpler case of another file catches
-    2. by a fault in a branch of the code that no simpler case of another file runs the fault in: the same fault of
-       the recursion is another with another activation or cell, in another layer, under truncation, in both directions,
-       with unequal lengths; one of the loss is another with another loss or reduction
-    3. by what no other file reaches: the most steps, the largest gradient
-    4. as a document: of a disagreement between frameworks, of digits that were printed, of the weights that each
-       framework makes
+    2. by a fault in a branch of the code in which no simpler case of another file runs it. A fault of the recursion has
+       other branches for another activation or cell, another layer, truncation, both directions and unequal lengths. A
+       fault of the loss has other branches for another loss or reduction
+    3. by an extreme that no other file reaches: the most steps, the largest gradient
+    4. as a document: of a disagreement between frameworks, of printed digits, of the weights that each framework makes
 
-A spelling is caught if the comparison, with the tolerances of the case, comes out as anything but a match. A fault of
-the catalogue is caught if it changes a result by more than the tolerance, as ``harness sensitivity`` has it.
+A spelling is caught if the comparison, with the tolerances of the case, is not a match. A fault of the catalogue is
+caught if it changes a result by more than the tolerance, as in ``harness sensitivity``.
 """
 
 from __future__ import annotations
@@ -48,10 +47,10 @@ from harness.result import Result, run
 PAGE_PATH = Path("docs/cases.md")
 
 MOST_WORK = 3e6
-"""Multiplications of a case on which the catalogue is committed, more than a hundred faults, each in several ways."""
+"""Maximum multiplications of a case on which the catalogue is committed: over a hundred faults, in several ways."""
 
 DATA = ("about", "sizes", "dtype", "weights", "inputs", "initial_state", "targets", "upstream", "because")
-"""Fields that are numbers or words, and make a case no more complex."""
+"""Fields with numbers or words, which do not make a case more complex."""
 
 SHOWN = 5
 
@@ -59,18 +58,18 @@ AMPLIFICATION = "largest amplification of roundings that leaves half of the digi
 
 
 Caught = tuple[str, str]
-"""A fault, and the branch of the code that it is caught in; the branch is empty for the fault wherever it is."""
+"""A fault, and the branch of the code in which it is caught; an empty branch means any."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What one case catches and reaches.
+    """The faults that one case catches, and the extremes that it reaches.
 
     Attributes:
-        case: its name.
-        order: how complex it is: features, then multiplications.
-        caught: the faults, those of the catalogue and the spellings, in each branch that the case runs.
-        reaches: by measure, how far the case goes.
+        case: The case's name.
+        order: The case's complexity: features, then multiplications.
+        caught: The faults of the catalogue and the spellings, in each branch that the case runs.
+        reaches: The values of the case by measure.
     """
 
     case: str
@@ -85,7 +84,7 @@ class Findings:
 
 
 def features(case: Case) -> int:
-    """How many fields of a case say something that goes without saying elsewhere; a gated cell counts for three."""
+    """Return the number of fields of a case that do not have their default; a gated cell counts for three."""
     plain: dict[str, Any] = {field.name: field.default for field in fields(Fields)}
     said = (getattr(case, name) != default for name, default in plain.items() if name not in (*DATA, "loss", "reset"))
     of_loss = (getattr(case.loss, field.name) != field.default for field in fields(Loss))
@@ -97,7 +96,7 @@ def _native(case: Case) -> bool:
 
 
 def of_recursion(case: Case) -> list[str]:
-    """The branches of the code that the recursion of a case runs in."""
+    """Return the branches of the code that the recursion of a case runs in."""
     cell = (
         case.activation
         if case.cell == "rnn"
@@ -113,12 +112,12 @@ def of_recursion(case: Case) -> list[str]:
 
 
 def of_loss(case: Case) -> list[str]:
-    """The branches of the code that the loss of a case runs in."""
+    """Return the branches of the code that the loss of a case runs in."""
     return [f"{case.loss.kind}, {case.loss.reduction}{'' if case.loss.steps == 'all' else ', some steps'}"]
 
 
 def findings(problem: Problem) -> Findings:
-    """Commit everything on a problem."""
+    """Commit every fault and spelling on a problem."""
     with np.errstate(all="ignore"):
         expected, noise = run(implementations()["numpy-split"], problem), rounding_noise(problem)
     caught = {*_spellings_caught(problem, expected, noise), *_faults_caught(problem, noise)}
@@ -164,7 +163,7 @@ def _reaches(case: Case, expected: Result, noise: Mapping[str, float]) -> dict[s
 
 
 def _amplification(expected: Result, noise: Mapping[str, float]) -> float:
-    """How many times the roundings of the numbers given move a gradient that keeps half of its digits, at most."""
+    """Return the largest factor by which given roundings grow in a gradient that keeps half of its digits."""
     eps = {name: float(np.finfo(each.dtype).eps) for name, each in expected.gradients.items()}
     largest = {name: largest_magnitude(each) for name, each in expected.gradients.items()}
     kept = (name for name in eps if eps[name] * largest[name] > 0 and noise[name] <= eps[name] ** 0.5 * largest[name])
@@ -172,7 +171,7 @@ def _amplification(expected: Result, noise: Mapping[str, float]) -> float:
 
 
 def firsts(found: Iterable[Findings]) -> dict[Caught, str]:
-    """For each fault, and each fault in a branch, the file with the simplest case that catches it."""
+    """Return, for each fault and each fault in a branch, the file with the simplest case that catches it."""
     by_fault: dict[Caught, str] = {}
     for each in sorted(found, key=lambda each: (each.order, each.case)):
         for caught in each.caught:
@@ -181,7 +180,7 @@ def firsts(found: Iterable[Findings]) -> dict[Caught, str]:
 
 
 def furthest(found: Sequence[Findings]) -> dict[str, list[str]]:
-    """For each file the measures in which no other file goes as far."""
+    """Return, for each file, the measures in which no other file goes as far."""
     reached: dict[str, dict[str, float]] = {}
     for each in found:
         for measure, value in each.reaches.items():
@@ -199,7 +198,7 @@ def furthest(found: Sequence[Findings]) -> dict[str, list[str]]:
 
 
 def reason(file: str, cases: Sequence[Case], first: Mapping[Caught, str], furthest_of: Mapping[str, list[str]]) -> str:
-    """Say in words what a file is there for; empty if it is there for nothing."""
+    """Return the purpose of a file in words; empty if it has none."""
     alone = sorted(fault for (fault, branch), by in first.items() if by == file and not branch)
     if alone:
         return "; ".join([_shown(alone), *furthest_of.get(file, [])])
@@ -222,7 +221,7 @@ def reason(file: str, cases: Sequence[Case], first: Mapping[Caught, str], furthe
 
 
 def _named(cases: Iterable[Case]) -> list[str]:
-    """The implementations that a disagreement is of: those that take part where they are named, if there are any."""
+    """Return the implementations that disagree: those that take part only when named, if there are any."""
     named = list(dict.fromkeys(name for each in cases for name in each.implementations or ()))
     return [name for name in named if implementations()[name].only_named] or named
 
@@ -233,7 +232,7 @@ def _shown(faults: Sequence[str], most: int = SHOWN) -> str:
 
 
 def sizes_of(cases: Sequence[Case]) -> str:
-    """B, T, I, H and O of a file's cases, each a number or a range."""
+    """Return B, T, I, H and O of a file's cases, each a number or a range."""
     names = ("batch", "time", "input", "hidden", "output")
     columns = [sorted({getattr(each.sizes, name) for each in cases} - {None}) for name in names]
     return ", ".join(f"{each[0]}" if len(each) == 1 else f"{each[0]}–{each[-1]}" for each in columns if each)
@@ -267,7 +266,7 @@ def table(found: Sequence[Findings], cases: Sequence[Case]) -> str:
 
 
 def regime(file: str, found: Iterable[Findings]) -> str:
-    """Say how far the cases of a file go that catches nothing by itself."""
+    """Return the extremes of a file that catches nothing by itself, in words."""
     noise = max(each.reaches[AMPLIFICATION] for each in found if each.file == file)
     work = max(each.order[1] for each in found if each.file == file)
     return (
@@ -277,7 +276,7 @@ def regime(file: str, found: Iterable[Findings]) -> str:
 
 
 def described() -> dict[str, str]:
-    """Every fault and spelling, with what it is."""
+    """Return every fault and spelling with its explanation."""
     return {**catalogue(), **{name: each.about for name, each in spellings().items()}}
 
 
@@ -304,7 +303,7 @@ Each is the reference with one part written differently (`benchmarks/spellings`)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Commit everything on every case and write the page."""
+    """Commit every fault and spelling on every case, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=PAGE_PATH)

@@ -1,11 +1,11 @@
-"""Comparing two large tensors: bytes a second beside the speed of reading them, and the memory beyond them.
+"""The comparison of two large tensors: its bytes per second, next to those of reading, and its additional memory.
 
     make comparison-benchmark      writes the table of docs/speed-of-a-run.md
 
 The tensors are normal numbers, one of them with rounding noise, so that they match. Reading is ``np.add.reduce`` over
-both. All in one process with one thread, in turn, of processor time the least of several; memory by tracemalloc,
-which NumPy tells of its arrays. Pieces are the calls of ``harness.comparison.screening``, over one chunk again and
-again.
+both. All calls run in one process with one thread, in turn; the time is the least processor time of several. Memory is
+measured by tracemalloc, to which NumPy reports its arrays. Pieces are the calls of ``harness.comparison.screening``,
+repeated over one chunk.
 """
 
 # ruff: noqa: E402 - the number of threads must be set before NumPy is imported
@@ -56,14 +56,14 @@ def least(calls: Mapping[str, Callable[[], Any]], repeated: int = REPEATED) -> d
 
 
 def compared(actual: ndarray, expected: ndarray) -> Any:
-    """Compare as a run does."""
+    """Compare like a run."""
     found = compare({"layer0.W_hh": actual}, {"layer0.W_hh": expected})
     assert found.matches, found
     return found
 
 
 def peak(actual: ndarray, expected: ndarray) -> int:
-    """Return how many bytes a comparison needs beyond the two tensors."""
+    """Return the number of bytes that a comparison needs beyond the two tensors."""
     tracemalloc.start()
     compared(actual, expected)
     _, most = tracemalloc.get_traced_memory()
@@ -92,7 +92,7 @@ def row(size: int, dtype: str) -> list[str]:
 
 
 def pieces(dtype: str) -> list[str]:
-    """Return how long each call of the screen takes, in picoseconds an element of a chunk that is in the cache."""
+    """Return the time of each call of the screen, in picoseconds per element of a chunk that is in the cache."""
     actual, expected = pair(CHUNK, dtype)
     scratch = np.empty_like(actual)
     calls: dict[str, Callable[[], Any]] = {

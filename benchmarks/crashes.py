@@ -1,11 +1,11 @@
-"""Kills harness runs, and the processes of their frameworks, at random moments; counts what survived.
+"""Kill harness runs, and the processes of their frameworks, at random moments; count the tries that survive.
 
     python -m benchmarks.crashes [TRIES [KIND ...]]     10 of each kind, or of those whose names have a KIND in them
 
-A kill of the whole harness is survived if no process is left, the report from before is there still, whole, or
-the new one is, and ``--resume`` then makes the same report as a run that nobody disturbed, timings aside. A kill of one
-framework's process is survived if the report is there, every row of every other framework is that of an undisturbed
-run, and at most the rows that were under way are errors, with the reason.
+A kill of the whole harness is survived if no process is left, and the old or the new report is there and whole. Then
+``--resume`` must make the same report as an undisturbed run, except for timings. A kill of one framework's process is
+survived if the report is there and every row of the other frameworks is that of an undisturbed run. Only the rows that
+were being computed may be errors, with the reason.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ print("begun", flush=True)
 from harness.cli import main
 main()
 """
-"""The ``harness`` that an installation has, which says when Python's own start is over."""
+"""The ``harness`` command of an installation, which also prints a line when Python has started."""
 
 TIMINGS = {"seconds", "since"}
 OF_TORCH = {"torch", "torch-cell"}
@@ -64,8 +64,8 @@ def tables(report: Path) -> Tables:
     return found
 
 
-class Place:
-    """A folder with cases, a cache of its own and, unless told otherwise, a report from before."""
+class CrashPlace:
+    """A folder with cases, a cache of its own and, if given, an earlier report."""
 
     def __init__(self, folder: Path, before: Path | None) -> None:
         self.folder = folder
@@ -87,25 +87,25 @@ class Place:
         return running
 
     def run(self, *options: str) -> tuple[int, str]:
-        """Run to the end; return the exit status and what was said."""
+        """Run to the end; return the exit status and the output."""
         running = self.begin(*options)
         said, complained = running.communicate(timeout=300)
         return running.returncode, said + complained
 
     def left_behind(self) -> list[str]:
-        """Return what lies beside the report and is none."""
+        """Return the files beside the report that do not belong to it."""
         return [each.name for each in self.report.parent.iterdir() if each != self.report]
 
 
 @contextmanager
-def place(before: Path | None) -> Iterator[Place]:
-    """Make a place that is gone afterwards."""
+def place(before: Path | None) -> Iterator[CrashPlace]:
+    """Make a place, and remove it afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        yield Place(Path(folder), before)
+        yield CrashPlace(Path(folder), before)
 
 
 def alive(pids: list[int]) -> list[int]:
-    """Return which of these processes are running."""
+    """Return the processes that are still running."""
     deadline = time.monotonic() + 5
     while (left := [pid for pid in pids if _runs(pid)]) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -128,15 +128,15 @@ def whole_run(
     window: tuple[float, float] | None = None,
     times: int = 1,
 ) -> str:
-    """Kill a whole harness; return what did not survive, empty if everything did.
+    """Kill a whole harness; return the damage, empty if there is none.
 
     Args:
-        how: the signal.
-        undisturbed: the report of a run that nothing disturbed.
-        seconds: how long that run took.
-        draw: the moments.
-        window: the seconds between which the signal is sent; 0.05 and all of the run unless given.
-        times: how often the signal is sent, within a tenth of a second each.
+        how: The signal.
+        undisturbed: The report of an undisturbed run.
+        seconds: The seconds of that run.
+        draw: The source of the moments.
+        window: The seconds between which the signal is sent; by default from 0.05 to the end of the run.
+        times: The number of signals, within a tenth of a second each.
     """
     before = undisturbed if draw.random() < 0.5 else None
     with place(before) as there:
@@ -162,7 +162,7 @@ def whole_run(
             return f"the report is not whole: {error}"
         status, said = there.run("--resume")
         if status == 2 and "no run" in said and (finished or not (there.folder / "cache" / "unfinished").exists()):
-            status, said = there.run("--impl", IMPLEMENTATIONS)  # killed before it began, or after it had ended
+            status, said = there.run("--impl", IMPLEMENTATIONS)  # killed before it began or after its end
         if status != 0:
             return f"--resume ended with {status}: {said}"
         if tables(there.report) != tables(undisturbed):
@@ -173,7 +173,7 @@ def whole_run(
 
 
 def beside_notes(how: signal.Signals, undisturbed: Path, seconds: float, draw: random.Random) -> str:
-    """Kill a harness whose report's folder holds the user's notes; return what did not survive."""
+    """Kill a harness with the user's notes in the report's folder; return the damage."""
     with place(undisturbed) as there:
         notes = {there.report / name: name for name in ("notes.txt", "tensors/notes.txt", "figures/notes.txt")}
         for path, text in notes.items():
@@ -197,7 +197,7 @@ def beside_notes(how: signal.Signals, undisturbed: Path, seconds: float, draw: r
 
 
 def gone_terminal(_: signal.Signals | None, undisturbed: Path, seconds: float, draw: random.Random) -> str:
-    """Close what a run prints to after some lines, as head does; return what did not survive."""
+    """Close a run's output after some lines, like head; return the damage."""
     del seconds
     with place(None) as there:
         running = there.begin("--impl", IMPLEMENTATIONS)
@@ -213,7 +213,7 @@ def gone_terminal(_: signal.Signals | None, undisturbed: Path, seconds: float, d
 
 
 def one_framework(how: signal.Signals, undisturbed: Path, seconds: float, draw: random.Random) -> str:
-    """Kill the process of a framework; return what did not survive, empty if everything did."""
+    """Kill the process of a framework; return the damage, empty if there is none."""
     with place(None) as there:
         running = there.begin("--impl", IMPLEMENTATIONS)
         time.sleep(draw.uniform(0.3, seconds))
@@ -242,7 +242,7 @@ def one_framework(how: signal.Signals, undisturbed: Path, seconds: float, draw: 
 
 
 def damaged_cache(_: signal.Signals | None, undisturbed: Path, seconds: float, draw: random.Random) -> str:
-    """Damage the cache between two runs; return what did not survive, empty if everything did."""
+    """Damage the cache between two runs; return the difference, empty if there is none."""
     del seconds
     with place(None) as there:
         there.run("--impl", IMPLEMENTATIONS)
@@ -258,7 +258,7 @@ def damaged_cache(_: signal.Signals | None, undisturbed: Path, seconds: float, d
 
 
 def two_at_once(_: signal.Signals | None, undisturbed: Path, seconds: float, draw: random.Random) -> str:
-    """Run twice into one folder at once; return what did not survive, empty if everything did."""
+    """Run twice into one folder at once; return the damage, empty if there is none."""
     with place(None) as there:
         first = there.begin("--impl", IMPLEMENTATIONS)
         time.sleep(draw.uniform(0, seconds / 2))
@@ -300,9 +300,9 @@ def leaving(problem):
 
 
 def left_by_a_file(how: signal.Signals, _: Path, seconds: float, draw: random.Random) -> str:
-    """Kill the check of a file that starts processes in sessions of their own; return which of them are left.
+    """Kill the check of a file that starts processes in sessions of their own; return the processes that are left.
 
-    SIGSEGV is for the process of the file, everything else for the harness.
+    SIGSEGV goes to the process of the file, any other signal to the harness.
     """
     with place(None) as there:
         (there.folder / "leaving.py").write_text(LEAVING)
@@ -353,7 +353,7 @@ def main() -> None:
     kinds = {kind: how for kind, how in KINDS.items() if any(each in kind for each in wanted)}
     assert kinds, f"no kind has any of {wanted} in its name; there are {', '.join(KINDS)}"
     with tempfile.TemporaryDirectory() as folder:
-        quiet = Place(Path(folder), None)
+        quiet = CrashPlace(Path(folder), None)
         start = time.perf_counter()
         status, said = quiet.run("--impl", IMPLEMENTATIONS)
         assert status == 0, said

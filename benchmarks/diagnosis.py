@@ -1,19 +1,19 @@
-"""How well faults are named: every fault on the default cases, pairs of faults, and right gradients of random cases.
+"""The accuracy of diagnoses: every fault on the default cases, pairs of faults, and right gradients of random cases.
 
     make diagnosis-benchmark
 
-The numbers in question are those that an implementation with the fault would give: computed in the case's dtype, each
-then moved at random by up to two roundings of its tensor's largest element, as another order of summation would.
-What is counted:
+The diagnosed numbers are those of an implementation with the fault. They are computed in the case's dtype. Then each is
+moved at random by up to two roundings of its tensor's largest element, like another order of summation.
+The table counts:
 
-    detected    something is found to be wrong
+    detected    a mistake is found
     first       the fault is named first
-    tie         another is named first that gives the same numbers on this case, and the fault is named with it
+    tie         another fault that gives the same numbers on this case is named first, and the fault is named with it
     in three    the fault is among the first three
 
-A fault that changes no number of a case by more than the tolerance is not counted there: ``harness sensitivity`` tells
-of those. Pairs are drawn from the faults that show on a case, and counted if the two together give other numbers than
-either alone.
+A fault that changes no number of a case by more than the tolerance is not counted; ``harness sensitivity`` lists those.
+Pairs are drawn from the faults that show on a case. They are counted if the two together give other numbers than either
+alone.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ Tensors = dict[str, ndarray]
 
 @dataclass(frozen=True)
 class Finding:
-    """How one wrong answer was named.
+    """The diagnosis of one wrong answer.
 
     Attributes:
-        fault: the fault, or the two.
-        case, dtype, cell: the case.
-        detected, first, tie, in_three: as above.
-        seconds: how long the diagnosis took with all that it prepares, if that was timed.
-        named: what was named first.
+        fault: The fault, or the two faults.
+        case, dtype, cell: The case.
+        detected, first, tie, in_three: As above.
+        seconds: The seconds of the diagnosis and its preparation, if it was timed.
+        named: The fault that was named first.
     """
 
     fault: str
@@ -120,7 +120,7 @@ def _problems(names: Sequence[str]) -> list[Problem]:
 
 
 def _singles(problem: Problem) -> list[Finding]:
-    """Every fault that shows, once: with parameters and in layers that are drawn from those that show."""
+    """Return a finding for every fault that shows, with random parameters and layers among those that show."""
     draw = random.Random(problem.case.name)
     with np.errstate(all="ignore"):
         predictions = Predictions(problem, rounding_noise(problem))
@@ -130,7 +130,7 @@ def _singles(problem: Problem) -> list[Finding]:
         found = []
         for name, suspects in by_fault.items():
             suspect = draw.choice([s for s in suspects if s.layer is None] or suspects)
-            # The first is timed with all that a diagnosis prepares for a problem.
+            # The time of the first includes the preparation of the problem.
             prepared = predictions if found else Predictions(problem, predictions.noise)
             found.append(_named({name}, name, _committed(problem, (suspect,)), prepared, timed=not found))
         spoilt = {name: _spoilt(problem, predictions, name, draw) for name in TENSOR_FAULTS}
@@ -169,14 +169,14 @@ def _same(a: Tensors, b: Tensors, predictions: Predictions) -> bool:
 
 
 def _committed(problem: Problem, suspects: tuple[Suspect, ...]) -> Tensors:
-    """What an implementation with these faults would give, in the case's dtype."""
+    """Return the answer of an implementation with these faults, in the case's dtype."""
     true = right(problem)
     true.tensors()
     return rounded_anew(with_faults(true, suspects), problem)
 
 
 def _spoilt(problem: Problem, predictions: Predictions, name: str, draw: random.Random) -> Tensors | None:
-    """What an implementation would give that has one tensor spoilt; None if none can be."""
+    """Return the answer of an implementation that spoils one tensor; None if no tensor can be spoilt."""
     tensors = [each for each in predictions.truth if each != "loss"]
     draw.shuffle(tensors)
     for tensor in tensors:
@@ -195,7 +195,7 @@ def rounded_anew(tensors: dict[str, ndarray], problem: Problem) -> Tensors:
     moved = {}
     for name, tensor in tensors.items():
         finite = np.abs(tensor[np.isfinite(tensor)])
-        # Zeros, and numbers that are alike, stay so: no order of summation parts them.
+        # Zeros stay zero and equal numbers stay equal: no order of summation changes that.
         shaken = tensor + eps * finite.max(initial=0.0) * random_.uniform(-2, 2, tensor.shape) * (tensor != 0)
         alike = tensor.size > 1 and len(np.unique(finite)) < finite.size
         moved[name] = np.asarray(tensor if alike else shaken, problem.case.dtype)

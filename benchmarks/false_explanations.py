@@ -1,10 +1,10 @@
-"""Count explanations of random wrong numbers. Nothing can explain them, so that each explanation is false.
+"""Count explanations of random wrong numbers. No fault explains them, so each explanation is false.
 
     python -m benchmarks.false_explanations [--answers 400] [--seed 0]
 
-Each answer is the right one to a random case, of which some numbers are replaced by random ones of about their size. It
-is returned whole, or only the gradients of the weights, or only what is wrong. An answer is explained falsely if any
-fault is named, first or among others.
+Each answer is the right answer to a random case, with some numbers replaced by random ones of about their size. The
+answer is returned whole, or reduced to the gradients of the weights, or to the wrong tensors. An answer is explained
+falsely if any fault is named, first or among others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from harness.tensors import GATES, kind_of
 SPOILT = ("one number", "a row", "one gate's block", "one tensor", "a small tensor", "the gradients", "everything")
 RETURNED = ("everything", "the weights' gradients", "what is wrong")
 AGAINST_LUCK = 1e3
-"""By how many bounds a random number must be off: one that is right by luck is none."""
+"""Minimum error of a random number, in bounds: a number that is right by luck does not count."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def falsely_explained(number: int) -> tuple[str, str, list[Diagnosis]]:
-    """Return what is spoilt in an answer of this number, what of it is returned, and the explanations of it."""
+    """Return the spoilt part and the returned part of the answer with this number, and its explanations."""
     draw = random.Random(number)
     spoilt, returned = SPOILT[number % len(SPOILT)], draw.choice(RETURNED)
     problem = random_problem(draw)
@@ -98,7 +98,7 @@ def _spoilt(
 
 
 def _where(array: ndarray, spoilt: str, gates: int, draw: random.Random) -> ndarray:
-    """Return which numbers of a tensor to replace."""
+    """Return the numbers of a tensor to replace, as bool."""
     where = np.ones(array.shape, bool)
     if spoilt == "one number":
         where[...] = False

@@ -1,9 +1,9 @@
-"""``complex-step`` beside ``torch.autograd.gradcheck`` in slow mode: time, and error against ``certified``.
+"""``complex-step`` and ``torch.autograd.gradcheck`` in slow mode: time, and error against ``certified``.
 
-``python -m benchmarks.oracle`` prints a Markdown table. Both differentiate the same network by the same numbers, every
-weight, initial state and input, in float64, in one process with one thread, one after the other. gradcheck takes
-central differences of each number and compares them with autograd; the error shown is that of its differences. Errors
-are the worst over all tensors, relative to each tensor's largest element.
+``python -m benchmarks.oracle`` prints a Markdown table. Both differentiate the same network by every weight, initial
+state and input, in float64. They run in one process with one thread, one after the other. gradcheck takes central
+differences of each number and compares them with autograd; the table has the error of its differences. Errors are the
+worst over all tensors, relative to each tensor's largest element.
 """
 
 # ruff: noqa: E402 - the number of threads must be set before NumPy and torch are imported
@@ -36,7 +36,7 @@ SIZES = (
     (4, 20, 57, 32),
 )
 SLOW = 1.0
-"""Seconds beyond which a thing is timed once instead of five times."""
+"""Seconds of a call above which it is timed once instead of five times."""
 
 
 def problem_of(B: int, T: int, I: int, H: int) -> Problem:
@@ -56,7 +56,7 @@ def problem_of(B: int, T: int, I: int, H: int) -> Problem:
 
 
 def seconds(function: Callable[[], Any]) -> tuple[float, Any]:
-    """Return how long a call takes, the median of five unless it is slow, and what it returns."""
+    """Return the seconds of a call, the median of five unless it is slow, and its result."""
     taken: list[float] = []
     while not taken or (len(taken) < 5 and taken[0] < SLOW):
         start = time.perf_counter()

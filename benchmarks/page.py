@@ -1,10 +1,10 @@
-"""How large the page of a report is, how long it takes to make, to load and to filter, for so many cases.
+"""The size of a report's page, and the time to make it, to load it and to filter it, for numbers of cases.
 
     make page-benchmark
 
-The cases are small, a quarter each an rnn and an lstm, in float32 and float64, with seeds of their own. Times of the
-browser are those of Debian's chromium, from the start of the navigation until the overview is drawn; of a filter,
-from a letter typed until the page is laid out anew. Each is the median of several.
+The cases are small: a quarter each an rnn and an lstm, in float32 and float64, with seeds of their own. Times of the
+browser are those of Debian's chromium. The page is usable when the overview is drawn, counted from the start of the
+navigation. A filter takes from a typed letter until the page is laid out anew. Each time is the median of several.
 """
 
 from __future__ import annotations
@@ -65,16 +65,16 @@ return performance.now() - start;
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of a page: sizes in bytes, times in seconds.
+    """The measurements of a page: its size in bytes, times in seconds.
 
     Attributes:
-        cases: in the report.
-        size: of the file.
-        read: to read the report's folder.
-        made: to make the page of it, in processor time.
-        usable: from the start of the navigation until the overview is drawn.
-        filtered: until the overview is laid out for another filter, the longest of several.
-        opened: until a case is shown.
+        cases: Number of cases in the report.
+        size: Size of the file.
+        read: Time to read the report's folder.
+        made: Processor time to make the page of it.
+        usable: Time from the start of the navigation until the overview is drawn.
+        filtered: Time until the overview is laid out for another filter, the longest of several.
+        opened: Time until a case is shown.
     """
 
     cases: int
@@ -86,7 +86,7 @@ class Measured:
     opened: float
 
     def __str__(self) -> str:
-        """A row of the table."""
+        """Return a row of the table."""
         times = (self.read, self.made, self.usable, self.filtered, self.opened)
         return f"| {self.cases} | {self.size / 1e6:.2f} | " + " | ".join(f"{each:.3f}" for each in times) + " |"
 
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _made(count: int, place: Path) -> Path:
-    """Run a sweep of so many cases; return the folder of its report."""
+    """Run a sweep with a number of cases; return the folder of its report."""
     place.mkdir()
     inputs = ", ".join(f"{{normal: 1.0, seed: {seed}}}" for seed in range(count // 4))
     (place / "many.yaml").write_text(CASE.format(inputs=inputs))
@@ -150,7 +150,7 @@ def measure(folder: Path, driver: webdriver.Chrome) -> Measured:
 
 
 def _usable(driver: webdriver.Chrome, page: Path) -> float:
-    """Load the page; return when the overview was drawn, in milliseconds."""
+    """Load the page; return the time until the overview was drawn, in milliseconds."""
     driver.get("about:blank")
     driver.get(page.as_uri())
     for _ in range(600):
@@ -162,7 +162,7 @@ def _usable(driver: webdriver.Chrome, page: Path) -> float:
 
 
 def _filtered(driver: webdriver.Chrome) -> list[list[float]]:
-    """Filter for several texts and back again; return the milliseconds of each, several times."""
+    """Filter for several texts and reset the filter; return the milliseconds of each, several times."""
     texts = ["f", "float32", "lstm", "seed", "", "nothing has this", ""]
     rounds = [driver.execute_script(FILTERED, texts) for _ in range(REPEATED)]
     return [list(times) for times in zip(*rounds, strict=True)]

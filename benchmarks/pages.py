@@ -13,10 +13,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def put(page: Path, name: str, text: str) -> None:
-    """Write a text between ``<!-- measured: NAME -->`` and ``<!-- end of NAME -->``, in place of what is there.
+    """Write a text between ``<!-- measured: NAME -->`` and ``<!-- end of NAME -->``, in place of the old text.
 
     Raises:
-        ValueError: if the page does not have these two comments, once each and in this order.
+        ValueError: If the page does not have these two comments, once each and in this order.
     """
     begin, end = f"<!-- measured: {name} -->", f"<!-- end of {name} -->"
     content = page.read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
-"""Every pair of formats ported, for every cell that both have: the worst error of what was ported.
+"""The worst error of a port, for every pair of formats and every cell that both have.
 
 ``python -m benchmarks.ports`` prints Markdown tables. The network has two layers in both directions, from 6 to 9, with
 weights from N(0, 1/3). An error is that of the loss, the outputs or a gradient, relative to the tensor's largest
-element; beside it stands the worst error ratio, above which 1 would be a mismatch.
+element. The table also has the worst error ratio; a ratio above 1 would be a mismatch.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FORMATS = {
     "`.npz`": ("npz", "m.npz"),
 }
 LAYOUTS = {"npz": "split"}
-"""The layouts that are called otherwise behind ``--to``."""
+"""The layouts with another name after ``--to``."""
 
 CELLS = (("rnn", "after"), ("lstm", "after"), ("gru", "after"), ("gru", "before"))
 DTYPES = ("float32", "float64")

@@ -1,4 +1,4 @@
-"""The figures of docs/benchmarks.md out of the table that `harness bench` wrote.
+"""The figures of docs/benchmarks.md, from the table that `harness bench` wrote.
 
 make bench      runs both
 """
@@ -21,17 +21,17 @@ POINT = [*SIZES, "cell", "dtype"]
 
 
 def milliseconds(row: Row) -> str:
-    """Write processor time of a pass, or why it was not timed."""
+    """Write the processor time of a pass, or the reason why it was not timed."""
     return row["status"] if pd.isna(row["processor_seconds"]) else f"{1e3 * row['processor_seconds']:.3g}"
 
 
 def number(value: float, digits: str) -> str:
-    """Write a number; a dash where there is none."""
+    """Write a number; a dash if there is none."""
     return "–" if value is None or pd.isna(value) else format(value, digits)
 
 
 def figures(rows: list[Row]) -> str:
-    """Return the table, a row for each point, and what it comes to."""
+    """Return the table, with a row for each point, and its summary."""
     names = list(dict.fromkeys(row["contestant"] for row in rows))
     best = {tuple(row[each] for each in POINT): row for row in best_by_hand(rows)}
     by_point: dict[tuple[object, ...], dict[str, Row]] = {}
@@ -57,7 +57,7 @@ def figures(rows: list[Row]) -> str:
 
 
 def summary(best: list[Row]) -> str:
-    """Summarise the ratios of the faster derivation over all points."""
+    """Return a summary of the ratios of the faster derivation, over all points."""
     said = []
     for others, column in (
         ("torch and TensorFlow", "processor_ratio_to_torch_and_tensorflow"),
@@ -66,10 +66,11 @@ def summary(best: list[Row]) -> str:
         ratios = [row[column] for row in best if row[column] is not None]
         if ratios:
             said.append(
-                f"Against {others}, the geometric mean is {geometric_mean(best, column):.2f} and the largest ratio "
-                f"{max(ratios):.2f}; {sum(ratio > 1 for ratio in ratios)} of {len(ratios)} points are above 1."
+                f"Relative to {others}, the faster derivation in NumPy has the geometric mean "
+                f"{geometric_mean(best, column):.2f} and the maximum {max(ratios):.2f}; the ratio is above 1 at "
+                f"{sum(ratio > 1 for ratio in ratios)} of {len(ratios)} points."
             )
-    return f"These are ratios of the faster derivation in NumPy. {' '.join(said)}"
+    return " ".join(said)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,9 +1,8 @@
 """Recurrent networks with their gradients, by hand, in NumPy.
 
-A reference: clear first, fast where that costs no clarity. Each file puts the forward pass, what it caches and
-the backward pass side by side, with the derivation in the head of the file. No file of them knows that it is
-checked, and nothing but NumPy is imported, so any can be lifted out into a lecture. A module that ``OBSERVER`` names is
-imported with the package, to see who calls.
+The code is a reference: clear first, and fast where that costs no clarity. Each file has the forward pass, its cache
+and the backward pass side by side, with the derivation in the head of the file. The code imports only NumPy and does
+not depend on the harness, so any file can be lifted out into a lecture.
 
 Dimension letters, used on every line that makes an array:
 
@@ -16,7 +15,7 @@ Conventions:
       the slice that one step needs is contiguous.
     * Weights stand input-left: a row vector x times W. Hence y = x W + b, dW = xᵀ dy, dx = dy Wᵀ.
     * ``d_x`` is dLoss/dx and has the shape of x.
-    * Every function computes in the dtype it is given, longdouble and complex included, and returns that dtype.
+    * Every function computes in the dtype of its arguments, including longdouble and complex, and returns that dtype.
 
 Read in this order: ``activations``, ``rnn_split``, ``rnn_concatenated``, ``lstm_split``, ``lstm_concatenated``,
 ``gru_split``, ``gru_concatenated``, ``readout``, ``losses``, ``layer``, ``network``, ``lengths``, ``bidirectional``;

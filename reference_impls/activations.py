@@ -8,10 +8,10 @@ alone, so the forward pass caches h and forgets a:
     relu       φ(a) = a where a > 0, else 0        φ' = 1 where h > 0, else 0
     identity   φ(a) = a                            φ' = 1
 
-relu has no derivative at a = 0; 0 is taken there, as torch.relu and tf.nn.relu do.
+relu has no derivative at a = 0; its slope is 0 there, as in torch.relu and tf.nn.relu.
 
-Each ``value`` is also right for complex arguments near the real axis, so that a forward pass can be differentiated by
-complex perturbation: comparisons look at the real part only, and nothing takes an absolute value or a conjugate.
+Each ``value`` is also right for complex arguments near the real axis, so a forward pass can be differentiated by
+complex perturbation: comparisons use the real part only, and no function takes an absolute value or a conjugate.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _sigmoid(a: ndarray, out: ndarray) -> ndarray:
         positive = a.real > 0
         decay = np.exp(np.where(positive, -a, a))
         return np.divide(np.where(positive, 1, decay), 1 + decay, out=out)
-    # The same for real numbers, to the bit. Two exponentials take less time than two choices.
+    # The result is the same for real numbers, to the bit. Two exponentials take less time than two choices.
     below = np.copysign(a, -1)  # −|a|
     np.exp(below, out=below)
     below += 1
@@ -85,4 +85,4 @@ ACTIVATIONS: dict[str, Activation] = {
     "sigmoid": Activation(_sigmoid, _sigmoid_slope),
     "identity": Activation(_identity, np.ones_like),
 }
-"""Every activation, by the name that case files use."""
+"""Every activation by its name in case files."""

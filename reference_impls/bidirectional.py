@@ -1,23 +1,23 @@
 r"""A bidirectional layer: one layer forward in time and one backward, their outputs side by side.
 
-Let F and R be two layers of the same cell with weights and initial states of their own, and P what reverses the order
-of the steps (Schuster and Paliwal 1997, "Bidirectional recurrent neural networks"). R reads the sequence from its end,
+Let F and R be two layers of the same cell with weights and initial states of their own, and let P reverse the order of
+the steps (Schuster and Paliwal 1997, "Bidirectional recurrent neural networks"). R reads the sequence from its end,
 with its h_0 before the last step, and its outputs are put back in order:
 
     y = [F(x), P R(P x)]                        (T, B, 2H)
 
-Backward. P only moves numbers, and done twice it does nothing: P is its own inverse and its own transpose. With d_y =
+Backward. P only moves numbers, and P twice is the identity: P is its own inverse and its own transpose. With d_y =
 [d_F, d_R], and Fᵀ and Rᵀ for the backward passes of the two layers:
 
     dx = Fᵀ d_F + P Rᵀ P d_R                    (T, B, I)
 
-The two layers share nothing but x, so all other gradients are each one's own.
+The two layers share only x, so each has all other gradients for itself.
 
-The names of R's weights and states are those of F with ``reverse.`` before them. A layer made here stacks as any other
-one does; the layer above reads 2H inputs, and both its directions read both directions below.
+The names of R's weights and states are those of F with ``reverse.`` before them. A bidirectional layer stacks like any
+other; the layer above reads 2H inputs, and both of its directions read both directions below.
 
-For sequences of unequal length, ``lengths.of_lengths(both_ways(layer), lengths)``, in this order: R then starts at each
-sequence's own end, and not in the padding behind it.
+For sequences of unequal length, use ``lengths.of_lengths(both_ways(layer), lengths)``, in this order: R then starts at
+each sequence's own end, and not in the padding behind it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from numpy import ndarray
 from reference_impls.layer import AnyLayer, Layer, states_of
 
 
-class Cache(NamedTuple):
-    """What the backward pass needs of the forward pass."""
+class BidirectionalCache(NamedTuple):
+    """The values of the forward pass that the backward pass needs."""
 
     forth: Any  # F's cache
     back: Any  # R's cache, in R's own order of steps
@@ -40,23 +40,23 @@ class Cache(NamedTuple):
 
     @property
     def last(self) -> tuple[ndarray, ...]:
-        """F's states after the last step, and then R's, after the first one: (B, H) each."""
+        """F's states after the last step, then R's states after the first step: (B, H) each."""
         return (*self.forth.last, *self.back.last)
 
 
 def both_ways(layer: AnyLayer) -> Layer:
-    """Make a bidirectional layer of what runs in each direction: its weights and states, then those of the reverse."""
+    """Return the bidirectional layer of a layer; it takes F's states and then R's, F's weights and then R's."""
     states, weights = states_of(layer), tuple(layer.WEIGHTS)
     S, W = len(states), len(weights)
 
-    def forward(x: ndarray, *given: ndarray, **more: Any) -> Cache:
+    def forward(x: ndarray, *given: ndarray, **more: Any) -> BidirectionalCache:
         of_states, of_weights = given[: 2 * S], given[2 * S :]  # F's and then R's, each
         forth = layer.forward(x, *of_states[:S], *of_weights[:W], **more)
         back = layer.forward(x[::-1], *of_states[S:], *of_weights[W:], **more)
         outputs = np.concatenate([forth.outputs, back.outputs[::-1]], axis=-1)  # (T, B, 2H)
-        return Cache(forth, back, outputs)
+        return BidirectionalCache(forth, back, outputs)
 
-    def backward(cache: Cache, d_outputs: ndarray, starts: Container[int] = ()) -> tuple[Any, ...]:
+    def backward(cache: BidirectionalCache, d_outputs: ndarray, starts: Container[int] = ()) -> tuple[Any, ...]:
         if starts != ():
             raise ValueError(
                 "a bidirectional layer has no truncated gradient: one direction's past is the other's future"

@@ -5,25 +5,25 @@ For an analytic f and a tiny h,
     f(q + ih) = f(q) + ih f'(q) − h² f''(q)/2 − …     hence     f'(q) = Im f(q + ih) / h
 
 No difference is taken, so nothing cancels, and with h = 1e-100 the neglected terms vanish to the last bit (Squire and
-Trapp 1998, "Using complex variables to estimate derivatives of real functions"). The forward pass is all that takes
-part: no mistake of a backward pass can find its way in here.
+Trapp 1998, "Using complex variables to estimate derivatives of real functions"). Only the forward pass is used, so a
+mistake of a backward pass cannot affect the result.
 
-Run for one number at a time this is slow, so it is run for many at once. The imaginary part is too small to change the
-real part, whatever was perturbed. All directions therefore share one real forward pass, and each carries only its
-imaginary part, in units of h, written with a dot:
+One number at a time would be slow, so many are perturbed at once. The imaginary part is too small to change the real
+part. All directions therefore share one real forward pass, and each carries only its imaginary part, in units of h,
+written with a dot:
 
-    ȧ_t = ẋ_t W_xh + ḣ_{t-1} W_hh + (what is perturbed at this step)      (B, D, H), D directions
+    ȧ_t = ẋ_t W_xh + ḣ_{t-1} W_hh + (the perturbation at this step)       (B, D, H), D directions
     ḣ_t = ȧ_t ⊙ Im φ(a_t + ih) / h                                        (B, D, H)
     ẏ_t = ḣ_t W_hy                                                        (B, D, O)
     L̇   = Σ_t Σ_o ẏ_t ⊙ Im ℓ(y_t + ih e_o) / h                            (B, D), to be summed over B or not
 
-φ and the loss ℓ of one row are evaluated at complex arguments; their derivatives are written down nowhere. Perturbing
-the weight from row i to column j of z_t = [x_t, h_{t-1}, 1] adds z_t[i] to ȧ_t[j]. Sequences of a batch do not touch
-each other, so an input or an initial state is perturbed in all of them at once and L̇ is kept apart by sequence.
+φ and the loss ℓ of one row are evaluated at complex arguments; their derivatives are not written anywhere. Perturbing
+the weight from row i to column j of z_t = [x_t, h_{t-1}, 1] adds z_t[i] to ȧ_t[j]. The sequences of a batch are
+independent, so an input or an initial state is perturbed in all of them at once and L̇ is kept apart by sequence.
 
-A truncated gradient is not the derivative of the forward pass, but it is one of a forward pass whose states are made
-constants here and there: where a chunk begins, ḣ_{t-1} is set to zero in every layer, and all else stays. A window is a
-sum of such passes (``truncation.passes``), and needs no lags here.
+A truncated gradient is not the derivative of this forward pass. It is the derivative of a forward pass in which some
+states are constants: at the beginning of a chunk, ḣ_{t-1} is set to zero in every layer. A window is a sum of such
+passes (``truncation.passes``), and needs no lags here.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from reference_impls.truncation import Pass, Truncation, passes
 
 STEP = 1e-100
 CHUNK = 2**14
-"""Numbers in one block of imaginary parts; what fits in a cache is fastest."""
+"""Number of imaginary parts in one block; a block that fits into a cache is fastest."""
 
 
 class _Layer(NamedTuple):
-    """A layer's real forward pass, as the perturbations need it."""
+    """The values of a layer's real forward pass that the perturbations need."""
 
     z: ndarray  # (T, B, I + H + 1): [x_t, h_{t-1}, 1]
     slope: ndarray  # (T, B, H): Im φ(a_t + ih) / h
@@ -54,14 +54,14 @@ class _Layer(NamedTuple):
 
 
 class Perturbed(NamedTuple):
-    """A network's real forward pass, and how the loss answers to perturbed outputs."""
+    """A network's real forward pass, and the slope of the loss by the outputs."""
 
     layers: list[_Layer]
     W_hy: ndarray | None  # (H, O)
     top: ndarray  # (T, B, H): the hidden states of the last layer
     outputs: ndarray  # (B, T, H) or (B, T, O)
     loss_slope: ndarray  # (T, B, O): Im ℓ(y_t + ih e_o) / h
-    passes: tuple[Pass, ...]  # over which L̇ is summed
+    passes: tuple[Pass, ...]  # L̇ is the sum over these
 
 
 def gradients(
@@ -78,15 +78,15 @@ def gradients(
     """Compute loss, outputs and every gradient from the forward pass alone.
 
     Args:
-        weights: split weights, as ``network.forward`` takes them, float64.
+        weights: Split weights, as ``network.forward`` takes them, float64.
         inputs: (B, T, I).
         initial_state: ``layerN.h0`` (B, H) for each layer.
         activation: φ, one of ``ACTIVATIONS``.
         row_losses: ℓ, one of ``ROW_LOSSES``.
         targets: (B, T, O), or labels (B, T).
-        covered: which (sequence, step) pairs have a loss, (B, T) of bool.
-        terms: what the sum over rows is divided by: 1, or the number of terms for a mean.
-        truncation: how far the gradient is carried back through time; None for all the way.
+        covered: The (sequence, step) pairs that have a loss, (B, T) of bool.
+        terms: The divisor of the sum over rows: 1, or the number of terms for a mean.
+        truncation: The truncation of the gradient in time; None for the full gradient.
 
     Returns:
         The loss of shape (), the outputs (B, T, H) or (B, T, O), and the gradients by name.
@@ -113,18 +113,18 @@ def perturbed(
     terms: int,
     truncation: Truncation | None = None,
 ) -> tuple[ndarray, Perturbed]:
-    """Run the real forward pass; return the loss, of shape (), and what perturbations need of it.
+    """Run the real forward pass; return the loss, of shape (), and the values that perturbations need.
 
     Args:
-        weights: split weights, float64.
+        weights: Split weights, float64.
         inputs: (B, T, I).
         initial_state: ``layerN.h0`` (B, H) for each layer.
         activation: φ.
         row_losses: ℓ.
         targets: (B, T, O), or labels (B, T).
         covered: (B, T) of bool.
-        terms: what the sum over rows is divided by.
-        truncation: how far the gradient is carried back through time.
+        terms: The divisor of the sum over rows.
+        truncation: The truncation of the gradient in time.
     """
     passed = network.forward(rnn_split, weights, inputs, initial_state, activation)
     rows, wanted = passed.outputs[covered], targets[covered]  # (N, O), (N, O) or (N,)
@@ -156,13 +156,13 @@ def of_readout(state: Perturbed) -> dict[str, ndarray]:
 
 
 def _imaginary(function: Callable[[ndarray], ndarray], rows: ndarray, o: int) -> ndarray:
-    """Im function(rows + ih e_o) / h: (N,)."""
+    """Return Im function(rows + ih e_o) / h: (N,)."""
     perturbed = rows.astype(np.complex128)
     perturbed[:, o] += 1j * STEP
     return function(perturbed).imag / STEP
 
 
-def _layer(cache: rnn_split.Cache) -> _Layer:
+def _layer(cache: rnn_split.RnnSplitCache) -> _Layer:
     T, B, _ = cache.x.shape
     before = cache.states[:-1]  # (T, B, H)
     z = np.concatenate([cache.x, before, np.ones((T, B, 1))], axis=-1)  # (T, B, I + H + 1)
@@ -172,7 +172,7 @@ def _layer(cache: rnn_split.Cache) -> _Layer:
 
 
 def _of_weight_rows(state: Perturbed, n: int) -> ndarray:
-    """The gradient by layer n's weights from each number of z_t = [x_t, h_{t-1}, 1]: (I + H + 1, H)."""
+    """Return the gradient by layer n's weights from each number of z_t = [x_t, h_{t-1}, 1]: (I + H + 1, H)."""
     layer = state.layers[n]
     (_, B, rows), H = layer.z.shape, layer.W_hh.shape[0]
     at_once = max(1, CHUNK // (H * B * H))
@@ -191,7 +191,7 @@ def _of_weight_rows(state: Perturbed, n: int) -> ndarray:
 
 
 def _of_inputs(state: Perturbed) -> ndarray:
-    """The gradient by the inputs: (B, T, I)."""
+    """Return the gradient by the inputs: (B, T, I)."""
     layer = state.layers[0]
     T, B, _ = layer.z.shape
     I, H = layer.W_xh.shape
@@ -218,15 +218,15 @@ def responses(
     start: ndarray | None = None,
     first_step: int = 0,
 ) -> ndarray:
-    """L̇ of each sequence and direction, (B, D), for perturbations that enter at layer n.
+    """Return L̇ of each sequence and direction, (B, D), for perturbations that enter at layer n.
 
     Args:
-        state: the real forward pass.
-        n: the layer.
+        state: The real forward pass.
+        n: The layer.
         directions: D.
-        add: ``add(t, a)`` adds what is perturbed at step t to ȧ_t, (B, D, H).
+        add: A function: ``add(t, a)`` adds the perturbation at step t to ȧ_t, (B, D, H).
         start: ḣ_0 of layer n, (D, H), the same in every sequence; zero unless given.
-        first_step: nothing is perturbed before it.
+        first_step: The first step with a perturbation.
     """
     _, B, H = state.layers[n].slope.shape
     layers = state.layers[n:]
@@ -255,16 +255,16 @@ def responses(
 
 
 def _steps(passes: tuple[Pass, ...], first_step: int) -> Iterator[tuple[int, int, bool]]:
-    """Yield every step of every pass from ``first_step`` on: where its chunk begins, the step, if its loss counts."""
+    """Yield every step of every pass from ``first_step`` on: its chunk's first step, the step, and if it counts."""
     for each in passes:
         for first, last in each.chunks:
-            begin = max(first, first_step)  # before it there is nothing but zeros
+            begin = max(first, first_step)  # before it, all is zero
             for t in range(begin, last):
                 yield begin, t, bool(each.counted[t])
 
 
 def work(T: int, B: int, I: int, H: int, O: int, layers: int) -> Iterator[float]:
-    """Yield the multiplications that each layer's directions need, for those who want to know before they start."""
+    """Yield the number of multiplications for each layer's directions, as an estimate before the start."""
     for n in range(layers):
         width = I if n == 0 else H
         directions = (width + H + 1) * H + H + (T * I / 2 if n == 0 else 0)
@@ -272,5 +272,5 @@ def work(T: int, B: int, I: int, H: int, O: int, layers: int) -> Iterator[float]
 
 
 def work_of_one(T: int, B: int, H: int, O: int, above: int) -> float:
-    """Return the multiplications that one direction needs which enters below ``above`` other layers."""
+    """Return the number of multiplications for one direction that enters below ``above`` other layers."""
     return T * B * (H * H * (1 + 2 * above) + H * O)

@@ -1,22 +1,22 @@
 r"""The gradient of any network without a backward pass: complex perturbation of the forward pass.
 
-As in ``complex_step``, for an analytic f and a tiny h: f'(q) = Im f(q + ih) / h. There one real forward pass is shared
-and the imaginary parts are carried by themselves, which takes the slopes of one nonlinearity a step, and one direction
-of time. A gated cell multiplies what it computes, so here whole complex numbers are carried, many perturbed passes side
-by side: D of them, each with one number q + ih in place of q.
+As in ``complex_step``, for an analytic f and a tiny h: f'(q) = Im f(q + ih) / h. ``complex_step`` shares one real
+forward pass and carries the imaginary parts alone, which requires one nonlinearity per step and one direction of time.
+A gated cell multiplies its own intermediate values, so this module carries whole complex numbers. It runs D perturbed
+passes side by side, each with one number q + ih in place of q.
 
-Nothing but the formulas of the cells is needed for that, and they are written anew here, step by step. A product with a
-weight whose element (i, j) is perturbed is the product without, and in column j the operand's column i besides:
+This needs only the formulas of the cells, which are written anew here, step by step. A product with a weight whose
+element (i, j) is perturbed is the unperturbed product, plus the operand's column i in column j:
 
     z (W + ih e_i e_jᵀ) = z W + ih z_i e_jᵀ     (D, B, G·H)
 
-Sequences of a batch do not touch each other, so an input or an initial state is perturbed in all of them at once and
-the losses are kept apart by sequence. A truncated gradient is that of a forward pass whose states are constants,
-without an imaginary part, where a chunk begins; a window is a sum of such passes (``truncation.passes``).
+The sequences of a batch are independent, so an input or an initial state is perturbed in all of them at once and the
+losses are kept apart by sequence. A truncated gradient is that of a forward pass whose states are constants, without an
+imaginary part, at the beginning of each chunk. A window is a sum of such passes (``truncation.passes``).
 
-A bidirectional layer runs from the last step to the first, too. Of sequences of unequal length none is cut out here: at
-each step whose sequence has ended, or in the backward direction not begun, the state stays what it was, and the output
-is zero. That is ``bidirectional`` and ``lengths`` by another way.
+A bidirectional layer also runs from the last step to the first. Sequences of unequal length stay in one batch: after a
+sequence's end (in the backward direction, before its beginning), its state does not change and its output is zero. That
+is ``bidirectional`` and ``lengths`` in another way.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SIGMA = ACTIVATIONS["sigmoid"]
 
 
 class _Moved(NamedTuple):
-    """Which element of a tensor is perturbed in each of D passes."""
+    """The element of a tensor that is perturbed in each of D passes."""
 
     name: str
     rows: ndarray  # (D,); zeros for a bias
@@ -44,7 +44,7 @@ class _Moved(NamedTuple):
 
 
 class _Weights:
-    """One layer's weights, or the readout's, of which one is perturbed: another element in each of D passes."""
+    """The weights of a layer or of the readout; one tensor is perturbed, in another element in each of D passes."""
 
     def __init__(self, tensors: Mapping[str, ndarray], prefix: str, moved: _Moved | None) -> None:
         self._tensors = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
@@ -52,7 +52,7 @@ class _Weights:
         self._name = "" if self._moved is None else self._moved.name.removeprefix(prefix)
 
     def has(self, name: str) -> bool:
-        """Whether there is a tensor of this name."""
+        """Return whether a tensor has this name."""
         return name in self._tensors
 
     def product(self, z: ndarray, name: str, first: int = 0, last: int | None = None) -> ndarray:
@@ -66,14 +66,14 @@ class _Weights:
         return self._perturbed(b, name, np.ones((1, 1, 1)), first)
 
     def _perturbed(self, values: ndarray, name: str, z: ndarray, first: int) -> ndarray:
-        """Add what the perturbed elements make of their operand: ih z_i in column j of each pass."""
+        """Add the effect of the perturbed elements on their operand: ih z_i in column j of each pass."""
         if self._moved is None or name != self._name:
             return values
         rows, columns = self._moved.rows, self._moved.columns - first
         _, B, C = values.shape
         values = np.broadcast_to(values, (len(rows), B, C)).astype(np.complex128)  # (D, B, C)
         which = np.flatnonzero((columns >= 0) & (columns < C))
-        of_pass = which if len(z) > 1 else np.zeros_like(which)  # where all passes are still the same, there is one
+        of_pass = which if len(z) > 1 else np.zeros_like(which)  # passes that are still the same are one
         values[which, :, columns[which]] += 1j * STEP * z[of_pass, :, rows[which]]  # (those, B)
         return values
 
@@ -81,7 +81,7 @@ class _Weights:
 REVERSE = "reverse."
 States = tuple[ndarray, ...]
 Step = Callable[[ndarray, States, _Weights, Activation], States]
-"""Maps x_t (D or 1, B, I), the states before it (D or 1, B, H), weights and φ to the states after it, h first."""
+"""A function from x_t (D or 1, B, I), states before it (D or 1, B, H), weights and φ to the next states, h first."""
 
 
 def _value(activation: Activation, a: ndarray) -> ndarray:
@@ -113,21 +113,21 @@ def _gru(x: ndarray, states: States, w: _Weights, phi: Activation) -> States:
     return ((1 - z) * n + z * h,)
 
 
-class Cell(NamedTuple):
-    """What is to be known of a cell."""
+class SteppedCell(NamedTuple):
+    """A cell: the names of its states, and one step."""
 
     states: tuple[str, ...]
     step: Step
 
 
-CELLS = {"rnn": Cell(("h0",), _rnn), "lstm": Cell(("h0", "c0"), _lstm), "gru": Cell(("h0",), _gru)}
-"""The cells. A gru with a ``b_hn`` among its weights resets after the product, one without before."""
+CELLS = {"rnn": SteppedCell(("h0",), _rnn), "lstm": SteppedCell(("h0", "c0"), _lstm), "gru": SteppedCell(("h0",), _gru)}
+"""The cells. A gru with a weight ``b_hn`` has its reset after the product, and one without it before."""
 
 
-class Problem(NamedTuple):
+class GatedProblem(NamedTuple):
     """A network, its loss, and the real forward pass."""
 
-    cell: Cell
+    cell: SteppedCell
     layers: int
     weights: Mapping[str, ndarray]
     initial_state: Mapping[str, ndarray]
@@ -137,12 +137,12 @@ class Problem(NamedTuple):
     covered: ndarray  # (B, T) of bool
     terms: int
     passes: tuple[Pass, ...]
-    valid: ndarray  # (B, T) of bool: which steps each sequence has
-    read: list[ndarray]  # what each layer reads, and last what the readout reads: (T, B, I or D·H) each
+    valid: ndarray  # (B, T) of bool: the steps of each sequence
+    read: list[ndarray]  # the inputs of each layer, and last those of the readout: (T, B, I or D·H) each
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """What the names of each direction's weights begin with, after the layer's."""
+        """The beginning of each direction's names, after the layer's."""
         return ("", REVERSE) if f"layer0.{REVERSE}W_xh" in self.weights else ("",)
 
 
@@ -158,28 +158,28 @@ def forward(
     terms: int,
     truncation: Truncation | None = None,
     lengths: ndarray | None = None,
-) -> tuple[ndarray, ndarray, Problem]:
-    """Run the real forward pass; return the loss, of shape (), the outputs (B, T, H or O), and what perturbations need.
+) -> tuple[ndarray, ndarray, GatedProblem]:
+    """Run the real forward pass; return the loss, of shape (), the outputs (B, T, H or O), and the state to perturb.
 
     Args:
-        cell: a key of ``CELLS``.
-        weights: split weights, float64.
+        cell: A key of ``CELLS``.
+        weights: Split weights, float64.
         inputs: (B, T, I).
-        initial_state: ``layerN.h0`` (B, H) for each layer, and an lstm's ``layerN.c0``; of a bidirectional layer
-            ``layerN.reverse.h0``, too.
+        initial_state: ``layerN.h0`` (B, H) for each layer; also ``layerN.c0`` for an lstm, and ``layerN.reverse.h0``
+            for a bidirectional layer.
         activation: φ.
         row_losses: ℓ, one of ``ROW_LOSSES``.
         targets: (B, T, O), or labels (B, T).
-        covered: which (sequence, step) pairs have a loss, (B, T) of bool.
-        terms: what the sum over rows is divided by.
-        truncation: how far the gradient is carried back through time; None for all the way.
-        lengths: how many steps each sequence has, (B,); None if all have T.
+        covered: The (sequence, step) pairs that have a loss, (B, T) of bool.
+        terms: The divisor of the sum over rows.
+        truncation: The truncation of the gradient in time; None for the full gradient.
+        lengths: The number of steps of each sequence, (B,); None if all have T.
     """
     chosen, (B, T, _) = CELLS[cell], inputs.shape
     layers = 1 + max(map(_layer_of, initial_state))
     valid = np.arange(T) < (np.full(B, T) if lengths is None else lengths)[:, None]  # (B, T)
     read = [inputs.swapaxes(0, 1)]  # (T, B, I)
-    state = Problem(
+    state = GatedProblem(
         chosen,
         layers,
         weights,
@@ -200,7 +200,7 @@ def forward(
     return np.asarray(loss), outputs, state
 
 
-def gradients(state: Problem) -> dict[str, ndarray]:
+def gradients(state: GatedProblem) -> dict[str, ndarray]:
     """Return the gradient by every element of every tensor, by name."""
     found: dict[str, ndarray] = {}
     for name, tensor in state.weights.items():
@@ -215,7 +215,7 @@ def gradients(state: Problem) -> dict[str, ndarray]:
     return found
 
 
-def of_weight(state: Problem, name: str, rows: ndarray, columns: ndarray) -> ndarray:
+def of_weight(state: GatedProblem, name: str, rows: ndarray, columns: ndarray) -> ndarray:
     """Return the gradient by some elements (D,) of a weight; of a bias, with rows of 0: (D,)."""
     n = state.layers if name.startswith("readout.") else _layer_of(name)
     found = np.empty(len(rows))  # (D,)
@@ -225,7 +225,7 @@ def of_weight(state: Problem, name: str, rows: ndarray, columns: ndarray) -> nda
     return found
 
 
-def of_initial_state(state: Problem, name: str, units: ndarray) -> ndarray:
+def of_initial_state(state: GatedProblem, name: str, units: ndarray) -> ndarray:
     """Return the gradient by some units (D,) of an initial state, in every sequence: (B, D)."""
     n, tensor = _layer_of(name), state.initial_state[name]
     found = np.empty((len(tensor), len(units)))  # (B, D)
@@ -237,7 +237,7 @@ def of_initial_state(state: Problem, name: str, units: ndarray) -> ndarray:
     return found
 
 
-def of_inputs(state: Problem, steps: ndarray, columns: ndarray) -> ndarray:
+def of_inputs(state: GatedProblem, steps: ndarray, columns: ndarray) -> ndarray:
     """Return the gradient by the inputs at some steps and columns, (D,) each, in every sequence: (B, D)."""
     x = state.read[0]  # (T, B, I)
     found = np.empty((x.shape[1], len(steps)))  # (B, D)
@@ -253,14 +253,14 @@ def _layer_of(name: str) -> int:
     return int(name.partition(".")[0].removeprefix("layer"))
 
 
-def _chunks(state: Problem, count: int) -> list[slice]:
+def _chunks(state: GatedProblem, count: int) -> list[slice]:
     B, widest = state.covered.shape[0], max(each.shape[-1] for each in state.weights.values())
     at_once = max(1, CHUNK // (B * widest))
     return [slice(first, min(first + at_once, count)) for first in range(0, count, at_once)]
 
 
-def _answers(state: Problem, n: int, x: ndarray, moved: _Moved | None, start: Mapping[str, ndarray]) -> ndarray:
-    """Im of each sequence's loss / h in each pass: (D, B), from what layer n reads, x (T, D or 1, B, I or H)."""
+def _answers(state: GatedProblem, n: int, x: ndarray, moved: _Moved | None, start: Mapping[str, ndarray]) -> ndarray:
+    """Return Im of each sequence's loss / h in each pass, (D, B), from layer n's input x (T, D or 1, B, I or H)."""
     B = len(state.covered)
     total = np.zeros((1, B))  # (D, B)
     for each in state.passes:
@@ -279,19 +279,19 @@ def _answers(state: Problem, n: int, x: ndarray, moved: _Moved | None, start: Ma
 
 
 def _layer(
-    state: Problem,
+    state: GatedProblem,
     n: int,
     x: ndarray,
     starts: frozenset[int],
     moved: _Moved | None,
     start: Mapping[str, ndarray],
 ) -> ndarray:
-    """The hidden states of layer n after each step, one direction's beside the other's, (T, D or 1, B, H or 2H).
+    """Return the hidden states of layer n after each step, the directions side by side, (T, D or 1, B, H or 2H).
 
-    From what it reads, x (T, D or 1, B, I or H or 2H).
+    The layer reads x, (T, D or 1, B, I or H or 2H).
     """
     ways = [_direction(state, f"layer{n}.{way}", x, starts, moved, start) for way in state.directions]
-    passes = max(len(of_step) for steps in ways for of_step in steps)  # before what is perturbed, one for all
+    passes = max(len(of_step) for steps in ways for of_step in steps)  # one for all before the perturbation
     joined = [np.broadcast_to(np.stack(np.broadcast_arrays(*steps)), _many(steps, passes)) for steps in ways]
     return np.concatenate(joined, axis=-1)
 
@@ -301,14 +301,14 @@ def _many(steps: list[ndarray], passes: int) -> tuple[int, ...]:
 
 
 def _direction(
-    state: Problem,
+    state: GatedProblem,
     prefix: str,
     x: ndarray,
     starts: frozenset[int],
     moved: _Moved | None,
     start: Mapping[str, ndarray],
 ) -> list[ndarray]:
-    """The hidden states of one direction of a layer after each step, (D or 1, B, H) each; zero where there is none."""
+    """Return the hidden states of one direction of a layer after each step, (D or 1, B, H) each; zero past an end."""
     weights = _Weights(state.weights, prefix, moved)
     names = [f"{prefix}{name}" for name in state.cell.states]
     states = tuple(start.get(name, state.initial_state[name][None]) for name in names)  # (D or 1, B, H) each
@@ -324,8 +324,8 @@ def _direction(
     return found
 
 
-def _readout(state: Problem, y: ndarray, moved: _Moved | None) -> ndarray:
-    """The outputs (T, D or 1, B, O) from the last layer's states (T, D or 1, B, H)."""
+def _readout(state: GatedProblem, y: ndarray, moved: _Moved | None) -> ndarray:
+    """Return the outputs (T, D or 1, B, O) from the last layer's states (T, D or 1, B, H)."""
     if "readout.W_hy" not in state.weights:
         return y
     weights = _Weights(state.weights, "readout.", moved)
@@ -333,12 +333,12 @@ def _readout(state: Problem, y: ndarray, moved: _Moved | None) -> ndarray:
     return np.where(state.valid.T[:, None, :, None], np.stack(read), 0)
 
 
-def along(state: Problem, direction: Mapping[str, ndarray]) -> float:
-    """Return the derivative of the loss along a direction in the space of everything given.
+def along(state: GatedProblem, direction: Mapping[str, ndarray]) -> float:
+    """Return the derivative of the loss along a direction in the space of all weights, initial states and inputs.
 
     Args:
-        state: the real forward pass.
-        direction: v, by name: each weight, each initial state and ``inputs``, of their shapes.
+        state: The real forward pass.
+        direction: v by name: each weight, each initial state and ``inputs``, of their shapes.
     """
 
     def moved(name: str, array: ndarray) -> ndarray:
@@ -353,7 +353,7 @@ def along(state: Problem, direction: Mapping[str, ndarray]) -> float:
 
 
 def work_of_one(T: int, B: int, I: int, H: int, gates: int, O: int, layers: int, directions: int = 1) -> float:
-    """Return how many multiplications one perturbed pass takes at most; one of complex numbers is four."""
+    """Return the maximum number of multiplications of one perturbed pass; one of complex numbers counts as four."""
     width = directions * H
     of_layers = [gates * width * ((I if n == 0 else width) + H) for n in range(layers)]
     return 4.0 * T * B * (sum(of_layers) + width * O)

@@ -1,13 +1,13 @@
-r"""Some of the gradient from the forward pass alone, where all of it would take too long.
+r"""A sample of the gradient from the forward pass alone, for problems whose whole gradient would take too long.
 
-``complex_step`` takes one direction for each number. Here chosen numbers are perturbed, and, all numbers at once, whole
-directions v:
+``complex_step`` takes one direction for each number. This module perturbs chosen numbers, and also all numbers at once
+along directions v:
 
     d/dε f(q + εv) = Im f(q + ihv) / h = ⟨∇f, v⟩
 
 One such derivative costs one complex forward pass, and an error anywhere in a gradient changes its inner product with
-a random v (Baydin et al. 2022, "Gradients without Backpropagation"). It says that something is wrong; the chosen
-numbers say what.
+a random v (Baydin et al. 2022, "Gradients without Backpropagation"). The inner product shows that a gradient is wrong;
+the chosen numbers show where.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def of_weights(state: Perturbed, n: int, rows: ndarray, columns: ndarray) -> nda
     """Return the gradient by some of layer n's weights.
 
     Args:
-        state: the real forward pass.
-        n: the layer.
-        rows: (D,), where in z_t = [x_t, h_{t-1}, 1] each weight starts: W_xh, W_hh and b_h stand below each other.
-        columns: (D,), the unit in which it ends.
+        state: The real forward pass.
+        n: The layer.
+        rows: The row of each weight, (D,): its position in z_t = [x_t, h_{t-1}, 1], for W_xh above W_hh above b_h.
+        columns: The column of each weight, (D,): its unit.
 
     Returns:
         (D,).
@@ -84,19 +84,19 @@ def along(
     terms: int,
     truncation: Truncation | None = None,
 ) -> float:
-    """Return the derivative of the loss along a direction in the space of everything given.
+    """Return the derivative of the loss along a direction in the space of all weights, initial states and inputs.
 
     Args:
-        direction: v, by name: each weight, each initial state and ``inputs``, of their shapes.
-        weights: split weights, float64.
+        direction: v by name: each weight, each initial state and ``inputs``, of their shapes.
+        weights: Split weights, float64.
         inputs: (B, T, I).
         initial_state: ``layerN.h0`` (B, H) for each layer.
         activation: φ.
         row_losses: ℓ.
         targets: (B, T, O), or labels (B, T).
         covered: (B, T) of bool.
-        terms: what the sum over rows is divided by.
-        truncation: how far the gradient is carried back through time; None for all the way.
+        terms: The divisor of the sum over rows.
+        truncation: The truncation of the gradient in time; None for the full gradient.
     """
 
     def moved(name: str, array: ndarray) -> ndarray:

@@ -6,7 +6,7 @@ For an analytic f and a tiny step h,
 
 No difference is taken, so nothing cancels, and with h = 1e-100 the terms left out vanish to the last bit (Squire and
 Trapp 1998, "Using complex variables to estimate derivatives of real functions"). The function is called once for every
-number of every array: this is for small examples. ``complex_step`` and ``complex_step_gated`` do the same for whole
+number of every array, so this is for small examples. ``complex_step`` and ``complex_step_gated`` do the same for whole
 networks, many numbers at once.
 """
 
@@ -21,18 +21,18 @@ STEP = 1e-100
 
 
 def by_complex_step(function: Callable[..., complex], given: Mapping[str, ndarray]) -> dict[str, ndarray]:
-    """Differentiate a scalar function by every number that it is given.
+    """Differentiate a scalar function by every number of its arguments.
 
     Args:
-        function: called by name with the arrays of ``given`` made complex; returns a scalar. It must be analytic: no
-            absolute value, no conjugate, comparisons of real parts alone.
-        given: arrays of real numbers, of any shape.
+        function: A function that takes the arrays of ``given`` by name, made complex, and returns a scalar. It must be
+            analytic: no absolute value, no conjugate, comparisons of real parts alone.
+        given: Arrays of real numbers, of any shape.
 
     Returns:
-        For each array the derivative by it, of its shape, float64.
+        The derivative by each array, of its shape, float64.
 
     Raises:
-        TypeError: if the function returns a real number, whose imaginary part says nothing.
+        TypeError: If the function returns a real number, which has no imaginary part.
     """
     moved = {name: np.array(array, np.complex128) for name, array in given.items()}
     found = {}

@@ -1,15 +1,15 @@
 r"""One gru layer with concatenated weights, in both variants: a W over [input, state], as far as the gru lets it.
 
-The same two functions as in ``gru_split``, derived a second time and another way, so that the two can check each other:
+The functions are the two of ``gru_split``, derived again in another way, so that the two derivations check each other:
 the unknowns of the backward recursion are the multipliers of a Lagrangian (the adjoint states of optimal control;
 LeCun 1988, "A theoretical framework for back-propagation").
 
-Can it be one matrix? Stored, yes: W = [W_xh; W_hh], (I + H, 3H), with the columns of r, z and n. Multiplied at once,
-like an rnn's or an lstm's, no; each variant has a reason of its own.
+One matrix can store the weights: W = [W_xh; W_hh], (I + H, 3H), with the columns of r, z and n. But a single product
+with it, as in an rnn or an lstm, is not possible; each variant has a reason of its own.
 
-Reset before. The candidate's columns meet another row than the gates' columns do, because the state in it was reset.
-So there are two rows, and two products, one after the other (TF1's GRUCell has two kernels for that reason). In both,
-input rows and state rows stay together:
+Reset before. The candidate's columns are multiplied with another row than the gates' columns, because the state in it
+was reset. So there are two rows and two products, one after the other (TF1's GRUCell has two kernels for that reason).
+In both, input rows and state rows stay together:
 
     v_t = [x_t, h_{t-1}]                        (B, I + H)
     r_t, z_t = σ(v_t W_rz + b_rz)               (B, H) each; W_rz the first 2H columns of W
@@ -18,10 +18,10 @@ input rows and state rows stay together:
     n_t = φ(w_t W_n + b_n)                      (B, H); W_n the last H columns of W
     h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t-1}       (B, H)
 
-Reset after. All columns meet v_t, but r_t comes between the two halves of the candidate's columns: it multiplies what
-the state contributes and not what the input contributes, so v_t W_n, where the two are already added, is of no use. It
-is one product with four column blocks in place of three, the candidate's input rows apart from its state rows, zeros
-beside them, and b_hn as the fourth block's bias:
+Reset after. All columns are multiplied with v_t, but r_t multiplies only the state's part of the candidate and not the
+input's part. In v_t W_n the two are already added, so it is of no use. One product with four column blocks in place of
+three keeps them apart. The candidate's input rows and state rows have a block each, with zeros beside them, and b_hn is
+the fourth block's bias:
 
     [ W_xr  W_xz  W_xn  0    ]
     [ W_hr  W_hz  0     W_hn ]  =: V            (I + H, 4H)
@@ -31,7 +31,7 @@ beside them, and b_hn as the fourth block's bias:
     n_t = φ(p_t + r_t ⊙ q_t)                    (B, H)
     h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t-1}       (B, H)
 
-V is made of W; its zeros are no weights, and what the gradient is there is dropped.
+V is made of W. Its zeros are not weights, so the gradient at these places is dropped.
 
 Backward. λ_t is the multiplier of h_t, and for reset before κ_t that of the reset state k_t. The Lagrangians are
 
@@ -78,14 +78,14 @@ from reference_impls.activations import ACTIVATIONS, Activation
 from reference_impls.layer import Layer
 
 
-class Cache(NamedTuple):
-    """What the backward pass needs of the forward pass, in either variant."""
+class GruConcatenatedCache(NamedTuple):
+    """The values of the forward pass that the backward pass needs, in either variant."""
 
     v: ndarray  # (T + 1, B, I + H): v_1 … v_T, and behind them a row that holds h_T and no input
     r: ndarray  # (T, B, H)
     z: ndarray  # (T, B, H)
     n: ndarray  # (T, B, H)
-    under_reset: ndarray  # (T, B, H): what r_t multiplies: h_{t-1} before, q_t after
+    under_reset: ndarray  # (T, B, H), multiplied by r_t: h_{t-1} before, q_t after
     W: ndarray  # (I + H, 3H)
     activation: Activation
     gate_activation: Activation
@@ -114,12 +114,12 @@ def forward_before(
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
-) -> Cache:
+) -> GruConcatenatedCache:
     """Run a layer with the reset before the product over a whole sequence.
 
     Args:
-        x: inputs, (T, B, I).
-        h0: the state before the first step, (B, H).
+        x: Inputs, (T, B, I).
+        h0: The state before the first step, (B, H).
         W: (I + H, 3H), the rows for the inputs first, the columns of r, z and n side by side.
         b: (3H,), likewise.
         activation: φ.
@@ -143,18 +143,18 @@ def forward_before(
         pre[:, 2 * H :] += (r[t] * h) @ W_h_n  # (B, H)
         phi(pre[:, 2 * H :], n[t])  # (B, H)
         v[t + 1, :, I:] = (1 - z[t]) * n[t] + z[t] * h  # (B, H)
-    return Cache(v, r, z, n, v[:T, :, I:], W, activation, gate_activation)
+    return GruConcatenatedCache(v, r, z, n, v[:T, :, I:], W, activation, gate_activation)
 
 
 def backward_before(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: GruConcatenatedCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
-    """Carry the gradient from the layer's outputs back to everything that went in, reset before the product.
+    """Carry the gradient from the layer's outputs back to all of its inputs, reset before the product.
 
     Args:
-        cache: what ``forward_before`` returned.
+        cache: The cache that ``forward_before`` returned.
         d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
-        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+        starts: The steps for which the state before them is a constant, counted from 0 and never the first
             (``truncation``); none for the full gradient.
 
     Returns:
@@ -197,12 +197,12 @@ def forward_after(
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
-) -> Cache:
+) -> GruConcatenatedCache:
     """Run a layer with the reset after the product over a whole sequence.
 
     Args:
-        x: inputs, (T, B, I).
-        h0: the state before the first step, (B, H).
+        x: Inputs, (T, B, I).
+        h0: The state before the first step, (B, H).
         W: (I + H, 3H), the rows for the inputs first, the columns of r, z and n side by side.
         b: (3H,), likewise.
         b_hn: (H,).
@@ -228,18 +228,18 @@ def forward_after(
         q[t] = pre[:, 3 * H :]  # (B, H)
         phi(pre[:, 2 * H : 3 * H] + r[t] * q[t], n[t])  # (B, H)
         v[t + 1, :, I:] = (1 - z[t]) * n[t] + z[t] * h  # (B, H)
-    return Cache(v, r, z, n, q, W, activation, gate_activation)
+    return GruConcatenatedCache(v, r, z, n, q, W, activation, gate_activation)
 
 
 def backward_after(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: GruConcatenatedCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
-    """Carry the gradient from the layer's outputs back to everything that went in, reset after the product.
+    """Carry the gradient from the layer's outputs back to all of its inputs, reset after the product.
 
     Args:
-        cache: what ``forward_after`` returned.
+        cache: The cache that ``forward_after`` returned.
         d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
-        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+        starts: The steps for which the state before them is a constant, counted from 0 and never the first
             (``truncation``); none for the full gradient.
 
     Returns:
@@ -273,7 +273,7 @@ def backward_after(
 
 
 def _rows(x: ndarray, h0: ndarray, W: ndarray) -> ndarray:
-    """v_1 … v_T with the inputs and h_0 filled in, and a row behind them: (T + 1, B, I + H)."""
+    """Return v_1 … v_T with the inputs and h_0 filled in, and a row behind them: (T + 1, B, I + H)."""
     T, B, I = x.shape
     v = np.zeros((T + 1, B, W.shape[0]), W.dtype)  # (T + 1, B, I + H)
     v[:T, :, :I] = x
@@ -282,7 +282,7 @@ def _rows(x: ndarray, h0: ndarray, W: ndarray) -> ndarray:
 
 
 def _four_blocks(W: ndarray) -> ndarray:
-    """V, (I + H, 4H): W with the candidate's input rows and state rows in columns of their own."""
+    """Return V, (I + H, 4H): W with the candidate's input rows and state rows in columns of their own."""
     H = W.shape[1] // 3
     I = W.shape[0] - H
     V = np.zeros((I + H, 4 * H), W.dtype)  # (I + H, 4H)
@@ -292,8 +292,8 @@ def _four_blocks(W: ndarray) -> ndarray:
     return V
 
 
-def _jacobians(cache: Cache) -> tuple[ndarray, ndarray, ndarray]:
-    """Return what λ_t (κ_t before, ψ^n_t after, for r) is multiplied with in ψ^r, ψ^z and ψ^n: (T, B, H) each."""
+def _jacobians(cache: GruConcatenatedCache) -> tuple[ndarray, ndarray, ndarray]:
+    """Return the factors of λ_t (for r, of κ_t before and ψ^n_t after) in ψ^r, ψ^z and ψ^n: (T, B, H) each."""
     sigma_slope = cache.gate_activation.slope_at_value
     return (
         cache.under_reset * sigma_slope(cache.r),
@@ -306,4 +306,4 @@ RESETS = {
     "after": Layer(("W", "b", "b_hn"), ("h0",), forward_after, backward_after),
     "before": Layer(("W", "b"), ("h0",), forward_before, backward_before),
 }
-"""The two variants, by the names that case files use."""
+"""The two variants by their names in case files."""

@@ -68,8 +68,8 @@ from reference_impls.activations import ACTIVATIONS, Activation
 from reference_impls.layer import Layer
 
 
-class Cache(NamedTuple):
-    """What the backward pass needs of the forward pass."""
+class GruSplitCache(NamedTuple):
+    """The values of the forward pass that the backward pass needs."""
 
     x: ndarray  # (T, B, I)
     gates: ndarray  # (T, B, 3H): r_t, z_t, n_t
@@ -77,7 +77,7 @@ class Cache(NamedTuple):
     under_reset: ndarray  # (T, B, H): q_1, …, q_T
     W_xh: ndarray  # (I, 3H)
     W_hh: ndarray  # (H, 3H)
-    after: bool  # whether the reset is after the product
+    after: bool  # True if the reset is after the product
     activation: Activation
     gate_activation: Activation
 
@@ -102,12 +102,12 @@ def forward(
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
-) -> Cache:
+) -> GruSplitCache:
     """Run the layer over a whole sequence.
 
     Args:
-        x: inputs, (T, B, I).
-        h0: the state before the first step, (B, H).
+        x: Inputs, (T, B, I).
+        h0: The state before the first step, (B, H).
         W_xh: (I, 3H), the columns of r, z and n side by side.
         W_hh: (H, 3H), likewise.
         b_h: (3H,), likewise.
@@ -149,18 +149,18 @@ def forward(
         np.subtract(1, z, out=new)
         new *= n
         new += np.multiply(z, h, out=kept)  # (B, H): (1 − z_t) ⊙ n_t + z_t ⊙ h_{t-1}
-    return Cache(x, gates, states, under_reset, W_xh, W_hh, b_hn is not None, activation, gate_activation)
+    return GruSplitCache(x, gates, states, under_reset, W_xh, W_hh, b_hn is not None, activation, gate_activation)
 
 
 def backward(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: GruSplitCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
-    """Carry the gradient from the layer's outputs back to everything that went in.
+    """Carry the gradient from the layer's outputs back to all of its inputs.
 
     Args:
-        cache: what ``forward`` returned.
+        cache: The cache that ``forward`` returned.
         d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
-        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+        starts: The steps for which the state before them is a constant, counted from 0 and never the first
             (``truncation``); none for the full gradient.
 
     Returns:
@@ -175,15 +175,15 @@ def backward(
     r, z, n = (cache.gates[:, :, k * H : (k + 1) * H] for k in range(3))  # (T, B, H) each
     before = cache.states[:-1]  # (T, B, H): h_0, …, h_{T-1}
 
-    delta = sigma_slope(cache.gates)  # (T, B, 3H): what ρ_t or dh_t is multiplied with, to become δ_t
+    delta = sigma_slope(cache.gates)  # (T, B, 3H): the factors of ρ_t or dh_t, to become δ_t
     of_r, of_z, of_n = (delta[:, :, k * H : (k + 1) * H] for k in range(3))  # (T, B, H) each: views
     of_r *= cache.under_reset
     of_z *= before - n
     np.multiply(1 - z, phi_slope(n), out=of_n)  # n is squashed by φ, not by σ
     recurrent = np.empty_like(delta)  # (T, B, 3H): ε_t, with reset after
-    d_before = np.empty((B, H), d_outputs.dtype)  # (B, H): what of dh_{t-1} came through the product
+    d_before = np.empty((B, H), d_outputs.dtype)  # (B, H): the part of dh_{t-1} through the product
 
-    d_state = np.zeros((B, H), d_outputs.dtype)  # (B, H): what of dh_t comes from later steps, to become dh_t
+    d_state = np.zeros((B, H), d_outputs.dtype)  # (B, H): the part of dh_t from later steps, to become dh_t
     for t in reversed(range(T)):
         d_state += d_outputs[t]  # (B, H)
         of_z[t] *= d_state
@@ -223,4 +223,4 @@ RESETS = {
     "after": Layer(("W_xh", "W_hh", "b_h", "b_hn"), ("h0",), forward, backward),
     "before": Layer(("W_xh", "W_hh", "b_h"), ("h0",), forward, backward),
 }
-"""The two variants, by the names that case files use."""
+"""The two variants by their names in case files."""

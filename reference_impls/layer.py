@@ -1,17 +1,16 @@
-"""What a layer is, whichever cell it has: the four things that stacking layers needs to know of one.
+"""The interface of a layer of any cell: four names that stacking layers needs.
 
     WEIGHTS     the names of its weights, in the order in which ``forward`` takes them
     STATES      the names of its initial states, in the order in which ``forward`` takes them: h0, and for an lstm c0
-    forward     forward(x, *states, *weights, activation=…) → cache, whose ``outputs`` are what the layer above reads,
-                and whose ``last`` are the states after the last step, in the order of STATES
+    forward     forward(x, *states, *weights, activation=…) → cache; its ``outputs`` are the input of the layer above,
+                and its ``last`` are the states after the last step, in the order of STATES
     backward    backward(cache, d_outputs) → d_x, one gradient for each state, and the gradients of the weights by name;
-                backward(cache, d_outputs, starts) where the gradient is truncated: the steps in ``starts`` take the
-                states before them for constants
+                backward(cache, d_outputs, starts) for a truncated gradient: for the steps in ``starts``, the states
+                before them are constants
 
-A module with these four names at its top is a layer (``rnn_split``, ``lstm_split``). A layer that exists in variants,
-or is made out of another one, is a ``Layer`` (``gru_split.RESETS``,
-``bidirectional.both_ways``, ``lengths.of_lengths``). A layer may be able to carry a window by lag (``rnn_split.lag``);
-all others do it in passes (``truncation``).
+A module with these four names at its top is a layer (``rnn_split``, ``lstm_split``). A layer that has variants, or that
+is made of another layer, is a ``Layer`` (``gru_split.RESETS``, ``bidirectional.both_ways``, ``lengths.of_lengths``).
+Some layers can carry a window by lag (``rnn_split.lag``); all others carry it in passes (``truncation``).
 """
 
 from __future__ import annotations
@@ -24,24 +23,24 @@ from numpy import ndarray
 
 
 class Layer(NamedTuple):
-    """A layer that is no module of its own."""
+    """A layer that is not a module."""
 
     WEIGHTS: tuple[str, ...]
     STATES: tuple[str, ...]
     forward: Callable[..., Any]
     backward: Callable[..., tuple[Any, ...]]
-    lengths: ndarray | None = None  # (B,): past so many steps a sequence's outputs are zero; None if all go to the end
+    lengths: ndarray | None = None  # (B,): the number of steps after which outputs are zero; None if all have T
 
 
 AnyLayer = ModuleType | Layer
 
 
 def states_of(layer: AnyLayer) -> tuple[str, ...]:
-    """Return the names of a layer's initial states; a layer that does not say has h0 alone."""
+    """Return the names of a layer's initial states; h0 alone if the layer does not name them."""
     return tuple(getattr(layer, "STATES", ("h0",)))
 
 
 def lengths_of(layer: AnyLayer) -> ndarray | None:
-    """Return how many steps of each sequence a layer runs over, (B,); None if all of them."""
+    """Return the number of steps of each sequence that a layer runs over, (B,); None for all steps."""
     lengths: ndarray | None = getattr(layer, "lengths", None)
     return lengths

@@ -1,17 +1,16 @@
 """Sequences of unequal length in one batch: past a sequence's end its outputs are zero, and its state is kept.
 
-Sequences of a batch do not touch each other. Those of equal length are therefore a batch of their own, that ends where
-they end: the layer runs over x[:L] of the sequences whose length is L, for each L there is. Nothing is computed past an
-end, so nothing that stands there has a say, NaN included, there is nothing to mask, and what a bidirectional layer
-reads backward in time starts at each sequence's own end.
+The sequences of a batch are independent. Those of equal length therefore form a batch of their own: for each length L,
+the layer runs over x[:L] of the sequences of that length. Nothing is computed past an end, so numbers there have no
+effect, even NaN, and no mask is needed. A bidirectional layer reads backward in time from each sequence's own end.
 
     y_t = the layer's outputs for t ≤ L, 0 for t > L        (B, D·H)
 
-So it is with the outputs of a readout: they are zero there, and not its bias (``zero_past``).
+The outputs of a readout are also zero there, and not its bias (``zero_past``).
 
-Backward is as plain: the gradient of a constant is zero, so d_outputs past an end is dropped and dx is zero there; the
-gradients of the weights, which all groups share, add up. Where a truncated gradient is cut (``truncation``) is counted
-from the first step, in every sequence.
+Backward. The gradient of a constant is zero, so d_outputs past an end is dropped and dx is zero there. All groups share
+the weights, so their gradients add up. The cuts of a truncated gradient (``truncation``) are counted from the first
+step, in every sequence.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ from numpy import ndarray
 from reference_impls.layer import AnyLayer, Layer, states_of
 
 
-class Cache(NamedTuple):
-    """What the backward pass needs of the forward pass."""
+class LengthsCache(NamedTuple):
+    """The values of the forward pass that the backward pass needs."""
 
-    groups: list[tuple[ndarray, Any]]  # which sequences, (their number,), and the layer's cache for them
+    groups: list[tuple[ndarray, Any]]  # the sequences, (their number,), and the layer's cache for them
     outputs: ndarray  # (T, B, D·H)
     inputs_shape: tuple[int, ...]  # (T, B, I)
 
     @property
     def last(self) -> tuple[ndarray, ...]:
-        """The states after each sequence's own last step: (B, H) each."""
+        """The states after each sequence's last step: (B, H) each."""
         order = np.argsort(np.concatenate([which for which, _ in self.groups]))  # (B,)
         by_group = zip(*(cache.last for _, cache in self.groups), strict=True)
         return tuple(np.concatenate(parts)[order] for parts in by_group)
@@ -44,15 +43,15 @@ def of_lengths(layer: AnyLayer, lengths: ndarray) -> Layer:
     """Make a layer that ends each sequence at its own length.
 
     Args:
-        layer: what runs over each group of sequences; its weights and states stay what they are.
+        layer: The layer that runs over each group of sequences; its weights and states do not change.
         lengths: (B,) of integers from 1 to T.
 
     Returns:
-        A layer whose ``forward`` raises a ValueError if the lengths do not fit the inputs.
+        A layer; its ``forward`` raises a ValueError if the lengths do not fit the inputs.
     """
     lengths, names = np.asarray(lengths), states_of(layer)
 
-    def forward(x: ndarray, *given: ndarray, **more: Any) -> Cache:
+    def forward(x: ndarray, *given: ndarray, **more: Any) -> LengthsCache:
         T, B, _ = x.shape
         if lengths.shape != (B,) or lengths.dtype.kind not in "iu" or lengths.min() < 1 or lengths.max() > T:
             raise ValueError(f"lengths must be {B} integers from 1 to {T}, one a sequence; they are {lengths.tolist()}")
@@ -66,11 +65,11 @@ def of_lengths(layer: AnyLayer, lengths: ndarray) -> Layer:
         outputs = np.zeros((T, B, first.shape[2]), first.dtype)  # (T, B, D·H)
         for which, cache in groups:
             outputs[: len(cache.outputs), which] = cache.outputs
-        return Cache(groups, outputs, x.shape)
+        return LengthsCache(groups, outputs, x.shape)
 
-    def backward(cache: Cache, d_outputs: ndarray, *starts: Container[int]) -> tuple[Any, ...]:
+    def backward(cache: LengthsCache, d_outputs: ndarray, *starts: Container[int]) -> tuple[Any, ...]:
         B = d_outputs.shape[1]
-        H = cache.groups[0][1].last[0].shape[1]  # not that of d_outputs: a bidirectional layer's are 2H wide
+        H = cache.groups[0][1].last[0].shape[1]  # not the width of d_outputs, which is 2H in a bidirectional layer
         d_x = np.zeros(cache.inputs_shape, d_outputs.dtype)  # (T, B, I)
         d_states = [np.zeros((B, H), d_outputs.dtype) for _ in names]  # (B, H) each
         gradients: dict[str, ndarray] = {}

@@ -1,12 +1,12 @@
-r"""A recurrent network with the identity for its activation, solved in closed form by powers of W_hh.
+r"""A recurrent network with the identity as its activation, solved in closed form by powers of W_hh.
 
 With φ(a) = a the dynamics of a layer are linear, h_t = h_{t-1} W_hh + z_t with z_t = x_t W_xh + b_h. Written out from
 the initial state, for t = 1 … T:
 
     h_t = h_0 W_hh^t + Σ_{s=1…t} z_s W_hh^(t-s)                 (B, H)
 
-Nothing is handed from step to step here: each state is a sum of its own, and so is each gradient. Let g_τ = ∂L/∂h_τ be
-the gradient that reaches h_τ from outside the layer. h_τ depends on z_t, for t ≤ τ, by the term z_t W_hh^(τ-t) alone,
+Nothing is handed from step to step: each state is a sum of its own, and so is each gradient. Let g_τ = ∂L/∂h_τ be the
+gradient that reaches h_τ from outside the layer. h_τ depends on z_t, for t ≤ τ, by the term z_t W_hh^(τ-t) alone, and
 on h_0 by h_0 W_hh^τ alone:
 
     δ_t  = dL/dz_t = Σ_{τ=t…T} g_τ (W_hh^(τ-t))ᵀ                (B, H)
@@ -15,19 +15,20 @@ on h_0 by h_0 W_hh^τ alone:
     dW_xh = Σ_t x_tᵀ δ_t    (I, H),    db_h = Σ_t Σ_B δ_t    (H,),    dx_t = δ_t W_xhᵀ    (B, I)
 
 W_hh acts in every factor of its powers. By the product rule, dL/dW_hh is the sum over all places of a factor in the
-terms of all h_τ. The factor at place t of h_τ, with t - 1 steps before it, has the state h_{t-1} on its left, which
-collects everything that enters up to there, and W_hh^(τ-t) on its right:
+terms of all h_τ. The factor at place t of h_τ, with t - 1 steps before it, has on its left the state h_{t-1}, the sum
+of all that enters up to there, and on its right W_hh^(τ-t):
 
     dW_hh = Σ_τ Σ_{t≤τ} h_{t-1}ᵀ g_τ (W_hh^(τ-t))ᵀ = Σ_t h_{t-1}ᵀ δ_t          (H, H)
 
 (Linear time-invariant systems: Kailath 1980, "Linear Systems", section 2.1. The powers are built from halves of their
 exponents.)
 
-Truncated, a loss at τ reaches the steps from some first one on, and the state before that is a constant. The sums over
-t begin there, and the gradient is a sum over groups of losses that reach to the same step (``Reach``). Layers are
-stacked as in ``network``: x of a layer are the states of the one below, g of that one is dx of this, group by group.
+Truncated, a loss at τ reaches back to some first step, and the state before that step is a constant. The sums over t
+begin there, and the gradient is a sum over groups of losses that reach to the same step (``Reach``). Layers are stacked
+as in ``network``: x of a layer are the states of the layer below, and the g of that layer is the dx of this one, group
+by group.
 
-The sums take O(T²) products where the recursion takes O(T).
+The sums take O(T²) products, and the recursion O(T).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Reach(NamedTuple):
 
 
 def reaches(truncation: Truncation | None, T: int) -> list[Reach]:
-    """Return how far the loss of each of T steps is carried back."""
+    """Return the groups of losses among T steps, each with the step to which it is carried back."""
     if truncation is None:
         return [Reach(range(T), 0)]
     if isinstance(truncation, Detach):
@@ -61,7 +62,7 @@ def reaches(truncation: Truncation | None, T: int) -> list[Reach]:
 
 
 def powers_of(W: ndarray, count: int) -> ndarray:
-    """Return W⁰ … W^(count-1), (count, H, H), each from those of half its exponent."""
+    """Return W⁰ … W^(count-1), (count, H, H), each from the powers of half its exponent."""
     powers = np.empty((count, *W.shape), W.dtype)  # (count, H, H)
     for k in range(count):
         if k < 2:
@@ -85,7 +86,7 @@ def states_of(x: ndarray, h0: ndarray, W_xh: ndarray, b_h: ndarray, powers: ndar
     z = x @ W_xh + b_h  # (T, B, H)
     states = np.empty((T + 1, *h0.shape), z.dtype)  # (T + 1, B, H)
     for t in range(T + 1):
-        entered = np.concatenate([h0[None], z[:t]])  # (t + 1, B, H): what entered at 0, 1, …, t
+        entered = np.concatenate([h0[None], z[:t]])  # (t + 1, B, H): the terms that enter at 0, 1, …, t
         side_by_side = entered.swapaxes(0, 1).reshape(-1, (t + 1) * H)  # (B, (t + 1)·H)
         states[t] = side_by_side @ powers[t::-1].reshape((t + 1) * H, H)  # (B, H)
     return states
@@ -97,7 +98,7 @@ def arrived(g: ndarray, powers: ndarray, reach: Reach) -> tuple[ndarray, ndarray
     Args:
         g: (T, B, H), the gradient of the states from outside the layer.
         powers: W_hh⁰ … W_hh^T, (T + 1, H, H).
-        reach: which of them are carried back, and to where. g of earlier steps must be 0.
+        reach: The losses that are carried back, and the first step. g of earlier steps must be 0.
     """
     (_, B, H), turned = g.shape, powers.swapaxes(1, 2)  # (T + 1, H, H): (W_hh^k)ᵀ
     end = reach.losses.stop
@@ -109,7 +110,7 @@ def arrived(g: ndarray, powers: ndarray, reach: Reach) -> tuple[ndarray, ndarray
 
 
 def _sum_of_products(rows: ndarray, matrices: ndarray) -> ndarray:
-    """Σ_k rows_k matrices_k, (B, H), of (K, B, H) and (K, H, H)."""
+    """Return Σ_k rows_k matrices_k, (B, H), of (K, B, H) and (K, H, H)."""
     K, B, H = rows.shape
     return rows.swapaxes(0, 1).reshape(B, K * H) @ matrices.reshape(K * H, H)
 
@@ -121,20 +122,20 @@ def loss_and_gradients(
     loss: Callable[[ndarray], tuple[ndarray, ndarray]],
     truncation: Truncation | None = None,
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
-    """Solve the network, take the loss, and write out the gradient.
+    """Solve the network, and compute the loss and the gradient.
 
     Args:
-        weights: as for ``network.forward``.
+        weights: As for ``network.forward``.
         inputs: (B, T, I).
         initial_state: ``layerN.h0`` (B, H) by name.
-        loss: maps outputs to (loss, d_outputs).
-        truncation: as for ``network.backward``.
+        loss: A function from outputs to (loss, d_outputs).
+        truncation: As for ``network.backward``.
 
     Returns:
         The loss of shape (), the outputs, and the gradient of every weight, initial state and of ``inputs``, by name.
 
     Raises:
-        KeyError: if a layer's weight or state is missing.
+        KeyError: If a layer's weight or state is missing.
     """
     T, layers = inputs.shape[1], range(len(initial_state))
     x = [inputs.swapaxes(0, 1)]  # (T, B, I), and of each layer above (T, B, H)
@@ -175,11 +176,11 @@ def loss_and_gradients(
 
 
 def _outer(left: ndarray, right: ndarray) -> ndarray:
-    """Σ over steps and sequences of leftᵀ right: (J, K) of (T, B, J) and (T, B, K)."""
+    """Return Σ over steps and sequences of leftᵀ right: (J, K) of (T, B, J) and (T, B, K)."""
     return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])  # (J, K)
 
 
 def work(T: int, B: int, H: int, groups: Sequence[Reach], layers: int) -> float:
-    """Return about how many multiplications the sums of all layers take."""
+    """Return the approximate number of multiplications in the sums of all layers."""
     back = sum((reach.losses.stop - reach.first) ** 2 / 2 for reach in groups)
     return float(layers * H * H * (B * (T * T / 2 + back) + H * T))

@@ -1,14 +1,14 @@
 r"""The losses, each returned together with the gradient of the outputs.
 
-A loss covers some of the (sequence, step) pairs; ``covered``, (B, T) of bool, says which. The N covered rows are
-gathered, the loss is taken on them, and the gradient is scattered back: it is exactly zero where the loss does not
-look, and whatever stands there in outputs or targets has no say, NaN included.
+A loss covers some of the (sequence, step) pairs, which ``covered``, (B, T) of bool, marks. The N covered rows are
+gathered, the loss is computed on them, and the gradient is scattered back. It is exactly zero in the other rows, whose
+outputs and targets have no effect, even NaN.
 
     squared_error            Σ (y − t)²                        dy = 2 (y − t)
     softmax_cross_entropy    Σ (log Σ_k exp y_k − y_label)     dy = softmax(y) − onehot(label)
     dot                      Σ u y                             dy = u    (a vector–Jacobian product with u)
 
-With the reduction ``mean`` loss and gradient are divided by the number of terms of the sum: N·O for squared_error and
+With the reduction ``mean``, loss and gradient are divided by the number of terms of the sum: N·O for squared_error and
 dot, N for softmax_cross_entropy.
 """
 
@@ -31,7 +31,7 @@ def squared_error_rows(outputs: ndarray, targets: ndarray) -> ndarray:
 
 def softmax_cross_entropy_rows(outputs: ndarray, targets: ndarray) -> ndarray:
     """Return the loss of each row, (N,), of logits (N, O) for labels (N,), by a log-sum-exp that cannot overflow."""
-    # Any shift leaves the softmax as it is; by its real part the shifted logits stay analytic.
+    # A shift does not change the softmax; a real shift keeps the logits analytic.
     shifted = outputs - outputs.real.max(axis=-1, keepdims=True)  # (N, O)
     return np.log(np.exp(shifted).sum(axis=-1)) - shifted[np.arange(len(targets)), targets]  # (N,)
 
@@ -98,7 +98,7 @@ def dot(outputs: ndarray, targets: ndarray, covered: ndarray, reduction: str) ->
 
 
 def number_of_terms(kind: str, rows: int, width: int) -> int:
-    """Return what a mean divides by: N for softmax_cross_entropy, N·O for the others."""
+    """Return the divisor of a mean: N for softmax_cross_entropy, N·O for the others."""
     return rows if kind == "softmax_cross_entropy" else rows * width
 
 
@@ -117,11 +117,11 @@ LOSSES: dict[str, Loss] = {
     "softmax_cross_entropy": softmax_cross_entropy,
     "dot": dot,
 }
-"""Every loss, by the name that case files use."""
+"""Every loss by its name in case files."""
 
 ROW_LOSSES: dict[str, RowLosses] = {
     "squared_error": squared_error_rows,
     "softmax_cross_entropy": softmax_cross_entropy_rows,
     "dot": dot_rows,
 }
-"""The forward pass alone of every loss: what each covered row contributes to the sum."""
+"""The forward pass of every loss: the term of each covered row in the sum."""

@@ -1,12 +1,12 @@
 r"""One lstm layer with concatenated weights: a single W over [input, state] for all four gates.
 
-The same function as in ``lstm_split``, derived a second time and another way, so that the two can check each other.
-There the backward recursion is the chain rule, gate by gate; here it follows from a Lagrangian, whose multipliers λ_t
-and μ_t belong to the two states (the adjoint states of optimal control; LeCun 1988, "A theoretical framework for
-back-propagation"), and the gates appear as four Jacobians.
+The function is that of ``lstm_split``, derived again in another way, so that the two derivations check each other.
+``lstm_split`` applies the chain rule gate by gate. Here the backward recursion follows from a Lagrangian, whose
+multipliers λ_t and μ_t belong to the two states (the adjoint states of optimal control; LeCun 1988, "A theoretical
+framework for back-propagation"). The gates appear as four Jacobians.
 
-Forward, for t = 1 … T, from given h_0 and c_0 (Hochreiter and Schmidhuber 1997, Gers et al. 2000). The gates are no
-states: they are functions i, f, g, o of one row z_t, a quarter of the columns of W each.
+Forward, for t = 1 … T, from given h_0 and c_0 (Hochreiter and Schmidhuber 1997, Gers et al. 2000). The gates are not
+states: they are functions i, f, g, o of one row z_t, each with a quarter of the columns of W.
 
     z_t = [x_t, h_{t-1}]                        (B, I + H)
     [i, f, g, o](z_t) = [σ, σ, φ, σ](z_t W + b) (B, 4H): (B, I + H)(I + H, 4H) + (4H,)
@@ -17,19 +17,19 @@ Backward. The two equations of the states are the constraints, and each has a mu
 
     L(h) + Σ_t ⟨μ_t, f(z_t) ⊙ c_{t-1} + i(z_t) ⊙ g(z_t) − c_t⟩ + Σ_t ⟨λ_t, o(z_t) ⊙ φ(c_t) − h_t⟩
 
-Stationary in c_t, which stands in its own constraint, in h_t's and in c_{t+1}'s:
+Stationary in c_t, which is part of its own constraint, of h_t's and of c_{t+1}'s:
 
     μ_t = λ_t ⊙ o_t ⊙ φ'(c_t) + μ_{t+1} ⊙ f_{t+1}           (B, H),  μ_{T+1} = 0
 
-Stationary in h_t, which stands in its own constraint, in the loss (g^out_t = ∂L/∂h_t) and, inside z_{t+1}, in both
-constraints of the next step. With J_t the derivatives of the two constraints by the pre-activations, four diagonal
+Stationary in h_t, which is part of its own constraint, of the loss (g^out_t = ∂L/∂h_t) and, inside z_{t+1}, of both
+constraints of the next step. Let J_t be the derivatives of the two constraints by the pre-activations, four diagonal
 blocks, and W_h the last H rows of W:
 
     J_t = [g ⊙ σ'(a^i), c_{t-1} ⊙ σ'(a^f), i ⊙ φ'(a^g), φ(c_t) ⊙ σ'(a^o)]       (B, 4H)
     ψ_t = [μ_t, μ_t, μ_t, λ_t] ⊙ J_t            (B, 4H): i, f and g stand under μ, o stands under λ
     λ_t = g^out_t + ψ_{t+1} W_hᵀ                (B, H),  ψ_{T+1} = 0
 
-The Lagrangian's derivatives by what is not a state of a step from 1 to T are the gradients:
+The Lagrangian's derivatives by all variables except the states of steps 1 to T are the gradients:
 
     dW = Σ_t z_tᵀ ψ_t                           (I + H, 4H): input rows and state rows at once
     db = Σ_t Σ_B ψ_t                            (4H,)
@@ -37,11 +37,11 @@ The Lagrangian's derivatives by what is not a state of a step from 1 to T are th
     dh_0 = ψ_1 W_hᵀ                             (B, H): λ_0, with g^out_0 = 0
     dc_0 = μ_1 ⊙ f_1                            (B, H): μ_0, with no h_0 that would depend on c_0
 
-As in ``rnn_concatenated`` the z_t of all steps stand in one array, and each new state is written to where z_{t+1} needs
-it. The adjoint states of all steps are kept, as the states are.
+As in ``rnn_concatenated``, one array has the z_t of all steps, and each new state is written to its place in z_{t+1}.
+The adjoint states of all steps are kept, like the states.
 
-Truncated (``truncation``), the constraints of a chunk's first step t + 1 take h_t and c_t for numbers, not variables:
-μ_{t+1} and ψ_{t+1} do not stand in the equations of μ_t and λ_t.
+Truncated (``truncation``), h_t and c_t are numbers, not variables, in the constraints of a chunk's first step t + 1. So
+μ_{t+1} and ψ_{t+1} do not occur in the equations of μ_t and λ_t.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ WEIGHTS = ("W", "b")
 STATES = ("h0", "c0")
 
 
-class Cache(NamedTuple):
-    """What the backward pass needs of the forward pass."""
+class LstmConcatenatedCache(NamedTuple):
+    """The values of the forward pass that the backward pass needs."""
 
     z: ndarray  # (T + 1, B, I + H): z_1 … z_T, and behind them a row that holds h_T and no input
     cells: ndarray  # (T + 1, B, H): c_0, c_1, …, c_T
@@ -96,15 +96,15 @@ def forward(
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
-) -> Cache:
+) -> LstmConcatenatedCache:
     """Run the layer over a whole sequence.
 
     Args:
-        x: inputs, (T, B, I).
-        h0: the hidden state before the first step, (B, H).
-        c0: the cell before the first step, (B, H).
+        x: Inputs, (T, B, I).
+        h0: The hidden state before the first step, (B, H).
+        c0: The cell before the first step, (B, H).
         W: (I + H, 4H), the rows for the inputs first, the columns of i, f, g and o side by side.
-        b: (4H,), likewise; a forget bias that others add at run time is part of it.
+        b: (4H,), likewise; it includes the forget bias that other implementations add at run time.
         activation: φ.
         gate_activation: σ.
 
@@ -132,18 +132,18 @@ def forward(
         sigma(pre[:, 3 * H :], o[t])  # (B, H)
         cells[t + 1] = f[t] * cells[t] + i[t] * g[t]  # (B, H)
         z[t + 1, :, I:] = o[t] * phi(cells[t + 1], np.empty_like(cells[t]))  # (B, H)
-    return Cache(z, cells, i, f, g, o, W, activation, gate_activation)
+    return LstmConcatenatedCache(z, cells, i, f, g, o, W, activation, gate_activation)
 
 
 def backward(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: LstmConcatenatedCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, ndarray, dict[str, ndarray]]:
-    """Carry the gradient from the layer's outputs back to everything that went in.
+    """Carry the gradient from the layer's outputs back to all of its inputs.
 
     Args:
-        cache: what ``forward`` returned.
+        cache: The cache that ``forward`` returned.
         d_outputs: g^out, the gradient of every hidden state h_1 … h_T from outside the layer, (T, B, H).
-        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+        starts: The steps for which the state before them is a constant, counted from 0 and never the first
             (``truncation``); none for the full gradient.
 
     Returns:

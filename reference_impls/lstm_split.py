@@ -13,20 +13,21 @@ i is the input gate, f the forget gate, o the output gate, g what may be added t
 nonlinearity, the sigmoid; φ is tanh.
 
 Backward. Let g^out_t = ∂L/∂h_t be the gradient that reaches h_t from outside the layer. Write dh_t and dc_t for the
-whole gradients, through all later steps as well, and δ_t = dL/da_t for the pre-activations. h_t acts from outside and
-through a_{t+1}; c_t acts through h_t, and directly, without any weight, on c_{t+1} (the constant error carousel):
+whole gradients, through all later steps as well, and δ_t = dL/da_t for the pre-activations. h_t acts on the loss from
+outside and through a_{t+1}. c_t acts through h_t, and directly, without any weight, on c_{t+1} (the constant error
+carousel):
 
     dh_t = g^out_t + δ_{t+1} W_hhᵀ              (B, H),  δ_{T+1} = 0
     dc_t = dh_t ⊙ o_t ⊙ φ'(c_t) + dc_{t+1} ⊙ f_{t+1}        (B, H),  dc_{T+1} = 0
 
-The quarters of δ_t are read off the formulas of c_t and h_t, each through its gate's own nonlinearity:
+The quarters of δ_t follow from the formulas of c_t and h_t, each through its gate's own nonlinearity:
 
     δ^i_t = dc_t ⊙ g_t ⊙ σ'(a^i_t)              (B, H)
     δ^f_t = dc_t ⊙ c_{t-1} ⊙ σ'(a^f_t)          (B, H),  c_0 included
     δ^g_t = dc_t ⊙ i_t ⊙ φ'(a^g_t)              (B, H)
     δ^o_t = dh_t ⊙ s_t ⊙ σ'(a^o_t)              (B, H)
 
-From δ_t on everything is as in ``rnn_split``, with 4H columns in place of H:
+From δ_t, everything follows as in ``rnn_split``, with 4H columns in place of H:
 
     dW_xh = Σ_t x_tᵀ δ_t                        (I, 4H)
     dW_hh = Σ_t h_{t-1}ᵀ δ_t                    (H, 4H),  h_0 included
@@ -35,11 +36,11 @@ From δ_t on everything is as in ``rnn_split``, with 4H columns in place of H:
     dh_0  = δ_1 W_hhᵀ                           (B, H)
     dc_0  = dc_1 ⊙ f_1                          (B, H)
 
-Sequential are the product with W_hh forward, the one with W_hhᵀ backward, and what is pointwise between them. What each
-quarter of δ_t is multiplied with beside dc_t or dh_t comes from the forward pass alone: it is computed for all steps
-at once, before the loop.
+Only the product with W_hh forward, the one with W_hhᵀ backward, and the pointwise operations between them are
+sequential. The factors of dc_t or dh_t in each quarter of δ_t come from the forward pass alone, so they are computed
+for all steps at once, before the loop.
 
-Truncated (``truncation``), both states that a chunk's first step t + 1 starts from are constants: δ_{t+1} W_hhᵀ and
+Truncated (``truncation``), both initial states of a chunk's first step t + 1 are constants: δ_{t+1} W_hhᵀ and
 dc_{t+1} ⊙ f_{t+1} are left out there. A window is a sum of passes with such chunks.
 """
 
@@ -57,8 +58,8 @@ WEIGHTS = ("W_xh", "W_hh", "b_h")
 STATES = ("h0", "c0")
 
 
-class Cache(NamedTuple):
-    """What the backward pass needs of the forward pass."""
+class LstmSplitCache(NamedTuple):
+    """The values of the forward pass that the backward pass needs."""
 
     x: ndarray  # (T, B, I)
     gates: ndarray  # (T, B, 4, H): i_t, f_t, g_t, o_t
@@ -91,16 +92,16 @@ def forward(
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
-) -> Cache:
+) -> LstmSplitCache:
     """Run the layer over a whole sequence.
 
     Args:
-        x: inputs, (T, B, I).
-        h0: the hidden state before the first step, (B, H).
-        c0: the cell before the first step, (B, H).
+        x: Inputs, (T, B, I).
+        h0: The hidden state before the first step, (B, H).
+        c0: The cell before the first step, (B, H).
         W_xh: (I, 4H), the columns of i, f, g and o side by side.
         W_hh: (H, 4H), likewise.
-        b_h: (4H,), likewise; a forget bias that others add at run time is part of it.
+        b_h: (4H,), likewise; it includes the forget bias that other implementations add at run time.
         activation: φ.
         gate_activation: σ.
 
@@ -132,18 +133,18 @@ def forward(
         c += np.multiply(i, g, out=added)  # (B, H)
         phi(c, squashed[t])  # (B, H)
         np.multiply(o, squashed[t], out=states[t + 1])  # (B, H)
-    return Cache(x, gates, states, cells, squashed, W_xh, W_hh, activation, gate_activation)
+    return LstmSplitCache(x, gates, states, cells, squashed, W_xh, W_hh, activation, gate_activation)
 
 
 def backward(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: LstmSplitCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, ndarray, dict[str, ndarray]]:
-    """Carry the gradient from the layer's outputs back to everything that went in.
+    """Carry the gradient from the layer's outputs back to all of its inputs.
 
     Args:
-        cache: what ``forward`` returned.
+        cache: The cache that ``forward`` returned.
         d_outputs: g^out, the gradient of every hidden state h_1 … h_T from outside the layer, (T, B, H).
-        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+        starts: The steps for which the state before them is a constant, counted from 0 and never the first
             (``truncation``); none for the full gradient.
 
     Returns:
@@ -155,7 +156,7 @@ def backward(
     phi_slope, sigma_slope = cache.activation.slope_at_value, cache.gate_activation.slope_at_value
     i, f, g, o = (cache.gates[:, :, k] for k in range(4))  # (T, B, H) each
 
-    delta = sigma_slope(cache.gates)  # (T, B, 4, H): what dc_t or dh_t is multiplied with, to become δ_t
+    delta = sigma_slope(cache.gates)  # (T, B, 4, H): the factors of dc_t or dh_t, to become δ_t
     delta[:, :, 0] *= g  # (T, B, H)
     delta[:, :, 1] *= cache.cells[:-1]  # (T, B, H)
     np.multiply(i, phi_slope(g), out=delta[:, :, 2])  # (T, B, H): g is squashed by φ, not by σ

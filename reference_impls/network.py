@@ -1,20 +1,19 @@
-r"""Layers stacked on each other, a readout on top, a loss on that: the whole network and its gradient.
+r"""The whole network and its gradient: stacked layers, a readout and a loss.
 
-Layer n reads the outputs of layer n − 1 (layer 0 the inputs), step by step. Backward runs the other way: the gradient
-of a layer's inputs is the gradient of the outputs of the layer below,
+Layer n reads the outputs of layer n − 1 (layer 0 the inputs), step by step. Backward, the gradient of a layer's inputs
+is the gradient of the outputs of the layer below,
 
     g^(n-1)_t = dx^(n)_t                        (B, H)
 
-and nothing else passes between layers, however many states a layer has (an lstm keeps its c to itself). What a layer is
-stands in ``layer``; its weights and initial states are named ``layerN.`` + their name in ``WEIGHTS`` and ``STATES``.
+and nothing else passes between layers, for any number of states (an lstm keeps its c to itself). ``layer`` defines the
+interface of a layer; its weights and initial states are named ``layerN.`` + their name in ``WEIGHTS`` and ``STATES``.
 
-Where the loss of a step reaches only so far back (``truncation``), the same goes for each pass by itself, or for each
-lag if the layer has ``slopes``, ``lag``, ``to_inputs`` and ``read_off``: one lag after the other passes through all
-layers, which keep no more of it than the last lag and the sum of all.
+With a truncated gradient (``truncation``), the same holds for each pass by itself. If the layer has ``slopes``,
+``lag``, ``to_inputs`` and ``read_off``, it holds for each lag. One lag after the other passes through all layers, which
+keep only the last lag and the sum of all.
 
-D is the number of directions: 2 if the layers are bidirectional, else 1. Past the end of a sequence that has fewer
-steps than others (``lengths``) the outputs are zero, those of a readout, too, and whatever gradient reaches them there
-is dropped.
+D is the number of directions: 2 if the layers are bidirectional, else 1. Past the end of a sequence that is shorter
+than others (``lengths``), the outputs are zero, even with a readout, and their gradient is dropped.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from reference_impls.truncation import Truncation, Window, passes
 
 
 class ForwardPass(NamedTuple):
-    """The outputs of a network and what its backward pass needs."""
+    """The outputs of a network, and the caches that its backward pass needs."""
 
     outputs: ndarray  # (B, T, D·H), or (B, T, O) with a readout
     caches: list[Any]  # one a layer
@@ -50,23 +49,23 @@ def forward(
     """Run the network.
 
     Args:
-        layer: what each layer is, ``rnn_split`` for one.
+        layer: The layer of each level, such as ``rnn_split``.
         weights: ``layerN.<weight>`` for each layer and weight, and for a readout ``readout.W_hy`` (D·H, O) and
             ``readout.b_y`` (O,).
         inputs: (B, T, I).
-        initial_state: ``layerN.<state>`` (B, H) for each layer and state, ``layer0.h0`` for one.
+        initial_state: ``layerN.<state>`` (B, H) for each layer and state, such as ``layer0.h0``.
         activation: φ, one of ``ACTIVATIONS``.
-        more: whatever else the layers' ``forward`` takes by name, ``gate_activation`` for one.
+        more: Other arguments of the layers' ``forward`` by name, such as ``gate_activation``.
 
     Returns:
         The outputs, (B, T, D·H) or (B, T, O), with the caches.
 
     Raises:
-        KeyError: if a layer's weight or state is missing.
+        KeyError: If a layer's weight or state is missing.
     """
     x = inputs.swapaxes(0, 1).copy()  # (T, B, I)
     caches, names = [], states_of(layer)
-    for n in range(-(-len(initial_state) // len(names))):  # rounded up, so that a missing state is missed
+    for n in range(-(-len(initial_state) // len(names))):  # rounded up, so that a missing state is an error
         states = [initial_state[f"layer{n}.{name}"] for name in names]  # (B, H) each
         layer_weights = [weights[f"layer{n}.{name}"] for name in layer.WEIGHTS]
         cache = layer.forward(x, *states, *layer_weights, activation=activation, **more)
@@ -88,17 +87,17 @@ def backward(
     """Carry d_outputs back through the readout and all layers.
 
     Args:
-        layer: the layer that ``forward`` was given.
-        weights: the weights that ``forward`` was given.
-        passed: what ``forward`` returned.
-        d_outputs: the gradient of the outputs, (B, T, D·H) or (B, T, O).
-        truncation: how far the gradient is carried back through time; None for all the way.
+        layer: The layer of the forward pass.
+        weights: The weights of the forward pass.
+        passed: The forward pass that ``forward`` returned.
+        d_outputs: The gradient of the outputs, (B, T, D·H) or (B, T, O).
+        truncation: The truncation of the gradient in time; None for the full gradient.
 
     Returns:
         The gradient of every weight, of ``inputs`` (B, T, I) and of each ``layerN.<state>`` (B, H), by name.
 
     Raises:
-        ValueError: if the gradient is truncated and the layer is one that cannot be.
+        ValueError: If the gradient is truncated, but the layer does not support that.
     """
     gradients: dict[str, ndarray] = {}
     d_x = zero_past(d_outputs.swapaxes(0, 1), lengths_of(layer))  # (T, B, D·H) or (T, B, O)
@@ -115,7 +114,7 @@ def backward(
 
 
 def _in_one_pass(layer: AnyLayer, caches: list[Any], d_top: ndarray, starts: frozenset[int]) -> list[tuple[Any, ...]]:
-    """Return what ``backward`` of each layer returns, from the top layer's g, (T, B, D·H)."""
+    """Return the result of each layer's ``backward``, from the top layer's g, (T, B, D·H)."""
     of_layers, d_x = [], d_top  # d_x: (T, B, D·H)
     for cache in reversed(caches):
         of_layers.append(layer.backward(cache, d_x, starts) if starts else layer.backward(cache, d_x))
@@ -124,10 +123,10 @@ def _in_one_pass(layer: AnyLayer, caches: list[Any], d_top: ndarray, starts: fro
 
 
 def _by_lags(layer: Any, caches: list[Any], d_top: ndarray, window: Window) -> list[tuple[Any, ...]]:
-    """Return what ``backward`` of each layer returns, for a window, from the top layer's g, (T, B, H)."""
+    """Return the result of each layer's ``backward`` for a window, from the top layer's g, (T, B, H)."""
     T = len(d_top)
     slopes = [layer.slopes(cache) for cache in caches]  # (T, B, H) each
-    totals = [np.zeros_like(slope) for slope in slopes]  # (T, B, H) each: Σ_d of what the recursion carries
+    totals = [np.zeros_like(slope) for slope in slopes]  # (T, B, H) each: the sum of the lags
     carried: list[ndarray | None] = [None for _ in caches]  # (T - d, B, H) each
     for d in range(window.lags(T)):
         g = d_top if d == 0 else None  # (T - d, B, H)
@@ -141,7 +140,7 @@ def _by_lags(layer: Any, caches: list[Any], d_top: ndarray, window: Window) -> l
 
 
 def _named(layer: AnyLayer, of_layers: list[tuple[Any, ...]]) -> dict[str, ndarray]:
-    """Return by name what ``backward`` of each layer returned."""
+    """Return the gradients by name from the results of each layer's ``backward``."""
     found = {"inputs": of_layers[0][0].swapaxes(0, 1)}  # (B, T, I)
     for n, (_, *d_states, of_weights) in enumerate(of_layers):
         found |= {f"layer{n}.{name}": gradient for name, gradient in of_weights.items()}
@@ -159,23 +158,23 @@ def loss_and_gradients(
     truncation: Truncation | None = None,
     **more: Any,
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
-    """Run the network forward, take the loss, run it backward.
+    """Run the network forward, compute the loss, and run the network backward.
 
     Args:
-        layer: what each layer is.
-        weights: as for ``forward``.
+        layer: The layer of each level.
+        weights: As for ``forward``.
         inputs: (B, T, I).
-        initial_state: as for ``forward``.
+        initial_state: As for ``forward``.
         activation: φ.
-        loss: maps outputs to (loss, d_outputs).
-        truncation: as for ``backward``.
-        more: as for ``forward``.
+        loss: A function from outputs to (loss, d_outputs).
+        truncation: As for ``backward``.
+        more: As for ``forward``.
 
     Returns:
         The loss of shape (), the outputs, and the gradients as ``backward`` returns them.
 
     Raises:
-        KeyError: if a layer's weight or state is missing.
+        KeyError: If a layer's weight or state is missing.
     """
     passed = forward(layer, weights, inputs, initial_state, activation, **more)
     value, d_outputs = loss(passed.outputs)

@@ -1,4 +1,4 @@
-r"""Optimisers and gradient clipping: what becomes of weights and gradients between two steps of training.
+r"""Optimisers and gradient clipping: the update of the weights between two steps of training.
 
 With w a weight, g its gradient, α the learning rate and t the number of the update, counted from 1:
 
@@ -10,17 +10,17 @@ With w a weight, g its gradient, α the learning rate and t the number of the up
              w ← w − α m̂ / (√v̂ + ε)
 
 Adam is algorithm 1 of Kingma and Ba 2015 ("Adam: a method for stochastic optimization", arXiv:1412.6980), with their
-β₁ = 0.9, β₂ = 0.999, ε = 1e-8. The end of their section 2 has the same in another order, α √(1 − β₂ᵗ) / (1 − β₁ᵗ) ·
-m / (√v + ε̂), which is the same for ε̂ = ε √(1 − β₂ᵗ) alone; with the same ε in both places these are two optimisers.
+β₁ = 0.9, β₂ = 0.999, ε = 1e-8. The end of their section 2 has another order, α √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε̂).
+The two agree only for ε̂ = ε √(1 − β₂ᵗ); with the same ε in both places they are two optimisers.
 
-A gradient can be too long a step (Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural
-networks"), and is limited first:
+A gradient can be too long for a step (Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural
+networks"), so it is limited first:
 
     by value   g ← min(max(g, −c), c)               each element on its own
     by norm    g ← g · c / ‖g‖ where ‖g‖ > c        ‖g‖² = Σ g² over all weights together: the direction stays
 
-Weights and gradients are dictionaries of arrays with the same names. Nothing is written to; every function returns new
-arrays in the dtype of those it was given.
+Weights and gradients are dictionaries of arrays with the same names. Arguments are not changed; every function returns
+new arrays in the dtype of its arguments.
 """
 
 from __future__ import annotations
@@ -39,29 +39,29 @@ EPSILON = 1e-8
 
 
 class Moments(NamedTuple):
-    """What Adam keeps from one update to the next."""
+    """The state of Adam between two updates."""
 
     first: Tensors  # m, of the shape of each weight
     second: Tensors  # v, of the shape of each weight
-    updates: int  # t, how many there were
+    updates: int  # t, the number of updates so far
 
 
 def sgd(weights: Tensors, gradients: Tensors, lr: float) -> dict[str, ndarray]:
     """Return the weights after one update by gradient descent, each of its own shape.
 
     Args:
-        weights: those that are trained.
-        gradients: one for each of them.
-        lr: the learning rate α.
+        weights: The trained weights.
+        gradients: A gradient for each of them.
+        lr: The learning rate α.
 
     Raises:
-        KeyError: if a gradient is missing.
+        KeyError: If a gradient is missing.
     """
     return {name: w - lr * gradients[name] for name, w in weights.items()}
 
 
 def no_moments(weights: Tensors) -> Moments:
-    """Return what Adam starts with."""
+    """Return the initial state of Adam."""
     zeros = {name: np.zeros_like(w) for name, w in weights.items()}
     return Moments(zeros, zeros, 0)
 
@@ -78,21 +78,21 @@ def adam(
     """Return the weights after one update by Adam, each of its own shape, and the moments after it.
 
     Args:
-        weights: those that are trained.
-        gradients: one for each of them.
-        moments: ``no_moments`` before the first update, then what the one before returned.
-        lr: the learning rate α.
-        beta_1: how much of the first moment is kept.
-        beta_2: how much of the second moment is kept.
+        weights: The trained weights.
+        gradients: A gradient for each of them.
+        moments: ``no_moments`` before the first update, then the moments that the update before returned.
+        lr: The learning rate α.
+        beta_1: β₁, the share of the first moment that is kept.
+        beta_2: β₂, the share of the second moment that is kept.
         epsilon: ε, outside the root.
 
     Raises:
-        KeyError: if a gradient is missing.
+        KeyError: If a gradient is missing.
     """
     t = moments.updates + 1
     first = {name: beta_1 * moments.first[name] + (1 - beta_1) * gradients[name] for name in weights}
     second = {name: beta_2 * moments.second[name] + (1 - beta_2) * gradients[name] ** 2 for name in weights}
-    # The corrections are Python's floats: in float32, 1 − 0.999 would keep four digits.
+    # The corrections are Python's floats: in float32, 1 − 0.999 would have only four right digits.
     correction_1, correction_2 = 1 - beta_1**t, 1 - beta_2**t
     updated = {
         name: w - lr * (first[name] / correction_1) / (np.sqrt(second[name] / correction_2) + epsilon)
@@ -113,5 +113,5 @@ def global_norm(gradients: Tensors) -> ndarray:
 
 def clipped_by_norm(gradients: Tensors, limit: float) -> dict[str, ndarray]:
     """Return the gradients scaled down so that their norm together is ``limit``, above 0, if it is larger than that."""
-    factor = limit / np.maximum(global_norm(gradients), limit)  # (): 1 to the bit where nothing is to be done
+    factor = limit / np.maximum(global_norm(gradients), limit)  # (): 1 to the bit if the norm is within the limit
     return {name: g * factor for name, g in gradients.items()}

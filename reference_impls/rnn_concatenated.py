@@ -1,8 +1,9 @@
 r"""One vanilla recurrent layer with concatenated weights: a single W over [input, state].
 
-The same function as in ``rnn_split``, derived a second time and another way, so that the two can check each other.
-There the unknown of the backward recursion is the gradient δ_t of the pre-activation; here it is the gradient λ_t of
-the state itself (the adjoint state of optimal control; LeCun 1988, "A theoretical framework for back-propagation").
+The function is that of ``rnn_split``, derived again in another way, so that the two derivations check each other. In
+``rnn_split`` the unknown of the backward recursion is the gradient δ_t of the pre-activation. Here it is the gradient
+λ_t of the state itself (the adjoint state of optimal control; LeCun 1988, "A theoretical framework for
+back-propagation").
 
 Forward, for t = 1 … T, from a given h_0:
 
@@ -17,20 +18,20 @@ Stationary in h_t, with W_h the last H rows of W and g_t = ∂L/∂h_t from outs
 
     λ_t = g_t + (λ_{t+1} ⊙ φ'_{t+1}) W_hᵀ       (B, H),  λ_{T+1} = 0
 
-The Lagrangian's derivatives by what is not a state are the gradients. With ψ_t = λ_t ⊙ φ'_t, (B, H):
+The Lagrangian's derivatives by all variables except the states are the gradients. With ψ_t = λ_t ⊙ φ'_t, (B, H):
 
     dW = Σ_t z_tᵀ ψ_t                           (I + H, H): input rows and state rows at once
     db = Σ_t Σ_B ψ_t                            (H,)
     dx_t = ψ_t W_xᵀ                             (B, I),  W_x the first I rows of W
     dh_0 = ψ_1 W_hᵀ                             (B, H): λ_0, with g_0 = 0
 
-The z_t of all steps stand in one array. Its input part is filled before the loop, its state part is where the loop
-writes each new state, so [x_t, h_{t-1}] is never assembled and dW is one matrix product.
+One array has the z_t of all steps. Its input part is filled before the loop, and the loop writes each new state into
+its state part. So [x_t, h_{t-1}] is never assembled, and dW is one matrix product.
 
-Truncated (``truncation``), the Lagrangian loses terms. Detached every k steps, the constraint of a chunk's first step
-takes the state before it for a number, not a variable, so λ_t has no term of a step t + 1 that k divides. In a window
-each L_τ has a Lagrangian of its own, over the constraints of the steps τ − k … τ alone, with multipliers λ_{t,d},
-d = τ − t, and the gradient is the sum of what all these give:
+Truncated (``truncation``), the Lagrangian loses terms. If the state is detached every k steps, it is a number, not a
+variable, in the constraint of a chunk's first step. So λ_t has no term of a step t + 1 that k divides. In a window,
+each L_τ has a Lagrangian of its own, over the constraints of the steps τ − k … τ alone, with multipliers λ_{t,d}, d = τ
+− t. The gradient is the sum over all of these:
 
     λ_{t,d} = g_{t,d} + (λ_{t+1,d-1} ⊙ φ'_{t+1}) W_hᵀ       (B, H),  d = 0 … k;   λ_t = Σ_d λ_{t,d}
 """
@@ -49,8 +50,8 @@ WEIGHTS = ("W", "b")
 STATES = ("h0",)
 
 
-class Cache(NamedTuple):
-    """What the backward pass needs of the forward pass."""
+class RnnConcatenatedCache(NamedTuple):
+    """The values of the forward pass that the backward pass needs."""
 
     z: ndarray  # (T + 1, B, I + H): z_1 … z_T, and behind them a row that holds h_T and no input
     W: ndarray  # (I + H, H)
@@ -72,12 +73,12 @@ class Cache(NamedTuple):
         return (self.states[-1],)
 
 
-def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Activation) -> Cache:
+def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Activation) -> RnnConcatenatedCache:
     """Run the layer over a whole sequence.
 
     Args:
-        x: inputs, (T, B, I).
-        h0: the state before the first step, (B, H).
+        x: Inputs, (T, B, I).
+        h0: The state before the first step, (B, H).
         W: (I + H, H), the rows for the inputs first.
         b: (H,).
         activation: φ, one of ``ACTIVATIONS``.
@@ -98,18 +99,18 @@ def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Acti
     for t in range(T):
         pre = from_inputs[t * B : (t + 1) * B] + z[t, :, I:] @ W_h  # (B, H)
         z[t + 1, :, I:] = phi(pre, pre)  # (B, H)
-    return Cache(z, W, activation)
+    return RnnConcatenatedCache(z, W, activation)
 
 
 def backward(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: RnnConcatenatedCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
-    """Carry the gradient from the layer's outputs back to everything that went in.
+    """Carry the gradient from the layer's outputs back to all of its inputs.
 
     Args:
-        cache: what ``forward`` returned.
+        cache: The cache that ``forward`` returned.
         d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
-        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+        starts: The steps for which the state before them is a constant, counted from 0 and never the first
             (``truncation``); none for the full gradient.
 
     Returns:
@@ -129,16 +130,16 @@ def backward(
     return read_off(cache, adjoint)
 
 
-def slopes(cache: Cache) -> ndarray:
+def slopes(cache: RnnConcatenatedCache) -> ndarray:
     """Return φ'_1 … φ'_T, (T, B, H), in a new array."""
     return cache.activation.slope_at_value(cache.states[1:])
 
 
-def lag(cache: Cache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarray | None) -> ndarray:
-    """Return the multipliers of one lag d of a window, for all steps that have a loss so much later.
+def lag(cache: RnnConcatenatedCache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarray | None) -> ndarray:
+    """Return the multipliers of one lag d of a window, for all steps with a loss d steps later.
 
     Args:
-        cache: what ``forward`` returned.
+        cache: The cache that ``forward`` returned.
         slope: φ', (T, B, H).
         d_outputs: g of this lag, (T - d, B, H); None for zero.
         shorter: λ of the lag before, (T - d + 1, B, H); None for the first, d = 0.
@@ -154,14 +155,14 @@ def lag(cache: Cache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarra
     return adjoint if d_outputs is None else adjoint + d_outputs  # (T - d, B, H)
 
 
-def to_inputs(cache: Cache, slope: ndarray, adjoint: ndarray) -> ndarray:
+def to_inputs(cache: RnnConcatenatedCache, slope: ndarray, adjoint: ndarray) -> ndarray:
     """Return the gradient of the inputs, (T - d, B, I), by λ of one lag, (T - d, B, H)."""
     I = cache.W.shape[0] - cache.W.shape[1]
     return (adjoint * slope[: len(adjoint)]) @ cache.W[:I].T  # (T - d, B, I)
 
 
-def read_off(cache: Cache, adjoint: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
-    """Return what ``backward`` returns, from λ of all steps, (T, B, H)."""
+def read_off(cache: RnnConcatenatedCache, adjoint: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+    """Return the result of ``backward`` from λ of all steps, (T, B, H)."""
     T, B, H = adjoint.shape
     I = cache.W.shape[0] - H
     W_x, W_hT = cache.W[:I], cache.W[I:].T  # (I, H), (H, H)

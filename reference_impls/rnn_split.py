@@ -6,12 +6,12 @@ Forward, for t = 1 … T, from a given h_0 (Elman 1990, with the nonlinearity φ
     h_t = φ(a_t)                                (B, H)
 
 Backward. Let g_t = ∂L/∂h_t be the gradient that reaches h_t from outside the layer (the readout, the loss, the layer
-above) while later states are held fixed. The loss sees h_t in two ways, from outside and through a_{t+1}. Write
-δ_t = dL/da_t. The chain rule over both ways, then through φ, is one recursion that runs from T down to 1:
+above) while later states are held fixed. The loss depends on h_t in two ways, from outside and through a_{t+1}. Write
+δ_t = dL/da_t. The chain rule over both ways, then through φ, is one recursion from T down to 1:
 
     δ_t = (g_t + δ_{t+1} W_hhᵀ) ⊙ φ'(a_t)       (B, H),  δ_{T+1} = 0
 
-Every other gradient is read off a_t's formula. The same weights act at each step, so their gradients add up over t:
+Every other gradient follows from a_t's formula. The same weights act at each step, so their gradients add up over t:
 
     dW_xh = Σ_t x_tᵀ δ_t                        (I, H)
     dW_hh = Σ_t h_{t-1}ᵀ δ_t                    (H, H),  h_0 included: the first step has a state before it, too
@@ -24,9 +24,9 @@ Every other gradient is read off a_t's formula. The same weights act at each ste
 Only a_t's recurrent part and δ_t are sequential. The products with W_xh, and the three sums over t, are each one
 matrix product over all T·B rows, before or after the loop.
 
-Truncated (``truncation``), the recursion is all that differs. Detached every k steps, δ_{t+1} W_hhᵀ is left out where
-k divides t + 1: the state h_t that step t + 1 starts from counts as a constant there. In a window, δ_t is the sum of
-its lags δ_{t,d}, each computed from the one before:
+Truncated (``truncation``), only the recursion changes. If the state is detached every k steps, δ_{t+1} W_hhᵀ is left
+out where k divides t + 1: there the state h_t, from which step t + 1 starts, counts as a constant. In a window, δ_t is
+the sum of its lags δ_{t,d}, each computed from the one before:
 
     δ_{t,d} = (g_{t,d} + δ_{t+1,d-1} W_hhᵀ) ⊙ φ'(a_t)      d = 0 … k
 """
@@ -45,8 +45,8 @@ WEIGHTS = ("W_xh", "W_hh", "b_h")
 STATES = ("h0",)
 
 
-class Cache(NamedTuple):
-    """What the backward pass needs of the forward pass."""
+class RnnSplitCache(NamedTuple):
+    """The values of the forward pass that the backward pass needs."""
 
     x: ndarray  # (T, B, I)
     pre: ndarray  # (T, B, H): a_1, …, a_T
@@ -66,12 +66,14 @@ class Cache(NamedTuple):
         return (self.states[-1],)
 
 
-def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray, *, activation: Activation) -> Cache:
+def forward(
+    x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray, *, activation: Activation
+) -> RnnSplitCache:
     """Run the layer over a whole sequence.
 
     Args:
-        x: inputs, (T, B, I).
-        h0: the state before the first step, (B, H).
+        x: Inputs, (T, B, I).
+        h0: The state before the first step, (B, H).
         W_xh: (I, H).
         W_hh: (H, H).
         b_h: (H,).
@@ -93,18 +95,18 @@ def forward(x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray,
         np.matmul(states[t], W_hh, out=recurrent)  # (B, H)
         pre[t] += recurrent  # (B, H): now a_{t+1}
         phi(pre[t], states[t + 1])  # (B, H)
-    return Cache(x, pre, states, W_xh, W_hh, activation)
+    return RnnSplitCache(x, pre, states, W_xh, W_hh, activation)
 
 
 def backward(
-    cache: Cache, d_outputs: ndarray, starts: Container[int] = ()
+    cache: RnnSplitCache, d_outputs: ndarray, starts: Container[int] = ()
 ) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
-    """Carry the gradient from the layer's outputs back to everything that went in.
+    """Carry the gradient from the layer's outputs back to all of its inputs.
 
     Args:
-        cache: what ``forward`` returned.
+        cache: The cache that ``forward`` returned.
         d_outputs: g, the gradient of every state h_1 … h_T from outside the layer, (T, B, H).
-        starts: the steps that take the state before them for a constant, counted from 0, and never the first
+        starts: The steps for which the state before them is a constant, counted from 0 and never the first
             (``truncation``); none for the full gradient.
 
     Returns:
@@ -124,16 +126,16 @@ def backward(
     return read_off(cache, delta)
 
 
-def slopes(cache: Cache) -> ndarray:
+def slopes(cache: RnnSplitCache) -> ndarray:
     """Return φ'(a_1) … φ'(a_T), (T, B, H), in a new array."""
     return cache.activation.slope_at_value(cache.states[1:])
 
 
-def lag(cache: Cache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarray | None) -> ndarray:
-    """Take a window's recursion from one lag to the next, for all steps that have a loss so much later.
+def lag(cache: RnnSplitCache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarray | None) -> ndarray:
+    """Take a window's recursion from one lag to the next, d, for all steps with a loss d steps later.
 
     Args:
-        cache: what ``forward`` returned.
+        cache: The cache that ``forward`` returned.
         slope: φ', (T, B, H).
         d_outputs: g of this lag d, (T - d, B, H); None for zero.
         shorter: δ of the lag before, (T - d + 1, B, H); None for the first, d = 0.
@@ -151,14 +153,14 @@ def lag(cache: Cache, slope: ndarray, d_outputs: ndarray | None, shorter: ndarra
     return d_states
 
 
-def to_inputs(cache: Cache, slope: ndarray, delta: ndarray) -> ndarray:
+def to_inputs(cache: RnnSplitCache, slope: ndarray, delta: ndarray) -> ndarray:
     """Return the gradient of the inputs, (T - d, B, I), by δ of one lag, (T - d, B, H)."""
     del slope
     return delta @ cache.W_xh.T
 
 
-def read_off(cache: Cache, delta: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
-    """Return what ``backward`` returns, from δ of all steps, (T, B, H)."""
+def read_off(cache: RnnSplitCache, delta: ndarray) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+    """Return the result of ``backward`` from δ of all steps, (T, B, H)."""
     T, B, H = delta.shape
     I = cache.x.shape[2]
     rows = delta.reshape(T * B, H)  # (T·B, H)

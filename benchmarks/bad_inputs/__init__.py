@@ -1,4 +1,4 @@
-"""Files that are not what they should be: case files, arrays beside them, reports. None may crash or stall the harness.
+"""Bad files: case files, arrays, reports. None may crash or stall the harness.
 
-``python -m benchmarks.bad_inputs`` tries ten thousand and says what it found.
+``python -m benchmarks.bad_inputs`` tries ten thousand of them and prints its findings.
 """

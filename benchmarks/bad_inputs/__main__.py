@@ -1,4 +1,4 @@
-"""``python -m benchmarks.bad_inputs [COUNT] [SEED]``: how many bad inputs were tried, and which were not taken well."""
+"""``python -m benchmarks.bad_inputs [COUNT] [SEED]``: try bad inputs, and print those that are handled badly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEPT = Path(tempfile.gettempdir()) / "bad_inputs"
 
 
 def main(count: int, seed: int) -> int:
-    """Try so many inputs of all kinds; print figures; return the exit status."""
+    """Try a number of inputs of all kinds; print figures; return the exit status."""
     found: Counter[str] = Counter()
     tried: Counter[str] = Counter()
     survived: Counter[str] = Counter()
@@ -31,11 +31,11 @@ def main(count: int, seed: int) -> int:
         shares = {"reports": count}
     with tempfile.TemporaryDirectory() as place:
         for kind, number in shares.items():
-            for what, path, told in KINDS[kind](Path(place), random.Random(seed), number):
+            for what, path, complaint in KINDS[kind](Path(place), random.Random(seed), number):
                 tried[kind] += 1
-                survived[kind] += not told
-                if told:
-                    _tell(f"{kind} {tried[kind]}{what}", told, found, path)
+                survived[kind] += not complaint
+                if complaint:
+                    _print_complaint(f"{kind} {tried[kind]}{what}", complaint, found, path)
     seconds = time.perf_counter() - start
     print(f"{count:,} inputs, seed {seed}, {seconds:.0f} s: {sum(found.values())} findings, {len(found)} kinds")
     for kind in tried:
@@ -46,7 +46,7 @@ def main(count: int, seed: int) -> int:
 
 
 Tried = Iterator[tuple[str, Path, str]]
-"""The action on each input, its file, and the complaint about how it was taken."""
+"""The action on each input, its file, and the complaint about the harness."""
 
 
 def _case_files(place: Path, draw: random.Random, count: int) -> Tried:
@@ -72,17 +72,17 @@ def _texts(place: Path, draw: random.Random, count: int) -> Tried:
     case = load([str(place / "texts.yaml")]).cases[0]
     for _ in range(count):
         try:
-            told = texts.complaint_of(texts.run_saying(case, draw), place / "texts")
+            complaint = texts.complaint_of(texts.run_saying(case, draw), place / "texts")
         except Exception:
-            told = f"traceback: {traceback.format_exc()}"
-        yield "", place / "texts", told
+            complaint = f"traceback: {traceback.format_exc()}"
+        yield "", place / "texts", complaint
 
 
 KINDS = {"case files": _case_files, "reports": _reports, "folders": _folders, "texts": _texts}
 
 
-def _tell(what: str, told: str, found: Counter[str], path: Path) -> None:
-    lines = told.strip().splitlines()
+def _print_complaint(what: str, complaint: str, found: Counter[str], path: Path) -> None:
+    lines = complaint.strip().splitlines()
     places = [line.strip() for line in lines if line.strip().startswith("File ")]
     kind = f"{lines[-1][:60]} @ {places[-1][:150]}" if places else lines[-1][:160]
     if not found[kind]:

@@ -1,4 +1,4 @@
-"""Case files that are not what they should be, with the arrays that they name beside them."""
+"""Bad case files, with the arrays that they name."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ KEYS = (
     ),
     *("tensor", "values"),
 )
-"""Names that a key is given, right and wrong."""
+"""Names for keys, right and wrong."""
 
 
 class _Pickled:
@@ -70,7 +70,7 @@ def prepare(folder: Path) -> None:
 
 
 def header_of(shape: tuple[int, ...]) -> bytes:
-    """Return an .npy file that says it has a shape, and has no data."""
+    """Return an .npy file with the header of a shape, and without data."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
     return file.getvalue()
@@ -79,7 +79,7 @@ def header_of(shape: tuple[int, ...]) -> bytes:
 def inputs(
     folder: Path, samples: list[Path], random: random.Random, count: int, *, extremes: bool = True
 ) -> Iterator[Path]:
-    """Yield so many bad case files, one after the other at the same place; the extremes first."""
+    """Yield ``count`` bad case files, one after the other at the same place; the extremes come first."""
     contents = [path.read_bytes() for path in samples]
     first = list(EXTREMES.values()) if extremes else []
     trees = [parse(content, "sample").data for content in contents]
@@ -101,7 +101,7 @@ def inputs(
 
 def _dumped(tree: Any, random: random.Random) -> bytes:
     flow = random.choice([True, False, None])
-    # surrogates cannot be written, and are tried as bytes
+    # surrogates cannot be written; they are tried as bytes
     return yaml.dump(tree, default_flow_style=flow, allow_unicode=True, sort_keys=False, Dumper=_Dumper).encode(
         errors="surrogatepass"
     )
@@ -114,19 +114,19 @@ class _Dumper(yaml.SafeDumper):
 
 
 LOCATED = re.compile(r"input\.yaml(:\d+:\d+)?: |valid case")
-"""What stands before what is said of a case file: the file, and line and column unless it is the file itself."""
+"""The beginning of a message about a case file: the file, with line and column unless it is the file itself."""
 
 MOST_BYTES = 10 * 2**20
-"""A valid case that is larger than this is not run."""
+"""Maximum bytes of a valid case that is run."""
 
 
 def complaint_of(path: Path) -> str:
-    """Return what is wrong with how a case file is taken, empty if nothing is.
+    """Return a complaint about the harness's handling of a case file; empty if there is none.
 
-    It is validated; a case that is valid, small, and has no weights from a framework must have an answer, too.
+    The file is validated. A case that is valid and small, without weights from a framework, must also have an answer.
     """
-    if told := complaint(["validate", str(path)], LOCATED):
-        return told
+    if found := complaint(["validate", str(path)], LOCATED):
+        return found
     try:
         with limited(HANGS), np.errstate(all="ignore"):
             for case in load([str(path)]).cases[:3]:

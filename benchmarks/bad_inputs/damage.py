@@ -1,4 +1,4 @@
-"""Bytes damaged as files get damaged, and texts as people mistype them."""
+"""Damage to bytes like that of files, and to texts like mistyping."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ LINES = (
     b"'",
     b"9" * 500,
 )
-"""What is put into a file somewhere."""
+"""Lines that are inserted into a file."""
 
 
 def damaged(content: bytes, random: random.Random) -> bytes:
-    """Return content with one to three things done to it."""
+    """Return content after one to three random changes."""
     for _ in range(random.randint(1, 3)):
         content = random.choice(WAYS)(content, random)
     return content

@@ -1,4 +1,4 @@
-"""Case files that are too much of something: each is one line or two, and refused at once."""
+"""Extreme case files: each has one line or two, and must be refused at once."""
 
 from __future__ import annotations
 
@@ -83,4 +83,4 @@ EXTREMES: dict[str, str] = {
     "merge_key": SIZES + "<<: {layers: 2}\n",
     "two_documents": SIZES + "---\n" + SIZES,
 }
-"""What is too much or not allowed, by what it is called."""
+"""Case files that are too large in some respect or not allowed, by name."""

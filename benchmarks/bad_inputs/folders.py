@@ -1,4 +1,4 @@
-"""Folders of case files among which lies what is none: pipes, devices, links, odd names and suffixes, huge files."""
+"""Folders of case files with other things among them: pipes, devices, links, odd names and suffixes, huge files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.case import load
 from harness.casefile import ODD_IN_A_NAME, visible
 
 LOCATED = re.compile(r": .*; ")
-"""The parts of a line on a file that is no case: the mistake and the advice."""
+"""The parts of a message about a file that is no case: the mistake and the advice."""
 
 
 def _linked(target: str) -> Callable[[Path], None]:
@@ -68,11 +68,11 @@ SILENT: dict[bytes, Callable[[Path], None]] = {
     b"gone.npz": _linked("nowhere.npz"),
     b"\xff.txt": _written,
 }
-"""Files that lie among case files and are not meant for any."""
+"""Files among case files that are not meant as case files."""
 
 
 def inputs(place: Path, random: random.Random, count: int) -> Iterator[tuple[Path, list[bytes]]]:
-    """Yield so many folders of one good case and one to five odd files, with the names that must be refused."""
+    """Yield ``count`` folders of one good case and one to five odd files, with the names that must be refused."""
     folder = place / "odd" / "cases"
     for _ in range(count):
         shutil.rmtree(folder, ignore_errors=True)
@@ -87,9 +87,9 @@ def inputs(place: Path, random: random.Random, count: int) -> Iterator[tuple[Pat
 
 
 def complaint_of(folder: Path, refused: list[bytes]) -> str:
-    """Return what is wrong with how a folder is taken, empty if nothing is."""
-    if told := complaint(["validate", str(folder)], LOCATED):
-        return told
+    """Return a complaint about the harness's handling of a folder; empty if there is none."""
+    if found := complaint(["validate", str(folder)], LOCATED):
+        return found
     loaded = load([str(folder)])
     if [case.name for case in loaded.cases] != ["good"]:
         return f"the cases are {[case.name for case in loaded.cases]}"

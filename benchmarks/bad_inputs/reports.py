@@ -1,4 +1,4 @@
-"""Reports of which one file is not what it should be: a table, the manifest, the environment, kept tensors."""
+"""Reports with one bad file: a table, the manifest, the environment, kept tensors."""
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ CELLS = (
     "numpy-split",
     "small",
 )
-"""What is written into a cell of a table."""
+"""Texts that are written into a cell of a table."""
 
 LOCATED = re.compile(
     r"\.csv|\.json|\.safetensors|is no report|is no folder|not whole|no case |no implementation |kept no tensors"
     r"|it cannot be the baseline"
 )
-"""What says of a report where it is wrong: the file."""
+"""The part of a message that names the wrong file of a report."""
 
 
 def made(folder: Path) -> Path:
-    """Run a small case, some of which fails; return the folder of the report."""
+    """Run a small case that fails in part; return the folder of the report."""
     (folder / "cases").mkdir(parents=True, exist_ok=True)
     case = folder / "cases" / "small.yaml"
     case.write_text(CASE, encoding="utf-8")
@@ -87,7 +87,7 @@ def made(folder: Path) -> Path:
 
 
 def inputs(place: Path, random: random.Random, count: int) -> Iterator[tuple[list[str], Path]]:
-    """Yield so many commands with the file that is bad in the report that they are for, one after the other."""
+    """Yield ``count`` commands on bad reports, each with the bad file, one after the other."""
     good = made(place / "run")
     bad = place / "bad"
     shutil.copytree(good, bad)
@@ -121,7 +121,7 @@ def _command(good: Path, bad: Path, random: random.Random) -> list[str]:
 
 
 def _count_rows(folder: Path, table: Path) -> None:
-    """Have the manifest say how many rows a table has now, so that it is read all the same."""
+    """Put the present number of rows of a table into the manifest, so that the table is still read."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     with contextlib.suppress(ValueError):  # pandas' own errors are ValueErrors
         manifest["rows"][table.name] = len(pd.read_csv(table, dtype=str, keep_default_na=False, na_filter=False))
@@ -149,7 +149,7 @@ def _json(content: bytes, random: random.Random) -> bytes:
 
 
 def _tensors(content: bytes, random: random.Random) -> bytes:
-    """Alter what a file of tensors says of itself: where they are, or what the harness wrote beside them."""
+    """Alter the header of a file of tensors: their positions, or the harness's metadata."""
     (length,) = struct.unpack("<Q", content[:8])
     header: dict[str, Any] = json.loads(content[8 : 8 + length])
     if random.random() < 0.8:
@@ -163,4 +163,4 @@ def _tensors(content: bytes, random: random.Random) -> bytes:
 
 
 _WAYS = {".csv": _table, ".json": _json, ".safetensors": _tensors}
-"""What is done to a file of a kind that leaves its form as it is."""
+"""Changes to a file that keep its format, by suffix."""

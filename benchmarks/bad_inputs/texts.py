@@ -1,4 +1,4 @@
-"""Texts that are formulas, markup, commands, half characters or far too long, wherever a report takes a text over."""
+"""Texts in reports that are formulas, markup, commands, half characters or far too long."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def drawn(random: random.Random) -> str:
 
 
 def run_saying(case: Case, random: random.Random) -> Run:
-    """Return a run of one case, in which every text that can be somebody else's is drawn."""
+    """Return a run of one case with random texts in place of all texts that others can write."""
     texts = {name: drawn(random) for name in ("name", "file", "about", "because")}
     judged = (
         Judgement(implementation="numpy-split", status="ok", verdict=None),
@@ -89,7 +89,7 @@ def run_saying(case: Case, random: random.Random) -> Run:
 
 
 def complaint_of(run: Run, folder: Path) -> str:
-    """Write the report of a run and read it back; return what is wrong with it, empty if nothing is."""
+    """Write the report of a run and read it back; return a complaint about it, empty if there is none."""
     shutil.rmtree(folder, ignore_errors=True)
     made = report.of_run(run, plotted=False)
     report.write(made, folder)
@@ -114,7 +114,7 @@ def complaint_of(run: Run, folder: Path) -> str:
 
 
 def _dated(made: report.Report) -> list[dict[str, object]]:
-    """Return the rows of ``runs`` as they are written: with the date since when an implementation disagrees."""
+    """Return the rows of ``runs`` as they are written: with the date of an implementation's first disagreement."""
     date = made.environment["date"]
     return [{**row, "since": date if row["verdict"] in ("mismatch", "error") else ""} for row in made["runs"]]
 

@@ -1,4 +1,4 @@
-"""Plain data with something put where something else belongs: any value, any key, anywhere."""
+"""Plain data with random changes: any value and any key, anywhere."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ ODD = (
     {"steps": 10**12, "optimizer": {"sgd": {"lr": 1.0}}},
     {"source": "x", "gradients": [{"tensor": "layer0.W_xh", "values": [[1]]}]},
 )
-"""Values that are put where others belong."""
+"""Values that replace others."""
 
 
 def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the path of every value in a tree, the whole tree's, (), among them."""
+    """Return the path of every value in a tree, including that of the whole tree, ()."""
     found = [path]
     if isinstance(tree, dict):
         for key, value in tree.items():
@@ -86,12 +86,12 @@ def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def altered(tree: Any, random: random.Random, keys: tuple[str, ...] = ()) -> Any:
-    """Return a copy of a tree in which one to four values are others, are gone, or stand elsewhere.
+    """Return a copy of a tree in which one to four values are replaced, removed or moved.
 
     Args:
-        tree: the tree.
-        random: where choices come from.
-        keys: names that a key may be given.
+        tree: The tree.
+        random: The source of choices.
+        keys: New names for keys.
     """
     tree = copy.deepcopy(tree)
     for _ in range(random.randint(1, 4)):

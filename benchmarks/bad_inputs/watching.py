@@ -1,4 +1,4 @@
-"""Running the command line on one input, and seeing whether it takes it as it should."""
+"""Run the command line on one input, and check that it handles it well."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MOST_SECONDS = 2.0
-"""Of this process's own time. It is ended after many times that by the clock, however busy the machine is."""
+"""Maximum seconds of this process's own time; the limit by the clock is many times that, for a busy machine."""
 
 MOST_FOR_VALID = 10.0
-"""The same for what is valid after all, and may have work to do."""
+"""Maximum seconds for an input that is valid after all and may have work to do."""
 
 HANGS = 60.0
 MOST_MEGABYTES = 500.0
 
 
 class Stalled(BaseException):
-    """It took too long. No Exception, so that nobody catches it."""
+    """The command took too long. It is no Exception, so that no handler catches it."""
 
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise ``Stalled`` after so many seconds."""
+    """Raise ``Stalled`` after a number of seconds."""
 
     def over(*_: object) -> None:
         raise Stalled
@@ -41,23 +41,23 @@ def limited(seconds: float) -> Iterator[None]:
 
 
 def megabytes() -> float:
-    """Return the most memory that this process had since ``forget``, resident."""
+    """Return the maximum resident memory of this process since ``forget``, in megabytes."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(found[1]) / 1024 if found else 0.0
 
 
 def forget() -> None:
-    """Begin to watch memory anew."""
+    """Reset the maximum of memory."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def complaint(arguments: list[str], located: re.Pattern[str]) -> str:
-    """Run the command line in this process; return what is wrong with how it took its input, empty if nothing is.
+    """Run the command line in this process; return a complaint about its handling of the input, empty if there is none.
 
     Args:
-        arguments: of the command line.
-        located: what a line of an error begins with, at least.
+        arguments: The arguments of the command line.
+        located: A pattern that each error message must match, for its place.
     """
     from harness.cli import main
     from harness.cli.exits import Exit

@@ -1,1 +1,1 @@
-"""The fault gallery: ``make gallery`` commits every fault on a small case, and shows what then goes wrong."""
+"""The fault gallery: ``make gallery`` commits every fault on a small case, and shows its effects."""

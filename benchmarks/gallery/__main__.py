@@ -16,7 +16,7 @@ FOLDER = Path("docs/faults")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Commit every fault, write its page and its picture, and remove pictures and pages of faults that are gone."""
+    """Commit every fault, write its page and its picture, and remove pictures and pages of removed faults."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=FOLDER)
     chosen = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""The pages of the gallery, in Markdown that reads on GitHub and on the site alike."""
+"""The pages of the gallery, in Markdown for GitHub and for the site."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TITLES = {
     "padding": "Unequal lengths",
     "tensors": "One tensor",
 }
-"""The groups in the order in which they are shown; a group that is not named here comes last."""
+"""The groups in the order of the pages; a group that is not listed comes last."""
 
 
 def pages(gallery: Sequence[Shown], of_training: Sequence[ShownTraining]) -> dict[str, str]:
@@ -48,17 +48,17 @@ def pages(gallery: Sequence[Shown], of_training: Sequence[ShownTraining]) -> dic
 
 
 def file_of(group: str) -> str:
-    """The name of a group's page."""
+    """Return the file name of a group's page."""
     return f"{group.replace('_', '-')}.md"
 
 
 def title_of(group: str) -> str:
-    """What a group's page is called."""
+    """Return the title of a group's page."""
     return TITLES.get(group, group.replace("_", " "))
 
 
 def about(group: str) -> str:
-    """What the module of a group says of it in its first paragraph."""
+    """Return the first paragraph of a group's module."""
     module = tensor_faults if group == "tensors" else import_module(f"harness.diagnosis.faults.{group}")
     return " ".join((module.__doc__ or "").partition("\n\n")[0].split())
 
@@ -73,24 +73,24 @@ def _page(group: str, shown: Sequence[Shown]) -> str:
 
 
 def _entry(shown: Shown) -> str:
-    told = [f"- **Here:** {shown.told}"] if shown.told else []
-    told.append(f"- **Wrong:** {in_words(shown)}")
+    facts = [f"- **Here:** {shown.explained}"] if shown.explained else []
+    facts.append(f"- **Wrong:** {in_words(shown)}")
     if shown.replaced:
-        told.append(f"- **In place of:** {'; '.join(shown.replaced)}")
+        facts.append(f"- **In place of:** {'; '.join(shown.replaced)}")
     if shown.cells:
-        told.append(f"- **Cells:** {', '.join(shown.cells)}")
+        facts.append(f"- **Cells:** {', '.join(shown.cells)}")
     if shown.hidden_by:
-        told.append(f"- **Not seen with:** {'; '.join(shown.hidden_by)}")
+        facts.append(f"- **Not seen with:** {'; '.join(shown.hidden_by)}")
     if shown.declare:
-        told.append(f"- **If it is meant:** the case says `{shown.declare}`")
-    told.append(f"- **Case:** [{shown.case.name}](cases/{shown.case.name}.yaml)")
-    facts = "\n".join(told)
+        facts.append(f"- **If it is meant:** the case says `{shown.declare}`")
+    facts.append(f"- **Case:** [{shown.case.name}](cases/{shown.case.name}.yaml)")
+    text = "\n".join(facts)
     image = f"![{shown.name}: {in_words(shown)}](pictures/{shown.name}.svg)"
-    return f"## {shown.name}\n\n{shown.about}\n\n{image}\n\n{facts}\n"
+    return f"## {shown.name}\n\n{shown.about}\n\n{image}\n\n{text}\n"
 
 
 def in_words(shown: Shown) -> str:
-    """Say which tensors are wrong, and which stay right."""
+    """Return the wrong tensors and the right ones, in words."""
     off = [f"{name}{_steps(shown)}" if name == "inputs" else name for name in shown.off]
     right = [name for name in shown.right if name not in shown.off]
     if not right:
@@ -101,7 +101,7 @@ def in_words(shown: Shown) -> str:
 
 
 def _wrong_steps(shown: Shown) -> list[int]:
-    """The steps at which the gradient of the inputs is off."""
+    """Return the steps at which the gradient of the inputs is wrong."""
     off = error(shown.wrong["inputs"], shown.right["inputs"]) > 0  # (B, T, I)
     found: list[int] = np.flatnonzero(off.any(axis=(0, 2))).tolist()
     return found
@@ -118,11 +118,11 @@ def _steps(shown: Shown) -> str:
 
 KINDS = ("loss", "outputs", "W_hy", "b_y", "W_xh", "W_hh", "b_h", "b_hn", "h0", "c0", "inputs")
 LIKE = {"b_hn": "b_h", "c0": "h0"}
-"""What is not named where another like it is wrong, so that the cells are alike."""
+"""Tensors that are not named if a similar one is wrong, so that the cells look alike."""
 
 
 def signature(shown: Shown) -> str:
-    """The kinds of tensors that are wrong, whatever layer they are of; and whether the last step is right."""
+    """Return the kinds of the wrong tensors, without their layers, and a remark if the last step is right."""
     off = {kind_of(name) for name in shown.off}
     if off == {kind_of(name) for name in shown.right}:
         return "everything"
@@ -143,16 +143,16 @@ def _of_training(shown: Sequence[ShownTraining]) -> str:
 
 
 def _entry_of_training(shown: ShownTraining) -> str:
-    told = [f"- **Here:** {shown.told}"] if shown.told else []
-    told.append(f"- **Wrong:** {_parts(shown)}")
-    told.append(f"- **Case:** [{shown.case.name}](cases/{shown.case.name}.yaml)")
-    facts = "\n".join(told)
+    facts = [f"- **Here:** {shown.explained}"] if shown.explained else []
+    facts.append(f"- **Wrong:** {_parts(shown)}")
+    facts.append(f"- **Case:** [{shown.case.name}](cases/{shown.case.name}.yaml)")
+    text = "\n".join(facts)
     image = f"![{shown.name}: {_parts(shown)}](pictures/training-{shown.name}.svg)\n\n" if shown.seen else ""
-    return f"## {shown.name}\n\n{shown.about}\n\n{image}{facts}\n"
+    return f"## {shown.name}\n\n{shown.about}\n\n{image}{text}\n"
 
 
 def _parts(shown: ShownTraining) -> str:
-    """Say where a training parts from the right one."""
+    """Return the point at which a training departs from the right one, in words."""
     if shown.first_off is None:
         return f"{', '.join(shown.off)} after the last update; every loss is right"
     weights = "the trained weights" if len(shown.off) > 1 else "no trained weight"

@@ -1,7 +1,7 @@
-"""The picture of a fault: which elements of which tensor are off and by how much, and the gradient along time.
+"""The picture of a fault: the error of each element of each tensor, and the gradient along time.
 
-A tensor is a grid of its elements; of inputs and outputs, (B, T, I) and (B, T, O), the worst over the last axis, so
-that they are sequences down and steps across. White is right; the darker, the larger the error.
+A tensor is a grid of its elements. Inputs and outputs, (B, T, I) and (B, T, O), show the worst over the last axis, with
+sequences down and steps across. White is right; darker is a larger error.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from harness.report.figures import STYLE, image
 from harness.tensors import GATE_NAMES
 
 SCALE = ("#fdea9f", "#e9d57b", "#cfbe70", "#b5a876", "#9b937a", "#807f79", "#666b72", "#4b586d", "#2b466a", "#00204d")
-"""Cividis, as the report's page has it: light is small."""
+"""Cividis, as on the report's page: light is small."""
 
 LEAST = 1e-3
-"""The error, relative to the tensor's largest element, below which the colour is the lightest."""
+"""The largest error with the lightest colour, relative to the tensor's largest element."""
 
 NOT_FINITE = "#d55e00"
 RIGHT, WRONG = "#000000", "#d55e00"
@@ -29,9 +29,9 @@ RIGHT, WRONG = "#000000", "#d55e00"
 CELL = 0.115
 """Width of an element, in inches."""
 GAP = 2.0
-"""Between tensors, in elements; a name stands in it."""
+"""Gap between tensors, in elements; it contains a name."""
 PIXELS = 8
-"""Of an element."""
+"""Width and height of an element, in pixels."""
 PLOT = 3.0
 """Width of the plot along time, in inches."""
 MARGIN = 0.06
@@ -42,10 +42,10 @@ class Grid:
     """A tensor's place in the picture.
 
     Attributes:
-        name: what is written over it.
-        errors: relative, (rows, columns).
-        row, column: of its first element, in elements.
-        every: columns between two lines; 0 for none.
+        name: The title above it.
+        errors: Relative errors, (rows, columns).
+        row, column: The position of its first element, in elements.
+        every: Columns between two lines; 0 for none.
     """
 
     name: str

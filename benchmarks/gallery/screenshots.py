@@ -1,4 +1,4 @@
-"""Write docs/pictures: what a report's page looks like that shows a wrong gradient. ``make screenshots``."""
+"""Write docs/pictures, screenshots of a report's page with a wrong gradient: ``make screenshots``."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _reported(scratch: Path) -> Path:
-    """Offer the implementation as a package would, and run it; return the report's page."""
+    """Provide the implementation like a package, and run it; return the report's page."""
     (scratch / "my_rnn.py").write_text(SOURCE, encoding="utf-8")
     offered = scratch / "my_rnn-1.0.dist-info"
     offered.mkdir()
@@ -94,12 +94,12 @@ def _at(driver: webdriver.Chrome, selector: str) -> None:
 
 
 def _save(driver: webdriver.Chrome, name: str, height: int, of: str | None = None) -> None:
-    """Take a picture of the window, or of an element, no higher than so many pixels."""
+    """Take a picture of the window, or of an element, with a maximum height in pixels."""
     driver.set_window_size(WIDTH, 4000)
     taken = driver.find_element(By.CSS_SELECTOR, of).screenshot_as_png if of else driver.get_screenshot_as_png()
     image = Image.open(io.BytesIO(taken)).convert("RGB")
     image = image.crop((0, 0, image.width, min(height, image.height)))
-    # A quarter of the bytes; of the ways to choose colours, this one keeps those of which there is little.
+    # This reduces the bytes to a quarter; this choice of colours keeps rare ones.
     image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
     print(f"{FOLDER / name}: {image.width} × {image.height}, {(FOLDER / name).stat().st_size / 1e3:.0f} kB")
 

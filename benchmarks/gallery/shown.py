@@ -1,4 +1,4 @@
-"""A fault shown on a case: the first case of the gallery on which it changes a result, and what it changes there."""
+"""A fault shown on a case: the first case of the gallery on which it changes a result, and its effect there."""
 
 from __future__ import annotations
 
@@ -41,11 +41,12 @@ ORDER = (
     "large_logits",
     "square",
 )
-"""The cases, the simplest first."""
+"""The cases; the simplest comes first."""
 
 CLEAR = 1e-6
-"""How far an element is off that is wrong in a picture, relative to the tensor's largest: far more than rounding, so
-that the pictures are the same wherever they are made."""
+"""Minimum error of a wrong element in a picture, relative to the tensor's largest.
+
+It is far more than rounding, so that the pictures are the same on every machine."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,24 +54,24 @@ class Shown:
     """A fault on a case.
 
     Attributes:
-        name: the fault's.
-        about: what the numbers are with it, an ellipsis for each parameter.
-        group: the module of the catalogue that it is in.
-        case: the case.
-        told: the same with the parameters that were chosen; empty if there is nothing to choose.
-        right: every tensor of the case, in float64.
-        wrong: the same with the fault.
-        replaced: the method that the fault replaces, with what it says it returns; empty if that is no method.
-        cells: the cells that can have it.
-        hidden_by: what of a case can hide it.
-        declare: how a case says that this is what is meant; empty if it is never meant.
+        name: The fault's name.
+        about: The fault's explanation, with an ellipsis for each parameter.
+        group: The module of the catalogue that contains it.
+        case: The case.
+        explained: The explanation with the chosen parameters; empty if there are none.
+        right: Every tensor of the case, in float64.
+        wrong: The same tensors with the fault.
+        replaced: The method that the fault replaces, with the first line of its docstring; empty if it is no method.
+        cells: The cells that can have it.
+        hidden_by: The features of a case that can hide it.
+        declare: The field that declares it in a case as intended; empty if it is never intended.
     """
 
     name: str
     about: str
     group: str
     case: Case
-    told: str
+    explained: str
     right: Mapping[str, ndarray]
     wrong: Mapping[str, ndarray]
     replaced: tuple[str, ...] = ()
@@ -85,7 +86,7 @@ class Shown:
 
 
 def error(wrong: ndarray, right: ndarray) -> ndarray:
-    """Return how far each element is off, relative to the largest of the right ones: 0 if it is right, NaN → inf."""
+    """Return the error of each element, relative to the largest right one: 0 if it is right, infinite for NaN."""
     with np.errstate(all="ignore"):
         scale = np.abs(right).max(initial=0.0) or 1.0
         off = np.where(wrong == right, 0.0, np.abs(wrong - right) / scale)
@@ -101,7 +102,7 @@ def gallery() -> list[Shown]:
     """Commit every fault of the catalogue.
 
     Raises:
-        ValueError: if a fault shows on no case.
+        ValueError: If a fault shows on no case.
     """
     problems = [prepared_case(name) for name in ORDER]
     prepared = [Predictions(problem, rounding_noise(problem)) for problem in problems]
@@ -113,7 +114,7 @@ def prepared_case(name: str) -> Problem:
     """Return a case of the gallery with its arrays.
 
     Raises:
-        ValueError: if its file is no case.
+        ValueError: If its file is no case.
     """
     loaded = load([str(CASES / f"{name}.yaml")], implementations())
     if loaded.mistakes:
@@ -136,7 +137,7 @@ def _of_network(name: str, fault: type[Fault], prepared: Sequence[Predictions]) 
                 about=fault.described(),
                 group=fault.__module__.rpartition(".")[2],
                 case=predictions.problem.case,
-                told=suspect.explanation if suspect.parameters or suspect.layer is not None else "",
+                explained=suspect.explanation if suspect.parameters or suspect.layer is not None else "",
                 right=predictions.truth,
                 wrong=wrong,
                 replaced=tuple(_replaced(fault)),
@@ -150,12 +151,12 @@ def _of_network(name: str, fault: type[Fault], prepared: Sequence[Predictions]) 
 
 
 def _suspects(fault: type[Fault], problem: Problem) -> list[Suspect]:
-    """Every way to commit a fault: in all layers before in one."""
+    """Return every way to commit a fault: first in all layers, then in one."""
     return sorted(suspects_of(fault, in_double(problem)), key=lambda each: each.layer is not None)
 
 
 def _replaced(fault: type[Fault]) -> Iterator[str]:
-    """Yield the methods of the right layer or network that a fault replaces, with the first line of what they say."""
+    """Yield the methods of the layer or network that a fault replaces, with the first line of their docstrings."""
     right = [kind for kind in fault.__mro__ if not issubclass(kind, Fault)]
     for method in sorted(overridden(fault)):
         for kind in right:
@@ -170,9 +171,9 @@ def _of_tensor(name: str, prepared: Iterable[Predictions]) -> Shown:
         for tensor in _examined(predictions.truth):
             for candidate in TENSOR_FAULTS[name][1](Subject(tensor, predictions.truth, predictions.problem)):
                 wrong = {**predictions.truth, tensor: np.asarray(candidate.predicted)}
-                told = f"{tensor} is {candidate.text}."
+                explained = f"{tensor} is {candidate.text}."
                 shown = Shown(
-                    name, catalogue()[name], "tensors", predictions.problem.case, told, predictions.truth, wrong
+                    name, catalogue()[name], "tensors", predictions.problem.case, explained, predictions.truth, wrong
                 )
                 if shown.off:
                     return shown
@@ -180,5 +181,5 @@ def _of_tensor(name: str, prepared: Iterable[Predictions]) -> Shown:
 
 
 def _examined(truth: Mapping[str, ndarray]) -> list[str]:
-    """The tensors, a matrix of recurrent weights first, as most are wrong."""
+    """Return the names of the tensors, a matrix of recurrent weights first, since it is wrong most often."""
     return sorted((name for name in truth if name != "loss"), key=lambda name: not name.endswith("W_hh"))

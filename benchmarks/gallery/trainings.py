@@ -1,4 +1,4 @@
-"""Faults of a training whose gradients are right: each on a small training, with the loss and the gradient along it."""
+"""Faults of a training with right gradients: each on a small training, with its loss and its gradient at each step."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from harness.report.figures import STYLE, image
 from harness.training import Trained, train
 
 ORDER = ("sgd", "adam", "clipped", "clipped_adam", "rising", "stateful", "frozen")
-"""The cases, ``training_…`` each, the simplest first."""
+"""The cases, ``training_…`` each; the simplest comes first."""
 
 CLEAR = 1e-10
-"""How far a loss or a weight is off that is wrong, relative to the largest: far more than rounding."""
+"""Minimum error of a wrong loss or weight, relative to the largest: far more than rounding."""
 
 TO_BE_SEEN = 0.01
-"""How far a curve must be off to be worth a picture, relative to its largest value."""
+"""Minimum error of a curve that is worth a picture, relative to its largest value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +33,17 @@ class ShownTraining:
     """A fault of a training on a case.
 
     Attributes:
-        name: the fault's.
-        about: what it is.
-        told: the same with what was chosen; empty if there is nothing to choose.
-        case: the case.
-        right: the training as it should be.
-        wrong: as it is with the fault.
+        name: The fault's name.
+        about: The fault's explanation.
+        explained: The explanation with the chosen parameters; empty if there are none.
+        case: The case.
+        right: The right training.
+        wrong: The training with the fault.
     """
 
     name: str
     about: str
-    told: str
+    explained: str
     case: Case
     right: Trained
     wrong: Trained
@@ -56,13 +56,13 @@ class ShownTraining:
 
     @property
     def seen(self) -> bool:
-        """Whether a curve is so far off that a picture shows it."""
+        """True if the error of a curve is visible in a picture."""
         pairs = ((self.wrong.losses, self.right.losses), (self.wrong.norms, self.right.norms))
         return any(_off(*pair, TO_BE_SEEN).any() for pair in pairs)
 
     @property
     def off(self) -> tuple[str, ...]:
-        """What is wrong: the loss curve, trained weights."""
+        """The wrong results: the loss curve, trained weights."""
         return tuple(name for name, right in self.right.tensors.items() if _off(self.wrong.tensors[name], right).any())
 
 
@@ -84,7 +84,7 @@ def trainings() -> list[ShownTraining]:
     """Commit every fault of a training.
 
     Raises:
-        ValueError: if a fault shows on no case.
+        ValueError: If a fault shows on no case.
     """
     problems = [(problem, train(problem, _exactly)) for problem in _problems()]
     return [_shown(name, about, problems) for name, about in catalogue().items()]
@@ -93,8 +93,8 @@ def trainings() -> list[ShownTraining]:
 def _shown(name: str, about: str, problems: list[tuple[Problem, Trained]]) -> ShownTraining:
     for problem, right in problems:
         for fault in (each for each in faults_of(problem) if each.fault() == name):
-            told = fault.explanation() if fault.explanation() != about else ""
-            shown = ShownTraining(name, about, told, problem.case, right, _with_fault(fault, problem))
+            explained = fault.explanation() if fault.explanation() != about else ""
+            shown = ShownTraining(name, about, explained, problem.case, right, _with_fault(fault, problem))
             if shown.off:
                 return shown
     raise ValueError(f"{name} shows on no training of {CASES}: add one, and name it in ORDER")
@@ -129,7 +129,7 @@ def picture(shown: ShownTraining) -> str:
 
 
 def _curves(axes: Any, what: str, right: ndarray, wrong: ndarray) -> None:
-    """Plot two curves, (steps,) each; what outgrows the right one by far leaves the plot at its top."""
+    """Plot two curves, (steps,) each; a curve far above the right one leaves the plot at its top."""
     axes.plot(right, color=RIGHT, linewidth=1.6, label="right")
     axes.plot(wrong, color=WRONG, linewidth=1.2, linestyle="--", label="wrong")
     highest = max(right.max(), min(np.nanmax(wrong), 3 * right.max()))

@@ -1,1 +1,1 @@
-"""Wrong versions of our own code, one small change in each, and whether the tests notice: mutation testing."""
+"""Mutation testing: make small changes to the harness's own code, and check that the tests notice each."""

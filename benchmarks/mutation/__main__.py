@@ -1,8 +1,9 @@
-"""Changes our own code in one place at a time, and counts how many of these mutants the tests notice.
+"""Change the harness's own code in one place at a time, and count the mutants that the tests notice.
 
     python -m benchmarks.mutation [PATH ...]
 
-Prints every mutant that survived and is not argued in ``docs/surviving_mutants.md``, and the score by part and module.
+The program prints every surviving mutant that ``docs/surviving_mutants.md`` does not argue, and the score by part and
+module.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from pathlib import Path
 import click
 
 from benchmarks.mutation.mutants import mutants
-from benchmarks.mutation.reach import Reach, reach_of
+from benchmarks.mutation.reach import LinesReached, reach_of
 from benchmarks.mutation.survivors import argued, line_of
 from benchmarks.mutation.targets import ROOT, modules, part_of, tests_of
 from benchmarks.mutation.tried import Tried, tried_before, try_all
 
 FIRST = 40
-"""How many mutants of each module are tried before the rest of any."""
+"""Number of mutants of each module that are tried before the rest of any module."""
 
 
 def score(tried: list[Tried], equivalent: set[str]) -> Iterator[str]:
-    """Say how many of the mutants of each part and of each module were killed, in a table."""
+    """Yield the lines of a table with the killed mutants of each part and of each module."""
     yield "| what | mutants | killed | equivalent | left | score | without equivalent ones | seconds |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     paths = sorted({each.path for each in tried})
@@ -56,14 +57,16 @@ def _row(what: str, tried: list[Tried], equivalent: set[str]) -> str:
 
 @click.command()
 @click.argument("paths", nargs=-1)
-@click.option("--sample", type=click.IntRange(1), help="Draw this many of each module that has more.")
+@click.option("--sample", type=click.IntRange(1), help="Maximum number of mutants of each module, drawn at random.")
 @click.option("--seed", default=0, show_default=True, help="Of the sample.")
 @click.option("--processes", default=2, show_default=True, type=click.IntRange(1))
 @click.option("--budget", default=8.0, show_default=True, help="Seconds of tests for each mutant.")
-@click.option("--out", type=click.Path(path_type=Path), help="A file for every mutant and what became of it.")
-@click.option("--resume", is_flag=True, help="Do not try again what --out has of an interrupted call.")
-@click.option("--traces", type=click.Path(path_type=Path), help="A folder that keeps which lines each test runs.")
-@click.option("--survivors-of", type=click.Path(exists=True, path_type=Path), help="Try only those of such a file.")
+@click.option("--out", type=click.Path(path_type=Path), help="A file for every mutant and its outcome.")
+@click.option("--resume", is_flag=True, help="Skip the mutants that --out has from an interrupted call.")
+@click.option("--traces", type=click.Path(path_type=Path), help="A folder that keeps the lines that each test runs.")
+@click.option(
+    "--survivors-of", type=click.Path(exists=True, path_type=Path), help="Try only the survivors in such a file."
+)
 def main(
     paths: tuple[str, ...],
     sample: int | None,
@@ -75,14 +78,14 @@ def main(
     traces: Path | None,
     survivors_of: Path | None,
 ) -> None:
-    """Change the code below PATHS, all that is named in targets.py unless given, and count what the tests notice."""
+    """Change the code below PATHS (by default all in targets.py), and count the changes that the tests notice."""
     if resume and out is None:
         raise click.UsageError("--resume continues --out, but none is given; name the file that --out had")
     drawn = {path: list(mutants(ROOT / path, path)) for path in modules(paths)}
     if survivors_of is not None:
         left = {each.name for each in tried_before(survivors_of) if each.survived}
         drawn = {path: [each for each in found if each.name in left] for path, found in drawn.items()}
-    # In no order, and of every module some first: what was tried until somebody interrupts is a sample, too.
+    # The order is random, with some mutants of every module first, so that an interrupted call is a sample, too.
     drawn = {path: random.Random(f"{seed} {path}").sample(found, len(found))[:sample] for path, found in drawn.items()}
     tried: list[Tried] = []
     if out is not None:
@@ -93,9 +96,9 @@ def main(
         before = {each.name for each in tried}
         drawn = {path: [each for each in found if each.name not in before] for path, found in drawn.items()}
     drawn = {path: found for path, found in drawn.items() if found}
-    # A process of its own for each, in which none of our modules is imported yet.
+    # Each module has a process of its own, in which none of our modules is imported yet.
     with ProcessPoolExecutor(processes, get_context("spawn"), max_tasks_per_child=1) as pool:
-        tracing: dict[str, Future[list[Reach]]] = {}
+        tracing: dict[str, Future[list[LinesReached]]] = {}
         running = []
         for path, found in [
             *((path, found[:FIRST]) for path, found in drawn.items()),

@@ -1,4 +1,4 @@
-"""Another source of a module in force: its functions stay the same objects, and get the code that they have there."""
+"""Exchange the source of an imported module: its functions stay the same objects and get other code."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 
 
 def all_caches() -> list[Any]:
-    """Return every function that remembers what it returned."""
+    """Return every function that caches its results."""
     return [each for each in gc.get_objects() if isinstance(each, functools._lru_cache_wrapper)]
 
 
 def exchange(module: ModuleType, source: str) -> None:
-    """Give every function of a module the code and defaults that it has in another source of it.
+    """Give every function of a module the code and defaults that it has in another source of the module.
 
     Raises:
-        RuntimeError: if the other source has a function too many or too few.
+        RuntimeError: If the other source has other functions.
     """
     other = ModuleType(module.__name__)
     other.__dict__.update(
         __file__=module.__file__, __package__=module.__package__, __path__=getattr(module, "__path__", None)
     )
-    sys.modules[module.__name__] = other  # dataclasses look their module up
+    sys.modules[module.__name__] = other  # dataclasses look up their module
     exec(compile(source, str(module.__file__), "exec"), other.__dict__)
     sys.modules[module.__name__] = module
     here, there = dict(functions(module)), dict(functions(other))
@@ -43,7 +43,7 @@ def exchange(module: ModuleType, source: str) -> None:
 
 
 def spoil(function: FunctionType) -> None:
-    """Make a function raise an error, whatever it is called with."""
+    """Make a function raise an error for any arguments."""
 
     def spoilt(*_: object, **__: object) -> None:
         raise RuntimeError("this function was taken away")
@@ -53,7 +53,7 @@ def spoil(function: FunctionType) -> None:
 
 
 def functions(module: ModuleType) -> Iterator[tuple[str, FunctionType]]:
-    """Yield the functions and methods that a module defines, with what decorators wrapped taken out."""
+    """Yield the functions and methods that a module defines, without their decorators."""
     for name, value in vars(module).items():
         if inspect.isclass(value) and value.__module__ == module.__name__:
             for inner, method in vars(value).items():

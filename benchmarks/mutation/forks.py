@@ -1,4 +1,4 @@
-"""A version of our code is tried in a fork, so that whatever it does ends with it."""
+"""Try a version of our code in a fork, so that all of its effects end with it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MEMORY = 6 * 2**30  # bytes
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What the tests said of a version of a module.
+class ForkOutcome:
+    """The outcome of the tests of a version of a module.
 
     Attributes:
-        verdict: ``survived``, ``killed``, or ``timeout``, which is killed as well.
-        by: the test that failed first, or why there is none.
-        seconds: of wall time.
+        verdict: ``survived``, ``killed``, or ``timeout``, which counts as killed.
+        by: The test that failed first, or the reason why there is none.
+        seconds: Seconds by the clock.
     """
 
     verdict: str
@@ -28,15 +28,15 @@ class Outcome:
     seconds: float
 
 
-def in_a_fork(whole: Callable[[], tuple[str, str]], limit: float) -> Outcome:
-    """Call in a fork what returns a verdict and by whom; return it, or ``timeout`` after some seconds."""
+def in_a_fork(whole: Callable[[], tuple[str, str]], limit: float) -> ForkOutcome:
+    """Call a function in a fork that returns a verdict and the test; return these, or ``timeout`` after ``limit`` s."""
     start = time.monotonic()
-    answer, told = os.pipe()
+    answer, pipe = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(answer)
-        _child(whole, told)
-    os.close(told)
+        _child(whole, pipe)
+    os.close(pipe)
     said = b""
     with os.fdopen(answer, "rb", buffering=0) as pipe:
         while (left := start + limit - time.monotonic()) > 0 and select.select([pipe], [], [], left)[0]:
@@ -48,16 +48,16 @@ def in_a_fork(whole: Callable[[], tuple[str, str]], limit: float) -> Outcome:
     if _ended_by(child) == signal.SIGPROF:
         said = b"timeout\0" + said
     verdict, _, by = said.decode().partition("\0")
-    return Outcome(verdict or "killed", by or "the process died", time.monotonic() - start)
+    return ForkOutcome(verdict or "killed", by or "the process died", time.monotonic() - start)
 
 
 def within_seconds_of_work(seconds: float) -> None:
-    """Have this process end as a timeout if it computes for longer from now; waiting does not count, nor do others."""
+    """End this process as a timeout if it computes for longer from now; waiting and other processes do not count."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _ended_by(child: int) -> int:
-    """End a process and all that it left behind; return the number of the signal that ended it, 0 if none did."""
+    """End a process and all processes of its group; return the number of the signal that ended it, 0 if none did."""
     try:
         os.killpg(child, signal.SIGKILL)  # a mutant may have left processes of its own
     except ProcessLookupError:
@@ -66,8 +66,8 @@ def _ended_by(child: int) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-def _child(whole: Callable[[], tuple[str, str]], told: int) -> None:
-    """Tell the verdict; never return."""
+def _child(whole: Callable[[], tuple[str, str]], pipe: int) -> None:
+    """Write the verdict to a pipe; never return."""
     try:
         os.setpgid(0, 0)
         nowhere = os.open(os.devnull, os.O_RDWR)
@@ -80,5 +80,5 @@ def _child(whole: Callable[[], tuple[str, str]], told: int) -> None:
     except BaseException as error:
         answer = f"killed\0{error!r}".encode()
     while answer:
-        answer = answer[os.write(told, answer) :]
+        answer = answer[os.write(pipe, answer) :]
     os._exit(0)

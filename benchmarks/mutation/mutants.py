@@ -1,8 +1,8 @@
-"""All mutants of a module: copies of its source with one node replaced, as mutmut's operators replace it.
+"""All mutants of a module: copies of its source with one node replaced by mutmut's operators.
 
-mutmut itself mutates only what it can call through its trampolines: no decorated function, which leaves out every
-property and every method marked ``@override``, most of the layouts, and nothing outside of functions, the tolerance
-table for one. Here a mutant is the source of a whole module, so that everything mutates that runs.
+mutmut itself mutates only functions that it can call through its trampolines. That leaves out decorated functions
+(every property and every method marked ``@override``, so most of the layouts) and all code outside of functions, such
+as the tolerance table. Here a mutant is the source of a whole module, so all code that runs is mutated.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Mutant:
     """One wrong version of a module.
 
     Attributes:
-        path: of the module's file, from the repository's root.
-        line: where the replaced node begins.
-        function: the outermost function or method around it, ``Class.method``; empty outside of functions.
-        before, after: the node, and what stands in its place.
-        nth: of the mutants of the function with the same ``before`` and ``after``, from 1.
-        statement: the first and the last line of the statement that the node is part of.
-        around: the first and the last line of the function; of the module's file outside of functions.
-        source: of the whole module, with the node replaced.
+        path: The path of the module's file, from the repository's root.
+        line: The first line of the replaced node.
+        function: The outermost function or method around it, ``Class.method``; empty outside of functions.
+        before, after: The node, and its replacement.
+        nth: The number among the mutants of the function with the same ``before`` and ``after``, from 1.
+        statement: The first and the last line of the statement that contains the node.
+        around: The first and the last line of the function; of the module's file outside of functions.
+        source: The source of the whole module, with the node replaced.
     """
 
     path: str
@@ -47,17 +47,17 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        """What the mutant is known by, also when lines have moved."""
+        """The name of the mutant, which does not depend on line numbers."""
         return name_of_mutant(self.path, self.function, self.before, self.after, self.nth)
 
 
 def name_of_mutant(path: str, function: str, before: str, after: str, nth: int) -> str:
-    """Write what a mutant is known by, as lists of mutants do."""
+    """Return the name of a mutant in lists."""
     return f"{path} {function or '-'}: {before} -> {after}" + (f" (no. {nth})" if nth > 1 else "")
 
 
 class _Everywhere(MutationVisitor):
-    """mutmut's choice of nodes, and decorated functions; their decorators stay what they are."""
+    """mutmut's choice of nodes, and decorated functions; their decorators are not mutated."""
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         if isinstance(node, cst.FunctionDef):
@@ -68,7 +68,7 @@ class _Everywhere(MutationVisitor):
 
 
 def _is_for_readers_alone(node: cst.CSTNode) -> bool:
-    """Whether the node is a type's alias, which is in CapWords, or what a module exports."""
+    """Return whether a node is a type alias, whose name is in CapWords, or a module's list of exports."""
     if not isinstance(node, cst.Assign) or not isinstance(node.targets[0].target, cst.Name):
         return False
     name = node.targets[0].target.value
@@ -76,7 +76,7 @@ def _is_for_readers_alone(node: cst.CSTNode) -> bool:
 
 
 def mutants(path: Path, module_path: str) -> Iterator[Mutant]:
-    """Yield every mutant of a file once, in the order of the file, as far as it is Python."""
+    """Yield every mutant of a file that is valid Python, once, in the order of the file."""
     original = path.read_text()
     visitor = _Everywhere(mutation_operators, IgnoredCode(set(), set(), set()))
     wrapper = MetadataWrapper(cst.parse_module(original), unsafe_skip_copy=True)
@@ -107,12 +107,12 @@ def mutants(path: Path, module_path: str) -> Iterator[Mutant]:
 
 
 def _lines_around(tree: ast.Module, line: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the lines of the statement, of a compound one its head, and of the outermost function that has a line."""
+    """Return the lines of the statement with a line (of a compound one, its head), and those of the outer function."""
     statement = around = (1, line)
     functions = 0
     inside: list[ast.stmt] = tree.body
     while inside:
-        # Of two statements in one line the last has it no less than the first.
+        # If two statements share a line, the last one counts.
         holding = [each for each in inside if each.lineno <= line <= (each.end_lineno or each.lineno)]
         holding = holding or [each for each in inside if _first_line(each) <= line <= (each.end_lineno or each.lineno)]
         if not holding:

@@ -1,29 +1,29 @@
-"""Which tests a mutant runs through: those that reach it, and first those that killed its like."""
+"""The order of a mutant's tests: those that reach it; those that killed similar mutants come first."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
 from benchmarks.mutation.mutants import Mutant
-from benchmarks.mutation.reach import Reach
+from benchmarks.mutation.reach import LinesReached
 
 REMEMBERED = 6
-"""How many of the tests that killed mutants of a module before stand at the front for another function."""
+"""Number of tests that killed mutants of a module and that come first for another function."""
 
 
 class Order:
     """The tests of one module's mutants.
 
-    A test that killed a mutant of the same function stands first, the last one before all others; then the quickest
-    set of parameters of every test, then their second quickest, and so on: a few seconds hold something of each test.
+    Tests that killed a mutant of the same function come first, the latest one before the others. Then come the quickest
+    parameters of every test, then the second quickest, and so on. So a few seconds have a part of each test.
 
     Args:
-        path: of the module.
-        reached: what the tests reach.
-        budget: seconds of tests for each mutant. What does not fit is left out, and shorter ones taken.
+        path: The path of the module.
+        reached: The lines that the tests reach.
+        budget: Seconds of tests for each mutant; a test that does not fit is skipped for shorter ones.
     """
 
-    def __init__(self, path: str, reached: list[Reach], budget: float) -> None:
+    def __init__(self, path: str, reached: list[LinesReached], budget: float) -> None:
         self.budget = budget
         self.seconds = {each.test: each.seconds for each in reached}
         self.lines = {each.test: frozenset(each.lines.get(path, [])) for each in reached}
@@ -35,11 +35,11 @@ class Order:
         self.killers: dict[str, list[str]] = defaultdict(list)
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Return the tests for a mutant inside of a function, none if no test calls the function."""
+        """Return the tests for a mutant in a function; none if no test calls the function."""
         return self._first(mutant, self._reaching(*mutant.statement) or self._reaching(*mutant.around))
 
     def of_import(self, mutant: Mutant) -> list[str]:
-        """Return the tests for a mutant that is in force on import; any may read a constant."""
+        """Return the tests for a mutant that takes effect on import; any test may read a constant."""
         return self._first(mutant, self.all)
 
     def of_module(self) -> list[str]:
@@ -47,7 +47,7 @@ class Order:
         return self._within([test for test in self.all if self.lines[test]])
 
     def killed(self, mutant: Mutant, test: str) -> None:
-        """Remember which test killed a mutant."""
+        """Note the test that killed a mutant."""
         for place in (mutant.function, "any function"):
             if test in self.killers[place]:
                 self.killers[place].remove(test)

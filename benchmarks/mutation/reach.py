@@ -1,4 +1,4 @@
-"""What each test takes, and which lines of our modules it runs: no other test can notice a mutant of a line."""
+"""The time of each test, and the lines of our modules that it runs: no other test can notice a mutant of a line."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from benchmarks.mutation.forks import in_a_fork
 from benchmarks.mutation.running import PYTEST, Watching, prepare
 
 LONGEST = 1200.0
-"""Seconds for the tests of one file."""
+"""Maximum seconds for the tests of one file."""
 
 
 @dataclass(frozen=True)
-class Reach:
-    """What one test does.
+class LinesReached:
+    """The lines that one test reaches.
 
     Attributes:
-        test: the name that pytest knows it by.
-        seconds: of computing, with its fixtures and with the processes that it began.
-        lines: the numbers of the lines that run, by the path of the module.
+        test: The test's name in pytest.
+        seconds: Seconds of computing, with its fixtures and the processes that it starts.
+        lines: The numbers of the lines that run, by the path of the module.
     """
 
     test: str
@@ -40,7 +40,7 @@ class Reach:
 
 
 class _Tracing:
-    """A plugin of pytest that runs each test as if there were no other, and traces what it runs of our modules."""
+    """A plugin of pytest that runs each test by itself, and traces the lines of our modules that it runs."""
 
     def __init__(self, root: Path, paths: list[str]) -> None:
         self.root, self.paths = root, paths
@@ -48,7 +48,7 @@ class _Tracing:
         self.coverage = Coverage(data_file=None, config_file=False, include=[str(root / path) for path in paths])
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Run all tests, each with caches and fixtures of its own, so that none leaves its work to an earlier one."""
+        """Run all tests, each with caches and fixtures of its own, so that none relies on an earlier one."""
         caches = all_caches()
         self.coverage.start()
         for item in session.items:
@@ -61,8 +61,8 @@ class _Tracing:
         self.coverage.stop()
         return True
 
-    def reached(self) -> list[Reach]:
-        """Return what the tests did."""
+    def reached(self) -> list[LinesReached]:
+        """Return the lines that the tests reached."""
         found: dict[str, dict[str, list[int]]] = {test: {} for test in self.seconds}
         data = self.coverage.get_data()
         for path in self.paths:
@@ -70,28 +70,28 @@ class _Tracing:
                 for test in tests:
                     if test:
                         found[test].setdefault(path, []).append(line)
-        return [Reach(test, seconds, found[test]) for test, seconds in self.seconds.items()]
+        return [LinesReached(test, seconds, found[test]) for test, seconds in self.seconds.items()]
 
 
 def _seconds_of_work() -> float:
     return sum(os.times()[:4])
 
 
-def reach_of(root: Path, file: str, paths: list[str], traces: Path | None) -> list[Reach]:
-    """Run the tests of a file on our modules as they are, and return what each reaches of those with some paths.
+def reach_of(root: Path, file: str, paths: list[str], traces: Path | None) -> list[LinesReached]:
+    """Run the tests of a file on our unchanged modules, and return the lines of some modules that each reaches.
 
     Args:
-        root: of the repository.
-        file: of the tests.
-        paths: of the modules, from the root.
-        traces: a folder that keeps what was found as long as neither the tests nor the modules change.
+        root: The root of the repository.
+        file: The file of the tests.
+        paths: The paths of the modules, from the root.
+        traces: A folder that keeps the results until the tests or the modules change.
 
     Raises:
-        RuntimeError: if one fails.
+        RuntimeError: If a test fails.
     """
     kept = traces / f"{Path(file).stem}-{_digest(root, [file, *paths])}.json" if traces is not None else None
     if kept is not None and kept.exists():
-        return [Reach(**each) for each in json.loads(kept.read_text())]
+        return [LinesReached(**each) for each in json.loads(kept.read_text())]
     prepare()
     watching = Watching()
 
@@ -108,7 +108,7 @@ def reach_of(root: Path, file: str, paths: list[str], traces: Path | None) -> li
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(outcome.by)
-    return [Reach(**each) for each in json.loads(outcome.by)]
+    return [LinesReached(**each) for each in json.loads(outcome.by)]
 
 
 def _digest(root: Path, files: list[str]) -> str:

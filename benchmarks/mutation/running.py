@@ -1,4 +1,4 @@
-"""How pytest runs in the process that tries mutants."""
+"""Run pytest in the process that tries mutants."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PYTEST += [
 
 @dataclass(eq=False)  # pytest keeps its plugins in sets
 class Watching:
-    """Which tests run, and in what order: a plugin of pytest, which also notes what fails first."""
+    """A plugin of pytest that chooses the tests and their order, and notes the first failure."""
 
     order: list[str] | None = None
     by: str = ""
@@ -41,13 +41,13 @@ class Watching:
             self.by = report.nodeid
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note what could not be imported."""
+        """Note a file that could not be imported."""
         if report.failed and not self.by:
             self.by = f"{report.nodeid} (not collected)"
 
 
 def prepare() -> None:
-    """Import what is not ours and what the tests need, once for all forks."""
+    """Import the other packages that the tests need, once for all forks."""
     import hypothesis.extra.numpy
     import numpy.testing
     import psutil
@@ -57,8 +57,8 @@ def prepare() -> None:
 
     del numpy, psutil, pydantic, safetensors, yaml
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    # A counterexample is enough; the least one takes many times as long. The same ones are drawn each time, so that
-    # a test reaches what it reached when it was traced.
+    # Any counterexample is enough; the smallest takes many times as long. The same ones are drawn each time, so that a
+    # test reaches the lines that it reached when it was traced.
     phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
     hypothesis.settings.register_profile("mutation", phases=phases, database=None, deadline=None, derandomize=True)
     hypothesis.settings.load_profile("mutation")

@@ -1,4 +1,4 @@
-"""The survivors that ``docs/surviving_mutants.md`` argues: no test can notice them, for the reason written there."""
+"""The survivors that ``docs/surviving_mutants.md`` argues: no test can notice them, for the reason on the page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINE = re.compile(
 
 
 def line_of(path: str, function: str, before: str, after: str, nth: int) -> str:
-    """Write a survivor as the page lists it."""
+    """Write a survivor in the form of the page."""
     return f"- `{path}` `{function or '-'}`: ``{before}`` → ``{after}``" + (f" (no. {nth})" if nth > 1 else "")
 
 
@@ -25,7 +25,7 @@ def listed(page: Path = PAGE) -> Iterator[re.Match[str]]:
     """Yield the survivors that the page lists.
 
     Raises:
-        ValueError: if a line of a list cannot be read.
+        ValueError: If a line of a list cannot be read.
     """
     for number, line in enumerate(page.read_text().splitlines(), 1):
         if line.startswith("- `"):
@@ -44,14 +44,14 @@ def argued(page: Path = PAGE) -> set[str]:
 
 
 def gone(page: Path = PAGE, root: Path = ROOT) -> Iterator[str]:
-    """Yield the lines of the page whose mutant cannot be made any more: its code stands no longer in its function."""
+    """Yield the lines of the page with a mutant that cannot be made any more: its function has no such code."""
     for each in listed(page):
         if each["before"] not in _source(root / each["path"], each["function"]):
             yield each[0]
 
 
 def _source(file: Path, function: str) -> str:
-    """Return the code of a function in one line, of the whole module for ``-``; nothing if there is no such one."""
+    """Return the code of a function in one line, or of the whole module for ``-``; empty if it does not exist."""
     if not file.exists():
         return ""
     source = file.read_text()

@@ -1,6 +1,6 @@
-"""Which modules are mutated, and which tests must notice: in this process alone, the quickest and sharpest first.
+"""The modules that are mutated, and the tests that must notice, all in one process.
 
-Paths of tests stand in the order in which they run; the first failure ends a mutant.
+The paths of tests have the order in which they run, the quickest and sharpest first; the first failure ends a mutant.
 """
 
 from __future__ import annotations
@@ -118,10 +118,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference_impls/truncation.py": ("reference_impls/test_truncated.py", "reference_impls/test_oracle.py"),
     **{f"reference_impls/{name}.py": ("recurrences/test_by_hand.py",) for name in STANDING_ALONE},
 }
-"""Tests by what is mutated; of two that fit a module, the longer path counts."""
+"""The tests by mutated path; if two paths fit a module, the longer one counts."""
 
 PARTS = ("harness/precision/tolerance.py", "harness/comparison", "harness/layout", "reference_impls")
-"""What the score is given for."""
+"""The parts with a score of their own."""
 
 
 def modules(wanted: tuple[str, ...]) -> list[str]:
@@ -134,11 +134,11 @@ def modules(wanted: tuple[str, ...]) -> list[str]:
 
 
 def tests_of(module: str) -> tuple[str, ...]:
-    """Return the paths of the tests that a mutant of a module runs through."""
+    """Return the paths of the tests for a mutant of a module."""
     fitting = max((each for each in TESTS if f"{module}/".startswith(f"{each}/")), key=len)
     return tuple(str(ROOT / "tests" / each) for each in TESTS[fitting])
 
 
 def part_of(module: str) -> str:
-    """Return which part a module's mutants count for."""
+    """Return the part that a module's mutants count for."""
     return next(part for part in PARTS if f"{module}/".startswith(f"{part}/"))

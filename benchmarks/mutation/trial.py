@@ -1,9 +1,9 @@
-"""The trial of a module's mutants: each in a fork, in which tests run until the first of them fails.
+"""The trial of a module's mutants: each runs in a fork, in which tests run until the first failure.
 
-A mutant inside a function takes the place of the function's code in a fork of a process that has collected the tests
-already: the function stays the same object, so that it does not matter who imported it under what name. A mutant
-outside of functions is imported in place of the module by a fork that has none of ours imported yet, and so is one of
-a function that runs when something is imported and at no other time.
+A mutant in a function replaces the function's code in a fork of a process that has collected the tests already. The
+function stays the same object, so every import of it has the mutant. A mutant outside of functions is imported in place
+of the module, by a fork that has imported none of our modules yet. So is a mutant of a function that runs only during
+imports.
 """
 
 from __future__ import annotations
@@ -22,26 +22,25 @@ from typing import Any
 import pytest
 
 from benchmarks.mutation.exchange import all_caches, exchange, functions, spoil
-from benchmarks.mutation.forks import Outcome, in_a_fork, within_seconds_of_work
+from benchmarks.mutation.forks import ForkOutcome, in_a_fork, within_seconds_of_work
 from benchmarks.mutation.mutants import Mutant
 from benchmarks.mutation.order import Order
 from benchmarks.mutation.running import PYTEST, Watching
 
 PATIENCE = 4.0
-"""A mutant that computes this many times as long in a test as the right version, and as many seconds more, is a
-timeout."""
+"""Maximum time of a mutant in a test, as a multiple of the right version's, and as many seconds more."""
 LONGEST = 600.0
-"""Seconds after which a mutant is a timeout, whatever it waits for."""
+"""Maximum seconds of a mutant by the clock."""
 
 
 class _Instead(MetaPathFinder, Loader):
-    """Finds one module, and gives it another source."""
+    """An importer of one module with another source."""
 
     def __init__(self, name: str, path: Path, source: str) -> None:
         self.name, self.path, self.source, self.used = name, path, source, False
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Find the module, as a package if its file says so."""
+        """Find the module, as a package if its file is that of a package."""
         del path, target
         if fullname != self.name:
             return None
@@ -60,11 +59,11 @@ def name_of(path: str) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(root: Path, mutant: Mutant, order: Order) -> Outcome:
+def imported(root: Path, mutant: Mutant, order: Order) -> ForkOutcome:
     """Try a mutant that is imported in place of its module, on one file of tests after the other.
 
     Raises:
-        RuntimeError: if no test imports the module.
+        RuntimeError: If no test imports the module.
     """
     by_file: dict[str, list[str]] = {}
     for test in order.of_import(mutant):
@@ -75,13 +74,13 @@ def imported(root: Path, mutant: Mutant, order: Order) -> Outcome:
         seconds += outcome.seconds
         used |= outcome.verdict != "not imported"
         if outcome.verdict in ("killed", "timeout"):
-            return Outcome(outcome.verdict, outcome.by, seconds)
+            return ForkOutcome(outcome.verdict, outcome.by, seconds)
     if not used:
         raise RuntimeError(f"{mutant.path} is not imported by {', '.join(by_file)}")
-    return Outcome("survived", "", seconds)
+    return ForkOutcome("survived", "", seconds)
 
 
-def _imported(root: Path, mutant: Mutant, file: str, tests: list[str]) -> Outcome:
+def _imported(root: Path, mutant: Mutant, file: str, tests: list[str]) -> ForkOutcome:
     instead, watching = _Instead(name_of(mutant.path), root / mutant.path, mutant.source), Watching(tests)
 
     def whole() -> tuple[str, str]:
@@ -98,12 +97,12 @@ class Exchanging:
     """A plugin of pytest that, once the tests are collected, tries mutants of functions of a module in forks.
 
     Args:
-        root: of the repository.
-        path: of the module's file, from the root.
-        watching: notes what fails.
-        found: the mutants.
-        order: of the tests.
-        tell: called with each mutant and its outcome.
+        root: The root of the repository.
+        path: The path of the module's file, from the root.
+        watching: The plugin that notes failures.
+        found: The mutants.
+        order: The order of the tests.
+        note: A function that receives each mutant and its outcome.
     """
 
     def __init__(
@@ -113,28 +112,28 @@ class Exchanging:
         watching: Watching,
         found: list[Mutant],
         order: Order,
-        tell: Callable[[Mutant, Outcome], None],
+        note: Callable[[Mutant, ForkOutcome], None],
     ) -> None:
-        self.root, self.path, self.watching, self.found, self.order, self.tell = (
+        self.root, self.path, self.watching, self.found, self.order, self.note = (
             root,
             path,
             watching,
             found,
             order,
-            tell,
+            note,
         )
         self.items: dict[str, pytest.Item] = {}
         self.caches: list[Any] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Try all mutants, and before them the module as it is, and with functions that only raise an error.
+        """Try the unchanged module, then the module with functions that only raise an error, then all mutants.
 
         Raises:
-            RuntimeError: if tests fail on the module as it is, or do not notice that it only raises errors.
+            RuntimeError: If tests fail on the unchanged module, or do not notice that its functions only raise errors.
         """
         self.items = {item.nodeid: item for item in session.items}
         self.caches = all_caches()
-        gc.freeze()  # what is there is shared with the forks, as long as nobody touches it
+        gc.freeze()  # the forks share this memory as long as no process writes to it
         module = import_module(name_of(self.path))
         if Path(str(module.__file__)) != self.root / self.path:
             raise RuntimeError(f"{module.__file__} is imported in place of {self.path}")
@@ -149,10 +148,10 @@ class Exchanging:
             outcome = self._outcome(lambda mutant=mutant: exchange(module, mutant.source), self.order.of(mutant))
             if outcome.by in self.items:
                 self.order.killed(mutant, outcome.by)
-            self.tell(mutant, outcome)
+            self.note(mutant, outcome)
         return True
 
-    def _outcome(self, change: Callable[[], None], tests: list[str]) -> Outcome:
+    def _outcome(self, change: Callable[[], None], tests: list[str]) -> ForkOutcome:
         def whole() -> tuple[str, str]:
             change()
             for cached in self.caches:

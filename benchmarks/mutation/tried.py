@@ -1,4 +1,4 @@
-"""What became of the mutants of a module."""
+"""The outcomes of a module's mutants."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.mutation.forks import Outcome
+from benchmarks.mutation.forks import ForkOutcome
 from benchmarks.mutation.mutants import Mutant, name_of_mutant
 from benchmarks.mutation.order import Order
-from benchmarks.mutation.reach import Reach
+from benchmarks.mutation.reach import LinesReached
 from benchmarks.mutation.running import PYTEST, Watching, prepare
 from benchmarks.mutation.trial import Exchanging, imported
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A mutant and what became of it."""
+    """A mutant and its outcome."""
 
     path: str
     line: int
@@ -33,35 +33,35 @@ class Tried:
 
     @property
     def name(self) -> str:
-        """What the mutant is known by, also when lines have moved."""
+        """The name of the mutant, which does not depend on line numbers."""
         return name_of_mutant(self.path, self.function, self.before, self.after, self.nth)
 
     @property
     def survived(self) -> bool:
-        """Whether no test noticed it."""
+        """True if no test noticed it."""
         return self.verdict == "survived"
 
 
 def tried_before(file: Path) -> Iterator[Tried]:
-    """Read what an earlier call has written; what an interrupted one wrote of its last mutant does not count."""
+    """Read the outcomes of an earlier call; an incomplete last line of an interrupted one does not count."""
     for line in file.read_text().splitlines(keepends=True):
         if line.endswith("\n"):
             yield Tried(**json.loads(line))
 
 
 def try_all(
-    root: Path, path: str, found: list[Mutant], reached: list[Reach], budget: float, out: Path | None
+    root: Path, path: str, found: list[Mutant], reached: list[LinesReached], budget: float, out: Path | None
 ) -> list[Tried]:
     """Try mutants of one module on the tests that reach them, as many as fit into a budget of seconds.
 
     Raises:
-        RuntimeError: if the tests fail on the module as it is, or do not notice that nothing in it works.
+        RuntimeError: If the tests fail on the unchanged module, or do not notice that nothing in it works.
     """
     prepare()
     order = Order(path, reached, budget)
     tried = []
 
-    def tell(each: Mutant, outcome: Outcome) -> None:
+    def note(each: Mutant, outcome: ForkOutcome) -> None:
         one = Tried(each.path, each.line, each.function, each.before, each.after, each.nth, **asdict(outcome))
         tried.append(one)
         if out is not None:
@@ -75,11 +75,11 @@ def try_all(
             outcome = imported(root, each, order)
             if outcome.by in order.seconds:
                 order.killed(each, outcome.by)
-            tell(each, outcome)
+            note(each, outcome)
     if inside:
         files = dict.fromkeys(each.file for each in reached if path in each.lines)
         watching = Watching()
-        loop = Exchanging(root, path, watching, inside, order, tell)
+        loop = Exchanging(root, path, watching, inside, order, note)
         status = pytest.main(
             [*PYTEST, f"--rootdir={root}", *(str(root / file) for file in files)], plugins=[loop, watching]
         )

@@ -1,1 +1,1 @@
-"""What a run of the harness costs beside what its implementations compute, and how that grows."""
+"""The cost of a run of the harness besides its implementations, and the growth of that cost."""

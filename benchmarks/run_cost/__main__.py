@@ -1,11 +1,11 @@
-"""What a run costs beside what its implementations compute, by part, and how that grows.
+"""The cost of a run besides its implementations, by part, and the growth of that cost.
 
     make run-benchmark
 
 Each run is a process of its own with an empty cache. Its share is the processor time of the harness's own process, from
-its start to its end, in that of all processes: the time it takes from the others where all processors are busy. Beside
-it stands what the clock says, for a harness that holds the others up would not show in processor time. Writes the
-tables and the plot of docs/speed-of-a-run.md.
+start to end, divided by that of all processes: the time that the others lose if all processors are busy. The tables
+also have the time by the clock, since a harness that delays the others does not show in processor time. The program
+writes the tables and the plot of docs/speed-of-a-run.md.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ PAGE, PICTURE = DOCS / "speed-of-a-run.md", DOCS / "pictures" / "run-cost.png"
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run cost, in seconds.
+    """The cost of a run, in seconds.
 
     Attributes:
-        wall: by the clock, from the first import to the end.
-        own: of processor time, of the harness's own process.
-        workers: of processor time, of the processes that it started.
-        parts: of ``own``.
-        computing: what the implementations took by their own account, by process.
-        importing: what the frameworks took to import, by process.
+        wall: Time by the clock, from the first import to the end.
+        own: Processor time of the harness's own process.
+        workers: Processor time of the processes that it started.
+        parts: The parts of ``own``.
+        computing: Time of the implementations by their own account, by process.
+        importing: Time of importing the frameworks, by process.
     """
 
     wall: float
@@ -57,12 +57,12 @@ class Cost:
 
     @property
     def share(self) -> float:
-        """Of the harness's own process in all processor time."""
+        """The share of the harness's own process in all processor time."""
         return self.own / (self.own + self.workers)
 
     @property
     def slowest(self) -> tuple[str, float]:
-        """The process whose import and implementations take longest, and how long that is."""
+        """The process whose import and implementations take longest, and their time in seconds."""
         both = {name: self.computing.get(name, 0.0) + seconds for name, seconds in self.importing.items()}
         return max(both.items(), key=lambda each: each[1])
 
@@ -70,13 +70,22 @@ class Cost:
 def cost(*arguments: str) -> Cost:
     """Run the harness in a process of its own, with an empty cache."""
     with tempfile.TemporaryDirectory() as scratch:
-        told, report = Path(scratch) / "told.json", Path(scratch) / "report"
-        line = [sys.executable, "-m", "benchmarks.run_cost.parts", str(told), "run", *arguments, "--out", str(report)]
+        written, report = Path(scratch) / "cost.json", Path(scratch) / "report"
+        line = [
+            sys.executable,
+            "-m",
+            "benchmarks.run_cost.parts",
+            str(written),
+            "run",
+            *arguments,
+            "--out",
+            str(report),
+        ]
         cache = {**os.environ, "HARNESS_CACHE": str(Path(scratch) / "cache")}
         ran = subprocess.run(line, env=cache, capture_output=True, text=True, check=False)
-        if ran.returncode or json.loads(told.read_text())["status"]:
+        if ran.returncode or json.loads(written.read_text())["status"]:
             raise SystemExit(f"{' '.join(line)} failed:\n{ran.stdout}{ran.stderr}")
-        found: dict[str, Any] = json.loads(told.read_text())
+        found: dict[str, Any] = json.loads(written.read_text())
         environment = json.loads((report / "environment.json").read_text())
         computing = Counter[str]()
         process_of = {name: each.framework.name for name, each in implementations().items()}
@@ -126,7 +135,7 @@ def of_report() -> str:
 
 
 def growth() -> dict[str, list[tuple[int, Cost]]]:
-    """Run what grows."""
+    """Run the sweeps of growing size."""
     size_of = {"cases": lambda s: s.cases, "steps": lambda s: s.sizes[1], "elements": lambda s: s.elements}
     return {
         what: [(size_of[what](sweep), of_sweep(sweep, NUMPY_ALONE)) for sweep in sweeps]
@@ -135,7 +144,7 @@ def growth() -> dict[str, list[tuple[int, Cost]]]:
 
 
 def grown(found: dict[str, list[tuple[int, Cost]]]) -> str:
-    """Return the table of what grew."""
+    """Return the table of the growing sweeps."""
     rows = []
     for what, costs in found.items():
         for size, each in costs:
@@ -144,7 +153,7 @@ def grown(found: dict[str, list[tuple[int, Cost]]]) -> str:
 
 
 def picture(found: dict[str, list[tuple[int, Cost]]]) -> Figure:
-    """Return the plot: seconds against what grows, with a straight line through the first and the last point."""
+    """Return the plot: seconds against size, with a straight line through the first and the last point."""
     with mpl.rc_context({"font.size": 8}):
         figure = Figure(figsize=(8, 2.6), layout="constrained")
         for place, (what, costs) in zip(figure.subplots(1, len(found)), found.items(), strict=True):
@@ -166,7 +175,9 @@ def picture(found: dict[str, list[tuple[int, Cost]]]) -> Figure:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure; write the tables and the plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=1000, help="of the two sweeps whose share is told by part")
+    parser.add_argument(
+        "--cases", type=int, default=1000, help="number of cases in each of the two sweeps whose share is shown by part"
+    )
     parser.add_argument("--only", choices=["shares", "report", "growth"], nargs="*", help="all of them unless given")
     chosen = parser.parse_args(arguments)
     wanted = chosen.only or ["shares", "report", "growth"]

@@ -1,10 +1,10 @@
-"""One `harness run` whose processor time is told by part; its own process alone, each second in one part.
+"""One `harness run` with its processor time by part: only its own process, and each second in one part.
 
     python -m benchmarks.run_cost.parts FILE.json run CASE… --out DIR
 
-The harness's own functions are timed by the clock of the thread that calls them, so that neither waiting for a worker
-nor another thread counts; what one timed function spends in another is the other's. Workers are the processes of the
-frameworks, as the system accounts for them when they have ended.
+The harness's own functions are timed by the clock of the calling thread, so that neither waiting for a worker nor
+another thread counts. The time of a timed function inside another counts for the inner one. Workers are the processes
+of the frameworks; the system reports their time when they have ended.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ REST = "imports, threads, screen"
 
 
 class Clock:
-    """Processor seconds by part, whichever thread they were spent in."""
+    """Processor seconds by part, in all threads."""
 
     def __init__(self) -> None:
         self.seconds = Counter[str]()
@@ -86,7 +86,7 @@ class Clock:
 
 
 def main() -> None:
-    """Run the harness and write what it cost."""
+    """Run the harness and write its cost."""
     out = Path(sys.argv[1])
     clock = Clock()
     clock.watch()

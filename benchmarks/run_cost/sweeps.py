@@ -19,10 +19,10 @@ sweep: {{inputs: [{inputs}]}}
 
 @dataclass(frozen=True)
 class Sweep:
-    """Cases alike but for their inputs.
+    """Cases that differ in their inputs alone.
 
     Attributes:
-        cases: how many.
+        cases: The number of cases.
         cell: rnn, lstm or gru.
         sizes: B, T, I, H.
     """
@@ -33,20 +33,20 @@ class Sweep:
 
     @property
     def text(self) -> str:
-        """The case file."""
+        """Return the text of the case file."""
         inputs = ", ".join(f"{{normal: 1.0, seed: {seed}}}" for seed in range(self.cases))
         return FILE.format(cell=self.cell, inputs=inputs, **dict(zip("BTIH", self.sizes, strict=True)))
 
     @property
     def elements(self) -> int:
-        """Of the inputs, as a measure of a case's tensors."""
+        """The number of elements of the inputs, as a measure of a case's tensors."""
         B, T, I, _ = self.sizes
         return B * T * I
 
 
 TINY = ("rnn", (2, 4, 3, 5))
 REAL = ("lstm", (8, 50, 32, 64))
-"""A layer as small models have it; three implementations compare some two hundred thousand elements."""
+"""A layer of a small model; three implementations compare some two hundred thousand elements."""
 
 ALL_IMPLEMENTATIONS = "numpy-concat,torch,keras"
 NUMPY_ALONE = "numpy-concat"
@@ -56,4 +56,4 @@ GROWING = {
     "steps": [Sweep(5, "lstm", (16, T, 64, 64)) for T in (100, 200, 400, 800)],
     "elements": [Sweep(5, "lstm", (B, 100, 64, 64)) for B in (16, 32, 64, 128)],
 }
-"""What grows, all else the same; sizes that are all too large to be certified, whose cost does not grow in a line."""
+"""Sweeps of growing size, by the size that grows. All are too large to be certified, whose cost is not linear."""

@@ -1,8 +1,8 @@
-"""Ways to write recurrent networks that go wrong on some numbers or in some shapes, found here by discovery.
+"""Spellings: ways to write recurrent networks that go wrong on some numbers or in some shapes.
 
-The faults of ``harness.diagnosis`` are of algebra, and show on almost any numbers. Most of these are not: the formula
-is right, and its spelling overflows, cancels, underflows, broadcasts, forgets or gives up somewhere. They are what the
-edge cases are for. A new one is a class in one of these modules, or in a new one.
+The faults of ``harness.diagnosis`` are faults of algebra, and show on almost any numbers. Most spellings are not: the
+formula is right, but its spelling overflows, cancels, underflows, broadcasts, forgets or stops too early. The edge
+cases exist to catch them. A new spelling is a class in one of these modules, or in a new one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Spelling", "spellings"]
 
 @cache
 def spellings() -> dict[str, Spelling]:
-    """Every spelling by name, in the order of the modules' names and then of the source."""
+    """Return every spelling by name, in the order of the modules' names and then of the source."""
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__) if module.name != "base"]
     found = [
         each()

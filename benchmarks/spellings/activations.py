@@ -1,4 +1,4 @@
-"""Nonlinearities by other formulas, and what is done to their arguments before."""
+"""Nonlinearities by other formulas, and changes to their arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reference_impls.activations import ACTIVATIONS, Activation
 
 
 class _Named(Spelling):
-    """Another formula for one activation, wherever it stands."""
+    """Another formula for one activation, wherever it is used."""
 
     replaces: str
 

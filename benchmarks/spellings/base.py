@@ -1,4 +1,4 @@
-"""What a spelling is: the reference with one thing written otherwise, run on a problem."""
+"""The base of spellings: the reference with one thing written in another way, run on a problem."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Tensors = dict[str, ndarray]
 class Spelling:
     """A way to write a recurrent network, forward and backward, that goes wrong on some problems.
 
-    Subclasses override what they write otherwise; the docstring says in a sentence or two what that is.
+    A subclass overrides the part that it writes in another way; its docstring explains it in a sentence or two.
     """
 
     @property
@@ -36,29 +36,29 @@ class Spelling:
         return " ".join((type(self).__doc__ or "").split())
 
     def obstacle(self, problem: Problem) -> str:
-        """Return why it cannot be written on this problem, such as "there is no readout"; empty if it can."""
+        """Return the reason why it does not apply to this problem, such as "there is no readout"; empty if it does."""
         del problem
         return ""
 
     def given(self, problem: Problem) -> Problem:
-        """What is computed with, in place of the problem."""
+        """Return the problem that is computed in place of the given one."""
         return problem
 
     def activation(self, name: str, *, gate: bool) -> Activation:
-        """φ; or σ of a gate."""
+        """Return φ, or σ of a gate."""
         del gate
         return ACTIVATIONS[name]
 
     def loss(self, problem: Problem, outputs: ndarray) -> tuple[ndarray, ndarray]:
-        """The loss, of shape (), of outputs (B, T, O), and d_outputs (B, T, O)."""
+        """Return the loss, of shape (), of outputs (B, T, O), and d_outputs (B, T, O)."""
         return problem.loss(outputs)
 
     def backward(self, problem: Problem, passed: network.ForwardPass, d_outputs: ndarray) -> Tensors:
-        """Every gradient by name, of d_outputs (B, T, O)."""
+        """Return every gradient by name, from d_outputs (B, T, O)."""
         return backward(problem, passed, d_outputs)
 
     def returned(self, tensors: Tensors, problem: Problem) -> Tensors:
-        """What becomes of loss, outputs and gradients before they are returned."""
+        """Return loss, outputs and gradients with the spelling's changes."""
         del problem
         return tensors
 
@@ -74,7 +74,7 @@ class Spelling:
         return Result(np.asarray(loss), outputs, tensors, 0.0)
 
     def forward(self, problem: Problem) -> network.ForwardPass:
-        """Run forward, with the activations as they are written here."""
+        """Run forward with the spelling's activations."""
         named = activations_of(problem, lambda name: self.activation(name, gate=True))
         return forward(problem, named | {"activation": self.activation(problem.case.activation, gate=False)})
 
@@ -85,13 +85,13 @@ def with_weights(problem: Problem, changed: Tensors) -> Problem:
 
 
 def among(tensors: Tensors, *kinds: str) -> Iterator[tuple[str, ndarray]]:
-    """The tensors whose names end so: ``W_hh`` for ``layer3.W_hh``."""
+    """Return the tensors of some kinds, which end their names: ``W_hh`` for ``layer3.W_hh``."""
     return ((name, tensor) for name, tensor in tensors.items() if name.rpartition(".")[2] in kinds)
 
 
 @contextmanager
 def replaced(module: object, name: str, value: object) -> Iterator[None]:
-    """Give a name of a module another meaning for a while."""
+    """Replace a module's attribute for a while."""
     before = getattr(module, name)
     setattr(module, name, value)
     try:

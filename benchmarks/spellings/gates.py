@@ -27,7 +27,7 @@ class _OfCell(Spelling):
         return "" if problem.case.cell in self.cells else f"the cell is no {' or '.join(self.cells)}"
 
     def block(self, tensor: ndarray, gate: int, problem: Problem) -> ndarray:
-        """The block of one gate, a view."""
+        """Return the block of one gate, a view."""
         H = problem.structure.hidden
         return tensor[..., gate * H : (gate + 1) * H]
 

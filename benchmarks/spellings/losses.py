@@ -1,4 +1,4 @@
-"""Losses by other formulas, and labels, targets and steps that are read otherwise."""
+"""Losses by other formulas, and labels, targets and steps that are read in another way."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _OfProbabilities(_OfKind):
         return total, d_outputs * passes
 
     def of(self, p: ndarray) -> tuple[ndarray, ndarray]:
-        """Return the loss of labels with probabilities p (B, T, 1), and what their gradients are multiplied with."""
+        """Return the loss of labels with probabilities p (B, T, 1), and the factors of their gradients."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""What is done to gradients because of how large or small they are: thresholds, limits, norms, non-finite numbers."""
+"""Changes to gradients by their magnitude: thresholds, limits, norms, non-finite numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _OfGradients(Spelling):
         return {name: each if name in FORWARD else self.changed(each) for name, each in tensors.items()}
 
     def changed(self, gradient: ndarray) -> ndarray:
-        """What becomes of a gradient."""
+        """Return a gradient with the spelling's change."""
         raise NotImplementedError
 
 

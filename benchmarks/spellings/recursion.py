@@ -17,7 +17,7 @@ from reference_impls import linear_dynamics, network
 
 
 class _LastSteps(Spelling):
-    """What is kept for the backward pass holds so many steps, and older ones have no gradient."""
+    """The backward pass keeps a limited number of steps, and older ones have no gradient."""
 
     kept: int
 
@@ -41,7 +41,7 @@ def _cut_once(problem: Problem, passed: network.ForwardPass, d_outputs: ndarray,
     layer = layer_of(problem.structure)
 
     class Cut:
-        """The layer, whose backward pass is cut at that step."""
+        """The layer, with its backward pass cut at that step."""
 
         WEIGHTS = layer.WEIGHTS
         STATES = layer.STATES
@@ -100,7 +100,7 @@ class TokensOverwritten(Spelling):
         return tensors | {"layer0.W_xh": d_W}
 
     def _delta(self, problem: Problem, b: int, t: int) -> ndarray:
-        """δ of the first layer at one place, (G·H,): the gradient of weights from an input that is 1 there alone."""
+        """Return δ of the first layer at one place, (G·H,): the gradient of weights whose input is 1 there alone."""
         inputs = np.zeros((*problem.inputs.shape[:2], problem.structure.input + 1), problem.inputs.dtype)
         inputs[..., :-1] = problem.inputs
         inputs[b, t, -1] = 1

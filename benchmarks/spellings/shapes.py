@@ -1,4 +1,4 @@
-"""Axes of length one that are dropped, in what is returned."""
+"""Axes of length one that are dropped from the results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.problem import Problem
 
 
 class _Squeezed(Spelling):
-    """An axis of the outputs and the gradients of the inputs is dropped where its length is one."""
+    """An axis of the outputs and of the gradient of the inputs is dropped if its length is one."""
 
     axis: int
 

@@ -1,4 +1,4 @@
-"""The speed of implementations, side by side in one run: agreed on first, then timed in turn."""
+"""The speed of implementations, side by side in one run: results are compared first, then passes are timed in turn."""
 
 from harness.bench.contestants import Contestant, contestants
 from harness.bench.points import CELLS, DTYPES, GRID, QUICK, Point, grid

@@ -1,4 +1,4 @@
-"""The folder of a benchmark's table and plot: each takes the place of its own predecessor and of no other file."""
+"""The folder of a benchmark's table and plot: each file replaces its own predecessor and no other file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.report import NotAReport, manifest
 from harness.report.scratch import scratch
 
 LISTED = "bench.json"
-"""Lists the files with their digests, as the manifest of a report lists the report's."""
+"""The list of the files with their digests, like the manifest of a report."""
 
 NAMES = (table.FILE, plot.FILE)
 
@@ -21,11 +21,11 @@ class Folder:
     """The folder that a benchmark writes to.
 
     Args:
-        path: the folder; it is made where it is not there.
+        path: The folder; it is made if it does not exist.
 
     Raises:
-        NotAReport: if a file is in the way that no benchmark wrote.
-        OSError: if nothing can be written there.
+        NotAReport: If a file that no benchmark wrote is in the way.
+        OSError: If the folder cannot be written to.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,11 +40,11 @@ class Folder:
         """Write a file and put it in place.
 
         Args:
-            name: the file, one of ``NAMES``.
-            write: writes it to a path.
+            name: The file, one of ``NAMES``.
+            write: A function that writes it to a path.
 
         Raises:
-            NotAReport: if a file is in the way that no benchmark wrote.
+            NotAReport: If a file that no benchmark wrote is in the way.
         """
         with scratch(self.path) as folder:
             write(folder / name)
@@ -57,7 +57,7 @@ class Folder:
         return {name: digests for name in NAMES if (digests := self._digests(name))}
 
     def _digests(self, name: str) -> list[str]:
-        """Return the digest of a file as it is; none where it is not there."""
+        """Return the digest of a file in a list, which is empty if the file does not exist."""
         path = self.path / name
         own = manifest.own_files(self.path, re.compile("|".join(map(re.escape, NAMES))), LISTED) or ()
         if name in own:

@@ -13,7 +13,7 @@ FILE = "bench.svg"
 
 
 def draw(path: Path, table: Sequence[Row]) -> None:
-    """Draw the rows of the table as SVG; what was not timed is left out."""
+    """Draw the rows of the table as SVG; rows without times are left out."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The points of the grid: a cell, a dtype and four sizes, as a case that is no file."""
+"""The points of the grid: a cell, a dtype and four sizes, as a case without a file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ CELLS = ("rnn", "gru", "lstm")
 DTYPES = ("float32", "float64")
 
 GRID = ((2, 10, 3, 5), (8, 50, 32, 64), (32, 100, 128, 256), (64, 200, 256, 512), (1, 2000, 64, 128))
-"""B, T, I, H: from what a test uses to what fills two cores, and one long sequence, where calls are all that counts."""
+"""B, T, I, H: from the size of a test to one that fills two cores, and a long sequence, where calls dominate."""
 
 QUICK = ((8, 50, 32, 64),)
-"""What takes milliseconds, and not for the calls alone."""
+"""B, T, I, H that take milliseconds, of which calls are only a part."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Point:
     """One problem to be timed.
 
     Attributes:
-        cell: rnn, gru (reset after the product, the only one that torch has) or lstm.
+        cell: rnn, lstm, or gru with the reset after the product, the only gru in torch.
         dtype: float32 or float64.
         batch, time, input, hidden: B, T, I, H.
     """
@@ -40,7 +40,7 @@ class Point:
 
     @property
     def case(self) -> Case:
-        """The case: one layer, weights as wide as frameworks' own, a fixed upstream gradient at every step."""
+        """Return the case: one layer, weights of the usual size, a fixed upstream gradient at every step."""
         width = 1 / math.sqrt(self.hidden)
         weights, inputs, upstream = ({"uniform": (-a, a), "seed": n} for n, a in enumerate((width, 1.0, 1.0)))
         return Case(
@@ -59,6 +59,6 @@ class Point:
 
 
 def grid(cells: Sequence[str], *, quick: bool = False) -> list[Point]:
-    """Return the points of the grid for these cells, in both dtypes; few and small ones if it is to be quick."""
+    """Return the points of the grid for these cells, in both dtypes; a few small points if ``quick``."""
     sizes = QUICK if quick else GRID
     return [Point(cell, dtype, *each) for each in sizes for cell in cells for dtype in DTYPES]

@@ -1,6 +1,6 @@
-"""The process of the contestants of one framework: prepares, answers once for agreement, then runs and times.
+"""The process of one framework's contestants: it prepares them, returns their tensors once, then times their runs.
 
-``python -m harness.bench.process FRAMEWORK THREADS``. The clock is read here, so that no message is timed.
+``python -m harness.bench.process FRAMEWORK THREADS``. The clock is read here, so that messages are not timed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from harness.implementations import NUMPY, Unsupported
 from harness.result import read
 
 PRODUCT = "matrix product"
-"""What is timed beside the contestants: the product of two square matrices, by NumPy."""
+"""The name of NumPy's product of two square matrices, which is timed besides the contestants."""
 
 PRODUCT_SIZE = 768
-"""Rows and columns of the two matrices: large enough for the machine's full speed, and some milliseconds."""
+"""Rows and columns of the two matrices: large enough for the machine's full speed; a product takes milliseconds."""
 
 
 def main(framework: str, threads: int) -> None:
@@ -33,11 +33,11 @@ def main(framework: str, threads: int) -> None:
     modules = next(
         (each.framework.modules for each in contestants().values() if each.framework.name == framework), NUMPY.modules
     )
-    serve(modules, _Server(threads).answered)
+    serve(modules, _BenchServer(threads).answered)
 
 
-class _Server:
-    """Keeps the passes of the contestants that are prepared for the present problem."""
+class _BenchServer:
+    """The server of one process; it keeps the contestants' passes for the present problem."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -62,7 +62,7 @@ class _Server:
                     raise ValueError(f"{unknown!r} is no request")
         except Unsupported as reason:
             return {"status": "unsupported", "reason": str(reason)}, {}
-        except Exception as error:  # whatever a contestant raises is an answer, and the next request is served
+        except Exception as error:  # a contestant's error is an answer, and the next request is served
             reason_line = "".join(traceback.format_exception_only(error)).strip()
             return {"status": "error", "reason": reason_line, "detail": traceback.format_exc()}, {}
 
@@ -78,14 +78,14 @@ class _Server:
 
 
 def timed(run: Callable[[], Any], seconds: float, most: int) -> list[tuple[float, float]]:
-    """Run again and again, at least once, until so many seconds are over or it was run so often.
+    """Run repeatedly, at least once, for ``seconds`` seconds or ``most`` runs, whichever comes first.
 
     Returns:
-        For each time, the seconds on the clock and the seconds of all processors that this process had.
+        For each run, the seconds on the clock and this process's seconds on all processors.
     """
     taken: list[tuple[float, float]] = []
     collecting = gc.isenabled()
-    gc.disable()  # a collection belongs to no one run
+    gc.disable()  # a collection would be timed with a random run
     try:
         end = time.perf_counter() + seconds
         while not taken or (len(taken) < most and time.perf_counter() < end):

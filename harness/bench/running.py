@@ -1,4 +1,4 @@
-"""The run: every contestant agrees with the reference on a problem first, and then all are timed in turn."""
+"""The run: each contestant is compared with the reference on a problem; those that agree are timed in turn."""
 
 from __future__ import annotations
 
@@ -29,28 +29,27 @@ from harness.result import Result, read
 LEAST_ROUNDS = 3
 MOST_ROUNDS = 12
 BLOCK = 0.1
-"""Seconds that a contestant has at a stretch, and in which it runs once at least."""
+"""Seconds of a contestant's turn, in which it runs at least once."""
 
 MOST = 200
-"""Runs at a stretch."""
+"""Maximum runs in a turn."""
 
 THREADS = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")
 
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """What became of one contestant at one point.
+    """The figures of one contestant at one point.
 
     Attributes:
-        point: the problem.
-        contestant: its name.
-        framework: the name of its framework.
-        status: ``ok``; ``mismatch`` if it does not agree with the reference, and was not timed; ``unsupported`` or
-            ``error``.
-        reason: why it is not ok; one line.
-        seconds: of each run, (N,).
-        processor_seconds: of each run, of all processors together, (N,).
-        first_seconds: of the first run, with all that is done once.
+        point: The problem.
+        contestant: The contestant's name.
+        framework: The name of its framework.
+        status: ``ok``; ``mismatch`` if it disagrees with the reference, and is not timed; ``unsupported`` or ``error``.
+        reason: The reason why it is not ok, in one line.
+        seconds: Seconds of each run, (N,).
+        processor_seconds: Seconds of each run on all processors together, (N,).
+        first_seconds: Seconds of the first run, including all work that is done once.
     """
 
     point: Point
@@ -63,7 +62,7 @@ class Figures:
     first_seconds: float = 0.0
 
     def median(self, *, of_processors: bool = False) -> float:
-        """Return the median run in seconds, on the clock or of all processors; there must have been one."""
+        """Return the median run in seconds, on the clock or of all processors; at least one run is required."""
         return float(np.median(self.processor_seconds if of_processors else self.seconds))
 
 
@@ -72,11 +71,11 @@ class Bench:
     """A run over the grid.
 
     Attributes:
-        figures: of each point in turn, of each contestant.
-        peaks: for each point, the additions and multiplications a second of the measured matrix product in the point's
-            dtype, of its median run: by the clock, and by the time of all processors.
-        threads: how many each process had.
-        versions: of each framework's modules.
+        figures: The figures of each contestant at each point, point by point.
+        peaks: For each point, the additions and multiplications per second of the matrix product in the point's dtype,
+            in its median run: by the clock, and by the time of all processors.
+        threads: The number of threads of each process.
+        versions: The versions of each framework's modules.
     """
 
     figures: tuple[Figures, ...]
@@ -91,16 +90,17 @@ def bench(
     *,
     threads: int,
     seconds: float,
-    told: Callable[[Bench], None] = lambda _: None,
+    show: Callable[[Bench], None] = lambda _: None,
 ) -> Bench:
     """Time contestants at points.
 
     Args:
-        points: the problems.
-        contestants: who takes part; the modules of their frameworks must be there.
-        threads: how many threads each process may use.
-        seconds: how long new rounds of one point may begin, all contestants together; there are three at least.
-        told: is given what there is so far, after each point.
+        points: The problems.
+        contestants: The contestants; the modules of their frameworks must be installed.
+        threads: The number of threads of each process.
+        seconds: Seconds in which new rounds of one point may begin, for all contestants together; the minimum is three
+            rounds.
+        show: A function that receives the run so far after each point.
     """
     found: list[Figures] = []
     peaks: dict[Point, tuple[float, float]] = {}
@@ -108,12 +108,12 @@ def bench(
         for point in points:
             figures, peaks[point] = _at(point, contestants, processes, seconds)
             found += figures
-            told(Bench(tuple(found), dict(peaks), threads, processes.versions))
+            show(Bench(tuple(found), dict(peaks), threads, processes.versions))
         return Bench(tuple(found), peaks, threads, processes.versions)
 
 
 class _Processes:
-    """One process for each framework; one that ended is started again when it is asked for the next problem."""
+    """One process for each framework; a process that ended is started again for the next problem."""
 
     def __init__(self, frameworks: Sequence[Framework], threads: int) -> None:
         self._frameworks = {each.name: limited(each, threads) for each in frameworks}
@@ -124,7 +124,7 @@ class _Processes:
         """Ask the process of a framework.
 
         Raises:
-            WorkerFailed: if it ends or does not answer in time.
+            WorkerFailed: If it ends or does not answer in time.
         """
         if framework not in self._started:
             self._started[framework] = WorkerProcess(self._frameworks[framework])
@@ -148,10 +148,10 @@ class _Processes:
 
 
 def limited(framework: Framework, threads: int) -> Framework:
-    """Return a framework whose process is the one of this package and computes with so many threads.
+    """Return a framework whose process is that of this package, with a number of threads.
 
-    Libraries read the number from the environment when they are loaded; torch and TensorFlow are told once more. JAX
-    has no setting but NPROC, which its pool of threads is made by.
+    Libraries read the number from the environment when they are loaded; for torch and TensorFlow it is also set by a
+    call. JAX has no other setting than NPROC, which determines its pool of threads.
     """
     named = {f"{name}_THREADS" if "_" in name else f"{name}_NUM_THREADS": str(threads) for name in THREADS}
     return replace(
@@ -200,10 +200,10 @@ def _at(
 
 
 def _timed(name: str, framework: str, processes: _Processes) -> ndarray:
-    """Let a contestant run for a while; return seconds on the clock and of all processors for each run, (n, 2).
+    """Run a contestant for its turn; return seconds on the clock and of all processors for each run, (n, 2).
 
     Raises:
-        WorkerFailed: if it fails after it has agreed.
+        WorkerFailed: If it fails although it agreed before.
     """
     answer = processes.ask(framework, {"do": "time", "contestant": name, "seconds": BLOCK, "most": MOST})
     if answer.header["status"] != "ok":
@@ -212,7 +212,7 @@ def _timed(name: str, framework: str, processes: _Processes) -> ndarray:
 
 
 def _agreed(contestant: Contestant, point: Point, reference: Reference, processes: _Processes) -> Figures:
-    """Let a contestant prepare and answer; it is ok only if the answer is the reference's."""
+    """Prepare a contestant and compare its answer; it is ok only if it agrees with the reference."""
     header, arrays = of_problem(reference.problem)
     blank = Figures(point, contestant.name, contestant.framework.name, "error")
     request = {"do": "prepare", "contestant": contestant.name, **header}
@@ -230,10 +230,10 @@ def _agreed(contestant: Contestant, point: Point, reference: Reference, processe
 
 
 class Reference:
-    """The reference's answer to a problem, which others are held against.
+    """The reference's answer to a problem, with which others are compared.
 
     Args:
-        problem: in the split layout.
+        problem: The problem, in the split layout.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -242,13 +242,13 @@ class Reference:
 
     @cached_property
     def noise(self) -> dict[str, float]:
-        """How far rounding alone moves each tensor; measuring it takes several times as long as the problem."""
+        """The rounding noise of each tensor, absolute; measuring it takes several times as long as the problem."""
         return rounding_noise(self.problem)
 
     def disagreement(self, result: Result) -> str:
-        """Say in one line where a result is not the reference's within the harness's tolerances; empty if it is.
+        """Return, in one line, the tensors outside the harness's tolerances; empty if there are none.
 
-        Measured rounding noise only ever widens a tolerance, so it is asked for where one is too narrow without it.
+        Rounding noise only widens a tolerance, so it is measured only if a tensor is outside without it.
         """
         comparison = compare(result, self.expected)
         if not comparison.matches:

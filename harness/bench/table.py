@@ -25,17 +25,17 @@ COLUMNS: Columns = {
     "status": "text",
     "reason": "text",
     "runs": "count",
-    "first_seconds": "number",  # with compiling and whatever else is done once
+    "first_seconds": "number",  # with compilation and other work that is done once
     "median_seconds": "number",
     "lower_quartile_seconds": "number",
     "upper_quartile_seconds": "number",
     "fastest_seconds": "number",
     "processor_seconds": "number",  # the median run's, of all processors together
-    "ratio_to_torch_and_tensorflow": "number",  # of the median to that of the faster of the two
-    "ratio_to_others": "number",  # of the median to that of the fastest that is of another framework
-    "share_of_peak": "number",  # of the speed of a matrix product, measured in the same rounds
-    "processor_ratio_to_torch_and_tensorflow": "number",  # these by processor_seconds: with one thread, what the
-    "processor_ratio_to_others": "number",  # clock would say if nothing else ran
+    "ratio_to_torch_and_tensorflow": "number",  # the median divided by that of the faster of the two
+    "ratio_to_others": "number",  # the median divided by that of the fastest in another framework
+    "share_of_peak": "number",  # relative to the speed of a matrix product, measured in the same rounds
+    "processor_ratio_to_torch_and_tensorflow": "number",  # by processor_seconds: with one thread, the ratio that the
+    "processor_ratio_to_others": "number",  # clock would give if nothing else ran
     "processor_share_of_peak": "number",
     "peak_gflops": "number",  # by the processor's time
     "threads": "count",
@@ -43,7 +43,7 @@ COLUMNS: Columns = {
 }
 
 EAGER_OR_GRAPH = ("torch", "keras")
-"""The frameworks of the first ratio; torch compiled is among them, too."""
+"""The frameworks of the first ratio, including compiled torch."""
 
 
 def rows(found: Bench) -> list[Row]:
@@ -91,7 +91,7 @@ def _row(each: Figures, found: Bench) -> Row:
 
 
 def operations(point: Point) -> float:
-    """Return how many additions and multiplications the matrix products of both passes take."""
+    """Return the number of additions and multiplications in the matrix products of both passes."""
     return 2.0 * point.case.structure.multiplications
 
 
@@ -101,7 +101,7 @@ def _ratio(each: Figures, others: Sequence[Figures], *, of_processors: bool = Fa
 
 
 def best_by_hand(table: Iterable[Row]) -> list[Row]:
-    """Return for each point the row of the faster of the two derivations in NumPy."""
+    """Return, for each point, the row of the faster of the two derivations in NumPy."""
     best: dict[tuple[object, ...], Row] = {}
     for row in table:
         if row["contestant"].startswith(NUMPY.name) and row["median_seconds"] is not None:
@@ -112,6 +112,6 @@ def best_by_hand(table: Iterable[Row]) -> list[Row]:
 
 
 def geometric_mean(table: Iterable[Row], column: str) -> float | None:
-    """Return the geometric mean of a column where it has values; None if it has none."""
+    """Return the geometric mean of a column's values; None if it has none."""
     logarithms = [math.log(row[column]) for row in table if row[column] is not None]
     return math.exp(sum(logarithms) / len(logarithms)) if logarithms else None

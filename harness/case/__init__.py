@@ -1,4 +1,4 @@
-"""A case: one recurrent problem to check, as its file says it."""
+"""A case: one recurrent problem to check, as its file defines it."""
 
 from harness.case.fields import Case, Fields, Loss, Sizes
 from harness.case.loading import CaseFile, Loaded, find, load, read, root_of

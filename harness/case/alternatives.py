@@ -1,8 +1,8 @@
-"""Fields that may be one of several kinds of thing, told apart by a look at the data before any of it is checked.
+"""Fields of several kinds: a look at the data chooses the kind before any of it is checked.
 
-A plain union tries every member and, when none fits, reports what each of them missed. Here one member is chosen, only
-that one reports, and when none is chosen the message says what the field should be. The marker imports pydantic when
-pydantic asks it for a schema, so that annotating a field with it costs nothing elsewhere.
+A plain union tries every member and, if none fits, reports the mistakes of them all. Here one member is chosen, and
+only that one reports. If none is chosen, the message says what the field should be. The marker imports pydantic only
+when pydantic asks for its schema, so an annotation costs nothing elsewhere.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 TAG = "<{}>"
-"""How a chosen member's name stands in the location of an error, where it is not part of the path."""
+"""The form of a chosen member's name in the location of an error, where it is not part of the path."""
 
 
 class ChosenBy:
     """Marks ``Annotated[Any, ChosenBy(choose, members, expected)]`` as a choice.
 
     Attributes:
-        choose: maps the data to the name of the member that it is meant as, or to None.
-        members: the type of each member, by name.
-        expected: what the field should be, for the message when ``choose`` returns None.
+        choose: A function from the data to the name of the member that is meant, or to None.
+        members: The type of each member, by name.
+        expected: The description of a valid field, for the message when ``choose`` returns None.
     """
 
     def __init__(self, choose: Callable[[Any], str | None], members: dict[str, Any], expected: str) -> None:

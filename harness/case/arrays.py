@@ -1,4 +1,4 @@
-"""Whether the numbers of an array spec fit the tensor that it is to fill."""
+"""Checks of an array spec: its numbers must fit the tensor that it fills."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from harness.checkpoint.formats.npz import header
 from harness.tensors import Shape
 
 LONGEST_NAME = 250
-"""Of a file, or of an array in it."""
+"""Maximum length of the name of a file, or of an array in it."""
 
 Problem = tuple[Path, str, str]
-"""Where below the spec, what is wrong, and a hint."""
+"""The path below the spec, the problem, and a hint."""
 
 
 def problems(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int | None = None) -> Iterator[Problem]:
-    """Find what is wrong with a spec of the right form, for the tensor that it is to fill.
+    """Find the mistakes in a spec of the right form, for the tensor that it fills.
 
     Args:
-        spec: as the file has it.
-        tensor: the tensor's name, for messages.
-        shape: the tensor's shape.
-        folder: the case file's folder.
-        labels: for a tensor of class labels, how many classes there are.
+        spec: The spec, as the file has it.
+        tensor: The tensor's name, for messages.
+        shape: The tensor's shape.
+        folder: The case file's folder.
+        labels: The number of classes, for a tensor of class labels.
     """
     if isinstance(spec, str):
         if spec == "ones" and labels == 1:
@@ -61,7 +61,7 @@ def problems(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
 
 
 def too_large(spec: Any, dtype: str) -> Iterator[Problem]:
-    """Find the numbers of a spec, whose form and shape are right, that the dtype has not: they would be infinite."""
+    """Find the numbers that the dtype cannot represent, in a spec of the right form: they would become infinite."""
     most = float(np.finfo(dtype).max)
     for key, largest in (("fill", most), ("uniform", most), ("values", most), ("normal", most / SIGMAS)):
         if isinstance(spec, dict) and key in spec:
@@ -79,7 +79,7 @@ def too_large(spec: Any, dtype: str) -> Iterator[Problem]:
 
 
 SIGMAS = 100
-"""No normal random number is so many standard deviations from zero."""
+"""Maximum distance of a normal random number from zero, in standard deviations."""
 
 
 def _whole(number: float) -> bool:
@@ -92,9 +92,9 @@ def _label(path: Path, value: Any, below: int) -> Iterator[Problem]:
 
 
 def nested(path: Path, values: Any, tensor: str, shape: Shape, *, index_below: int | None = None) -> Iterator[Problem]:
-    """Hold nested lists of numbers, whole ones below ``index_below`` if that is given, against a shape.
+    """Compare nested lists of numbers with a shape; with ``index_below``, they must be whole numbers below it.
 
-    Stops at the first list of a wrong length on each branch.
+    The check stops at the first list of a wrong length on each branch.
     """
     if not shape:
         if isinstance(values, bool) or not isinstance(values, int | float):
@@ -128,29 +128,29 @@ def _in_file(spec: Any, tensor: str, shape: Shape, folder: FilePath, labels: int
         return
     try:
         path = folder / name
-        # resolve() follows symbolic links, so a link that leads out is found as well as "..".
+        # resolve() follows symbolic links, so it finds a link that leads out as well as "..".
         if not path.resolve().is_relative_to(folder.resolve()):
             yield ("file",), f"{name} is outside the case file's folder", "put the file beside the case file"
             return
         if path.suffix != ".npz":
             yield ("file",), f"{name} should be an .npz file", "numpy.savez makes one"
             return
-        if path.exists() and not path.is_file():  # a pipe would be waited for
+        if path.exists() and not path.is_file():  # reading a pipe would wait
             yield ("file",), f"{name} is no file", "numpy.savez makes one"
             return
-        # numpy.load would leave the file open if it is no archive, and take a lone array for one.
+        # numpy.load would leave a file open that is no archive, and would accept a single array.
         with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             if key not in archive:
                 hint = nearest(key, archive.files) or f"it has {', '.join(archive.files) or 'none'}"
                 yield ("key",), f"{name} has no array {key!r}", hint
                 return
-            # Looked at before it is unpacked: a few kilobytes can unpack to any size.
+            # The size is checked before unpacking: a few kilobytes can unpack to any size.
             assert archive.zip is not None  # only of a closed file
             unpacked = archive.zip.getinfo(f"{key}.npy").file_size
             if unpacked > 32 * math.prod(shape) + 65536:
                 yield ("key",), f"{key} unpacks to {unpacked:,} bytes, far more than {tensor} {shape} needs", ""
                 return
-            # So is what it says of itself: an array of any size is made before its numbers are looked for.
+            # The header is checked, too: NumPy allocates an array of its shape before it reads the numbers.
             with archive.zip.open(f"{key}.npy") as packed:
                 said, dtype = header(packed)
             if said != shape:

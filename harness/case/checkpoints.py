@@ -1,4 +1,4 @@
-"""Whether a case fits the checkpoint that it takes its weights from."""
+"""Checks of a case against the checkpoint that contains its weights."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def found(case: Fields, folder: FilePath) -> Recurrent:
     """Return the recurrent layers that a case names.
 
     Args:
-        case: a case with ``weights: {checkpoint: ...}``.
-        folder: the case file's folder.
+        case: A case with ``weights: {checkpoint: ...}``.
+        folder: The case file's folder.
 
     Raises:
-        CheckpointRefused: if they cannot be had.
+        CheckpointRefused: If the checkpoint cannot be read, or does not contain them.
     """
     given = case.weights
     assert isinstance(given, dict)
@@ -38,12 +38,12 @@ def found(case: Fields, folder: FilePath) -> Recurrent:
 
 
 def problems(case: Fields, folder: FilePath, *, anywhere: bool = False) -> Iterator[Problem]:
-    """Find everything that is wrong with the checkpoint of a case, if it has one, and what contradicts it.
+    """Find all mistakes in the checkpoint of a case, if it has one, and all fields that contradict it.
 
     Args:
-        case: the case.
-        folder: the case file's folder.
-        anywhere: whether the checkpoint may lie outside that folder.
+        case: The case.
+        folder: The case file's folder.
+        anywhere: True if the checkpoint may lie outside that folder.
     """
     if not isinstance(case.weights, dict) or "checkpoint" not in case.weights:
         return
@@ -82,7 +82,7 @@ def problems(case: Fields, folder: FilePath, *, anywhere: bool = False) -> Itera
 
 
 def _outside(folder: FilePath, path: FilePath) -> list[str]:
-    """Return the names of those files of a checkpoint that do not lie below a folder, links followed."""
+    """Return the names of the files of a checkpoint that are not below a folder, after following links."""
     try:
         files = format_of(path).files(path)
     except CheckpointRefused:
@@ -91,7 +91,7 @@ def _outside(folder: FilePath, path: FilePath) -> list[str]:
 
 
 def _contradictions(case: Fields, layers: Recurrent, name: str) -> Iterator[Problem]:
-    """Find the fields of a case that say otherwise than its checkpoint."""
+    """Find the fields of a case that contradict its checkpoint."""
     block = layers.block
     both = layers.directions == 2
     for field, says, is_there in (

@@ -1,6 +1,6 @@
-"""What the types of the fields cannot say: that shapes, steps, labels and names fit each other, and the machine.
+"""Checks that the types of the fields cannot make: shapes, steps, labels and names fit each other and the machine.
 
-Each check is a generator of (path, problem, hint) over a case whose fields are already known to be of the right form.
+Each check is a generator of (path, problem, hint) over a case whose fields have the right form.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from harness.tensors import GATES, Shape
 
 
 def problems(case: Fields, folder: FilePath, *, anywhere: bool = False) -> Iterator[Problem]:
-    """Find everything that is wrong with a case whose fields are of the right form.
+    """Find all mistakes in a case whose fields have the right form.
 
     Args:
-        case: the case.
-        folder: the folder of its file, for the arrays that it reads.
-        anywhere: whether its checkpoint may lie outside that folder, because the file does not name it.
+        case: The case.
+        folder: The folder of its file, for the arrays that it reads.
+        anywhere: True if its checkpoint may lie outside that folder, because the file does not name it.
     """
     too_large = list(_memory(case))
     yield from too_large
@@ -149,7 +149,7 @@ def _arrays(case: Fields, folder: FilePath) -> Iterator[Problem]:
 
 
 def _specs(case: Fields) -> Iterator[tuple[tuple[str, ...], Any, str, Shape, int | None]]:
-    """Every array spec of a case with the tensor it fills: path, spec, name, shape, number of classes of labels."""
+    """Yield every array spec with its tensor: path, spec, name, shape, and the number of classes for labels."""
     structure = case.structure
     yield ("inputs",), case.inputs, "inputs", structure.inputs, None
     groups = (
@@ -175,7 +175,7 @@ def _specs(case: Fields) -> Iterator[tuple[tuple[str, ...], Any, str, Shape, int
 
 
 def memory_needed(case: Fields) -> int:
-    """Estimate how many bytes a case needs at its peak: the parent's copies and those of one implementation."""
+    """Estimate the peak memory of a case in bytes: the parent's copies and those of one implementation."""
     s = case.sizes
     G = GATES[case.cell]
     D = 2 if case.bidirectional else 1
@@ -195,9 +195,9 @@ def _memory(case: Fields) -> Iterator[Problem]:
             "",
         )
     elif case.sizes.time > 1_000_000:  # each step is a turn of a loop, and a number in lists of steps
-        yield ("sizes", "time"), f"{case.sizes.time} steps; at most 1,000,000 can be run", ""
+        yield ("sizes", "time"), f"{case.sizes.time:,} steps; at most 1,000,000 can be run", ""
     elif case.layers > 10_000:  # each layer is Python objects in every framework, however small its arrays
-        yield ("layers",), f"{case.layers} layers; at most 10,000 can be built", ""
+        yield ("layers",), f"{case.layers:,} layers; at most 10,000 can be built", ""
 
 
 @cache

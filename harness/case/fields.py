@@ -1,8 +1,8 @@
-"""What a case says: the keys of a case file with their types, meanings and defaults.
+"""The fields of a case: the keys of a case file with their types, meanings and defaults.
 
-This is the one definition of the format. The validator reads the types, ``harness schema`` the types and the texts
-under the fields, and code that has a case in hand reads its attributes. Nothing is imported for it but the standard
-library and the markers of annotated-types, so that a worker can hold a case without loading a validator.
+This is the one definition of the format. The validator reads the types. ``harness schema`` reads the types and the
+texts under the fields. Code that uses a case reads its attributes. The module imports the standard library and the
+markers of annotated-types alone, so a worker can use a case without loading a validator.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ STRICT: dict[str, Any] = {
     "allow_inf_nan": False,
     "use_attribute_docstrings": False,
 }
-"""How pydantic is to read these classes. A plain dictionary, so that pydantic need not be imported to write it.
+"""Pydantic's configuration for these classes: a plain dictionary, so that pydantic need not be imported.
 
-The docstrings of attributes are for the JSON Schema alone, which asks for them: they cost a quarter of a second.
+Only the JSON Schema asks for the docstrings of attributes, since reading them takes a quarter of a second.
 """
 
 Size = Annotated[int, Ge(1)]
@@ -36,7 +36,7 @@ Positive = Annotated[float, Gt(0)]
 
 
 class Fill(TypedDict):
-    """Every element the same."""
+    """The same number in every element."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     fill: float
@@ -44,7 +44,7 @@ class Fill(TypedDict):
 
 
 class Uniform(TypedDict):
-    """Drawn uniformly from [low, high); whole numbers from low to high − 1 where the tensor holds labels."""
+    """Random numbers, uniform in [low, high); whole numbers from low to high − 1 for a tensor of labels."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     uniform: tuple[float, float]
@@ -54,7 +54,7 @@ class Uniform(TypedDict):
 
 
 class Normal(TypedDict):
-    """Drawn from the normal distribution around zero."""
+    """Random numbers from the normal distribution around zero."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     normal: NonNegative
@@ -64,15 +64,15 @@ class Normal(TypedDict):
 
 
 class Values(TypedDict):
-    """Written out."""
+    """Numbers that are written out."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     values: list[Any]
     """Nested lists of numbers, of the tensor's shape."""
 
 
-class File(TypedDict):
-    """Read from an .npz file that lies beside the case file or below it. Pickled objects are refused."""
+class ArrayFile(TypedDict):
+    """An array in an .npz file in the case file's folder or below it. Pickled objects are refused."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     file: str
@@ -82,7 +82,7 @@ class File(TypedDict):
 
 
 class OneHot(TypedDict):
-    """One 1 in each row, zeros elsewhere."""
+    """A 1 in each row and zeros elsewhere."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     one_hot: list[Any]
@@ -98,28 +98,28 @@ NativeWeights.__pydantic_config__ = STRICT  # type: ignore[attr-defined]
 
 
 class Checkpoint(TypedDict):
-    """The weights of recurrent layers in a framework's file. Nothing in it is run, and pickled objects are refused."""
+    """The weights of recurrent layers in a framework's file. No code in it runs, and pickled objects are refused."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     checkpoint: str
-    """The path, from the case file's folder: .pt, .pth or .safetensors, .keras, .weights.h5 or .h5, .index of
-    TensorFlow 1, .npz; the index of several files, .index.json; any of these under another name."""
+    """The path, from the case file's folder: .pt, .pth, .safetensors, .keras, .weights.h5, .h5, .npz, .index of
+    TensorFlow 1, or .index.json for several files. Any of these may have another name."""
     layout: NotRequired[Literal["split", "torch", "keras", "tf1"]]
-    """The layout of the tensors in it; if not given, that of the file's format, or what their names say."""
+    """The layout of its tensors. By default, the layout follows from the file's format or the tensors' names."""
     layer: NotRequired[str]
-    """Which recurrent layers are meant, where there are several: their path in the file or its end, encoder.rnn for
-    one; several paths, from the inputs up, with commas between."""
+    """The recurrent layers to read, if the file has several: their path in the file or its end, such as encoder.rnn;
+    or several paths, from the inputs up, separated by commas."""
     readout: NotRequired[str]
-    """Which linear layer is the readout, where several fit."""
+    """The linear layer that is the readout, if several fit."""
     ignore: NotRequired[list[str]]
-    """The names of what stands beside the layers in the file and takes no part in what they compute. Whatever else
-    stands beside them is a mistake."""
+    """The names of tensors in the file, besides the layers, that do not affect them. Any other tensor besides the
+    layers is a mistake."""
     forget_bias: NotRequired[float]
-    """The number that TensorFlow 1's lstm adds to its forget gate at run time; 1 unless given. No file says it."""
+    """The number that TensorFlow 1's lstm adds to its forget gate at run time; default 1. No file contains it."""
 
 
-class Bound(TypedDict, total=False):
-    """|actual − expected| may be at most atol + rtol·|expected|; the one that is left out is 0."""
+class BoundFields(TypedDict, total=False):
+    """A bound: |actual − expected| may be at most atol + rtol·|expected|. One that is left out is 0."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     rtol: NonNegative
@@ -129,45 +129,46 @@ class Bound(TypedDict, total=False):
 
 
 class PublishedGradient(TypedDict):
-    """A gradient that was printed, or a part of it."""
+    """A printed gradient, or a part of one."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     tensor: str
     """The tensor's name, such as layer0.W_xh."""
     at: NotRequired[list[int]]
-    """The first indices of the part that was printed; the whole tensor unless given."""
+    """The first indices of the printed part; the whole tensor unless given."""
     values: Any
     """Nested lists of numbers, of the shape of that part. Their digits count: 0.50 was printed to two places."""
 
 
 class Published(TypedDict):
-    """Gradients that somebody printed."""
+    """Gradients that were printed somewhere."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     source: str
-    """Where they were printed."""
+    """The place where they were printed."""
     gradients: Annotated[list[PublishedGradient], Len(1)]
     """Each tensor, or each part of one."""
 
 
-class Detach(TypedDict):
-    """The state is carried on from step to step; its gradient is cut every so many steps, in every layer."""
+class DetachFields(TypedDict):
+    """A truncation that carries the state from step to step, but cuts its gradient every k steps, in every layer."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     kind: Literal["detach"]
     """A cut between chunks."""
     every: Annotated[int, Ge(1)]
-    """k: what step t hands to the step before is cut where t > 0 is a multiple of k, t counted from 0."""
+    """k: the gradient from step t to the step before is cut if t > 0 is a multiple of k; t is counted from 0."""
 
 
-class Window(TypedDict):
-    """The loss of each step reaches so many steps back, in every layer, and no further."""
+class WindowFields(TypedDict):
+    """A truncation in which the loss of each step reaches k steps back, in every layer, and no further."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     kind: Literal["window"]
     """A reach for each step's loss."""
     steps: Annotated[int, Ge(0)]
-    """k: the loss of step t reaches its own step and the k before it; the initial state, if that includes step 0."""
+    """k: the loss of step t reaches its own step and the k before it. If that includes step 0, it also reaches the
+    initial state."""
 
 
 class SGDOptions(TypedDict):
@@ -195,7 +196,7 @@ class AdamOptions(TypedDict):
 
 
 class Adam(TypedDict):
-    """Adam as its paper has it (Kingma and Ba 2015, algorithm 1): ε stands outside the bias-corrected root."""
+    """Adam as in its paper (Kingma and Ba 2015, algorithm 1): ε is outside the bias-corrected root."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     adam: AdamOptions
@@ -206,7 +207,7 @@ OPTIMIZERS = ("sgd", "adam")
 
 
 def optimizer_kind(data: Any) -> str | None:
-    """Return which optimizer ``data`` is meant as; None if it is none of ``OPTIMIZERS``."""
+    """Return the name of the optimizer that ``data`` means; None if it is none of ``OPTIMIZERS``."""
     return next((kind for kind in OPTIMIZERS if kind in data), None) if isinstance(data, dict) else None
 
 
@@ -221,34 +222,35 @@ else:
 class Training(TypedDict):
     """A training loop that starts from the case's weights, with each implementation's own gradients.
 
-    Step s takes the loss of its sequences under the weights that s steps have made, and the gradient of that loss;
-    limits each element of it by ``clip_value``, then its norm by ``clip_norm``; and has the optimizer move the weights.
-    Initial states are not trained, nor are inputs.
+    Step s computes the loss of its sequences, under the weights after s updates, and the gradient of that loss. It
+    limits each element of the gradient by ``clip_value``, then its norm by ``clip_norm``. Then the optimizer updates
+    the weights. Initial states and inputs are not trained.
     """
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     steps: Size
-    """How many steps there are."""
+    """The number of steps."""
     optimizer: Optimizer
-    """What makes new weights of weights and gradients."""
+    """The rule that computes new weights from weights and gradients."""
     clip_value: NotRequired[Positive]
-    """Each element of the gradient is cut off at this, on both sides of zero."""
+    """The maximum magnitude of each element of the gradient; larger elements are cut off."""
     clip_norm: NotRequired[Positive]
-    """Where the norm over the gradients of all trained weights together is above this, all are scaled down to it."""
+    """The maximum norm of the gradients of all trained weights together; if it is larger, all are scaled down."""
     halve_lr_when_loss_rises: NotRequired[bool]
-    """Halve the learning rate whenever the loss of a pass over all sequences, the sum of its steps' losses, is above
-    that of the pass before; from the update on with which the pass ends. Without batch, each step is a pass."""
+    """Halve the learning rate whenever the loss of a pass over all sequences (the sum of its steps' losses) is above
+    that of the pass before. The last update of the pass has the new rate already. Without batch, each step is a
+    pass."""
     batch: NotRequired[Size]
-    """How many sequences a step sees: the first so many, then the next, and from the top again; all unless given. It
-    must divide sizes.batch."""
+    """The number of sequences in a step: the first ones, then the next, and so on from the top again. It must divide
+    sizes.batch; default all."""
     carry_state: NotRequired[bool]
-    """Each step but the first starts with the states that the step before ended with, as constants."""
+    """Start each step but the first with the last states of the step before, as constants."""
     frozen: NotRequired[list[str]]
     """The weights that are not trained, by name."""
 
 
 SPEC_WORDS = ("zeros", "ones")
-_SPECS = {"fill": Fill, "uniform": Uniform, "normal": Normal, "values": Values, "file": File, "one_hot": OneHot}
+_SPECS = {"fill": Fill, "uniform": Uniform, "normal": Normal, "values": Values, "file": ArrayFile, "one_hot": OneHot}
 SPEC_KEYS = tuple(_SPECS)
 EXPECTED_SPEC = (
     "an array spec: zeros, ones, {fill: 0.5}, {uniform: [-0.1, 0.1], seed: 1}, {normal: 1.0, seed: 1}, "
@@ -257,7 +259,7 @@ EXPECTED_SPEC = (
 
 
 def spec_kind(data: Any) -> str | None:
-    """Return which kind of array spec ``data`` is meant as: ``word`` or a key of it; None if it is no array spec."""
+    """Return the kind of array spec that ``data`` means: ``word`` or a key of it; None if it is no array spec."""
     if isinstance(data, str):
         return "word" if data in SPEC_WORDS else None
     return next((key for key in SPEC_KEYS if key in data), None) if isinstance(data, dict) else None
@@ -274,12 +276,12 @@ def _weights_kind(data: Any) -> str | None:
 
 
 def made_elsewhere(weights: Any) -> bool:
-    """Return whether ``weights`` says where they come from, and not what stands in each tensor."""
+    """Return whether ``weights`` names a source of the weights, and not the numbers of each tensor."""
     return _weights_kind(weights) in ("native", "checkpoint")
 
 
 def _holds_specs(data: Any) -> bool:
-    """Tell whether ``data`` is a mapping of tensors to specs; one whose keys are all misspelt is recognised, too."""
+    """Return whether ``data`` is a mapping of tensors to specs, even if all of its keys are misspelt."""
     return isinstance(data, dict) and any(isinstance(value, str | dict) for value in data.values())
 
 
@@ -293,13 +295,13 @@ TRUNCATIONS = ("none", "detach", "window")
 
 
 def truncation_kind(data: Any) -> str | None:
-    """Return which kind of truncation ``data`` is meant as, one of ``TRUNCATIONS``; None if it is none of them."""
+    """Return the kind of truncation that ``data`` means, one of ``TRUNCATIONS``; None if it is none of them."""
     kind = data.get("kind") if isinstance(data, dict) else data
     return kind if kind in TRUNCATIONS and isinstance(data, dict) == (kind != "none") else None
 
 
 def training_kind(data: Any) -> str | None:
-    """Return whether ``data`` is meant as ``none`` or as a ``loop``; None if it is neither."""
+    """Return the kind of training that ``data`` means, ``none`` or ``loop``; None if it is neither."""
     return "none" if data == "none" else "loop" if isinstance(data, dict) else None
 
 
@@ -309,13 +311,13 @@ def _steps_kind(data: Any) -> str | None:
 
 _SPEC_MEMBERS: dict[str, Any] = {"word": Literal["zeros", "ones"], **_SPECS}
 if TYPE_CHECKING:
-    # A mapping has the keys of one of the classes above; which, is known only when it is looked at.
+    # A mapping has the keys of one of the classes above.
     ArraySpec = Literal["zeros", "ones"] | dict[str, Any]
     ArraySpecs = ArraySpec
     Weights = ArraySpec
     Tolerance = dict[str, Any]
     Steps = Literal["all"] | tuple[int, ...]
-    Truncation = Literal["none"] | Detach | Window
+    Truncation = Literal["none"] | DetachFields | WindowFields
     TrainingOrNone = Literal["none"] | Training
 else:
     ArraySpec = Annotated[Any, ChosenBy(spec_kind, _SPEC_MEMBERS, EXPECTED_SPEC)]
@@ -333,7 +335,10 @@ else:
         ),
     ]
     Tolerance = Annotated[
-        Any, ChosenBy(_tolerance_kind, {"bound": Bound, "by name": dict[str, Bound]}, "{rtol: 1e-7, atol: 1e-9}")
+        Any,
+        ChosenBy(
+            _tolerance_kind, {"bound": BoundFields, "by name": dict[str, BoundFields]}, "{rtol: 1e-7, atol: 1e-9}"
+        ),
     ]
     Steps = Annotated[
         Any, ChosenBy(_steps_kind, {"all": Literal["all"], "list": Annotated[tuple[int, ...], Len(1)]}, "all or a list")
@@ -342,7 +347,7 @@ else:
         Any,
         ChosenBy(
             truncation_kind,
-            {"none": Literal["none"], "detach": Detach, "window": Window},
+            {"none": Literal["none"], "detach": DetachFields, "window": WindowFields},
             "none, {kind: detach, every: 5} or {kind: window, steps: 4}",
         ),
     ]
@@ -375,16 +380,16 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Loss:
-    """What is differentiated."""
+    """The loss of a case."""
 
     __pydantic_config__ = STRICT
     kind: Literal["squared_error", "softmax_cross_entropy", "dot"] = "squared_error"
     """squared_error: Σ (output − target)². softmax_cross_entropy: −Σ log softmax(output)[label].
     dot: Σ upstream · output, a pure vector–Jacobian product."""
     steps: Steps = "all"
-    """The steps that have a loss, in each sequence that has them; negative ones count from sizes.time."""
+    """The steps that have a loss, in each sequence that is long enough; negative ones count from sizes.time."""
     reduction: Literal["sum", "mean"] = "sum"
-    """mean divides by the number of terms of the sum, over everything that the loss covers."""
+    """mean divides the sum by the number of its terms, over all sequences and steps with a loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -393,79 +398,79 @@ class Fields:
 
     __pydantic_config__ = STRICT
     about: str = ""
-    """The one reason why this case is here."""
+    """The one reason why this case exists."""
     cell: Literal["rnn", "lstm", "gru"] = "rnn"
     """The recurrent cell."""
     reset: Literal["after", "before"] | None = None
-    """Whether a gru's reset gate multiplies the state after the recurrent product (as in torch; the default) or before
-    it (as in the paper). They are two functions."""
+    """The place of a gru's reset gate. after: it multiplies the state after the recurrent product, as in torch; the
+    default. before: it multiplies the state before the product, as in the paper. The two are different functions."""
     activation: Literal["tanh", "relu", "sigmoid", "identity"] = "tanh"
     """The nonlinearity of an rnn cell; lstm and gru have tanh, and sigmoid gates."""
     layers: Annotated[int, Ge(1)] = 1
-    """How many recurrent layers are stacked."""
+    """The number of stacked recurrent layers."""
     bidirectional: bool = False
-    """Whether each layer runs forward and, with weights and states of its own (layerN.reverse.*), backward in time;
-    their states stand side by side, forward first."""
+    """true: each layer runs forward and also backward in time, with weights and states of its own (layerN.reverse.*).
+    The states of the two directions stand side by side, forward first."""
     sizes: Sizes
     """The sizes of the arrays. Let them all differ: equal sizes hide transposes."""
     lengths: Annotated[tuple[Size, ...], Len(1)] | None = None
-    """How many steps each sequence of the batch has, B numbers from 1 to sizes.time; all of them unless given. Past its
-    end a sequence keeps its state, its outputs are zero, also with a readout, and no loss looks."""
+    """The number of steps of each sequence of the batch: B numbers from 1 to sizes.time; default sizes.time. After its
+    end a sequence keeps its state, has no loss, and its outputs are zero, even with a readout."""
     dtype: Literal["float32", "float64"] = "float64"
-    """What everything is computed in."""
+    """The dtype of all computations."""
     weights: Weights = field(default_factory=lambda: {"uniform": (-0.5, 0.5), "seed": 0})
     """One array spec for every weight and bias; or one for each by name, with `default` for the rest; or a framework's
-    own initialisation, {from: torch, seed: 0}; or a file of a framework's, {checkpoint: model.pt}."""
+    own initialisation, {from: torch, seed: 0}; or a framework's file, {checkpoint: model.pt}."""
     inputs: ArraySpec = "zeros"
     """(B, T, I)"""
     initial_state: ArraySpecs = "zeros"
-    """(B, H) for each state of each layer; one array spec for all, or by name (layer0.h0, an lstm's layer0.c0) with
-    `default` for the rest."""
+    """(B, H) for each state of each layer: one array spec for all, or one for each by name (layer0.h0; layer0.c0 of an
+    lstm) with `default` for the rest."""
     readout: Literal["none", "linear"] = "none"
     """linear: outputs are h W_hy + b_y, of width sizes.output, at every step."""
     loss: Loss = Loss()
-    """What is differentiated."""
+    """The loss that is differentiated."""
     targets: ArraySpec | None = None
-    """zeros unless given. squared_error: of the shape of the outputs. softmax_cross_entropy: labels, (B, T)."""
+    """The targets; default zeros. squared_error: of the shape of the outputs. softmax_cross_entropy: labels, (B, T)."""
     upstream: ArraySpec | None = None
-    """dot: the gradient of the outputs, and of their shape."""
+    """The upstream gradient for the loss dot: the gradient of the outputs, of their shape."""
     truncation: Truncation = "none"
-    """How far back the gradient is carried: all the way, or not. The forward pass and the loss are the same."""
+    """The truncation of the gradient in time; default none. The forward pass and the loss do not change."""
     training: TrainingOrNone = "none"
-    """A training loop, whose loss curve and final weights are compared, too."""
+    """A training loop; its loss curve and final weights are compared, too."""
     implementations: Annotated[tuple[str, ...], Len(1)] | None = None
-    """The implementations to compare; all that support the case unless given."""
+    """The implementations to compare; default all that support the case."""
     tolerance: Tolerance | None = None
-    """Replaces the default tolerances: one bound for every tensor, or by name with `default` for the rest."""
+    """Bounds that replace the default tolerances: one for every tensor, or by name with `default` for the rest."""
     nonfinite: Literal["refused", "allowed"] = "refused"
     """refused: NaN or infinity in any result is no match. allowed: the same one at the same place matches."""
     expect: Literal["match", "mismatch"] = "match"
     """mismatch: the case documents a known disagreement, and fails when the disagreement goes away."""
     because: str | None = None
-    """With `expect: mismatch`: why they disagree."""
+    """With `expect: mismatch`: the reason for the mismatch."""
     published: Published | None = None
-    """Gradients that somebody printed; they take part as the implementation `published`, to the digits printed."""
+    """Printed gradients; they are compared as the implementation `published`, to the digits printed."""
 
     def __post_init__(self) -> None:
-        """Settle the variant of a gru that does not say which it is."""
+        """Set the default reset of a gru."""
         if self.cell == "gru" and self.reset is None:
             object.__setattr__(self, "reset", "after")
 
     @property
     def structure(self) -> Structure:
-        """Which tensors there are, and their shapes."""
+        """The network's tensors and their shapes."""
         s = self.sizes
         sizes = (s.batch, s.time, s.input, s.hidden, s.output)
         return _structure(self.cell, self.layers, *sizes, self.reset or "after", 2 if self.bidirectional else 1)
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """The steps that the loss covers, each in [0, T), ascending; of a shorter sequence those that it has."""
+        """The steps that have a loss, each in [0, T), ascending; a shorter sequence has those before its end."""
         T = self.sizes.time
         return tuple(range(T)) if self.loss.steps == "all" else tuple(sorted(step % T for step in self.loss.steps))
 
 
-_structure = lru_cache(maxsize=1024)(Structure)  # the same one again, which knows its shapes
+_structure = lru_cache(maxsize=1024)(Structure)  # one object for equal cases, since it caches its shapes
 
 
 @lru_cache(maxsize=1024)
@@ -475,14 +480,13 @@ def _recurrence(name: str, batch: int, time: int, shapes: tuple[Any, ...]) -> Re
 
 @dataclass(frozen=True, kw_only=True)
 class Case(Fields):
-    """One case, read and found valid.
+    """A valid case.
 
     Attributes:
-        name: the path under the cases folder without ``.yaml``; in a sweep, with the combination in brackets.
-        file: the file that it came from.
-        half_units: half a unit in the last digit of each published value as the file has it, nested as they are.
-        leads_sweep: whether it is the first combination of its sweep; so is a case without one.
-        recurrence: of a recurrence, what ``harness.problem.recurrent`` needs to make its arrays; None of a network.
+        name: The path under the cases folder without ``.yaml``; in a sweep, with the combination in brackets.
+        file: The file that it came from.
+        half_units: Half a unit in the last digit of each published value as the file has it, nested like the values.
+        leads_sweep: True for the first combination of a sweep, and for a case without one.
     """
 
     name: str
@@ -501,12 +505,12 @@ class Case(Fields):
         return _recurrence(self.cell, self.sizes.batch, self.sizes.time, kinds)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the case as JSON can hold it."""
+        """Return the case as plain data for JSON."""
         return dataclasses.asdict(self)
 
     @staticmethod
     def from_plain(plain: dict[str, Any]) -> Case:
-        """Return the case that ``to_plain`` was called on, after a way through JSON."""
+        """Return the case from the plain data of ``to_plain``."""
         loss = plain["loss"]
         steps = loss["steps"] if loss["steps"] == "all" else tuple(loss["steps"])
         named, lengths = plain["implementations"], plain["lengths"]

@@ -25,7 +25,7 @@ def json_schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": {"type": "array", "minItems": 1},
     }
-    # With a sweep, a field that must be given may be given there: `sweep: {sizes.time: [1, 2]}` without sizes.time.
+    # A sweep may give a required field: `sweep: {sizes.time: [1, 2]}` without sizes.time.
     unswept = {"required": schema.pop("required"), "properties": {"sizes": _required(schema["$defs"]["Sizes"])}}
     schema |= {"if": {"required": ["sweep"]}, "then": {}, "else": unswept}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

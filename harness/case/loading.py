@@ -1,7 +1,7 @@
-"""Finding case files, naming cases, and reading them: every mistake of every file at once.
+"""Find case files, name cases, and read them; report every mistake of every file at once.
 
-Whatever lies in a folder and looks as if it were meant for a case file is found, and what of it cannot be read is a
-mistake: a case that is passed over in silence is one that everybody believes to be checked.
+Every file in a folder that looks like a case file is found. One that cannot be read is a mistake: if it were skipped in
+silence, people would believe that it is checked.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from harness.casefile import ODD_IN_A_NAME, Document, Mistake, MistakesFound, co
 CASES_FOLDER = "cases"
 SUFFIX = ".yaml"
 MEANT = re.compile(r"\.ya?ml[\s.]*\Z", re.IGNORECASE)
-"""Matches the end of a name that is meant for a case file's: with blanks behind it, too, and with nothing before it."""
+"""Matches the end of a name that is meant as a case file's, also with blanks behind it or nothing before it."""
 
 LOCK = ".#"
-"""The beginning of the names of Emacs' locks: links that lead nowhere, there while a file is edited."""
+"""The beginning of the names of Emacs' locks: dangling links that exist while a file is edited."""
 
-MAX_TOLD = 3
-"""Combinations that are told where one that is asked for is not there."""
+MAX_LISTED = 3
+"""Maximum number of combinations that a message lists if the requested one does not exist."""
 
 MOST_WRONG = 100
-"""Cases of a sweep that may have mistakes before the others are not looked at: they are mostly the same mistakes."""
+"""Maximum number of wrong cases of a sweep; the rest are not checked, since they mostly have the same mistakes."""
 
 
 @dataclass
 class Loaded:
-    """What was found under the names that were asked for.
+    """The cases under the requested names.
 
     Attributes:
-        cases: the valid cases, in the order of their files' names.
-        mistakes: every mistake in the others.
+        cases: The valid cases, in the order of their files' names.
+        mistakes: Every mistake in the others.
     """
 
     cases: list[Case] = field(default_factory=list)
@@ -52,12 +52,12 @@ class Loaded:
 
 @dataclass(frozen=True)
 class CaseFile:
-    """A case file, or what was meant for one, and the folder that its name counts from.
+    """A file that is meant as a case file, and the folder that its name is relative to.
 
     Attributes:
-        path: the file; a folder where that cannot be looked into.
-        root: the folder.
-        wrong: the problem and the hint, where it was seen when it was found that it cannot be read.
+        path: The file; or a folder that cannot be listed.
+        root: The folder that names are relative to.
+        wrong: The problem and the hint, if it was found to be unreadable.
     """
 
     path: FilePath
@@ -81,10 +81,10 @@ def load(
     """Load cases.
 
     Args:
-        names: files, folders, or cases by name (``basic/tanh``); a combination of a sweep by its brackets,
-            ``basic/sizes[dtype=float32]``. All of ``cases/`` if there are none.
-        implementations: the implementations that cases may name, if that is to be checked.
-        weights: what takes the place of their weights, a checkpoint for one.
+        names: Files, folders, or cases by name (``basic/tanh``); a combination of a sweep by its brackets,
+            ``basic/sizes[dtype=float32]``. All of ``cases/`` if empty.
+        implementations: The implementations that cases may name; None to skip this check.
+        weights: A replacement for the cases' weights, such as a checkpoint.
     """
     loaded, loaded_names, without = Loaded(), set[str](), list[Mistake]()
     seen: dict[str, str] = {}
@@ -100,7 +100,7 @@ def load(
                 if combination and found and not chosen:
                     known = [case.name.removeprefix(file.name) for case in found.cases]
                     problem = f"has no combination {combination}"
-                    hint = nearest(combination, known) or f"there are {', '.join(known[:MAX_TOLD])}"
+                    hint = nearest(combination, known) or f"there are {', '.join(known[:MAX_LISTED])}"
                     loaded.mistakes.append(Mistake(file.shown, None, None, (), problem, hint))
                 for case in chosen:
                     first = seen.setdefault(case.name, case.file)
@@ -114,16 +114,16 @@ def load(
                         loaded.cases.append(case)
         except MistakesFound as error:
             loaded.mistakes += error.mistakes
-    if loaded.cases:  # else nothing at all was selected, which is said as that
+    if loaded.cases:  # otherwise no case was selected at all, which has a message of its own
         loaded.mistakes += without
     return loaded
 
 
 def find(folder: FilePath) -> list[CaseFile]:
-    """Return everything below a folder that is meant for a case file, in the order of the paths.
+    """Return all files below a folder that are meant as case files, in the order of their paths.
 
-    Links to folders are followed, to each folder once. A folder that cannot be looked into is in the list, too, and so
-    is a link to a folder that it lies in.
+    Links to folders are followed, to each folder once. The list also has folders that cannot be listed, and links to a
+    folder that contains them.
     """
     root, found, seen = root_of(folder), [], set[_Identity]()
     waiting: list[tuple[FilePath, tuple[_Identity, ...]]] = [(folder, tuple(_above(folder)))]
@@ -136,7 +136,7 @@ def find(folder: FilePath) -> list[CaseFile]:
                 wrong = "is a link to a folder that it lies in, and would never end", "remove the link"
                 found.append(CaseFile(inside, root, wrong))
                 continue
-            if identity in seen:  # its cases are there, by a path without links if there is one
+            if identity in seen:  # its cases are listed already, by a path without links if one exists
                 continue
             seen.add(identity)
             with os.scandir(inside) as entries:
@@ -163,7 +163,7 @@ def _identity(path: FilePath) -> _Identity:
 
 
 def _above(folder: FilePath) -> Iterator[_Identity]:
-    """Yield each folder that a folder lies in; links to these lead back to it."""
+    """Yield each folder that contains a folder; links to these lead back to it."""
     for each in folder.absolute().parents:
         with suppress(OSError):
             yield _identity(each)
@@ -173,7 +173,7 @@ def _above(folder: FilePath) -> Iterator[_Identity]:
 
 
 def _is_meant(path: FilePath) -> bool:
-    """Return whether a path that is no folder is meant for a case file, or is a link to a folder that is gone."""
+    """Return whether a path that is no folder is meant as a case file, or is a link to a missing folder."""
     if path.name.startswith(LOCK):
         return False
     if MEANT.search(path.name):
@@ -186,7 +186,7 @@ def _is_meant(path: FilePath) -> bool:
 
 
 def root_of(path: FilePath) -> FilePath:
-    """Return the folder that names of cases at ``path`` count from: the nearest one named ``cases``, else its own."""
+    """Return the folder that names of cases at ``path`` are relative to: the nearest ``cases``, else its own."""
     folder = path if _is_folder(path) else path.parent
     absolute = folder.absolute()
     for depth, above in enumerate((absolute, *absolute.parents)):
@@ -221,10 +221,10 @@ def read(
 
 
 def _check(file: CaseFile) -> None:
-    """Make sure that what was found can be a case file, by its name.
+    """Check that a file can be a case file, by its name.
 
     Raises:
-        MistakesFound: if it cannot.
+        MistakesFound: If it cannot.
     """
     wrong, path = file.wrong, file.path
     if wrong is None and path.suffix != SUFFIX and (ending := MEANT.search(path.name)):
@@ -255,7 +255,7 @@ def _case(
     name = file.name + combination.suffix
     case, mistakes = validation.validated(combination.data, name, file.path, located, weights)
     if case is not None and case.published is not None:
-        # A number does not know with how many digits it was written; the file does.
+        # The file, and not the number, has the digits with which it was written.
         units = published.half_units(case.published, lambda path: combination.text(document, path))
         case = replace(case, half_units=units)
     if case is not None and implementations is not None:
@@ -269,7 +269,7 @@ def _case(
 
 
 def _files(name: str) -> tuple[list[CaseFile], str | None]:
-    """Resolve what the user typed to files, and to the combination chosen if there is one."""
+    """Return the files that a user's argument means, and the combination that it chooses, if any."""
     name = os.fspath(name)
     splits = [each.start() for each in re.finditer(r"\[", name)] if name.endswith("]") else []
     meant: list[tuple[str, str | None]] = [(name, None), *((name[:at], name[at:]) for at in splits)]
@@ -286,7 +286,7 @@ def _files(name: str) -> tuple[list[CaseFile], str | None]:
 
 
 def _default() -> list[str]:
-    """Return what is loaded where nothing is named: the folder of cases, be it one that cannot be looked into."""
+    """Return the folder that is loaded by default: the folder of cases, even if it cannot be listed."""
     folder = FilePath(CASES_FOLDER)
     return [CASES_FOLDER] if _is_folder(folder) or folder.is_symlink() else []
 
@@ -299,7 +299,7 @@ def _is_folder(path: FilePath) -> bool:
 
 
 def _is_there(path: FilePath) -> bool:
-    """Return whether something is at a path, be it a link that leads nowhere, or may be there for others."""
+    """Return whether a path exists, even as a dangling link, or may exist where access is denied."""
     try:
         path.lstat()
     except PermissionError:
@@ -319,6 +319,6 @@ def _candidates(path: FilePath) -> Iterator[FilePath]:
 
 
 def _folders() -> list[FilePath]:
-    """Return where cases are looked for by name: in ``cases`` here, then in those of the harness's own clone."""
+    """Return the folders to search for cases by name: ``cases`` here, then that of the harness's own clone."""
     own = FilePath(__file__).parents[2] / CASES_FOLDER
     return [folder for folder in (FilePath(CASES_FOLDER), own) if _is_folder(folder)]

@@ -1,4 +1,4 @@
-"""Gradients that somebody printed: whether they fit the case, and to how many digits they were printed."""
+"""Published gradients: checks against the case, and the number of their printed digits."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def half_units(published: Mapping[str, Any], text: Callable[[Path], str | None] 
     """Return, for each published gradient, half a unit in the last digit of each value, nested as the values are.
 
     Args:
-        published: the field of a case.
-        text: returns a number at a path of the case as it was written. Python's shortest form is taken unless given.
+        published: The field of a case.
+        text: A function that returns the number at a path of the case as it was written. By default, Python's shortest
+            form is used.
     """
 
     def of(values: Any, path: Path) -> Any:
@@ -43,7 +44,7 @@ def half_units(published: Mapping[str, Any], text: Callable[[Path], str | None] 
 
 
 def problems(case: Fields) -> Iterator[Problem]:
-    """Find what is wrong with the published gradients of a case: names, indices, shapes, elements given twice."""
+    """Find the mistakes in the published gradients of a case: names, indices, shapes, elements given twice."""
     if case.published is None:
         return
     shapes = case.structure.gradients

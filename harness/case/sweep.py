@@ -1,7 +1,7 @@
-"""A sweep: one file that stands for the product of several values of several fields.
+"""A sweep: one file with a case for each combination of several values of several fields.
 
 ``sweep: {dtype: [float32, float64], sizes.time: [1, 2]}`` makes four cases, named ``name[dtype=float32,sizes.time=1]``
-and so on. Each is the file's data with the values put in their places, and is then validated like any other.
+and so on. Each is the file's data with the values put into their places, and is then validated like any other case.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TENSOR = re.compile(r"(layer\d+|readout)\.\w+")
 
 
 class Combination(NamedTuple):
-    """One case of a sweep: what is appended to the file's name, its data, and where the swept fields were written."""
+    """One case of a sweep: the suffix of its name, its data, and the positions of the swept fields in the file."""
 
     suffix: str
     data: dict[str, Any]
@@ -39,7 +39,7 @@ class Combination(NamedTuple):
         return document.text(path)
 
     def locate(self, document: Document, path: Path, problem: str, hint: str = "", *, at_key: bool = False) -> Mistake:
-        """Make a mistake at a path of ``data``, located in the sweep where the sweep wrote the value."""
+        """Return a mistake at a path of ``data``; it points into the sweep if the value comes from there."""
         for field, origin in self.origins.items():
             if path == field and at_key:
                 return document.mistake(origin[:-1], problem, hint, at_key=True)
@@ -52,7 +52,7 @@ def combinations(document: Document) -> Iterator[Combination]:
     """Yield every combination of a document's sweep; for a document without one, the document itself.
 
     Raises:
-        MistakesFound: if the sweep is not a mapping of fields to lists, or makes too many cases.
+        MistakesFound: If the sweep is not a mapping of fields to lists, or makes too many cases.
     """
     data = {key: value for key, value in document.data.items() if key != "sweep"}
     if "sweep" not in document.data:
@@ -115,11 +115,11 @@ def _with(data: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:
 
 
 def _label(value: Any, text: str | None) -> str:
-    """Write a value as it stands in a case's name: as in the file, a list or mapping in one piece without quotes."""
+    """Write a value for a case's name: as in the file; a list or mapping on one line and without quotes."""
     if text is None:
         label = json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace('"', "")
     else:
-        label = ODD_IN_A_NAME.sub(" ", text)  # line breaks, the only ones that a case file can have
+        label = ODD_IN_A_NAME.sub(" ", text)  # line breaks are the only ones that a case file can have
     if len(label) <= LONGEST_LABEL:
         return label
     return f"{label[:LONGEST_LABEL]}…{hashlib.sha256(label.encode()).hexdigest()[:16]}"

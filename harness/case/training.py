@@ -1,4 +1,4 @@
-"""The training of a case: which tensors it is compared by, and whether its fields fit the others."""
+"""The training of a case: the tensors that are compared, and checks of its fields against the others."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
     from harness.case.fields import Fields
 
 MOST_STEPS = 1_000_000
-"""Of a training. Each is a row of a table."""
+"""Maximum number of steps of a training; each is a row of a table."""
 
 TRAINING = "training."
-"""How the names begin of what is known of each step."""
+"""The beginning of the names of the numbers of each step."""
 
 LOSS_CURVE = f"{TRAINING}loss"
 """The loss of each step, (steps,), before the step's update."""
 
 TRAINED = "trained."
-"""How the names of the weights begin that the last step leaves behind: ``trained.layer0.W_xh``."""
+"""The beginning of the names of the weights after the last step: ``trained.layer0.W_xh``."""
 
 
 def is_of_training(tensor: str) -> bool:
-    """Tell whether a tensor is what became of training."""
+    """Return whether a tensor is a result of training."""
     return tensor == LOSS_CURVE or tensor.startswith(TRAINED)
 
 
 def of_step(step: int) -> str:
-    """Return the name under which the rounding noise of one step of the loss curve stands."""
+    """Return the name of the rounding noise of one step of the loss curve."""
     return f"{LOSS_CURVE}[{step}]"
 
 
 def tensors(case: Fields) -> dict[str, Shape]:
-    """Return the shape of every tensor that the training of a case is compared by; none, if it has no training."""
+    """Return the shape of every tensor of a case's training that is compared; none if it has no training."""
     if case.training == "none":
         return {}
     return {
@@ -47,7 +47,7 @@ def tensors(case: Fields) -> dict[str, Shape]:
 
 
 def _empty_batches(case: Fields, batch: int, lengths: tuple[int, ...]) -> Iterator[Problem]:
-    """Find the first batch none of whose sequences has a step with a loss: there is nothing to be a mean of."""
+    """Find the first batch in which no sequence has a step with a loss: its mean loss does not exist."""
     for first in range(0, len(lengths), batch):
         longest = max(lengths[first : first + batch])
         if longest <= min(case.steps):
@@ -57,11 +57,11 @@ def _empty_batches(case: Fields, batch: int, lengths: tuple[int, ...]) -> Iterat
 
 
 def problems(case: Fields) -> Iterator[Problem]:
-    """Find what is wrong with the training of a case: a batch that does not fit, weights that are not there."""
+    """Find the mistakes in the training of a case: a batch that does not fit, weights that do not exist."""
     if case.training == "none":
         return
     if case.training["steps"] > MOST_STEPS:
-        yield ("training", "steps"), f"{case.training['steps']} steps; at most {MOST_STEPS:,} can be run", ""
+        yield ("training", "steps"), f"{case.training['steps']:,} steps; at most {MOST_STEPS:,} can be run", ""
     B, batch = case.sizes.batch, case.training.get("batch", case.sizes.batch)
     if B % batch:
         small = [n for n in range(1, math.isqrt(B) + 1) if B % n == 0]

@@ -1,6 +1,6 @@
-"""Data to fields: every mistake found at once, each at its place, in words that name what should stand there.
+"""Validate the data of a case file: find every mistake at once, with its position and the right kind of value.
 
-pydantic decides what is valid; this file says in the user's terms what pydantic found.
+pydantic decides what is valid; this module translates pydantic's errors into the user's terms.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from harness.case.fields import (
 from harness.casefile import Mistake, Path, listed, nearest
 
 MOST_MISTAKES = 100
-"""Mistakes of one case that are told; a file with more is no case file with mistakes."""
+"""Maximum number of mistakes that are reported for one case; a file with more is hardly a case file."""
 
 Located = Callable[..., Mistake]
-"""Makes a mistake out of (path, problem, hint, at_key=…)."""
+"""A function that makes a mistake of (path, problem, hint, at_key=…)."""
 
 
 @cache
 def adapter() -> TypeAdapter[Fields]:
-    """The validator of one case, without its sweep."""
+    """Return the validator of one case, without its sweep."""
     return TypeAdapter(Fields)
 
 
@@ -54,17 +54,17 @@ def validated(
     """Make a case of a file's data.
 
     Args:
-        data: the data, without a sweep.
-        name: the case's name.
-        file: the file, whose folder array files are looked for in.
-        located: makes a mistake at a path of ``data``.
-        weights: what takes the place of its weights; a checkpoint may then lie anywhere.
+        data: The data, without a sweep.
+        name: The case's name.
+        file: The file; its folder contains the array files.
+        located: A function that makes a mistake at a path of ``data``.
+        weights: A replacement for the weights; a checkpoint may then lie anywhere.
 
     Returns:
         The case and no mistakes, or None and every mistake.
     """
     try:
-        # JSON mode: strict about types, yet a mapping may stand for a dataclass and a list for a tuple.
+        # JSON mode is strict about types, but accepts a mapping for a dataclass and a list for a tuple.
         fields = adapter().validate_json(json.dumps(data if weights is None else {**data, "weights": weights}))
     except ValidationError as error:
         errors = [each for each in error.errors(include_url=False) if not _follows_from_another(each)]
@@ -77,12 +77,12 @@ def validated(
 
 
 def _in_order(mistakes: Iterable[Mistake]) -> list[Mistake]:
-    """Sort mistakes as they stand in the file."""
+    """Sort mistakes by their position in the file."""
     return sorted(mistakes, key=lambda each: (each.line or 0, each.column or 0, str(each)))
 
 
 def _follows_from_another(error: Any) -> bool:
-    """A list of wrong items is reported by pydantic as wrong items and as a list without items."""
+    """Return whether an error repeats another: pydantic reports a list of wrong items as a list without items, too."""
     return error["type"] == "too_short" and bool(error["input"])
 
 
@@ -158,7 +158,7 @@ def _is_tag(part: str | int) -> bool:
 
 
 def _keys_beside(location: tuple[str | int, ...]) -> Iterator[str]:
-    """The keys that are valid where an unknown one was found."""
+    """Yield the valid keys at the place of an unknown one."""
     where = location[-2] if len(location) > 1 else None
     if where is None:
         yield from (*_names(Fields), "sweep")

@@ -1,11 +1,11 @@
-"""YAML text to plain data, with the place of every value. Knows nothing of what a case means.
+"""Parse YAML text into plain data with the position of every value, independent of the meaning of a case.
 
-What a number is follows the YAML 1.2 core schema, in which ``1e-7`` is a number and ``no`` is a string; PyYAML's own
-resolver has it the other way round on both counts. Anchors, aliases, tags, merge keys, duplicate keys and several
-documents in one file are refused: none has a use in a case file, and each is a way to write something other than what
-it looks like (or, with aliases, a few lines that expand to gigabytes).
+Numbers follow the YAML 1.2 core schema, in which ``1e-7`` is a number and ``no`` is a string; PyYAML's own resolver
+takes the first for a string and the second for a boolean. Anchors, aliases, tags, merge keys, duplicate keys and
+several documents in one file are refused. None is useful in a case file, and each makes a file mean something other
+than it seems to. A few lines of aliases could even expand to gigabytes.
 
-libyaml's events are read one by one and the tree is built on an explicit stack, so nesting cannot overflow anything.
+libyaml's events are read one by one and the tree is built on an explicit stack, so deep nesting cannot overflow it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from harness.casefile.odd import ODD, named
 
 MAX_DEPTH = 32
 MAX_LETTERS = 10_000
-"""Letters that a key or a value may have: some pages, all of which would stand in every table of a report."""
+"""Maximum characters of a key or a value: some pages, which every table of a report would contain."""
 
 MAX_BYTES = 16 * 2**20
 MAX_VALUES = 100_000
-"""Keys and values that a file may have: some seconds' worth, and more than anybody writes by hand."""
+"""Maximum number of keys and values in a file: more than a person writes by hand, and some seconds to read."""
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -38,7 +38,7 @@ _NONFINITE = re.compile(r"([-+]?)\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
 
 @dataclass(slots=True)
 class _Place:
-    """Where a value begins, with the places of what it holds."""
+    """The position of a value, with the positions of the values in it."""
 
     line: int
     column: int
@@ -48,7 +48,7 @@ class _Place:
 
 
 class _Mark(NamedTuple):
-    """A place in a text, counted from 0, as the marks of PyYAML."""
+    """A position in a text, counted from 0 like PyYAML's marks."""
 
     line: int
     column: int
@@ -63,8 +63,8 @@ class Document:
     """A parsed file.
 
     Attributes:
-        file: its name, for messages.
-        data: mappings, lists, strings, numbers, booleans and None, as written.
+        file: The file's name, for messages.
+        data: Mappings, lists, strings, numbers, booleans and None, as written.
     """
 
     file: str
@@ -72,7 +72,7 @@ class Document:
     _root: _Place
 
     def _place(self, path: Path) -> _Place:
-        """The place of the value at ``path``, or of the nearest value around it that exists."""
+        """Return the position of the value at ``path``, or of the nearest existing value around it."""
         place = self._root
         for part in path:
             inner = (place.children or {}).get(part)
@@ -86,7 +86,7 @@ class Document:
         return self._place(path).text
 
     def mistake(self, path: Path, problem: str, hint: str = "", *, at_key: bool = False) -> Mistake:
-        """Make a mistake located at the value at ``path``, or at its key, or at what is around it if it is missing."""
+        """Return a mistake at the value at ``path`` or at its key; at the nearest value around it if it is missing."""
         place = self._place(path)
         line, column = place.line, place.column
         if at_key:
@@ -98,11 +98,11 @@ def parse(text: str | bytes, file: str) -> Document:
     """Parse YAML text.
 
     Args:
-        text: what the file holds.
-        file: its name, for messages.
+        text: The content of the file.
+        file: The file's name, for messages.
 
     Raises:
-        MistakesFound: with the one mistake at which reading stopped.
+        MistakesFound: If the text is not valid; with the one mistake at which reading stopped.
     """
     return _Parser(file).parse(text)
 
@@ -131,7 +131,7 @@ class _Parser:
             raise self.fail(None, f"not valid YAML: {error.reason} at position {error.position}") from None
 
     def decoded(self, content: str | bytes) -> str:
-        """Return the text of a file, which is UTF-8, or UTF-16 with its mark, and has no odd characters."""
+        """Return the text of a file in UTF-8, or in UTF-16 with a byte-order mark; refuse odd characters."""
         if isinstance(content, str):
             text = content
         else:
@@ -153,7 +153,7 @@ class _Parser:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         holder: list[Any] = []  # receives the root value
         root_place = _Place(1, 1, children={})
-        # Each level: container, its place, the key awaiting a value (mappings), its path, of which the root has none.
+        # Each level: container, its position, the key that awaits a value (mappings), its path (empty for the root).
         stack: list[_Level] = [(holder, root_place, [], None)]
         documents = 0
         for event in yaml.parse(text, Loader=loader):
@@ -185,7 +185,7 @@ class _Parser:
             raise self.fail(event.start_mark, f"tags ({event.tag}) are not allowed in case files")
 
     def refuse_text(self, event: yaml.ScalarEvent, path: Path) -> None:
-        """Refuse a key or value that is too long, or that has by an escape what no file may have."""
+        """Refuse a key or value that is too long, or whose escapes make a character that no file may have."""
         text: str = event.value
         if len(text) > MAX_LETTERS:
             problem = f"a text of {len(text):,} letters; a key or value may have {MAX_LETTERS:,}"

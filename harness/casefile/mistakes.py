@@ -1,4 +1,4 @@
-"""A mistake in something that the user wrote: where it is, what it is, what should stand there."""
+"""A mistake in a user's file: its place, the problem, and the right value."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 Path = tuple[str | int, ...]
-"""The way from a document's root to one of its values: keys of mappings, positions in lists."""
+"""The path from a document's root to one of its values: keys of mappings, positions in lists."""
 
 
 def dotted(path: Path) -> str:
-    """Write a path as the user thinks of it: ``loss.steps[1]``."""
+    """Write a path as users do: ``loss.steps[1]``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -24,11 +24,11 @@ class Mistake:
     """One mistake in one file.
 
     Attributes:
-        file: as the user named it.
-        line, column: counted from 1; None where the mistake is the file itself.
-        path: the field, () for the whole document.
-        problem: what is wrong and what should be there.
-        hint: the nearest valid name, or the next thing to do; may be empty.
+        file: The file, as the user named it.
+        line, column: The position, counted from 1; None if the mistake is the file itself.
+        path: The field; () for the whole document.
+        problem: The problem, and the value that should be there.
+        hint: The nearest valid name, or the next thing to do; may be empty.
     """
 
     file: str
@@ -46,10 +46,10 @@ class Mistake:
 
 
 class MistakesFound(ValueError):
-    """What the user wrote cannot be used; carries every mistake that was found.
+    """A user's file has mistakes.
 
     Attributes:
-        mistakes: all of them, in the order of the file.
+        mistakes: All mistakes, in the order of the file.
     """
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
@@ -59,13 +59,13 @@ class MistakesFound(ValueError):
 
 MOST_NAMES = 1000
 LONGEST_NAME = 200
-"""How many names, and names of what length, are looked at for the nearest one: it takes time in proportion to both."""
+"""Maximum number of names, and maximum length of one, in a search for the nearest: its time grows with both."""
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:
     """Return ``did you mean 'hidden'?`` for the valid name nearest to ``name``, or nothing if none is near.
 
-    The name itself is never the answer: where it is valid, something else is wrong.
+    The answer is never the name itself: if it is valid, something else is wrong.
     """
     if len(str(name)) > LONGEST_NAME:
         return ""

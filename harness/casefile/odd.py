@@ -1,7 +1,7 @@
-"""Characters that no text of ours holds: halves of characters, NUL and other controls.
+"""Odd characters, which no case file may have: lone surrogates, NUL and other controls.
 
-A half of a character, a lone surrogate, cannot be written as UTF-8; a control character changes a terminal, ends a
-text early, or makes an SVG or a spreadsheet unreadable. Case files that have one are refused; other texts show it.
+A lone surrogate (half of a character) cannot be written as UTF-8. A control character changes a terminal, ends a text
+early, or makes an SVG or a spreadsheet unreadable. Case files with one are refused; other texts show it as an escape.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-"""The characters that YAML calls not printable."""
+"""The characters that are not printable in YAML."""
 
 ODD_IN_A_NAME = re.compile(f"[\t\n\r\x85\u2028\u2029{ODD.pattern[1:-1]}]")
-"""The same and whatever ends or indents a line: a name is printed within one."""
+"""Odd characters, and those that end or indent a line: a name is printed on one line."""
 
 
 def visible(text: str, odd: re.Pattern[str] = ODD) -> str:

@@ -1,4 +1,4 @@
-"""The bytes of a file that a user named or that lies among case files, whatever kind of file it is."""
+"""Read a file of any kind that a user named or that lies among case files."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _KINDS = {
 
 
 def content(path: FilePath) -> bytes:
-    """Read a regular file. Nothing else is opened, since a pipe would be waited for and a device may do something.
+    """Read a regular file. Nothing else is opened: reading a pipe would wait, and reading a device may act on it.
 
     Raises:
-        MistakesFound: if it is none, cannot be read, or is larger than a case file may be.
+        MistakesFound: If it is not a regular file, cannot be read, or is larger than a case file may be.
     """
     try:
         _check(path.stat().st_mode)
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
-            _check(os.fstat(descriptor).st_mode)  # it may be another by now
+            _check(os.fstat(descriptor).st_mode)  # the path may lead to another file by now
             found = file.read(MAX_BYTES + 1)
     except _NoFile as error:
         problem, hint = f"is {error}, and no file", "a case file is a regular file of YAML; remove it, or rename it"
@@ -45,7 +45,7 @@ def content(path: FilePath) -> bytes:
 
 
 class _NoFile(Exception):
-    """A path leads to no regular file; the text says to what."""
+    """A path does not lead to a regular file; the text names what is there."""
 
 
 def _check(mode: int) -> None:
@@ -54,7 +54,7 @@ def _check(mode: int) -> None:
 
 
 def _why(path: FilePath, error: OSError) -> tuple[str, str]:
-    """Say why a file cannot be read, and what to do."""
+    """Return the reason why a file cannot be read, and a hint."""
     if error.errno == errno.ELOOP:
         return "is a link that leads back to itself", "remove the link"
     if isinstance(error, FileNotFoundError) and path.is_symlink():

@@ -1,4 +1,4 @@
-"""Texts as a person types them on a command line: a name may have spaces and quotes, or begin as an option does."""
+"""Words for a shell's command line: a name may have spaces and quotes, or begin like an option."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def word(text: str) -> str:
 
 
 def called(command: str, operand: str, options: str = "") -> str:
-    """Return a call of a command for one case or file: options first where the operand would be taken for one."""
+    """Return a call of a command for one case or file; options come first if the operand looks like one."""
     parts = [command, options, "--", operand] if operand.startswith(("-", "'-")) else [command, operand, options]
     return " ".join(filter(None, parts))

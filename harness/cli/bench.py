@@ -61,7 +61,7 @@ def command(
             chosen,
             threads=threads,
             seconds=SECONDS_QUICK if quick else SECONDS,
-            told=keep,
+            show=keep,
         )
     rows = tables.rows(found)
     folder.put(PLOT, lambda path: draw(path, rows))

@@ -14,7 +14,9 @@ from harness.cli.options import chosen, finite, keeps, need
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
-    from harness.fuzz.searching import Search
+    from harness.fuzz.searching import FuzzSearch
+
+    pass
 
 CASES = 1000
 
@@ -96,13 +98,13 @@ class _Progress:
     def __init__(self) -> None:
         self._last, self._found = 0.0, 0
 
-    def __call__(self, done: Search) -> None:
+    def __call__(self, done: FuzzSearch) -> None:
         if len(done.found) > self._found or done.seconds > self._last + self.EVERY:
             self._last, self._found = done.seconds, len(done.found)
             click.echo(f"{done.cases:,} cases in {done.seconds:,.0f} s, {len(done.found)} found", err=True)
 
 
-def _print(done: Search) -> None:
+def _print(done: FuzzSearch) -> None:
     from harness.report.overview import counted
 
     for each in done.found:
@@ -120,7 +122,7 @@ def _print(done: Search) -> None:
     click.echo(f"Cases compared: {compared or 'none'}")
 
 
-def described(done: Search) -> dict[str, Any]:
+def described(done: FuzzSearch) -> dict[str, Any]:
     """Return the output of --json."""
     return {
         "seed": done.seed,

@@ -1,4 +1,4 @@
-"""Random valid cases through implementations; what disagrees is shrunk to a minimal case file.
+"""Run random valid cases through implementations; shrink each disagreement to a minimal case file.
 
-Drawing, screening, confirming, shrinking, writing: a module each. Only shrinking needs hypothesis.
+Drawing, screening, confirming, shrinking and writing have a module each. Only shrinking needs hypothesis.
 """

@@ -11,14 +11,14 @@ from harness.fuzz.by_type import TENTHS
 from harness.fuzz.source import Source, one_of, whole
 from harness.tensors import Shape
 
-NOT_DRAWN = {"file": "the numbers of a file could stand in `values`, and a case that is found stands alone"}
-"""The kinds of array spec that are not drawn, each with why."""
+NOT_DRAWN = {"file": "`values` can have the numbers of a file, and a found case needs no other file"}
+"""The kinds of array spec that are not drawn, each with the reason."""
 
 MOST_WRITTEN = 12
-"""How many elements a tensor has at most that is written out."""
+"""Maximum number of elements of a tensor that is written out."""
 
 NUMBERS = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0)
-"""What written values are: numbers with which a pre-activation is exactly zero now and then."""
+"""Written values: numbers that sometimes make a pre-activation exactly zero."""
 
 MOST_SEED = 999
 
@@ -29,9 +29,9 @@ def seed(source: Source) -> int:
 
 
 def spec(source: Source, shape: Shape | None = None) -> Any:
-    """Choose an array spec for a tensor; of any shape, unless that is given.
+    """Choose an array spec for a tensor; without a shape, one that fits any.
 
-    Random numbers most of the time, since others hide faults.
+    Most specs are random numbers, since others hide faults.
     """
     kinds = ["word", "fill", "normal", "uniform", "normal", "uniform", "normal", "uniform"]
     if shape is not None and math.prod(shape) <= MOST_WRITTEN:

@@ -1,4 +1,4 @@
-"""A value for a field by the field's type, so that a field that is added to a case is drawn, too."""
+"""Draw a value for a field by the field's type, so that a new field of a case is drawn, too."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from harness.case.alternatives import ChosenBy
 from harness.fuzz.source import Source, one_in, one_of, whole
 
 SPREAD = 3
-"""How far above its least value a whole number is drawn."""
+"""Maximum distance of a whole number from its least value."""
 
 TENTHS = tuple(n / 10 for n in (10, *range(1, 10), *range(11, 21)))
 """Positive numbers with one decimal, 1.0 first: short in a file."""
 
 
 class NotDrawn(TypeError):
-    """A field has a type of which nothing is known here, and no rule of its own either."""
+    """A field has an unknown type and no rule of its own."""
 
 
 @cache
@@ -32,13 +32,13 @@ def hints(of: Any) -> dict[str, Any]:
 
 
 def members(annotation: Any) -> Mapping[str, Any]:
-    """Return the alternatives of a field that may be one of several kinds of thing, by name; none if it is not."""
+    """Return the alternatives of a field of several kinds, by name; none if it has one kind."""
     chosen = [each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, ChosenBy)]
     return chosen[0].members if chosen else {}
 
 
 def is_required(of: Any, name: str) -> bool:
-    """Tell whether a TypedDict must have a key. It does not know itself where its annotations are texts."""
+    """Return whether a TypedDict must have a key; the class itself does not know if its annotations are strings."""
     origin = get_origin(hints(of)[name])
     return origin is not NotRequired and (origin is Required or bool(of.__total__))
 
@@ -53,12 +53,12 @@ def of_type(source: Source, annotation: Any, default: Any = dataclasses.MISSING)
     """Choose a value of a type.
 
     Args:
-        source: makes the choices.
-        annotation: the type, with its constraints.
-        default: what stands there unless given; of the values of a Literal it counts as the simplest.
+        source: The source of the choices.
+        annotation: The type, with its constraints.
+        default: The default of the field; the simplest among the values of a Literal.
 
     Raises:
-        NotDrawn: if the type is none of those that a case is made of so far.
+        NotDrawn: If no field of a case has had this type so far.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:

@@ -1,4 +1,4 @@
-"""Which implementations a search is for, and a random case as the data that it was drawn as."""
+"""The implementations of a search, and random cases as the data that they were drawn as."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from harness.fuzz.source import FromSeed, Source
 from harness.implementations import NUMPY, Framework, Implementation, implementations, initialisers, missing_modules
 
 BY_DEFAULT = ("numpy", "torch")
-"""The frameworks whose implementations a search is for unless told otherwise: those that are quick to ask."""
+"""The frameworks whose implementations are searched by default: those that answer quickly."""
 
 
 class InvalidlyDrawn(RuntimeError):
-    """A case was drawn that is not valid: a mistake of this package."""
+    """A drawn case is not valid, which is a mistake of this package."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """How the cases of a search are drawn.
+    """The parameters that determine the cases of a search.
 
     Attributes:
-        seed: of the search.
-        fixed: fields that are given, such as ``{"cell": "lstm"}``.
-        frameworks: those that a case may have its weights from.
+        seed: The seed of the search.
+        fixed: Fields with fixed values, such as ``{"cell": "lstm"}``.
+        frameworks: The frameworks that a case's weights may come from.
     """
 
     seed: int
@@ -37,7 +37,7 @@ class Drawing:
     frameworks: Collection[str] = ()
 
     def choices(self, number: int) -> list[int]:
-        """Return the choices that make the case of a number."""
+        """Return the choices of the case with a number."""
         source = FromSeed(self.seed, number)
         self.data(source)
         return source.made
@@ -47,15 +47,15 @@ class Drawing:
         return drawn(source, self.fixed, self.frameworks)
 
     def of(self, number: int) -> Case:
-        """Return the case of a number."""
+        """Return the case with a number."""
         return case_of(self.data(FromSeed(self.seed, number)), f"fuzz[seed={self.seed},case={number}]")
 
 
 def case_of(data: Data, name: str) -> Case:
-    """Return the case that drawn data make.
+    """Return the case of drawn data.
 
     Raises:
-        InvalidlyDrawn: if they are not valid.
+        InvalidlyDrawn: If the data are not valid.
     """
 
     def located(path: tuple[str | int, ...], problem: str, hint: str = "", *, at_key: bool = False) -> Mistake:
@@ -69,7 +69,7 @@ def case_of(data: Data, name: str) -> Case:
 
 
 def default_implementations() -> list[Implementation]:
-    """Return what a search is for unless it is told: what runs in NumPy or torch and claims to be right."""
+    """Return the implementations of a search by default: those in NumPy or torch that claim to be right."""
     return [
         each
         for each in implementations().values()
@@ -78,16 +78,16 @@ def default_implementations() -> list[Implementation]:
 
 
 def native_frameworks(chosen: Sequence[Implementation]) -> tuple[str, ...]:
-    """Return the frameworks that make weights and whose processes are there anyway."""
+    """Return the frameworks that make weights and whose processes run in any case."""
     there = {each.framework.name for each in chosen}
     makers = initialisers()
     return tuple(name for name in makers if name in there and not missing_modules(makers[name].framework))
 
 
 def groups(chosen: Sequence[Implementation]) -> list[tuple[Framework, list[Implementation]]]:
-    """Return the implementations by the framework in whose process they are screened.
+    """Return the implementations by the framework whose process screens them.
 
-    What needs NumPy alone goes with the first framework, so that it needs no process of its own.
+    Those that need NumPy alone share the process of the first framework.
     """
     frameworks = {each.framework.name: each.framework for each in chosen if each.framework != NUMPY}
     first = next(iter(frameworks), NUMPY.name)

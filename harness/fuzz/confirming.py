@@ -1,4 +1,4 @@
-"""A random case run as ``harness run`` runs any other: what is wrong with an implementation on it, if anything is."""
+"""Run a random case like ``harness run``, and report the implementations that are wrong on it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from harness.execution.session.running import chosen_for
 from harness.implementations import Implementation
 
 LIMIT = 30.0
-"""Seconds that an implementation may take for one small case."""
+"""Maximum seconds of an implementation for one small case."""
 
 RESTARTS = 1000
-"""A process that crashes is started again for the next case: shrinking a crash crashes it many times."""
+"""Maximum restarts of a process that crashes: shrinking a crash crashes it many times."""
 
 
 @dataclass(frozen=True)
 class Wrong:
-    """What is wrong with an implementation on a case.
+    """A wrong answer of an implementation on a case.
 
     Attributes:
-        implementation: its name; that of the baseline if that failed.
+        implementation: The implementation's name; the baseline's if that failed.
         verdict: ``mismatch`` or ``error``.
-        what: in one line.
-        side: whom the oracle agrees with, in words; empty if none was asked.
+        what: The problem in one line.
+        side: The side that the oracle agrees with, in words; empty if no oracle was asked.
     """
 
     implementation: str
@@ -41,11 +41,11 @@ class Wrong:
 
 
 class Confirmer:
-    """Runs random cases in processes as ``harness run`` has them. A context manager that ends these.
+    """A runner of random cases in processes like those of ``harness run``; a context manager that ends them.
 
     Args:
-        baseline: what the others are compared with.
-        implementations: all that are searched.
+        baseline: The implementation with which the others are compared.
+        implementations: All implementations of the search.
     """
 
     def __init__(self, baseline: Implementation, implementations: Sequence[Implementation]) -> None:
@@ -55,12 +55,12 @@ class Confirmer:
         self._calls = ThreadPoolExecutor(thread_name_prefix="call")
 
     def outcome(self, case: Case, names: Sequence[str]) -> CaseOutcome:
-        """Run a case through the baseline and some of the implementations, those that take part in it."""
+        """Run a case through the baseline and the named implementations that take part in it."""
         asked = [each for each in self.implementations if each.name in names]
         return run_case(case, chosen_for(case, asked, self.baseline), self.workers, self._calls, "none")
 
     def wrong(self, case: Case, names: Sequence[str]) -> list[Wrong]:
-        """Return what is wrong on a case with some of the implementations, or with the baseline."""
+        """Return the wrong answers to a case among the named implementations and the baseline."""
         return [each for each in map(_wrong, self.outcome(case, names).judged) if each is not None]
 
     def __enter__(self) -> Self:
@@ -79,10 +79,10 @@ def _patient(implementation: Implementation) -> Implementation:
 
 
 def _overflows_in_both(comparison: Comparison) -> bool:
-    """Tell whether all that two disagree on is what neither of them has a finite number for.
+    """Return whether two results differ only in elements that are finite in neither.
 
-    A training that diverges overflows in everybody. ``harness run`` calls that a mismatch, since such numbers prove
-    nothing; of an implementation they say as little.
+    A diverging training overflows in every implementation. ``harness run`` reports a mismatch, since such numbers prove
+    nothing; they do not prove an implementation wrong either.
     """
     worst = [each.metrics for each in comparison.disagreements]
     return all(
@@ -91,13 +91,13 @@ def _overflows_in_both(comparison: Comparison) -> bool:
 
 
 def _wrong(judged: Judgement) -> Wrong | None:
-    """Return what is wrong with one implementation, if anything is; nobody is wrong where the baseline failed."""
+    """Return the wrong answer of one implementation; None if it is right or the baseline failed."""
     verdict = judged.verdict or ("error" if judged.status == "error" else "match")
     if verdict not in ("mismatch", "error") or judged.reason.startswith("there is no baseline"):
         return None
-    told = judged.reason
+    what = judged.reason
     if judged.status == "ok" and judged.comparison is not None and _overflows_in_both(judged.comparison):
         return None
     if judged.comparison is not None and judged.comparison.disagreements:
-        told = "; ".join(filter(None, [str(judged.comparison.disagreements[0]), told]))
-    return Wrong(judged.implementation, verdict, told, judged.oracle)
+        what = "; ".join(filter(None, [str(judged.comparison.disagreements[0]), what]))
+    return Wrong(judged.implementation, verdict, what, judged.oracle)

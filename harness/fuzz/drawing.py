@@ -1,8 +1,8 @@
-"""Random valid cases, small ones, over everything that a case file can say.
+"""Small random valid cases with every feature of a case file.
 
-Fields are gone through as ``harness.case.fields`` defines them. One whose values do not depend on others is drawn by
-its type; one that must fit others has a rule here. A field that a later version adds is drawn by its type without a
-change here or, if it cannot be, stops the search and says so.
+The fields are those of ``harness.case.fields``, in its order. A field that does not depend on others is drawn by its
+type; one that must fit others has a rule here. A field that is added later is drawn by its type. If its type is
+unknown, the search stops with an error.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from harness.tensors import Structure
 
 Data = dict[str, Any]
 Rule = Callable[[Source, Data], Any]
-"""Chooses a field's value, given the fields that were drawn before; None to leave it out."""
+"""A function that chooses a field's value, given the fields that were drawn before; None to leave it out."""
 
 NOT_DRAWN = {
-    "about": "said of a case that was found",
+    "about": "written for a found case",
     "implementations": "the option --impl",
-    "tolerance": "says what is right; it is the default one that is put to the test",
-    "expect": "not known of a random case",
+    "tolerance": "the search tests the default one",
+    "expect": "unknown for a random case",
     "because": "goes with expect",
-    "published": "somebody's numbers, which random ones are not",
+    "published": "printed numbers, which random ones are not",
 }
-"""The fields that are left as they are, each with why."""
+"""The fields that are not drawn, each with the reason."""
 
 SIZES = {"batch": (1, 2, 3, 4), "time": (1, 2, 3, 4, 1, 2, 3, 8), "input": (1, 2, 3, 5), "hidden": (1, 2, 3, 4, 6)}
-"""What each size may be, and any other one as ``hidden``: small, so that a search sees many cases."""
+"""The values of each size; other sizes are drawn like ``hidden``. They are small, so that a search runs many cases."""
 
 LAYERS = (1, 2, 1, 3)
 MOST_TRAINING_STEPS = 3
@@ -43,12 +43,12 @@ def drawn(source: Source, fixed: Mapping[str, Any] | None = None, frameworks: Co
     """Draw the data of a case file.
 
     Args:
-        source: makes the choices.
-        fixed: fields that are given, such as ``{"cell": "lstm"}``.
-        frameworks: those that a case may have its weights from.
+        source: The source of the choices.
+        fixed: Fields with fixed values, such as ``{"cell": "lstm"}``.
+        frameworks: The frameworks that a case's weights may come from.
 
     Returns:
-        The data, all of it valid.
+        Valid data.
     """
     data: Data = dict(fixed or {})
     rules: dict[str, Rule] = {**RULES, "weights": partial(_weights, frameworks=frameworks)}
@@ -60,7 +60,7 @@ def drawn(source: Source, fixed: Mapping[str, Any] | None = None, frameworks: Co
 
 @cache
 def in_order() -> tuple[str, ...]:
-    """Return the names of the fields that are drawn, those first on which others depend."""
+    """Return the names of the fields that are drawn; those on which others depend come first."""
     names = [field.name for field in dataclasses.fields(Fields) if field.name not in NOT_DRAWN]
     first = ("cell", "reset", "readout", "bidirectional", "layers", "sizes", "loss")
     return (*first, *(name for name in names if name not in first))
@@ -77,7 +77,7 @@ def _default(of: Any, name: str) -> Any:
 
 
 def structure_of(data: Mapping[str, Any]) -> Structure:
-    """Return which tensors there are in the case that these data make."""
+    """Return the structure of the case of these data."""
     s = data["sizes"]
     sizes = (s["batch"], s["time"], s["input"], s["hidden"], s.get("output"))
     reset, directions = data.get("reset") or "after", 2 if data.get("bidirectional") else 1
@@ -85,7 +85,7 @@ def structure_of(data: Mapping[str, Any]) -> Structure:
 
 
 def _activation(source: Source, data: Data) -> Any:
-    drawn_by_type = _own(source, Fields, "activation")  # for any cell: what takes fewer choices counts as simpler
+    drawn_by_type = _own(source, Fields, "activation")  # drawn for any cell, since fewer choices would count as simpler
     return drawn_by_type if data["cell"] == "rnn" else None
 
 
@@ -125,7 +125,7 @@ def _lengths(source: Source, data: Data) -> Any:
     B, T = data["sizes"]["batch"], data["sizes"]["time"]
     steps = data["loss"].get("steps", "all")
     first = 0 if steps == "all" else min(step % T for step in steps)
-    # The longest sequence has a step that the loss covers.
+    # The longest sequence must have a step with a loss.
     return [whole(source, first + 1, T), *(whole(source, 1, T) for _ in range(B - 1))]
 
 
@@ -143,7 +143,7 @@ def _weights(source: Source, data: Data, frameworks: Collection[str] = ()) -> An
 
 @cache
 def native_frameworks() -> tuple[str, ...]:
-    """Return the frameworks that a case can have its weights from."""
+    """Return the frameworks that a case's weights can come from."""
     return tuple(options(hints(NativeWeights)["from"].__args__[0]))
 
 
@@ -187,7 +187,7 @@ def _training(source: Source, data: Data) -> Any:
         return None
     training: Data = {}
     for key, annotation in hints(Training).items():
-        # What is left out is drawn all the same, so that one key shrinks without another.
+        # A key that is left out is drawn, too, so that one key shrinks without another.
         wanted = is_required(Training, key) or one_in(source, 3)
         value = _IN_TRAINING[key](source, data) if key in _IN_TRAINING else of_type(source, annotation)
         if wanted and value is not None:
@@ -204,7 +204,7 @@ def _optimizer(source: Source, data: Data) -> Any:
 def _batch(source: Source, data: Data) -> Any:
     B, reduction, lengths = data["sizes"]["batch"], data["loss"]["reduction"], data.get("lengths")
     batch = one_of(source, [n for n in range(1, B + 1) if B % n == 0])
-    # Of sequences that have no step with a loss there is no mean.
+    # Sequences without a step with a loss have no mean loss.
     return None if lengths and reduction == "mean" else batch
 
 
@@ -238,4 +238,4 @@ RULES: dict[str, Rule] = {
     "truncation": _truncation,
     "training": _training,
 }
-"""The fields that must fit others: what draws each."""
+"""The rules of the fields that must fit others."""

@@ -1,4 +1,4 @@
-"""The process that screens random cases: imports one framework, then answers requests until its input ends."""
+"""The process that screens random cases: it imports one framework, then answers requests until its input ends."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from harness.implementations import implementations
 
 
 def main(framework: str) -> None:
-    """Serve one framework until the harness is gone."""
-    np.seterr(all="ignore")  # what overflows is judged where it is compared,
-    warnings.simplefilter("ignore")  # and what is said of it a thousand times is read by nobody
+    """Serve one framework until the harness ends."""
+    np.seterr(all="ignore")  # overflows are judged by the comparison,
+    warnings.simplefilter("ignore")  # so a thousand warnings are useless
     serve(modules_of(framework), partial(_answered, framework))
 
 

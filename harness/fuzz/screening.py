@@ -1,7 +1,7 @@
-"""One random case through implementations of one process, all in that process: who is to be looked at more closely.
+"""Run random cases through the implementations of one process, in that process, and report the suspects.
 
-What is found here is suspected, no more: ``harness.execution.session`` then runs the case as any other. Suspicion is
-the cheaper and the stricter of the two: no floor is measured here, which can only widen a tolerance.
+A suspect is not yet wrong: ``harness.execution.session`` then runs the case like any other. Screening is the cheaper
+and stricter of the two, since it measures no error floor, which can only widen a tolerance.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from harness.tensors import Structure
 from harness.training import noise_of, run
 
 ORACLE_EVERY = 20
-"""An oracle is asked about one case in so many: it takes longer than all others together."""
+"""Number of cases per case with an oracle, which takes longer than all other implementations together."""
 
 
 class MadeElsewhere(Exception):
-    """A case has its weights from a framework that another process has."""
+    """A case takes its weights from a framework of another process."""
 
 
 @dataclass
 class Screened:
-    """What was seen in a batch of cases.
+    """The result of screening a batch of cases.
 
     Attributes:
-        suspects: numbers of cases, each with the name of who is suspected.
-        compared: for each implementation, how many cases it was compared on.
-        elsewhere: the numbers of the cases that could not be built here.
+        suspects: The numbers of suspicious cases, each with the name of the suspected implementation.
+        compared: For each implementation, the number of cases on which it was compared.
+        elsewhere: The numbers of the cases that could not be built here.
     """
 
     suspects: list[tuple[int, str]] = field(default_factory=list)
@@ -56,14 +56,14 @@ def screened(
     implementations: Sequence[Implementation],
     framework: str,
 ) -> Screened:
-    """Run the cases of some numbers through implementations that this process has.
+    """Run the cases with some numbers through implementations of this process.
 
     Args:
-        drawing: how cases are drawn.
-        numbers: which.
-        baseline: what the implementations are compared with; it needs no framework, or this process has it.
-        implementations: those in question.
-        framework: the name of the framework that this process has.
+        drawing: The parameters of the cases.
+        numbers: The numbers of the cases.
+        baseline: The implementation with which the others are compared; it needs no framework, or that of this process.
+        implementations: The implementations to screen.
+        framework: The name of the framework of this process.
     """
 
     def native(wanted: str, seed: int, structure: Structure, dtype: str) -> Mapping[str, ndarray]:
@@ -92,12 +92,12 @@ def screened(
 def _verdicts(
     case: Case, problem: Problem, baseline: Implementation, implementations: Sequence[Implementation]
 ) -> Iterator[tuple[str, bool]]:
-    """Yield who has an answer, or fails to have one, each with whether it agrees with the baseline."""
+    """Yield each implementation that answers or fails, and whether it agrees with the baseline."""
     try:
         expected = run(baseline, problem)
     except Unsupported:
         return
-    except Exception:  # whatever it is, the case is run again where it can be told
+    except Exception:  # whatever it is, the case is run again where it is reported
         yield baseline.name, False
         return
     noises = Noises(problem)
@@ -118,9 +118,9 @@ def _verdicts(
 
 
 class Noises:
-    """The rounding noise of a problem, a lower bound of it first; each is measured once, when it is first needed.
+    """The rounding noise of a problem: a lower bound first, then the noise itself, each measured once on demand.
 
-    It takes as long as everything else, and one draw tells nearly always that an answer is right.
+    Measuring takes as long as everything else, and one draw nearly always suffices to accept a right answer.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -136,10 +136,10 @@ class Noises:
 
 
 def surely_agrees(actual: Result, expected: Result) -> bool:
-    """Tell whether two results match whatever the rounding noise is, which can only widen a default tolerance.
+    """Return whether two results match for any rounding noise, which can only widen a default tolerance.
 
-    They have the same tensors, of the same shapes and dtypes, all known and finite, and no element is off by more than
-    the least units of the tolerance table times eps times its tensor's largest.
+    They must have the same tensors with the same shapes and dtypes, all known and finite. No element may be off by more
+    than the least units of the tolerance table times eps times its tensor's largest element.
     """
     mine, other = actual.tensors, expected.tensors
     if actual.known or actual.half_units or mine.keys() != other.keys():

@@ -1,4 +1,4 @@
-"""A search: batches of random cases screened by processes side by side, suspects confirmed, shrunk, written down."""
+"""A search: processes screen batches of random cases side by side; suspects are confirmed, shrunk and written."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from harness.fuzz.writing import name_of, write
 from harness.implementations import Framework, Implementation
 
 BATCH = 25
-"""Cases that a process screens for one request."""
+"""Number of cases that a process screens for one request."""
 
 LIMIT = 60.0
-"""Seconds that a batch may take."""
+"""Maximum seconds of a batch."""
 
 MORE_THAN_ONCE = 3
-"""How often a suspect is run again that was not seen to be wrong."""
+"""Number of times that a suspect is run again if it is not confirmed."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """One thing that a search found.
+    """A wrong answer that a search found.
 
     Attributes:
-        number: of the case in which it was first seen.
-        wrong: what is wrong, on the smallest case.
-        file: that case; None if it was seen once and not again, so that there is nothing to shrink.
+        number: The number of the case in which it was first seen.
+        wrong: The wrong answer to the smallest case.
+        file: The smallest case; None if it was not seen again, so that it cannot be shrunk.
     """
 
     number: int
@@ -48,16 +48,16 @@ class Found:
 
 
 @dataclass
-class Search:
-    """What a search has done so far.
+class FuzzSearch:
+    """The results of a search so far.
 
     Attributes:
-        seed: its seed.
-        cases: how many cases were run.
-        compared: for each implementation, on how many of them it was compared with the baseline.
-        suspected: how many answers were looked at more closely, and turned out to match.
-        found: what was found, at most one for each implementation.
-        seconds: how long it took, without the import of frameworks.
+        seed: The seed.
+        cases: The number of cases that were run.
+        compared: For each implementation, the number of cases on which it was compared with the baseline.
+        suspected: The number of answers that were suspected and turned out to match.
+        found: The wrong answers, at most one for each implementation.
+        seconds: The run time in seconds, without the import of frameworks.
     """
 
     seed: int
@@ -70,12 +70,12 @@ class Search:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a process said of a batch.
+    """The answer of a process to a batch.
 
     Attributes:
-        names: of the implementations that it was asked for.
-        header: its answer; empty if it failed.
-        failure: how it failed, if it did.
+        names: The names of the requested implementations.
+        header: The answer; empty if the process failed.
+        failure: The failure, if any.
     """
 
     names: Sequence[str]
@@ -84,7 +84,7 @@ class Answer:
 
 
 class Screens:
-    """The processes that screen cases for one framework, side by side. A batch goes to one that is free."""
+    """The processes that screen cases for one framework, side by side; a batch goes to a free one."""
 
     def __init__(
         self, framework: Framework, names: Sequence[str], count: int, drawing: Drawing, baseline: Implementation
@@ -106,13 +106,13 @@ class Screens:
         """Wait until every process has imported its framework.
 
         Raises:
-            WorkerFailed: if one cannot.
+            WorkerFailed: If a process cannot import it.
         """
         for process in self._free:
             process.wait_until_ready()
 
     def ask(self, numbers: range) -> Future[Answer]:
-        """Have a batch screened; a failure of the process is an answer, too."""
+        """Send a batch to be screened; a failure of the process is an answer, too."""
         return self._pool.submit(self._ask, numbers, list(self.names))
 
     def _ask(self, numbers: range, names: list[str]) -> Answer:
@@ -146,28 +146,28 @@ def search(
     *,
     cases: int | None = None,
     seconds: float | None = None,
-    show: Callable[[Search], None] = lambda _: None,
-) -> Search:
-    """Run random cases through implementations until there were so many, or so much time is over.
+    show: Callable[[FuzzSearch], None] = lambda _: None,
+) -> FuzzSearch:
+    """Run random cases through implementations, up to a number of cases or seconds.
 
-    An implementation that was found wrong takes no further part: the rest of the search is for the others.
+    An implementation that was found wrong is not searched further; the rest of the search is for the others.
 
     Args:
-        drawing: how cases are drawn, from which seed.
-        implementations: which; the baseline may be among them.
-        baseline: what they are compared with.
-        folder: where cases that are found are written.
-        cases: how many cases; None for no limit.
-        seconds: how long; None for no limit.
-        show: is told of progress.
+        drawing: The parameters and the seed of the cases.
+        implementations: The implementations to search, which may include the baseline.
+        baseline: The implementation with which they are compared.
+        folder: The folder for found cases.
+        cases: The maximum number of cases; None for no limit.
+        seconds: The maximum run time in seconds; None for no limit.
+        show: A function that receives the results so far.
 
     Raises:
-        WorkerFailed: if a framework cannot be imported.
+        WorkerFailed: If a framework cannot be imported.
     """
     others = [each for each in implementations if each.name != baseline.name]
     by_framework = groups(others or [baseline])
     count = max(1, len(os.sched_getaffinity(0)) // len(by_framework))
-    done = Search(drawing.seed)
+    done = FuzzSearch(drawing.seed)
     screens = [Screens(each, [one.name for one in group], count, drawing, baseline) for each, group in by_framework]
     try:
         with Confirmer(baseline, others) as confirmer:
@@ -192,7 +192,7 @@ def search(
 def _batches(
     screens: Sequence[Screens], cases: int | None, deadline: float | None, ahead: int
 ) -> Iterator[tuple[range, list[Answer]]]:
-    """Yield the numbers of batch after batch with what the processes of each framework said of it."""
+    """Yield the numbers of each batch with the answers of each framework's processes."""
     starts = iter(itertools.count(0, BATCH) if cases is None else range(0, cases, BATCH))
     batch_of: dict[Future[Answer], range] = {}
     waiting: dict[range, list[Future[Answer]]] = {}
@@ -212,18 +212,18 @@ def _batches(
 
 
 class Inspector:
-    """Looks more closely at what screening suspects.
+    """The inspection of suspects: run their cases again, shrink the wrong ones, and write them.
 
     Args:
-        drawing: how the cases were drawn.
-        confirmer: runs them again.
-        screens: which implementations are left.
-        folder: where cases that are found are written.
-        done: what is found is added to it.
+        drawing: The parameters of the cases.
+        confirmer: The runner that runs them again.
+        screens: The processes, with the implementations that are still searched.
+        folder: The folder for found cases.
+        done: The results, to which wrong answers are added.
     """
 
     def __init__(
-        self, drawing: Drawing, confirmer: Confirmer, screens: Sequence[Screens], folder: Path, done: Search
+        self, drawing: Drawing, confirmer: Confirmer, screens: Sequence[Screens], folder: Path, done: FuzzSearch
     ) -> None:
         self.drawing = drawing
         self.confirmer = confirmer
@@ -232,10 +232,10 @@ class Inspector:
         self.done = done
 
     def look(self, numbers: range, answers: Sequence[Answer]) -> None:
-        """Confirm the suspects of a batch; run all its cases again where a process failed."""
+        """Confirm the suspects of a batch; if a process failed, run all of the batch's cases again."""
         for screen, answer in zip(self.screens, answers, strict=True):
             while answer.failure is not None and set(answer.names) != set(screen.names):
-                answer = screen.ask(numbers).result()  # whoever was found meanwhile may be to blame
+                answer = screen.ask(numbers).result()  # an implementation found meanwhile may be the cause
             if answer.failure is not None:
                 seen_again = [self._confirm(number, list(screen.names)) for number in numbers]
                 if not any(seen_again):
@@ -256,7 +256,7 @@ class Inspector:
         return name not in found and (name == baseline or any(name in screen.names for screen in self.screens))
 
     def _confirm(self, number: int, names: list[str]) -> bool:
-        """Run a case again; shrink it for each implementation that is wrong. Tell whether one is."""
+        """Run a case again and shrink it for each wrong implementation; return whether any is wrong."""
         wrong = [each for each in self._wrong(self.drawing.of(number), names) if self._is_searched(each.implementation)]
         for each in wrong:
             self._add(self._shrunk(number, each))

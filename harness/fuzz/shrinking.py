@@ -1,4 +1,4 @@
-"""Choices made smaller by hypothesis for as long as something holds of the case that they make."""
+"""Shrink choices by hypothesis while a property of their case holds."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from harness.fuzz.source import FromDraws, Source
 
 KEY = b"found"
 UNSHRUNK = KEY + b".secondary"
-"""Where hypothesis keeps failures that are not shrunk to the end; those under the key itself it takes for minimal."""
+"""The key under which hypothesis keeps failures that are not fully shrunk; under ``KEY`` they count as minimal."""
 
 
 def shrunk(choices: Sequence[int], data_of: Callable[[Source], Data], holds: Callable[[Data], bool]) -> Data:
-    """Return the smallest data that can be found of which something holds.
+    """Return the smallest data that are found to have a property.
 
-    hypothesis replays the choices, as if they were a failure that it had kept, and shrinks them from there: fewer
-    choices are simpler, and so are earlier ones of what is chosen from. It gives up after five minutes.
+    hypothesis replays the choices like a failure that it kept, and shrinks them: fewer choices are simpler, and so are
+    earlier options of a choice. It gives up after five minutes.
 
     Args:
-        choices: the choices that make the data to begin with.
-        data_of: makes data of choices.
-        holds: whether it holds of data; it is asked at most once of each.
+        choices: The choices of the original data.
+        data_of: A function that makes data of choices.
+        holds: A function that returns whether data have the property; it is called at most once for each.
 
     Returns:
-        The data, of which it held; those to begin with if it did not hold of them.
+        The smallest data with the property; the original data if they do not have it.
     """
     from hypothesis import Phase, find, settings
     from hypothesis import strategies as st
@@ -54,5 +54,8 @@ def shrunk(choices: Sequence[int], data_of: Callable[[Source], Data], holds: Cal
     options = settings(database=database, phases=(Phase.reuse, Phase.shrink), deadline=None, max_examples=1000)
     try:
         return find(redrawn(), condition, settings=options, database_key=KEY)
-    except (NoSuchExample, HypothesisException):  # it does not hold every time: the smallest of which it once did
+    except (
+        NoSuchExample,
+        HypothesisException,
+    ):  # the property does not hold every time: return the smallest data for which it once did
         return smallest

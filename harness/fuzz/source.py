@@ -1,7 +1,7 @@
-"""Where random choices come from: each is one of so many, and the first of them is the simplest.
+"""Sources of random choices: each choice has a number of options, and the first option is the simplest.
 
-A random case is made of nothing but such choices, so that it can be drawn from a seed in microseconds, and drawn again
-by hypothesis, which shrinks choices without knowing what they are for.
+A random case consists of such choices alone. So it can be drawn from a seed in microseconds, and drawn again by
+hypothesis, which shrinks choices without knowing their meaning.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ T = TypeVar("T")
 
 
 class Source(Protocol):
-    """Makes choices."""
+    """A source of choices."""
 
     def index(self, count: int) -> int:
         """Return a whole number from 0 to count - 1."""
 
 
 class FromSeed:
-    """The choices of one case of a search, the same for the same seed and number, whatever was drawn before.
+    """The choices of one case of a search, which depend on the seed and the case's number alone.
 
     Attributes:
-        made: the choices so far.
+        made: The choices so far.
     """
 
     def __init__(self, seed: int, number: int) -> None:
@@ -40,10 +40,10 @@ class FromSeed:
 
 
 class FromDraws:
-    """Choices that somebody else draws.
+    """Choices that a function draws.
 
     Args:
-        draw: returns a whole number from 0 to count - 1.
+        draw: A function that returns a whole number from 0 to count - 1.
     """
 
     def __init__(self, draw: Callable[[int], int]) -> None:
@@ -55,7 +55,7 @@ class FromDraws:
 
 
 def one_of(source: Source, options: Sequence[T]) -> T:
-    """Choose one of several values, of which the first is the simplest."""
+    """Choose one of several values; the first is the simplest."""
     return options[source.index(len(options))]
 
 
@@ -65,5 +65,5 @@ def whole(source: Source, least: int, most: int) -> int:
 
 
 def one_in(source: Source, count: int) -> bool:
-    """Choose True once in so many times; False is simpler."""
+    """Choose True once in ``count`` times on average; False is simpler."""
     return source.index(count) == count - 1

@@ -1,4 +1,4 @@
-"""A case that was found, as a case file like any other."""
+"""Write a found case to a case file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.fuzz.drawing import Data
 
 
 def without_defaults(data: Mapping[str, Any]) -> Data:
-    """Return the data of a case without what a case file need not say, in the order of the fields."""
+    """Return the data of a case without default values, in the order of the fields."""
     names = [each.name for each in dataclasses.fields(Fields)]
     ordered = {name: data[name] for name in sorted(data, key=names.index)}
     if "loss" in ordered:
@@ -36,22 +36,22 @@ def _without(of: Any, data: Mapping[str, Any]) -> Data:
 
 
 def name_of(data: Mapping[str, Any], implementation: str) -> str:
-    """Return the name of a found case: the same for the same case, so that finding it again makes no second file."""
+    """Return the name of a found case, which depends on the case alone, so that it is not written twice."""
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
     return f"{re.sub(r'[^A-Za-z0-9.-]', '_', implementation)}_{data.get('cell', 'rnn')}_{digest[:8]}"
 
 
 def write(data: Mapping[str, Any], about: str, remarks: Sequence[str], path: Path) -> None:
-    """Write a case file, and make sure that it reads back as the case that it is.
+    """Write a case file, and check that it reads back as the same case.
 
     Args:
-        data: of the case.
-        about: what its ``about`` says.
-        remarks: lines to stand above it.
-        path: the file. One that is there is the same case, perhaps with the user's notes, and stays as it is.
+        data: The data of the case.
+        about: The text of its ``about``.
+        remarks: Comment lines above it.
+        path: The file. An existing one is the same case, perhaps with the user's notes, and is not changed.
 
     Raises:
-        RuntimeError: if it does not read back, which is a mistake of this module.
+        RuntimeError: If it does not read back, which is a mistake of this module.
     """
     said = {"about": visible(about)[:MAX_LETTERS], **without_defaults(data)}
     body = yaml.safe_dump(said, default_flow_style=None, sort_keys=False, width=110, allow_unicode=True)
@@ -64,4 +64,4 @@ def write(data: Mapping[str, Any], about: str, remarks: Sequence[str], path: Pat
         return
     loaded = read(CaseFile(path, root_of(path)))
     if len(loaded.cases) != 1:
-        raise RuntimeError(f"{path} was written and is no valid case: {loaded.mistakes}")
+        raise RuntimeError(f"{path} was written, but is not a valid case: {loaded.mistakes}")

@@ -1,4 +1,4 @@
-"""The ways to get loss, outputs and gradients for a problem. A new one is one new file here."""
+"""Implementations: ways to compute loss, outputs and gradients of a problem. A new one is one new file here."""
 
 from harness.implementations.base import (
     ANY,

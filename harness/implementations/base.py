@@ -1,4 +1,4 @@
-"""What an implementation is, and the decorator that makes one of a function."""
+"""The class of implementations, and the decorator that makes an implementation of a function."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from harness.recurrences import Recurrence
 from harness.tensors import Structure
 
 Returned = Mapping[str, Any]
-"""What an implementation's function returns: gradients, ``loss`` and ``outputs``; each an array or a ``Partial``.
+"""The answer of an implementation's function: gradients, ``loss`` and ``outputs``; each an array or a ``Partial``.
 
-``directional`` may stand beside them: derivatives of the loss along the first of ``harness.precision.perturbations``.
-So may what became of a training: ``training.loss``, ``training.lr`` and ``training.gradient_norm``, (steps,) each, and
-the weights after it, ``trained.`` and the name of each in the implementation's layout."""
+It may also have ``directional``, derivatives of the loss along the first of ``harness.precision.perturbations``. It may
+have the results of training: ``training.loss``, ``training.lr`` and ``training.gradient_norm``, (steps,) each, and the
+weights after the last step, each under ``trained.`` and its name in the implementation's layout."""
 
 
 @dataclass(frozen=True, eq=False)
 class Partial:
-    """A tensor of which only some elements are known, or only some digits; returned in place of an array.
+    """A tensor with only some known elements, or only some known digits, which is returned in place of an array.
 
     Attributes:
-        values: of the shape of the whole tensor; what stands where nothing is known does not matter.
-        known: which elements are known, of the same shape, bool.
-        half_unit: of the same shape, absolute: by how much each element may be off because its digits end, half a unit
-            in its last one; zero where it is as exact as its dtype. In the split layout only, if it is not all zero.
+        values: The values, of the shape of the whole tensor; unknown elements may have any value.
+        known: The elements that are known, of the same shape, bool.
+        half_unit: Half a unit in the last digit of each element, of the same shape, absolute; zero for elements as
+            exact as their dtype. Only the split layout may have nonzero ones.
     """
 
     values: ndarray
@@ -44,24 +44,24 @@ ANY = "*"
 
 
 class Unsupported(Exception):
-    """Raised by an implementation that cannot represent a case; its text is the reason."""
+    """An implementation cannot represent a case; the text is the reason."""
 
 
 @dataclass(frozen=True)
 class Framework:
-    """Where an implementation runs: a process of its own kind, shared by all implementations of one framework.
+    """A framework: the kind of process that all of its implementations share.
 
     Attributes:
-        name: the name of the process.
-        modules: what the process imports before it is ready, and what must be installed.
-        install: the extra of this project that brings it.
-        environment: variables that must be set before the modules are imported.
-        program: what Python is to run in place of the harness's own worker of this name, as its arguments.
-        limit: how many seconds one case may take.
-        restarts: how often a process that ended is started again in one run.
-        absent: says why this machine lacks a device that it runs on, empty if it does not; None if it needs none. Looks
-            without importing anything.
-        of_user: whether it runs a user's own file, so that whatever that started is found and ended with it.
+        name: The name of the process.
+        modules: The modules that the process imports before it is ready, and that must be installed.
+        install: The extra of this project that installs them.
+        environment: Variables that must be set before the modules are imported.
+        program: Python's arguments for another program than the harness's own worker; None for that worker.
+        limit: Maximum seconds of one case.
+        restarts: Maximum number of times that an ended process is started again in one run.
+        absent: A function that returns the reason why the machine lacks a required device, empty if it has it, without
+            importing anything; None if no device is required.
+        of_user: True if it runs a user's own file, so that all processes that the file starts are ended with it.
     """
 
     name: str
@@ -76,18 +76,18 @@ class Framework:
 
     @property
     def reason_against_machine(self) -> str:
-        """Why it cannot run on this machine; empty if nothing is known against it."""
+        """Return the reason why it cannot run on this machine; empty if none is known."""
         return "" if self.absent is None else self.absent()
 
 
 @dataclass(frozen=True)
 class Promise:
-    """The promises of an implementation about its answers, beside right numbers.
+    """The promises of an implementation about its answers, besides right numbers.
 
     Attributes:
-        complete: every tensor, in the case's dtype.
-        all_gradients: every gradient.
-        float32_eps: products in float32 that are rounded to this eps; 0 for float32's own.
+        complete: True if it returns every tensor, in the case's dtype.
+        all_gradients: True if it returns every gradient.
+        float32_eps: The eps of its products in float32; 0 for float32's own.
     """
 
     complete: bool = False
@@ -97,7 +97,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Implementation:
-    """One way to get loss, outputs and gradients for a problem.
+    """A way to compute loss, outputs and gradients of a problem.
 
     Attributes:
         name: how it is named in cases, reports and on the command line.
@@ -148,7 +148,7 @@ class Implementation:
     about: str = ""
 
     def __call__(self, problem: Problem) -> Returned:
-        """Call the function, so that what was decorated stays usable in its own file."""
+        """Call the function, so that the decorated function stays usable in its own file."""
         return self.function(problem)
 
     def takes_part_in(self, case: Fields) -> bool:
@@ -166,7 +166,7 @@ class Implementation:
         return not self.first_of_sweep or not isinstance(case, Case) or case.leads_sweep
 
     def asked_for(self) -> Implementation:
-        """Return the implementation as one who asks for it by name wants it: in every case that it is for."""
+        """Return the implementation for a request by name: it takes part in every case of a sweep."""
         return replace(self, first_of_sweep=False)
 
     @property
@@ -175,10 +175,10 @@ class Implementation:
         return Promise(self.complete, self.all_gradients, self.float32_eps)
 
     def tried_out(self, *, require_all: bool = False) -> Implementation:
-        """Return the implementation as a user's own: any subset of tensors will do, in any float dtype.
+        """Return the implementation as a user's own: it may return any subset of tensors, in any float dtype.
 
         Args:
-            require_all: whether every gradient must be returned; so it must if the implementation is ``complete``.
+            require_all: True if every gradient must be returned, as for an implementation that is ``complete``.
         """
         return replace(self, complete=False, all_gradients=require_all or self.complete or self.all_gradients)
 
@@ -196,14 +196,14 @@ class Implementation:
             return ""
         for name, supported in self.supports.items():
             value = getattr(case, name)
-            value = value["kind"] if isinstance(value, dict) else value  # of a truncation, the kind
+            value = value["kind"] if isinstance(value, dict) else value  # a truncation counts by its kind
             if value is not None and value not in supported:
                 return f"{name} is {value}, but {self.name} has only {listed([str(each) for each in supported])}"
         return ""
 
 
 def _check(name: str, supports: Mapping[str, Any]) -> None:
-    """Make sure that ``supports`` is what it should be, before a case is held against it."""
+    """Check that ``supports`` is valid, before a case is compared with it."""
     fields = [each.name for each in dataclasses.fields(Fields)]
     for field_name, values in supports.items():
         if field_name not in fields:
@@ -222,10 +222,10 @@ def _check(name: str, supports: Mapping[str, Any]) -> None:
 
 
 def refuse_directions_and_lengths(problem: Problem) -> None:
-    """Refuse what an implementation that runs each layer once, from the first step to the last, cannot represent.
+    """Refuse problems for implementations that run each layer once, from the first step to the last.
 
     Raises:
-        Unsupported: if the problem is bidirectional, or its sequences have lengths of their own.
+        Unsupported: If the problem is bidirectional, or its sequences have lengths of their own.
     """
     if problem.structure.directions == 2:
         raise Unsupported("only one direction")
@@ -234,7 +234,7 @@ def refuse_directions_and_lengths(problem: Problem) -> None:
 
 
 NUMPY = Framework("numpy", ("numpy",), install="")
-"""The process of everything that needs no framework."""
+"""The process of all implementations that need no framework."""
 
 
 def implementation(
@@ -276,7 +276,7 @@ def implementation(
         recurrence: the recurrence that it is an implementation of, or its name, as in ``recurrence="mlstm"``.
 
     Raises:
-        ValueError: if there is no such layout, or ``supports`` names no field of a case, or gives no list of values.
+        ValueError: If the layout is unknown, or if ``supports`` has an unknown field or no tuple of values.
     """
     from harness.layout import layouts
 

@@ -1,4 +1,4 @@
-"""``certified``: the reference in ball arithmetic, with proven digits."""
+"""``certified``: the reference in ball arithmetic, which gives intervals with proven digits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FLINT = Framework("flint", ("flint",), install="certified")
 
 
 def work(_: Problem) -> float:
-    """Return that a training is out of reach: what is certified are exact answers to weights that each step rounds."""
+    """Return infinity: a training cannot be certified, since each of its steps rounds the weights."""
     return math.inf
 
 

@@ -1,4 +1,4 @@
-"""``closed-form``: linear dynamics, which the activation identity makes, solved by matrix powers; no recursion."""
+"""``closed-form``: linear dynamics (the activation identity), solved by matrix powers and without recursion."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from harness.problem import Problem
 from reference_impls import linear_dynamics
 
 MOST_WORK = 2e9
-"""Multiplications in wider numbers, some seconds of them on one core."""
+"""Maximum multiplications in wider numbers, some seconds on one core."""
 
 WIDER = {"float32": np.float64, "float64": np.longdouble}
-"""What a case is computed in. Powers of a matrix lose digits where the recursion does not; half as many more are enough
-for what a tolerance may ask, and on machines whose longdouble is float64 there are none to be had.
+"""The dtype in which a case is computed.
+
+Powers of a matrix lose digits where the recursion does not. Half as many digits again suffice for the tolerances; a
+machine whose longdouble is float64 has no more digits.
 """
 
 
@@ -28,7 +30,7 @@ for what a tolerance may ask, and on machines whose longdouble is float64 there 
 def closed_form(problem: Problem) -> Returned:
     """Linear dynamics in closed form: sums over powers of W_hh, nothing handed from step to step.
 
-    Computed in wider numbers where there are any, and rounded to the case's dtype.
+    They are computed in wider numbers, if the machine has any, and rounded to the case's dtype.
     """
     case, s = problem.case, problem.structure
     refuse_directions_and_lengths(problem)

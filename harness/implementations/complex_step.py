@@ -1,4 +1,4 @@
-"""``complex-step``: the oracle, gradients from the forward pass alone; a sample where all would take too long."""
+"""``complex-step``: the oracle, gradients from the forward pass alone; a sample of them if all would take too long."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from reference_impls.losses import ROW_LOSSES, number_of_terms
 from reference_impls.truncation import passes
 
 MOST_WORK = 2e10
-"""Multiplications for every element, about ten seconds on one core. Beyond it, elements are sampled."""
+"""Maximum multiplications for all elements, about ten seconds on one core; for more, elements are sampled."""
 
 MOST_NUMBERS = 4e7
 """Numbers that all directions of a recurrence take together, about a second. Beyond it, a few directions are taken."""
 
 UNDERFLOW = 1e-200
-"""A tensor whose largest element is smaller has lost digits: its product with the step is subnormal, or zero."""
+"""Minimum of a tensor's largest element; a smaller one loses digits, since its product with the step is subnormal."""
 
 RESOLUTION = 1e-220
-"""Absolute, of such a tensor's elements: the least float64 over the step, with room for the sums on the way."""
+"""Error of such a tensor's elements, absolute: the least float64 divided by the step, with room for sums."""
 
 SAMPLED_WORK = 1e10
-"""Multiplications for a sample: less than a second, since small directions fit in a cache."""
+"""Maximum multiplications for a sample: less than a second, since small directions fit into a cache."""
 
 
 STATE_ENDS = tuple(f".{state}" for state in sorted({state for states in STATES.values() for state in states}))
 
 
 def work(problem: Problem) -> float:
-    """Return how many multiplications of numbers every element of every gradient takes."""
+    """Return the number of scalar multiplications for all elements of all gradients."""
     s = problem.structure
     B, T, O = s.outputs
     runs = len(passes(problem.truncation, T))
@@ -55,13 +55,13 @@ def work(problem: Problem) -> float:
 
 
 def _is_plain(problem: Problem) -> bool:
-    """Whether it is a plain rnn's, in one direction over whole sequences."""
+    """Return whether a problem is a plain rnn in one direction over whole sequences."""
     s = problem.structure
     return s.cell == "rnn" and s.directions == 1 and problem.lengths is None
 
 
 def _work_of_one(problem: Problem) -> float:
-    """Return how many multiplications one element takes where it is not a plain rnn's."""
+    """Return the number of multiplications for one element, if the network is not a plain rnn."""
     s = problem.structure
     B, T, O = s.outputs
     runs = len(passes(problem.truncation, T))
@@ -80,7 +80,7 @@ def _work_of_one(problem: Problem) -> float:
 def complex_step(problem: Problem) -> Returned:
     """The oracle: complex perturbation of the NumPy forward pass, no backward pass involved.
 
-    Computed in float64 and rounded to the case's dtype, so that in float32 it is right to the last bit or so.
+    It is computed in float64 and rounded to the case's dtype, so a float32 answer is right to about the last bit.
     """
     if isinstance(problem, RecurrenceProblem):
         return _of_recurrence(problem)
@@ -113,7 +113,7 @@ def _of_recurrence(problem: RecurrenceProblem) -> Returned:
 
 
 def _arguments(problem: Problem) -> dict[str, Any]:
-    """Return what the reference is given, in float64."""
+    """Return the arguments of the reference, in float64."""
     case, covered = problem.case, problem.covered
 
     def double(array: ndarray) -> ndarray:
@@ -134,10 +134,10 @@ def _arguments(problem: Problem) -> dict[str, Any]:
 
 
 def _whole(problem: Problem, arguments: Mapping[str, Any]) -> Returned:
-    """Return the gradient by whole complex numbers: of every element, or a sample where that would take too long.
+    """Return the gradient by whole complex numbers: all elements, or a sample if that would take too long.
 
     Raises:
-        Unsupported: if even one element of each tensor would take too long.
+        Unsupported: If even one element of each tensor would take too long.
     """
     s, dtype = problem.structure, problem.case.dtype
     of_one = _work_of_one(problem)
@@ -156,7 +156,7 @@ def _whole(problem: Problem, arguments: Mapping[str, Any]) -> Returned:
 
 
 def _as_far_as_resolved(gradient: ndarray, dtype: str) -> ndarray | Partial:
-    """Return a gradient in the case's dtype, and how little is known of one that is too small for the step."""
+    """Return a gradient in the case's dtype; one too small for the step becomes partly known, with its error."""
     rounded = gradient.astype(dtype)
     if dtype == "float64" and np.abs(gradient).max(initial=0.0) < UNDERFLOW:
         return Partial(rounded, np.ones(gradient.shape, np.bool_), np.full(gradient.shape, RESOLUTION))
@@ -164,12 +164,12 @@ def _as_far_as_resolved(gradient: ndarray, dtype: str) -> ndarray | Partial:
 
 
 def _elements_of(name: str, shape: Shape) -> int:
-    """How many perturbed passes a tensor takes; sequences of a batch share theirs."""
+    """Return the number of perturbed passes for a tensor; the sequences of a batch share them."""
     return int(np.prod(shape[1:] if name == "inputs" or name.endswith(STATE_ENDS) else shape))
 
 
-def _some_of(state: gated.Problem, name: str, shape: Shape, share: int) -> tuple[tuple[Any, ...], ndarray]:
-    """Return where a tensor's sampled elements are, and their gradient."""
+def _some_of(state: gated.GatedProblem, name: str, shape: Shape, share: int) -> tuple[tuple[Any, ...], ndarray]:
+    """Return the positions of a tensor's sampled elements, and their gradient."""
     every = slice(None)
     if name == "inputs":
         steps, columns = _sample(name, shape[1:], share)
@@ -192,13 +192,13 @@ def _sampled(problem: Problem, arguments: Mapping[str, Any]) -> Returned:
     """Return some elements of every tensor, and derivatives along directions over all tensors together.
 
     Raises:
-        Unsupported: if even one direction for each tensor would take too long.
+        Unsupported: If even one direction for each tensor would take too long.
     """
     structure, dtype = problem.structure, problem.case.dtype
     B, T, O = structure.outputs
     runs = len(passes(problem.truncation, T))
     of_one = runs * reference.work_of_one(T, B, structure.hidden, O, structure.layers - 1)
-    tensors = 4 * structure.layers + 1  # the readout's are not sampled: they take no direction of their own
+    tensors = 4 * structure.layers + 1  # without the readout's, which need no direction of their own
     if tensors * of_one > MOST_WORK:
         raise Unsupported(f"would take {of_one:.1e} multiplications for one number; at most {MOST_WORK:.0e} in all")
     share = max(1, int(SAMPLED_WORK / of_one / tensors))
@@ -217,7 +217,7 @@ def _sampled(problem: Problem, arguments: Mapping[str, Any]) -> Returned:
 def _elements(
     state: reference.Perturbed, problem: Problem, share: int
 ) -> Iterator[tuple[str, tuple[Any, ...], ndarray]]:
-    """Yield, for each tensor below the readout, its name, where its sampled elements are, and their gradient."""
+    """Yield, for each tensor below the readout, its name, the positions of its sampled elements, and their gradient."""
     structure = problem.structure
     every = slice(None)
     for n, block in enumerate(structure.blocks):
@@ -235,7 +235,7 @@ def _elements(
 
 
 def _sample(name: str, shape: tuple[int, ...], count: int) -> tuple[ndarray, ...]:
-    """Draw ``count`` different indices below a shape, or all if there are fewer; seeded by the name."""
+    """Draw ``count`` different indices into a shape, or all if it has fewer; the name is the seed."""
     size = int(np.prod(shape))
     positions = generator(0, f"sample of {name}").choice(size, min(count, size), replace=False)
     return np.unravel_index(np.sort(positions), shape)

@@ -1,6 +1,6 @@
-"""Which implementations there are: the modules of this package, and what other packages offer by entry points.
+"""Find implementations: the modules of this package, and the entry points of other packages.
 
-Looking imports no framework: implementations import theirs when they run.
+This imports no framework; an implementation imports its framework when it runs.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ ENTRY_POINTS = "harness.implementations"
 
 @cache
 def implementations() -> dict[str, Implementation]:
-    """Every implementation, by name: ours in the order of their modules' names, then those of other packages.
+    """Return every implementation by name: ours in the order of their modules' names, then those of other packages.
 
     Raises:
-        ValueError: if two have one name.
+        ValueError: If two have one name.
     """
     package = __name__.rpartition(".")[0]
     path = import_module(package).__path__
@@ -36,16 +36,16 @@ def implementations() -> dict[str, Implementation]:
 
 
 def missing_modules(framework: Framework) -> list[str]:
-    """Return the modules that a framework needs and this environment lacks, without importing any."""
+    """Return the modules that a framework needs and the environment lacks, without importing any."""
     return [module for module in framework.modules if importlib.util.find_spec(module) is None]
 
 
 def install_line(framework: Framework) -> str:
-    """Return the command that installs what a framework needs."""
+    """Return the command that installs the modules of a framework."""
     wanted = f"'bptt-harness[{framework.install}]'" if framework.install else " ".join(framework.modules)
     return f"pip install {wanted}"
 
 
 def initialisers() -> dict[str, Implementation]:
-    """The implementations that offer their framework's own initial weights, by the framework's name."""
+    """Return the implementations with their framework's own initial weights, by the framework's name."""
     return {each.framework.name: each for each in implementations().values() if each.initial_weights is not None}

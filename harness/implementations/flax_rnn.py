@@ -1,7 +1,7 @@
-"""``flax``: Flax's SimpleCell, OptimizedLSTMCell or GRUCell in nn.RNN, one on another, in nn.Bidirectional.
+"""``flax``: Flax's SimpleCell, OptimizedLSTMCell or GRUCell in stacked nn.RNN layers, in nn.Bidirectional.
 
-Everything but the network is as in ``jax``: the loss, value_and_grad, jit. nn.RNN leaves in its outputs what the cell
-makes of the padding, and gives of a sequence without steps the state of its last padding; both are put right here.
+Everything except the network is that of ``jax``: the loss, value_and_grad, jit. The outputs of nn.RNN contain those of
+the padding, and its last state for a sequence without steps is that of the padding. This module corrects both.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _layer(program: Program) -> Any:
 
 
 def _parameters(prefix: str, leaves: Mapping[str, Array]) -> dict[str, Any]:
-    """Return the parameters whose names begin so, nested as Flax has them: ``{"ir": {"kernel": …, "bias": …}}``."""
+    """Return the parameters with a prefix in their names, nested like Flax's: ``{"ir": {"kernel": …, "bias": …}}``."""
     nested: dict[str, Any] = {}
     for name, each in leaves.items():
         if name.startswith(prefix):

@@ -1,7 +1,7 @@
 """``jax``: the recurrence as lax.scan over one step of the cell, under value_and_grad, compiled whole by jit.
 
-The formulas are those of ``reference_impls``, written anew; nothing of the cells that libraries have for JAX is used,
-so that both variants of the gru are here.
+The formulas are those of ``reference_impls``, written anew. No library's cells are used, so both variants of the gru
+are available.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ JAX = Framework(
     "jax",
     ("jax",),
     install="jax",
-    # Without JAX_ENABLE_X64, float64 becomes float32 in silence.
+    # Without JAX_ENABLE_X64, JAX converts float64 to float32 in silence.
     environment={"JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1", "CUDA_VISIBLE_DEVICES": ""},
 )
 
@@ -38,19 +38,19 @@ States = tuple["Array", ...]
 Activation = Callable[["Array"], "Array"]
 
 Step = Callable[["Array", States, Mapping[str, "Array"], Activation], States]
-"""Maps x_t W_xh + b_h (B, G·H), the states before it, the layer's weights and φ to the states after it, h first."""
+"""A function from x_t W_xh + b_h (B, G·H), the states before, the layer's weights and φ to the next states, h first."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What of a problem is compiled into its program; the rest are the program's arguments.
+    """The parts of a problem that are compiled into its program; all others are the program's arguments.
 
     Attributes:
-        structure: the network, with its sizes.
-        activation: φ, as a case names it.
-        truncation: how far the gradient is carried back.
-        loss: its kind.
-        reduction: of the loss, ``sum`` or ``mean``.
+        structure: The network, with its sizes.
+        activation: φ, by its name in case files.
+        truncation: The truncation of the gradient.
+        loss: The kind of the loss.
+        reduction: The reduction of the loss, ``sum`` or ``mean``.
     """
 
     structure: Structure
@@ -69,8 +69,8 @@ class Program:
 
 
 Outputs = Callable[[Program, Mapping[str, "Array"], "Array | None"], "Array"]
-"""Maps a program, everything that there is a gradient of by name, and which steps there are, (B, T) of bool or None
-where there are all, to the outputs (B, T, O)."""
+"""A function from a program, all tensors with a gradient by name, and the valid steps, (B, T) of bool or None for all
+steps, to the outputs (B, T, O)."""
 
 
 @implementation("jax", layout="split", framework=JAX, complete=True, first_of_sweep=True, recurrence=ANY)
@@ -96,13 +96,13 @@ def solved(problem: Problem, outputs_of: Outputs) -> Returned:
         return {name: np.asarray(each) for name, each in {"loss": loss, "outputs": outputs, **gradients}.items()}
 
     quick = found(quickly=True)
-    # A sum that overflows is infinite or NaN depending on whether its products are rounded, and so on the compilation.
+    # A sum that overflows is infinite or NaN, depending on the rounding of its products and so on the compilation.
     return quick if all(np.isfinite(each).all() for each in quick.values()) else found(quickly=False)
 
 
 @lru_cache(maxsize=64)
 def _compiled(outputs_of: Outputs, program: Program, quickly: bool) -> Callable[..., Any]:
-    """Return a function that compiles the program when it is first called, and keeps it: some megabytes each."""
+    """Return a function that compiles the program in its first call and keeps it, which takes some megabytes."""
     import jax
 
     def loss_and_outputs(
@@ -121,16 +121,16 @@ QUICK: Mapping[str, bool | int] = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_parallel_codegen_split_count": 1,
 }
-"""Options with which XLA compiles in a third of the time.
+"""Options that reduce XLA's time to compile to a third.
 
-Each program runs once or a few times, for microseconds, and takes a second to compile without them. What they change is
-that products and sums are rounded one by one.
+Each program runs once or a few times, for microseconds, and takes a second to compile without them. With them, products
+and sums are rounded one by one.
 """
 
 
 @cache
 def _known_options() -> dict[str, bool | int]:
-    """Return those of ``QUICK`` that this XLA knows: it promises none of them."""
+    """Return the options of ``QUICK`` that this version of XLA has; none is guaranteed."""
     import jax
 
     def is_known(option: str) -> bool:
@@ -184,12 +184,12 @@ def _scanned(
     initial: States,
     is_reverse: bool,
 ) -> tuple[States, Array]:
-    """Run one direction of a layer over steps (T, B, I), of which those count that are there, (T, B, 1) of bool.
+    """Run one direction of a layer over steps (T, B, I); ``there``, (T, B, 1) of bool, marks the valid ones.
 
-    Where a sequence has ended its states stay what they are, and its outputs are zero.
+    After its end a sequence keeps its states, and its outputs are zero.
 
     Returns:
-        The states that the last step run ends with, and h of every step, (T, B, H).
+        The states after the last step, and h of every step, (T, B, H).
     """
     import jax
     from jax import numpy as jnp
@@ -239,14 +239,14 @@ STEPS: Mapping[str, Step] = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
 
 
 def zero_past_ends(outputs: Array, valid: Array | None) -> Array:
-    """Return outputs (B, T, O) with zeros where a step is not valid (B, T)."""
+    """Return outputs (B, T, O) with zeros in steps that are not valid, (B, T)."""
     from jax import numpy as jnp
 
     return outputs if valid is None else jnp.where(valid[:, :, None], outputs, 0)
 
 
 def _loss_of(program: Program, outputs: Array, targets: Array, covered: Array) -> Array:
-    """Return the loss of outputs (B, T, O) at the steps that are covered (B, T), of shape ()."""
+    """Return the loss of outputs (B, T, O) at the covered steps (B, T), of shape ()."""
     from jax import nn
     from jax import numpy as jnp
 

@@ -1,15 +1,15 @@
 """``keras-optimizer``: a training with Keras alone - keras.layers.RNN, GradientTape, keras.optimizers.
 
-Where Keras does otherwise than the case says, this one does as the case says, and a twin that takes part only where it
-is named leaves Keras as it is:
+This implementation follows the case wherever Keras differs from it. For each difference a twin, which takes part only
+when named, leaves Keras as it is:
 
     keras-epsilon   keras.optimizers.Adam adds ε to √v where the paper's algorithm 1 adds it to √(v / (1 − β₂ᵗ)), and
-                    its default is 1e-7. Here ε is set before each update to what comes to the same.
-    keras-float32   An optimiser keeps its learning rate in float32, whatever it trains, and computes Adam's corrections
-                    from β₁ and β₂ in float32, where 1 − β₂ is off by 1.3e-5 of itself. Here the rate has the dtype of
-                    the case, since Keras is set to that when the optimiser is made, and makes up for the corrections.
+                    its default is 1e-7. Here ε is set before each update to the equivalent value.
+    keras-float32   An optimiser keeps its learning rate in float32 for any dtype, and computes Adam's corrections from
+                    β₁ and β₂ in float32, where 1 − β₂ is off by 1.3e-5 of itself. Here the rate has the dtype of the
+                    case, since Keras is set to it when the optimiser is made, and compensates for the corrections.
 
-A gru whose reset is after the product has two biases that are only added in z and r; the second rests there.
+A gru whose reset is after the product has two biases that are only added in z and r; there the second is not trained.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from harness.tensors import STATES
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 WORTH_COMPILING = 60
-"""Steps. To trace and compile one takes as long as to run so many."""
+"""Minimum number of steps for compilation; tracing and compiling one step takes as long as running so many."""
 
 
-class _Network:
+class _KerasNetwork:
     """Keras' layers with a problem's weights, and its optimiser.
 
     Args:
-        problem: in the keras layout.
-        paper_epsilon: whether Adam's ε comes to the same as the paper's.
-        exact_rate: whether the learning rate has the dtype of the case, and makes up for Adam's rounded corrections.
+        problem: The problem, in the keras layout.
+        paper_epsilon: True if Adam's ε is equivalent to the paper's.
+        exact_rate: True if the learning rate has the case's dtype and compensates for Adam's rounded corrections.
     """
 
     def __init__(self, problem: Problem, *, paper_epsilon: bool, exact_rate: bool) -> None:
@@ -63,7 +63,7 @@ class _Network:
         self.optimizer.build(list(self.variables.values()))
         self.gradients: dict[str, Any] = {}
         self.carried: Any = None
-        like_all = Batches(problem).of_step(0, problem.weights)  # but for its arrays
+        like_all = Batches(problem).of_step(0, problem.weights)  # all steps' problems differ in their arrays alone
 
         def step(inputs: Any, targets: Any, initial: Any) -> dict[str, Any]:
             return self.run(like_all, inputs, targets, initial)
@@ -74,7 +74,7 @@ class _Network:
 
     @property
     def _clipping(self) -> dict[str, float]:
-        """The optimiser's own clipping. It takes one limit; of two, the one by norm, which is the second."""
+        """Return the optimiser's own clipping: it takes one limit, so of two the second one, by norm."""
         by_value, by_norm = self.training.get("clip_value"), self.training.get("clip_norm")
         if by_norm is not None:
             return {"global_clipnorm": by_norm}
@@ -128,7 +128,7 @@ class _Network:
         return float(found["loss"])
 
     def update(self, lr: float) -> float:
-        """Have Keras' optimiser clip the gradients and move the weights."""
+        """Clip the gradients and update the weights by Keras' optimiser."""
         import tensorflow as tf
 
         norm = float(tf.linalg.global_norm(list(self.gradients.values())))
@@ -153,7 +153,7 @@ class _Network:
 
 
 def _optimizer(kind: str, lr: float, dtype: str, clipping: dict[str, float]) -> Any:
-    """Make an optimiser whose learning rate has a dtype."""
+    """Make an optimiser with a learning rate of a dtype."""
     import keras
 
     before = keras.config.floatx()
@@ -165,12 +165,12 @@ def _optimizer(kind: str, lr: float, dtype: str, clipping: dict[str, float]) -> 
 
 
 def _trained(name: str, about: str, *, only_named: bool = False, **differently: bool) -> Implementation:
-    """Make an implementation that trains with Keras' optimisers, as the case says but for what is said here."""
+    """Make an implementation that trains with Keras' optimisers and follows the case, except for ``differently``."""
 
     def function(problem: Problem) -> Returned:
         import tensorflow as tf
 
-        network = _Network(problem, **{"paper_epsilon": True, "exact_rate": True, **differently})
+        network = _KerasNetwork(problem, **{"paper_epsilon": True, "exact_rate": True, **differently})
         inputs, targets = tf.constant(problem.inputs), tf.constant(problem.targets)
         found = network.run(problem, inputs, targets, network.initial(problem))
         answer = {each: found[each].numpy() for each in ("loss", "outputs", "inputs")}

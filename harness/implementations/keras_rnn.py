@@ -1,9 +1,9 @@
-"""``keras``: Keras 3's SimpleRNNCell, LSTMCell or GRUCell in keras.layers.RNN, one on another, under GradientTape.
+"""``keras``: Keras 3's SimpleRNNCell, LSTMCell or GRUCell in stacked keras.layers.RNN, under GradientTape.
 
-Sequences of unequal length have a mask. What stands past an end is a layer's choice: ``zero_output_for_mask``, or, as
-keras.layers.RNN has it unless told otherwise, the last output again and again. That is ``keras-repeated``, for
-cases that name it. Bidirectional sets zero_output_for_mask itself, and puts the outputs of its backward layer in order;
-``keras-go-backwards``, for cases that name it, has that layer's outputs as they come.
+Sequences of unequal length have a mask. After a sequence's end, a layer returns zeros with ``zero_output_for_mask``; by
+default keras.layers.RNN repeats the last output. That default is ``keras-repeated``, for cases that name it.
+Bidirectional sets zero_output_for_mask itself, and puts the outputs of its backward layer in order.
+``keras-go-backwards``, for cases that name it, leaves that layer's outputs in reversed order.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "identity":
 def layers(structure: Structure, activation: str, dtype: str, zero_past_ends: bool) -> dict[str, Any]:
     """Return the network's layers, ``layer0`` and so on, and the readout as ``readout`` if there is one.
 
-    Building them takes as long as a small case, so they are kept: their variables are assigned for each problem, and
+    Building them takes as long as a small case, so they are kept. Their variables are assigned for each problem;
     neither batch nor time is part of a layer.
     """
     return _built(replace(structure, batch=1, time=1), activation, dtype, zero_past_ends)
@@ -71,7 +71,7 @@ def _cell(structure: Structure, **options: Any) -> Any:
 
 
 def variables(built: Mapping[str, Any], structure: Structure) -> dict[str, Any]:
-    """Return every variable of the layers, by its name in the keras layout."""
+    """Return every variable of the layers by its name in the keras layout."""
     own = {"readout": built["readout"]} if "readout" in built else {}
     for n in range(structure.layers):
         layer = built[f"layer{n}"]
@@ -81,7 +81,7 @@ def variables(built: Mapping[str, Any], structure: Structure) -> dict[str, Any]:
 
 
 def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str, Any]:
-    """Return the weights that the recurrent layers and Dense give themselves, under Keras' names."""
+    """Return the initial weights of the recurrent layers and Dense, under Keras' names."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -144,13 +144,13 @@ def _solved(problem: Problem, *, zero_past_ends: bool = True, in_order: bool = T
 def solved_by(
     built: Mapping[str, Any], problem: Problem, *, zero_past_ends: bool = True, in_order: bool = True
 ) -> Returned:
-    """Run layers that have their weights; those of the problem are not looked at.
+    """Run layers with their own weights; those of the problem are ignored.
 
     Args:
-        built: the layers, ``layer0`` and so on, which return sequences and states, and perhaps ``readout``.
-        problem: the problem.
-        zero_past_ends: whether outputs past a sequence's end are zero.
-        in_order: whether a bidirectional layer puts the outputs of its backward direction in order.
+        built: The layers, ``layer0`` and so on, which return sequences and states, and ``readout`` if there is one.
+        problem: The problem.
+        zero_past_ends: True if outputs past a sequence's end are zero.
+        in_order: True if a bidirectional layer puts the outputs of its backward direction in order.
     """
     import tensorflow as tf
 
@@ -186,7 +186,7 @@ def solved_by(
                 outputs = tf.where(valid[:, :, None], outputs, tf.zeros_like(outputs))
         loss = loss_of(problem, outputs)
     sources = {**{name: each.value for name, each in weights.items()}, **initial_state, "inputs": inputs}
-    # What a truncated gradient does not reach is not connected, and zero.
+    # A tensor that a truncated gradient does not reach is not connected; its gradient is zero.
     gradients = tape.gradient(loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return {
         "loss": loss.numpy(),
@@ -196,7 +196,7 @@ def solved_by(
 
 
 def _side_by_side(both: Any, inputs: Any, initial_state: Any, mask: Any) -> list[Any]:
-    """Run the two layers of a Bidirectional over inputs (B, T, I); the outputs (B, T, 2H) as they come, the states."""
+    """Run both layers of a Bidirectional over inputs (B, T, I); return unordered outputs (B, T, 2H) and the states."""
     import tensorflow as tf
 
     half = len(initial_state) // 2

@@ -1,4 +1,4 @@
-"""``numpy-split``: the hand-written reference with split weights. The baseline, unless another is chosen."""
+"""``numpy-split``: the hand-written reference with split weights. The default baseline."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """``onnx``: RNN, LSTM or GRU nodes and the loss as an ONNX model, run by ONNX's reference evaluator; forward alone.
 
-The evaluator says in NumPy what the standard means. It passes over parts of it without a word: ``sequence_lens``,
-and the activations of LSTM and GRU. Of those of RNN it has Tanh and Affine, which with 1 and 0 is the identity.
+The evaluator implements the standard in NumPy. It ignores parts of it in silence: ``sequence_lens``, and the
+activations of LSTM and GRU. For RNN it has the activations Tanh and Affine, which with 1 and 0 is the identity.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ONNX = Framework("onnx", ("onnx",), install="onnx")
 
 NODES = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
-"""What the node of each cell is called."""
+"""The name of each cell's node."""
 
 OPSET = 22
 """The newest version of the standard that changed these nodes."""
@@ -35,14 +35,14 @@ def onnx_nodes(problem: Problem) -> Returned:
     from onnx.reference import ReferenceEvaluator
 
     if problem.lengths is not None:
-        raise Unsupported("ONNX's reference evaluator passes over sequence_lens")
+        raise Unsupported("ONNX's reference evaluator ignores sequence_lens")
     with np.errstate(over="ignore"):  # its sigmoid is 1 / (1 + exp(-a)), which is right where exp overflows, too
         outputs, loss = ReferenceEvaluator(model_of(problem)).run(None, _given(problem))
     return {"outputs": outputs, "loss": loss}
 
 
 def _given(problem: Problem) -> dict[str, ndarray]:
-    """Return what the model is given, by name."""
+    """Return the inputs of the model by name."""
     structure = problem.structure
     targets = problem.targets[problem.covered]  # (N, O), or of labels (N,)
     given = {"inputs": problem.inputs, "covered": problem.covered.ravel(), "axis": np.array([1])}
@@ -56,13 +56,13 @@ def _given(problem: Problem) -> dict[str, ndarray]:
 
 
 def _shapes(problem: Problem) -> dict[str, tuple[int, ...]]:
-    """Return the shapes that tensors of the model are brought into: what a layer hands on, and the loss's rows."""
+    """Return the shapes for the model's Reshape nodes: the input of the next layer, and the loss's rows."""
     B, T, O = problem.structure.outputs
     return {"below": (B, T, problem.structure.state_width), "rows": (B * T, O)}
 
 
 def model_of(problem: Problem) -> ModelProto:
-    """Return a problem's network and loss as a model, which maps its arrays by name to ``outputs`` and ``loss``."""
+    """Return a problem's network and loss as a model from its arrays by name to ``outputs`` and ``loss``."""
     from onnx import helper
 
     structure, given = problem.structure, _given(problem)
@@ -115,7 +115,7 @@ def _add_loss(problem: Problem, add: Any, rows: str) -> None:
     """Add the nodes of the loss of rows (N, O), whose result is ``loss``, of shape ()."""
     match problem.case.loss.kind:
         case "softmax_cross_entropy":
-            # The evaluator's SoftmaxCrossEntropyLoss is log(softmax(a)), and infinite where the softmax underflows.
+            # The evaluator's SoftmaxCrossEntropyLoss is log(softmax(a)), which is infinite if the softmax underflows.
             shifted = add("Sub", [rows, add("ReduceMax", [rows, "axis"], "largest")], "shifted")  # (N, O)
             of_all = add("ReduceLogSumExp", [shifted, "axis"], "of_all")  # (N, 1)
             of_label = add("GatherElements", [shifted, "targets"], "of_label", axis=1)  # (N, 1)

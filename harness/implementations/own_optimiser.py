@@ -1,7 +1,7 @@
 """The training loop of the implementations that train with their framework's own optimiser.
 
-It is written anew: ``harness.training`` is what it is compared with. Of the framework are the network, its parameters,
-its gradients and its carried states, the clipping, and the optimiser.
+It is written anew, since it is compared with ``harness.training``. The framework provides the network, its parameters,
+gradients and carried states, the clipping, and the optimiser.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from harness.layout import layouts
 from harness.problem import Batches, Problem
 
 
-class Network(Protocol):
+class TrainableNetwork(Protocol):
     """A network of a framework, with its optimiser."""
 
     def differentiate(self, of_step: Problem) -> float:
-        """Run a step's sequences, and return their loss; keep the gradients, and the states that the run ended with.
+        """Run a step's sequences, and return their loss; keep the gradients and the last states.
 
-        With ``carry_state``, the run starts from the states that the one before ended with.
+        With ``carry_state``, the run starts from the last states of the run before.
         """
 
     def update(self, lr: float) -> float:
-        """Clip the gradients and have the optimiser move the weights; return the norm of the gradients before that."""
+        """Clip the gradients and update the weights; return the norm of the gradients before clipping."""
 
 
-def train(problem: Problem, network: Network) -> dict[str, ndarray]:
-    """Train a network as the case of a problem says.
+def train(problem: Problem, network: TrainableNetwork) -> dict[str, ndarray]:
+    """Train a network by the rules of a problem's case.
 
     Args:
-        problem: in any layout; the network has its weights.
-        network: which is trained.
+        problem: The problem, in any layout.
+        network: The network to train, with the problem's weights.
 
     Returns:
         ``training.loss``, ``training.lr`` and ``training.gradient_norm``, (steps,) each.
@@ -62,7 +62,7 @@ def loop_of(problem: Problem) -> Training:
     """Return the training of a problem.
 
     Raises:
-        Unsupported: if it has none, is bidirectional, or has lengths, which these networks do not compute.
+        Unsupported: If it has none, is bidirectional, or has lengths, which these networks do not support.
     """
     refuse_directions_and_lengths(problem)
     training = problem.case.training
@@ -78,7 +78,7 @@ def optimizer_of(training: Training) -> tuple[str, float]:
 
 
 def masks_of(problem: Problem) -> dict[str, ndarray]:
-    """Return what gradients are multiplied with, by weight in the problem's layout: ones, zeros where it is frozen."""
+    """Return the factors of the gradients by weight, in the problem's layout: ones, or zeros for frozen weights."""
     frozen, shapes = loop_of(problem).get("frozen", ()), problem.structure.weights
     masks = {name: np.full(shape, float(name not in frozen), problem.case.dtype) for name, shape in shapes.items()}
     return layouts()[problem.layout].gradients_from_canonical(masks, problem.structure)

@@ -1,4 +1,4 @@
-"""``published``: gradients that somebody printed, in the case file, judged to the digits that they have."""
+"""``published``: printed gradients in the case file, compared to the digits that they have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the implementations on PyTorch share: their process, their losses, their initial weights."""
+"""The base of the implementations on PyTorch: their process, losses and initial weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TORCH = Framework("torch", ("torch",), install="torch", environment={"CUDA_VISIB
 
 
 def leaf(array: ndarray, device: str = "cpu") -> Tensor:
-    """Return a copy of an array as a tensor whose gradient is wanted."""
+    """Return a copy of an array as a tensor that requires a gradient."""
     import torch
 
     return torch.tensor(array, requires_grad=True, device=device)
@@ -46,7 +46,7 @@ def loss_of(problem: Problem, outputs: Tensor) -> Tensor:
 
 
 def zero_past_ends(problem: Problem, outputs: Tensor) -> Tensor:
-    """Return outputs (B, T, O) with zeros past each sequence's end, where a readout has left its bias."""
+    """Return outputs (B, T, O) with zeros past each sequence's end; a readout leaves its bias there."""
     import torch
 
     if problem.lengths is None:
@@ -65,7 +65,7 @@ def module_of(structure: Structure, dtype: str, **options: Any) -> torch.nn.RNNB
 
 
 def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str, Any]:
-    """Return the weights that nn.RNN, nn.LSTM or nn.GRU, and nn.Linear give themselves, under torch's names."""
+    """Return the initial weights of nn.RNN, nn.LSTM or nn.GRU, and of nn.Linear, under torch's names."""
     import torch
 
     torch.manual_seed(seed)

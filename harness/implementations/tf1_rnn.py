@@ -2,8 +2,8 @@
 
 Sequences of unequal length are run by dynamic_rnn, both directions by bidirectional_dynamic_rnn, layer by layer.
 
-These cells exist only beside Keras 2 (the package tf_keras), which must be chosen before TensorFlow is imported; hence
-a process of their own.
+These cells exist only with Keras 2 (the package tf_keras), which must be chosen before TensorFlow is imported. So they
+have a process of their own.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ def _built(structure: Structure, activation: str, dtype: str, forget_bias: float
 
 
 def forget() -> None:
-    """Have cells made anew: those made before a cell was made in a graph can no longer be called.
+    """Forget the cells that are kept: they cannot be called any more after a cell was made in a graph.
 
-    tf_keras has one class of layers for graphs and one for eager calls, and making a cell exchanges the base of its
-    class, and so of every cell there is, for the one that is wanted now.
+    tf_keras has one class of layers for graphs and one for eager calls. Making a cell changes the base of its class to
+    the present one, for all existing cells, too.
     """
     _built.cache_clear()
 
@@ -72,11 +72,11 @@ def _cell(structure: Structure, forget_bias: float, **options: Any) -> Any:
 
 
 VARIABLES = {"rnn": ("kernel", "bias"), "lstm": ("kernel", "bias"), "gru": ("kernel", "bias", "kernel", "bias")}
-"""The cells' variables in their order. A gru has two pairs, of the gates (2H columns) and of the candidate (H)."""
+"""The cells' variables in order. A gru has two pairs: of the gates (2H columns) and of the candidate (H)."""
 
 
 def variables(built: Mapping[str, Any], structure: Structure) -> dict[str, list[Any]]:
-    """Return every variable of the cells, by its name in the tf1 layout, where a gru's two are the parts of one."""
+    """Return the variables of the cells by name in the tf1 layout, in which a gru's two are parts of one tensor."""
     found: dict[str, list[Any]] = {}
     for own, of_block in zip(LAYOUT.blocks(structure).values(), built.values(), strict=True):
         for name, each in zip(VARIABLES[structure.cell], of_block.trainable_variables, strict=True):
@@ -90,11 +90,11 @@ def whole(parts: Sequence[Any]) -> ndarray:
 
 
 def initial_weights(structure: Structure, seed: int, dtype: str) -> Mapping[str, Any]:
-    """Return the weights that the cells give themselves, and Glorot's for the readout, under TF1's names."""
+    """Return the cells' own initial weights, and Glorot's for the readout, under TF1's names."""
     import tensorflow as tf
     import tf_keras
 
-    tf_keras.utils.set_random_seed(seed)  # TensorFlow's own seed does not reach the cells: Keras draws theirs
+    tf_keras.utils.set_random_seed(seed)  # TensorFlow's own seed does not affect the cells: Keras draws theirs
     fresh = variables(_built.__wrapped__(structure, "tanh", dtype), structure)
     weights = {name: whole(parts) for name, parts in fresh.items()}
     if structure.output is not None:
@@ -121,8 +121,8 @@ def solved(problem: Problem, forget_bias: float = FORGET_BIAS) -> Returned:
     """Run the cells on a problem.
 
     Args:
-        problem: the problem, in the tf1 layout.
-        forget_bias: what an lstm adds to its forget gate at run time.
+        problem: The problem, in the tf1 layout.
+        forget_bias: The number that an lstm adds to its forget gate at run time.
     """
     import tensorflow as tf
 
@@ -146,7 +146,7 @@ def solved(problem: Problem, forget_bias: float = FORGET_BIAS) -> Returned:
             return tf.nest.map_structure(tf.stop_gradient, state)
 
         def run_steps(first: int, last: int, state: Any) -> tuple[Any, Any]:
-            left = None  # (B,): how many of these steps each sequence has
+            left = None  # (B,): the number of these steps in each sequence
             if problem.lengths is not None:
                 left = np.clip(problem.lengths - first, 0, last - first)
             return run(list(built.values()), inputs[:, first:last], state, left)
@@ -165,7 +165,7 @@ def solved(problem: Problem, forget_bias: float = FORGET_BIAS) -> Returned:
             if valid is not None:
                 outputs = tf.where(valid[:, :, None], outputs, tf.zeros_like(outputs))
         loss = loss_of(problem, outputs)
-    # What a truncated gradient does not reach is not connected, and zero.
+    # A tensor that a truncated gradient does not reach is not connected; its gradient is zero.
     gradients = tape.gradient(
         loss,
         {**weights, **readout, **initial_state, "inputs": inputs},
@@ -181,7 +181,7 @@ def solved(problem: Problem, forget_bias: float = FORGET_BIAS) -> Returned:
 
 
 def _forward(cells: Sequence[Any], inputs: Any, state: Any, lengths: ndarray | None) -> tuple[Any, Any]:
-    """Run a MultiRNNCell over inputs (B, T, I); return its outputs, (B, T, H), and the state that it ends with."""
+    """Run a MultiRNNCell over inputs (B, T, I); return its outputs, (B, T, H), and its last state."""
     import tensorflow as tf
 
     stack = tf.compat.v1.nn.rnn_cell.MultiRNNCell(list(cells))

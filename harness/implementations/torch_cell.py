@@ -1,7 +1,7 @@
 """``torch-cell``: the recurrence unrolled by hand in torch operations under autograd, with any activation.
 
-The formulas are those of ``reference_impls``, written anew step by step; nothing of torch's own cells is used, so that
-both variants of the gru are here.
+The formulas are those of ``reference_impls``, written anew step by step. Torch's own cells are not used, so both
+variants of the gru are available.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ States = tuple["Tensor", ...]
 """A layer's states, (B, H) each."""
 
 Step = Callable[["Tensor", States, Mapping[str, "Tensor"], Callable[["Tensor"], "Tensor"]], States]
-"""Maps x_t (B, I), the states before it, the layer's weights and φ to the states after it, of which h is the first."""
+"""A function from x_t (B, I), the states before it, the layer's weights and φ to the states after it, h first."""
 
 
 def _rnn(x: Tensor, states: States, w: Mapping[str, Tensor], phi: Callable[[Tensor], Tensor]) -> States:
@@ -108,7 +108,7 @@ def torch_cell(problem: Problem) -> Returned:
 
     loss = loss_of(problem, outputs)
     leaves = {**weights, **initial_state, "inputs": inputs}
-    # What a truncated gradient does not reach is not in the graph, and zero.
+    # A tensor that a truncated gradient does not reach is not in the graph; its gradient is zero.
     gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
     return {
         "loss": loss.detach().numpy(),

@@ -1,8 +1,7 @@
 """``torch@cuda``: torch's modules on a GPU, in cuDNN's kernels, in float32 as it is; with TF32 as a variant.
 
-TF32 rounds the factors of float32's products to 10 bits behind the point, an eps of 2⁻¹⁰ in place of 2⁻²³, and cuDNN
-uses it unless told otherwise (pytorch/pytorch#67384). So it is off here, and ``torch@cuda-tf32`` is held to the bound
-that follows from its own eps.
+TF32 rounds the factors of float32's products to 10 bits behind the point, an eps of 2⁻¹⁰ in place of 2⁻²³. cuDNN uses
+it by default (pytorch/pytorch#67384). So it is off here, and ``torch@cuda-tf32`` has the tolerance of its own eps.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from harness.implementations.base import Framework, Returned, Unsupported, imple
 from harness.implementations.torch_module import SUPPORTS, answer
 from harness.problem import Problem
 
-NO_GPU = "no GPU is there: torch.cuda.is_available() is False"
-NO_DRIVER = "no GPU is there: the NVIDIA driver's libcuda finds none"
+NO_GPU = "no GPU: torch.cuda.is_available() is False"
+NO_DRIVER = "no GPU: the NVIDIA driver's libcuda finds none"
 
 TF32_EPS = 2.0**-10
 
 
 @cache
 def absent() -> str:
-    """Say why no GPU can be used, by asking the driver; empty if there is one."""
+    """Return the reason why the driver has no usable GPU; empty if it has one."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -58,7 +57,7 @@ def torch_cuda(problem: Problem) -> Returned:
     float32_eps=TF32_EPS,
 )
 def torch_cuda_tf32(problem: Problem) -> Returned:
-    """The same with TF32, where cuDNN and cuBLAS use it."""
+    """torch.nn.RNN, nn.LSTM, nn.GRU and nn.Linear on a GPU by cuDNN, with TF32 wherever cuDNN and cuBLAS use it."""
     return on_gpu(problem, "tf32")
 
 
@@ -66,7 +65,7 @@ def on_gpu(problem: Problem, precision: Literal["ieee", "tf32"]) -> Returned:
     """Compute on the GPU with float32's products in this precision.
 
     Raises:
-        Unsupported: if torch finds no GPU.
+        Unsupported: If torch finds no GPU.
     """
     import torch
 

@@ -1,8 +1,8 @@
-"""A gru whose reset is before the product, as it comes out when its weights are loaded into torch's nn.GRU.
+"""The weights of a gru whose reset is before the product, loaded into torch's nn.GRU, whose reset is after it.
 
-nn.GRU has its reset after the product and no option for the other. Weights of Keras' ``reset_after=False``, of
-TensorFlow 1's GRUCell or of the paper have all the right shapes for it, with a recurrent bias of zero, and are
-accepted; the function is another one. Takes part where a case lists it, as what that port gives.
+nn.GRU has no option for the reset before the product. Weights of Keras' ``reset_after=False``, of TensorFlow 1's
+GRUCell or of the paper have the right shapes for it, with a recurrent bias of zero, and it accepts them. But it
+computes another function. This implementation shows the result of such a port, in cases that list it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ``torch`` and ``torch@cuda`` share: nn.RNN, nn.LSTM or nn.GRU under autograd, on a device."""
+"""The base of ``torch`` and ``torch@cuda``: nn.RNN, nn.LSTM or nn.GRU under autograd, on a device."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from torch.nn import RNNBase
 
 SUPPORTS = {"cell": ("rnn", "lstm", "gru"), "activation": ("tanh", "relu"), "reset": ("after",)}
-"""What torch's modules can represent."""
+"""The cases that torch's modules can represent."""
 
 States = tuple["Tensor", ...]
-"""The module's states, h and of an lstm c: (L·D, B, H) each."""
+"""The module's states, (L·D, B, H) each: h, and c in an lstm."""
 
 
 def answer(problem: Problem, device: str) -> Returned:
@@ -60,19 +60,20 @@ def answer(problem: Problem, device: str) -> Returned:
 
     loss = loss_of(problem, outputs)
     leaves = {**weights, **initial_state, "inputs": inputs}
-    # What a truncated gradient does not reach is not in the graph, and zero.
+    # A tensor that a truncated gradient does not reach is not in the graph; its gradient is zero.
     found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
     gradients = {name: gradient.cpu().numpy() for name, gradient in zip(leaves, found, strict=True)}
     return {"loss": loss.detach().cpu().numpy(), "outputs": outputs.detach().cpu().numpy(), **gradients}
 
 
 def _packed(module: RNNBase, steps: Tensor, lengths: Tensor, states: States) -> tuple[Tensor, States]:
-    """Run over steps (B, T, I) of sequences that have ``lengths`` (B,) of them or more, and none if that is below 1.
+    """Run over steps (B, T, I) of sequences with ``lengths`` (B,) steps; one below 1 has none of these steps.
 
-    A packed batch has no sequence without steps, so those that have ended are left out; they keep their states.
+    A packed batch cannot have a sequence without steps, so sequences that have ended are left out and keep their
+    states.
 
     Returns:
-        The outputs, (B, T, D·H), zero past each sequence's end, and the states that each ends with.
+        The outputs, (B, T, D·H), zero past each sequence's end, and the last states of each sequence.
     """
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -88,6 +89,6 @@ def _packed(module: RNNBase, steps: Tensor, lengths: Tensor, states: States) -> 
     of_steps, ended = module(packed, before if len(before) > 1 else before[0])
     padded, _ = pad_packed_sequence(of_steps, batch_first=True, total_length=T)  # (those that run, T, D·H)
     ended = ended if len(before) > 1 else (ended,)
-    there = running.to(steps.device)  # lengths are the processor's
+    there = running.to(steps.device)  # lengths are on the processor
     after = (state.index_copy(1, there, own) for state, own in zip(states, ended, strict=True))  # (L·D, B, H) each
     return outputs.index_copy(0, there, padded), tuple(after)

@@ -1,10 +1,10 @@
 """``torch-optimizer``: a training with torch alone - nn.RNN, nn.LSTM or nn.GRU, autograd, clip_grad_*_, torch.optim.
 
-Where torch does otherwise than the case says, this one does as the case says, and a twin that takes part only where it
-is named leaves torch as it is:
+This implementation follows the case wherever torch differs from it. For each difference a twin, which takes part only
+when named, leaves torch as it is:
 
     torch-two-biases   torch has two biases that are only ever added. Each has the whole gradient, so their sum moves
-                       twice as far by gradient descent, and is counted twice in a norm. Here the second one rests.
+                       twice as far by gradient descent and counts twice in a norm. Here the second is not trained.
     torch-clip-norm    clip_grad_norm_ scales to c · ‖g‖ / (‖g‖ + 1e-6), a little less than c. Here c is a little more.
 """
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TOO_MUCH = 1e-6
-"""What clip_grad_norm_ adds to the norm before it divides by it."""
+"""The number that clip_grad_norm_ adds to the norm before it divides by it."""
 
 
-class _Network:
+class _TorchNetwork:
     """torch's modules with a problem's weights, and its optimiser.
 
     Args:
-        problem: in the torch layout.
-        second_bias_rests: whether the second of two biases that are only ever added is not trained.
-        exact_norm: whether the norm is clipped to the limit itself.
+        problem: The problem, in the torch layout.
+        second_bias_rests: True if the second of two biases that are only ever added is not trained.
+        exact_norm: True if the norm is clipped to the limit itself.
     """
 
     def __init__(self, problem: Problem, *, second_bias_rests: bool, exact_norm: bool) -> None:
@@ -51,7 +51,7 @@ class _Network:
         self.masks = {name: torch.tensor(mask) for name, mask in masks_of(problem).items()}
         for name, mask in self.masks.items() if second_bias_rests else ():
             if name.startswith("bias_hh"):
-                # Of a gru's second bias, the candidate's part is no twin: it is b_hn.
+                # The candidate's part of a gru's second bias is trained: it is b_hn.
                 mask[: 2 * structure.hidden if structure.has_recurrent_bias else None] = 0
         kind, lr = optimizer_of(self.training)
         self.optimizer: Any = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[kind](self.parameters.values(), lr=lr)
@@ -59,7 +59,7 @@ class _Network:
 
     @property
     def parameters(self) -> dict[str, Tensor]:
-        """Every parameter, by its name in the torch layout."""
+        """Return every parameter by its name in the torch layout."""
         named = dict(self.module.named_parameters())
         of_readout = {} if self.readout is None else dict(self.readout.named_parameters())
         return named | {f"readout.{name}": each for name, each in of_readout.items()}
@@ -85,7 +85,7 @@ class _Network:
         return outputs, ended if len(states) > 1 else (ended,)
 
     def stacked(self, states: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        """Return states by name, (B, H) each, as torch has them: (L, B, H) each."""
+        """Return states by name, (B, H) each, in torch's form: (L, B, H) each."""
         import torch
 
         names = STATES[self.structure.cell]
@@ -108,11 +108,11 @@ class _Network:
         return float(loss)
 
     def update(self, lr: float) -> float:
-        """Clip the gradients by torch's own functions, and have its optimiser move the weights."""
+        """Clip the gradients by torch's own functions, and update the weights by its optimiser."""
         import torch
 
         for name, parameter in self.parameters.items():
-            # A parameter that nothing depends on has no gradient; W_hh, where no loss reaches back a step.
+            # A parameter that does not affect the loss has no gradient, such as W_hh if no loss reaches back a step.
             parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             parameter.grad *= self.masks[name]
         parameters = list(self.parameters.values())
@@ -135,12 +135,12 @@ def _norm(parameters: list[Tensor]) -> float:
 
 
 def _trained(name: str, about: str, *, only_named: bool = False, **differently: bool) -> Implementation:
-    """Make an implementation that trains with torch's optimisers, as the case says but for what is said here."""
+    """Make an implementation that trains with torch's optimisers and follows the case, except for ``differently``."""
 
     def function(problem: Problem) -> Returned:
         import torch
 
-        network = _Network(problem, **{"second_bias_rests": True, "exact_norm": True, **differently})
+        network = _TorchNetwork(problem, **{"second_bias_rests": True, "exact_norm": True, **differently})
         inputs = leaf(problem.inputs)  # (B, T, I)
         initial_state = {each: leaf(array) for each, array in problem.initial_state.items()}  # (B, H) each
         loss, outputs = network.loss(problem, inputs, network.stacked(initial_state))

@@ -1,9 +1,8 @@
-"""relu in other spellings of torch, whose values are the same and whose slopes at exactly zero are not.
+"""relu in other spellings of torch, with the same values and other slopes at exactly zero.
 
-torch.relu, and nn.RNN with it, takes the slope 0 where a pre-activation is exactly zero. torch.clamp takes 1 there,
-since its bound belongs to the range; torch.maximum gives half of the gradient to each of two equal arguments. All are
-right, since any slope from 0 to 1 is a subgradient, and none can be had for another. They take part where a case lists
-them.
+torch.relu and nn.RNN take the slope 0 if a pre-activation is exactly zero. torch.clamp takes 1, since its bound belongs
+to the range. torch.maximum gives half of the gradient to each of two equal arguments. All are right, since any slope
+from 0 to 1 is a subgradient, and all differ. They take part in cases that list them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Truncation for implementations whose framework does the differentiation: which pieces of graph are run.
+"""Truncation for implementations that differentiate by a framework: the pieces of graph to run.
 
-All that a framework gives is a way to run some steps from a given state, and a way to make a constant of a state.
+The framework provides only a way to run some steps from a given state, and a way to make a constant of a state.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ def pieces(
     run: Callable[[int, int, State], tuple[Any, State]],
     constant: Callable[[State], State],
 ) -> list[Any]:
-    """Return the outputs in pieces (B, steps, D·H), to be joined; each has the graph that its losses may reach.
+    """Return the outputs in pieces (B, steps, D·H) to be joined; each has the graph that its losses may reach.
 
     Args:
-        truncation: None for one piece.
-        T: steps.
-        initial: the initial state of all layers.
-        run: ``run(first, last, state)`` runs the steps from ``first`` on, up to but without ``last``, and returns the
-            outputs of the last layer, (B, last - first, D·H), and the state of all layers that the last step ends with.
-        constant: returns a state with the same numbers that no gradient passes through.
+        truncation: The truncation; None for one piece.
+        T: The number of steps.
+        initial: The initial state of all layers.
+        run: A function: ``run(first, last, state)`` runs the steps from ``first`` up to ``last``, exclusive. It returns
+            the outputs of the last layer, (B, last - first, D·H), and the state of all layers after the last step.
+        constant: A function that returns a state with the same numbers, through which no gradient passes.
     """
     if isinstance(truncation, Window):
-        before = [initial]  # the state that each step starts from, known to the last step's
+        before = [initial]  # the initial state of each step up to the present one
         for t in range(T - 1 - truncation.steps):
             before.append(constant(run(t, t + 1, constant(before[t]))[1]))
         reached = ((max(0, t - truncation.steps), t) for t in range(T))

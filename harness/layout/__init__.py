@@ -14,7 +14,7 @@ __all__ = ["Layout", "layouts", "layouts_of"]
 
 @cache
 def layouts() -> dict[str, Layout]:
-    """Every layout by name: each module of this package that has a ``LAYOUT``."""
+    """Return every layout by name: that of each module of this package that has a ``LAYOUT``."""
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
     found: list[Layout] = [module.LAYOUT for module in modules if hasattr(module, "LAYOUT")]
     return {layout.name: layout for layout in found}

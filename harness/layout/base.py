@@ -1,4 +1,4 @@
-"""What a weight layout is: other names and shapes for the same numbers."""
+"""The base of weight layouts: other names and shapes for the same numbers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Tensors = Mapping[str, ndarray]
 
 
 class Layout(ABC):
-    """A way to hold a network's weights, and the conversions from the canonical one and back.
+    """A way to hold a network's weights, with the conversions from the canonical layout and back to it.
 
-    Going there and back gives the same bits. Gradients convert along: what an implementation returns is the gradient
+    A conversion there and back gives the same bits. Gradients convert, too. An implementation returns the gradient
     by the layout's own tensors, and the canonical gradient follows from it by the chain rule through
-    ``from_canonical``. Where each number only moves, that is the weights' own conversion back.
+    ``from_canonical``. If each number only moves, this is the same conversion as that of the weights.
 
     Initial states, inputs and outputs are the same in every layout.
     """
@@ -31,38 +31,38 @@ class Layout(ABC):
 
     @abstractmethod
     def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        """Convert back those weights that are there; each must have its proper shape."""
+        """Convert back the weights that are given, which may be a part of all; each must have its proper shape."""
 
     def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
         """Convert the gradients of a complete set of weights to those by the layout's tensors."""
         return self.from_canonical(gradients, structure)
 
     def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
-        """Convert back those gradients that are there; each must have its proper shape."""
+        """Convert back the gradients that are given, which may be a part of all; each must have its proper shape."""
         return self.to_canonical(gradients, structure)
 
     def agreeing(self, gradients: Tensors, structure: Structure) -> tuple[Tensors, dict[str, str]]:
-        """Return gradients that do not contradict each other, and what is wrong with those that do.
+        """Return gradients that do not contradict each other, and the problem of each that does.
 
         Args:
-            gradients: by the layout's names, each of its proper shape; not all need to be there.
-            structure: the network.
+            gradients: Gradients by the layout's names, each of its proper shape; some may be missing.
+            structure: The network.
 
         Returns:
-            The gradients, in which the first of two that are equal in every right answer stands for both; and what is
-            wrong, by the name of the second, or of the one that is missing.
+            The gradients, and the problems by name. If two gradients are equal in every right answer, the first stands
+            for both, and a problem has the name of the second or of the one that is missing.
         """
         del structure
         return gradients, {}
 
     def shapes(self, structure: Structure) -> dict[str, Shape]:
-        """The names and shapes of the layout's tensors, in the order of the canonical ones."""
+        """Return the names and shapes of the layout's tensors, in the order of the canonical ones."""
         blanks = {name: np.zeros(shape, np.int8) for name, shape in structure.weights.items()}
         return {name: tensor.shape for name, tensor in self.from_canonical(blanks, structure).items()}
 
 
 def renamed(tensors: Tensors, names: Mapping[str, str]) -> dict[str, ndarray]:
-    """Return those of ``tensors`` that ``names`` maps to another name, under that name."""
+    """Return the tensors that ``names`` contains, each under the name that it is mapped to."""
     return {new: tensors[old] for old, new in names.items() if old in tensors}
 
 
@@ -72,5 +72,5 @@ def transposed(tensors: Mapping[str, ndarray]) -> dict[str, ndarray]:
 
 
 def inverse(names: Mapping[str, str]) -> dict[str, str]:
-    """Turn a renaming round."""
+    """Return the renaming that undoes another."""
     return {new: old for old, new in names.items()}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from harness.layout.stacked import Stacked
+from harness.layout.stacked import StackedLayout
 
 
-class Concatenated(Stacked):
-    """``layerN.W`` (I + H, G·H), ``layerN.b`` (G·H,), ``layerN.b_hn`` (H,) of a gru whose reset is after the
-    product, and the same of ``layerN.reverse``; ``readout.W_hy`` (D·H, O), ``readout.b_y`` (O,).
+class ConcatenatedLayout(StackedLayout):
+    """``layerN.W`` (I + H, G·H), ``layerN.b`` (G·H,), ``readout.W_hy`` (D·H, O), ``readout.b_y`` (O,).
+
+    A gru whose reset is after the product also has ``layerN.b_hn`` (H,). A bidirectional layer has the same tensors
+    under ``layerN.reverse``.
     """
 
     name = "concatenated"
@@ -15,4 +17,4 @@ class Concatenated(Stacked):
     readout = ("W_hy", "b_y")
 
 
-LAYOUT = Concatenated()
+LAYOUT = ConcatenatedLayout()

@@ -1,4 +1,4 @@
-"""What a framework calls the directions of a bidirectional layer; the canonical names mark the backward one alone."""
+"""A framework's names of the directions of a bidirectional layer; the canonical names mark the backward one alone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def named(structure: Structure, directions: Sequence[str]) -> dict[str, str]:
     """Return a framework's name of every block: ``layer0.fw`` for layer0 and ``layer0.bw`` for layer0.reverse.
 
     Args:
-        structure: the network; if its layers are not bidirectional, each block keeps its name.
-        directions: what the framework calls forward and backward, ``fw`` and ``bw`` for one.
+        structure: The network; if its layers are not bidirectional, each block keeps its name.
+        directions: The framework's words for forward and backward, such as ``fw`` and ``bw``.
     """
     if structure.directions == 1:
         return {block: block for block in structure.blocks}

@@ -1,7 +1,7 @@
-"""The layout of Flax's recurrent cells: a kernel of its own for each gate, of the inputs and of the state.
+"""The layout of Flax's recurrent cells: each gate has one kernel for the inputs and one for the state.
 
-A gate has one bias, which stands beside one of its two kernels: the state's in an lstm, the inputs' in an rnn and a
-gru. The candidate of a gru has both, and its reset is after the product.
+A gate has one bias, which belongs to one of its two kernels: the state's in an lstm, the inputs' in an rnn and a gru.
+The candidate of a gru has a bias for each kernel, and its reset is after the product.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from harness.layout.base import Layout, Tensors, inverse, renamed
 from harness.tensors import GATE_NAMES, Structure
 
 SIDE_OF_BIAS = MappingProxyType({"rnn": "i", "lstm": "h", "gru": "i"})
-"""Of each cell, beside which kernels the biases stand: ``i``, the inputs', or ``h``, the state's."""
+"""The kernels that the biases of each cell belong to: ``i``, the inputs', or ``h``, the state's."""
 
 
-class Flax(Layout):
+class FlaxLayout(Layout):
     """``layerN.GATE.kernel`` (I, H) of the inputs and (H, H) of the state, ``layerN.GATE.bias`` (H,) of one of the two.
 
     An rnn has ``i`` and ``h``; an lstm ``ii``, ``if``, ``ig``, ``io`` and ``hi``, ``hf``, ``hg``, ``ho``; a gru ``ir``,
-    ``iz``, ``in`` and ``hr``, ``hz``, ``hn``. Of a Bidirectional layer the names begin with ``layerN.forward.`` and
+    ``iz``, ``in`` and ``hr``, ``hz``, ``hn``. The names of a Bidirectional layer begin with ``layerN.forward.`` and
     ``layerN.backward.``. The readout is a Dense layer, ``readout.kernel`` (D·H, O), ``readout.bias`` (O,).
     """
 
@@ -53,12 +53,12 @@ _READOUT = {"readout.W_hy": "readout.kernel", "readout.b_y": "readout.bias"}
 
 
 def blocks(structure: Structure) -> dict[str, str]:
-    """What the names of each block's tensors begin with."""
+    """Return the beginning of the names of each block's tensors."""
     return directions.named(structure, ("forward", "backward"))
 
 
 def _names(structure: Structure) -> Iterator[tuple[str, list[str]]]:
-    """Yield the canonical tensors of the layers, each with the names of those that it is put together of."""
+    """Yield the canonical tensors of the layers, each with the names of the tensors that it is made of."""
     gates = GATE_NAMES[structure.cell] if structure.cell != "rnn" else ("",)
     for block, name in blocks(structure).items():
         yield f"{block}.W_xh", [f"{name}.i{gate}.kernel" for gate in gates]
@@ -68,4 +68,4 @@ def _names(structure: Structure) -> Iterator[tuple[str, list[str]]]:
             yield f"{block}.b_hn", [f"{name}.hn.bias"]
 
 
-LAYOUT = Flax()
+LAYOUT = FlaxLayout()

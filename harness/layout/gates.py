@@ -1,4 +1,4 @@
-"""The order in which the blocks of the gates stand in the columns; the canonical ones are i, f, g, o and r, z, n."""
+"""The order of the gates' blocks in the columns; the canonical ones are i, f, g, o and r, z, n."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 from numpy import ndarray
 
 Order = tuple[int, ...]
-"""For each block of the order wanted, which block of the order given it is."""
+"""For each block in the new order, its position in the old order."""
 
 
 def reordered(tensor: ndarray, order: Order | None) -> ndarray:
-    """Return a tensor (…, G·H) with its G blocks of columns in another order; None for the order that they have."""
+    """Return a tensor (…, G·H) with its G blocks of columns in another order; None keeps their order."""
     if order is None:
         return tensor
     blocks = np.split(tensor, len(order), axis=-1)  # (…, H) each

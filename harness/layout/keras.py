@@ -1,7 +1,8 @@
 """The layout of Keras' recurrent layers.
 
 Keras' lstm has the canonical order of gates, i, f, c, o with c for g. Its gru has z, r, h: z stands first. A gru whose
-reset is after the product has both biases in one tensor, input on top; in r and z they are only ever added (``pairs``).
+reset is after the product has both biases in one tensor, the input's on top; in r and z they are only ever added
+(see ``pairs``).
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from harness.layout.pairs import difference, one_bias, one_gradient, two_biases,
 from harness.tensors import Structure
 
 ORDERS = {"gru": (1, 0, 2)}
-"""Where the gates have another order than the canonical one."""
+"""The order of the gates, for cells that do not have the canonical one."""
 
 
-class Keras(Layout):
-    """``layerN.kernel`` (I, G·H), ``layerN.recurrent_kernel`` (H, G·H), ``layerN.bias`` (G·H,), or (2, G·H) of a gru
-    whose reset is after the product; the readout is a Dense layer, ``readout.kernel`` (D·H, O), ``readout.bias`` (O,).
+class KerasLayout(Layout):
+    """``layerN.kernel`` (I, G·H), ``layerN.recurrent_kernel`` (H, G·H), ``layerN.bias`` (G·H,).
 
-    Of a Bidirectional layer the names begin with ``layerN.forward.`` and ``layerN.backward.``.
+    The bias of a gru whose reset is after the product is (2, G·H). The names of a Bidirectional layer begin with
+    ``layerN.forward.`` and ``layerN.backward.``. The readout is a Dense layer: ``readout.kernel`` (D·H, O),
+    ``readout.bias`` (O,).
     """
 
     name = "keras"
@@ -84,12 +86,12 @@ class Keras(Layout):
 
 
 def blocks(structure: Structure) -> dict[str, str]:
-    """What the names of each block's tensors begin with."""
+    """Return the beginning of the names of each block's tensors."""
     return directions.named(structure, ("forward", "backward"))
 
 
 def _names(structure: Structure) -> dict[str, str]:
-    """Keras' name of every canonical tensor."""
+    """Return Keras' name of every canonical tensor."""
     names = {}
     for block, name in blocks(structure).items():
         names[f"{block}.W_xh"] = f"{name}.kernel"
@@ -98,4 +100,4 @@ def _names(structure: Structure) -> dict[str, str]:
     return names | {"readout.W_hy": "readout.kernel", "readout.b_y": "readout.bias"}
 
 
-LAYOUT = Keras()
+LAYOUT = KerasLayout()

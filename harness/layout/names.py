@@ -1,4 +1,4 @@
-"""Why a returned tensor is none of its layout's: a wrong name or a wrong shape, with the nearest right one."""
+"""The reason why a returned tensor does not belong to its layout: a wrong name or shape, with the nearest right one."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def why_not(
     returned: Collection[str],
     reading: str = "this implementation has",
 ) -> str:
-    """Say why a tensor cannot be read in a layout.
+    """Return the reason why a tensor cannot be read in a layout.
 
     Args:
-        name: as it was returned.
-        shape: as it was returned.
-        layout: the layout that it is read in.
-        structure: the network.
-        returned: the names of everything that was returned.
-        reading: says, before "the layout 'split'", where that comes from.
+        name: The name as it was returned.
+        shape: The shape as it was returned.
+        layout: The layout that it is read in.
+        structure: The network.
+        returned: The names of everything that was returned.
+        reading: The words that come before "the layout 'split'" and name its source.
 
     Returns:
         One line; empty if name and shape are right.
@@ -72,5 +72,5 @@ def nearest_tensor(name: str, expected: Mapping[str, Shape]) -> str:
 
 
 def _bare(name: str) -> str:
-    """Reduce a name to what people agree on: without case, punctuation, and the d or grad in front of a gradient."""
+    """Return a name in lower case, without punctuation and without the d or grad in front of a gradient."""
     return re.sub(r"[^a-z0-9]", "", re.sub(r"^(d|grad|dl_?d|d_?loss_?d)_?(?=[a-z])", "", name.lower()))

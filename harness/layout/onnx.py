@@ -1,8 +1,8 @@
-"""The layout of ONNX's RNN, LSTM and GRU nodes: output-first as torch's, both directions in one tensor.
+"""The layout of ONNX's RNN, LSTM and GRU nodes: output-first like torch's, both directions in one tensor.
 
-The gates stand in the order i, o, f, c, with c for g, and z, r, h, with h for n. The two biases, of the inputs and of
-the state, are one tensor, one after the other; they are only ever added, but for the candidate's of a gru whose node
-has ``linear_before_reset`` (``pairs``).
+The gates have the order i, o, f, c, with c for g, and z, r, h, with h for n. One tensor contains the bias of the
+inputs, then that of the state. The two are only ever added, except those of a gru's candidate if the node has
+``linear_before_reset`` (see ``pairs``).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from harness.layout.pairs import difference, one_bias, one_gradient, two_biases,
 from harness.tensors import Structure
 
 ORDERS = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
-"""Where the gates have another order than the canonical one."""
+"""The order of the gates, for cells that do not have the canonical one."""
 
 
-class Onnx(Layout):
+class OnnxLayout(Layout):
     """``layerN.W`` (D, G·H, I), ``layerN.R`` (D, G·H, H), ``layerN.B`` (D, 2·G·H), the bias of the inputs first.
 
     The readout is a MatMul and an Add: ``readout.W`` (D·H, O), ``readout.B`` (O,).
@@ -92,4 +92,4 @@ class Onnx(Layout):
 
 _READOUT = {"readout.W_hy": "readout.W", "readout.b_y": "readout.B"}
 
-LAYOUT = Onnx()
+LAYOUT = OnnxLayout()

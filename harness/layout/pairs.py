@@ -1,15 +1,15 @@
 """Two biases that are only ever added: one bias as a pair, and the pair's two gradients as one.
 
-One bias b becomes a pair whose sum is b to the bit. Which pair is free, and (b, 0) would let everything pass that
-forgets the second bias or adds the first one twice; so it is (2b, −b).
+One bias b becomes a pair whose sum is b to the bit. Any such pair would do, but (b, 0) would hide a fault that forgets
+the second bias or adds the first one twice. The pair is therefore (2b, −b).
 
 Backwards, the chain rule through b ↦ (2b, −b) makes the canonical gradient 2·d_first − d_second: it is right when both
 are right, and wrong when one of them is. Two wrong ones may make a right one, as half of it and 0 do. So an answer
 whose two gradients are not equal, as they are in every right one, has a mistake of its own (``difference``). Where one
 of the two is not returned, the other stands for both, and the comparison lists the missing one as not provided.
 
-A gru whose reset is after the product adds its two biases in the gates r and z only. The candidate's two stay what they
-are: the first is the last third of ``b_h``, the second is ``b_hn``.
+A gru whose reset is after the product adds its two biases in the gates r and z only. The candidate's two are kept
+apart: the first is the last third of ``b_h``, the second is ``b_hn``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def two_biases(bias: ndarray, recurrent: ndarray | None = None) -> tuple[ndarray
 
     Args:
         bias: ``b_h``, (G·H,).
-        recurrent: ``b_hn``, (H,), if there is one: the last H of the second bias, beside the last H of ``bias``.
+        recurrent: ``b_hn``, (H,), if the network has one. It becomes the last H elements of the second bias, and the
+            last H elements of ``bias`` become those of the first.
 
     Returns:
         (G·H,), (G·H,).
@@ -39,7 +40,7 @@ def two_biases(bias: ndarray, recurrent: ndarray | None = None) -> tuple[ndarray
 
 
 def one_bias(first: ndarray, second: ndarray, recurrent: bool) -> tuple[ndarray, ndarray | None]:
-    """Return ``b_h`` (G·H,) and, if ``recurrent``, ``b_hn`` (H,), of a pair of biases of a gru (3H,) each."""
+    """Return ``b_h`` (G·H,) of a pair of biases and, if ``recurrent``, ``b_hn`` (H,) of a gru's pair, (3H,) each."""
     if not recurrent:
         return first + second, None
     added = 2 * len(first) // 3
@@ -47,7 +48,7 @@ def one_bias(first: ndarray, second: ndarray, recurrent: bool) -> tuple[ndarray,
 
 
 def two_gradients(gradient: ndarray, recurrent: ndarray | None = None) -> tuple[ndarray, ndarray]:
-    """Return the gradients by the two biases: each is the whole one, but for the candidate's of ``two_biases``."""
+    """Return the gradients by the two biases: each is the whole gradient, except in the candidate's two biases."""
     if recurrent is None:
         return gradient, gradient
     return gradient, np.concatenate([gradient[: len(gradient) - len(recurrent)], recurrent])
@@ -56,12 +57,12 @@ def two_gradients(gradient: ndarray, recurrent: ndarray | None = None) -> tuple[
 def one_gradient(
     of_first: ndarray | None, of_second: ndarray | None, recurrent: bool = False
 ) -> tuple[ndarray | None, ndarray | None]:
-    """Return the gradients by ``b_h`` (G·H,) and, if ``recurrent``, by ``b_hn`` (H,), as far as they follow.
+    """Return the gradients by ``b_h`` (G·H,) and, if ``recurrent``, by ``b_hn`` (H,); None for one not known.
 
     Args:
-        of_first: the gradient by the first bias of the pair, (G·H,); None if it is not known.
-        of_second: by the second one.
-        recurrent: whether the last third of the second bias is ``b_hn``.
+        of_first: The gradient by the first bias of the pair, (G·H,); None if it is not known.
+        of_second: The gradient by the second one, in the same way.
+        recurrent: True if the last third of the second bias is ``b_hn``.
     """
     if not recurrent:
         known = [each for each in (of_first, of_second) if each is not None]
@@ -74,13 +75,13 @@ def one_gradient(
 
 
 def difference(of_first: ndarray, of_second: ndarray, names: tuple[str, str], recurrent: bool = False) -> str:
-    """Say by how much the gradients by two biases that are only ever added differ; empty if by no more than rounding.
+    """Describe the difference of the gradients by two biases that are only ever added; empty if it may be rounding.
 
     Args:
-        of_first: the gradient by the first bias of the pair, (G·H,).
-        of_second: by the second one.
-        names: what the two are called.
-        recurrent: whether the last third of the second bias is ``b_hn``, whose gradient is another.
+        of_first: The gradient by the first bias of the pair, (G·H,).
+        of_second: The gradient by the second one, (G·H,).
+        names: The names of the two.
+        recurrent: True if the last third of the second bias is ``b_hn``, which has a gradient of its own.
     """
     added = 2 * len(of_first) // 3 if recurrent else len(of_first)
     one, other = of_first[:added], of_second[:added]
@@ -95,7 +96,7 @@ def difference(of_first: ndarray, of_second: ndarray, names: tuple[str, str], re
 
 
 def with_the_first(of_first: ndarray, of_second: ndarray, recurrent: bool = False) -> ndarray:
-    """Return the gradient by the second bias as that by the first one says it is, (G·H,)."""
+    """Return the gradient by the second bias that follows from that by the first one, (G·H,)."""
     added = 2 * len(of_first) // 3 if recurrent else len(of_first)
     return np.concatenate([of_first[:added], of_second[added:]])
 
@@ -112,6 +113,6 @@ def _are_apart(one: ndarray, other: ndarray) -> bool:
 
 
 def _joined(of_first: ndarray, of_second: ndarray) -> ndarray:
-    """Return the gradient by b of a loss whose gradients by the biases 2b and −b are given: 2·first − second."""
-    with np.errstate(invalid="ignore", over="ignore"):  # inf − inf, where the two agree and the difference is not used
+    """Return the gradient by b, 2·first − second, from the gradients by the biases 2b and −b."""
+    with np.errstate(invalid="ignore", over="ignore"):  # inf − inf where the two agree; that difference is not used
         return np.where(of_first == of_second, of_first, of_first + (of_first - of_second))

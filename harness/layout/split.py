@@ -9,9 +9,11 @@ from harness.layout.base import Layout, Tensors, renamed
 from harness.tensors import Structure
 
 
-class Split(Layout):
-    """``layerN.W_xh`` (I, G·H), ``layerN.W_hh`` (H, G·H), ``layerN.b_h`` (G·H,), ``layerN.b_hn`` (H,) of a gru whose
-    reset is after the product; the same of ``layerN.reverse``; ``readout.W_hy``, ``readout.b_y``.
+class SplitLayout(Layout):
+    """``layerN.W_xh`` (I, G·H), ``layerN.W_hh`` (H, G·H), ``layerN.b_h`` (G·H,), ``readout.W_hy``, ``readout.b_y``.
+
+    A gru whose reset is after the product also has ``layerN.b_hn`` (H,). A bidirectional layer has the same tensors
+    under ``layerN.reverse``.
     """
 
     name = "split"
@@ -25,4 +27,4 @@ class Split(Layout):
         return self.from_canonical(weights, structure)
 
 
-LAYOUT = Split()
+LAYOUT = SplitLayout()

@@ -1,4 +1,4 @@
-"""Input weights on top of recurrent weights in one matrix: what the concatenated and the TF1 layout have in common."""
+"""Input weights on top of recurrent weights in one matrix: the base of the concatenated and the TF1 layout."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from harness.layout.gates import Order, back, reordered
 from harness.tensors import Structure
 
 
-class Stacked(Layout):
-    """One matrix [W_xh; W_hh] of shape (I + H, G·H) and one bias (G·H,) for each recurrent layer and direction; and
-    ``layerN.b_hn`` (H,) of a gru whose reset is after the product.
+class StackedLayout(Layout):
+    """One matrix [W_xh; W_hh] of shape (I + H, G·H) and one bias (G·H,) for each recurrent layer and direction.
+
+    A gru whose reset is after the product also has ``layerN.b_hn`` (H,).
     """
 
     matrix: str
@@ -27,9 +28,9 @@ class Stacked(Layout):
     readout: tuple[str, str]
     """The names of the readout's weight and bias."""
     orders: Mapping[str, Order] = MappingProxyType({})
-    """For each cell whose gates have another order than the canonical one, that order."""
+    """The order of the gates, for cells that do not have the canonical one."""
     directions: tuple[str, str] | None = None
-    """What the two directions of a bidirectional layer are called; None for the canonical names."""
+    """The names of the two directions of a bidirectional layer; None for the canonical names."""
 
     @override
     def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
@@ -56,7 +57,7 @@ class Stacked(Layout):
         return converted | renamed(weights, inverse(self._readout_names()))
 
     def blocks(self, structure: Structure) -> dict[str, str]:
-        """What the names of each block's tensors begin with."""
+        """Return the beginning of the names of each block's tensors."""
         if self.directions is None:
             return {block: block for block in structure.blocks}
         return directions.named(structure, self.directions)

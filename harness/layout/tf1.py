@@ -1,10 +1,10 @@
 """The layout of TensorFlow 1's cells (``tf.compat.v1.nn.rnn_cell``).
 
-An lstm's gates stand in the order i, j, f, o, with j for g, and the cell adds ``FORGET_BIAS`` to the pre-activation of
-f at run time. The stored bias is so much less than the canonical one. It is the one conversion that rounds: f's bias
-may lose half a unit in the last place of 1 where it is smaller than 1/2. Gradients by both are the same.
+An lstm's gates have the order i, j, f, o, with j for g. The cell adds ``FORGET_BIAS`` to the pre-activation of f at run
+time, so the stored bias is the canonical one less ``FORGET_BIAS``. No other conversion rounds: f's bias may lose half a
+unit in the last place of 1 if it is smaller than 1/2. Gradients by both biases are the same.
 
-A gru's two kernels, of the gates and of the candidate, stand side by side; r and u are r and z.
+A gru's two kernels, of the gates and of the candidate, stand side by side; its r and u are r and z.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.layout.base import Tensors
-from harness.layout.stacked import Stacked
+from harness.layout.stacked import StackedLayout
 from harness.tensors import Structure
 
 FORGET_BIAS = 1
-"""What BasicLSTMCell adds unless told otherwise."""
+"""The number that BasicLSTMCell adds by default."""
 
 
-class TF1(Stacked):
+class TF1Layout(StackedLayout):
     """``layerN.kernel`` (I + H, G·H), ``layerN.bias`` (G·H,); ``readout.kernel`` (D·H, O), ``readout.bias`` (O,).
 
-    Of a bidirectional layer the names begin with ``layerN.fw.`` and ``layerN.bw.``.
+    The names of a bidirectional layer begin with ``layerN.fw.`` and ``layerN.bw.``.
 
     Args:
-        forget_bias: what the lstm cell adds at run time.
+        forget_bias: The number that the lstm cell adds at run time.
     """
 
     name = "tf1"
@@ -57,7 +57,7 @@ class TF1(Stacked):
         return super().to_canonical(gradients, structure)
 
     def _with_forget_bias(self, tensors: dict[str, ndarray], structure: Structure, more: float) -> dict[str, ndarray]:
-        """Return tensors in this layout with so much more in the biases of the forget gates, the third blocks."""
+        """Return tensors in this layout with ``more`` added to the biases of the forget gates, the third blocks."""
         H = structure.hidden
         for name in self.blocks(structure).values() if structure.cell == "lstm" else ():
             if (bias := tensors.get(f"{name}.{self.bias}")) is not None:
@@ -67,4 +67,4 @@ class TF1(Stacked):
         return tensors
 
 
-LAYOUT = TF1()
+LAYOUT = TF1Layout()

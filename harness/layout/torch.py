@@ -1,7 +1,7 @@
-"""The layout of torch's recurrent modules, as their ``state_dict`` has it, with the readout as an ``nn.Linear``.
+"""The layout of torch's recurrent modules, with the names of their ``state_dict`` and an ``nn.Linear`` as the readout.
 
-torch keeps each matrix output-first, and gives each layer two biases that are only ever added, but for a gru's
-candidate (``pairs``). The gates stand in the canonical order.
+torch keeps each matrix output-first and gives each layer two biases. The two are only ever added, except those of a
+gru's candidate (see ``pairs``). The gates have the canonical order.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from harness.layout.pairs import difference, one_bias, one_gradient, two_biases,
 from harness.tensors import Structure
 
 
-class Torch(Layout):
-    """``weight_ih_lN`` (G·H, I), ``weight_hh_lN`` (G·H, H), ``bias_ih_lN`` and ``bias_hh_lN`` (G·H,), and the same
-    with ``_reverse`` behind it of a bidirectional layer; ``readout.weight`` (O, D·H), ``readout.bias`` (O,).
+class TorchLayout(Layout):
+    """``weight_ih_lN`` (G·H, I), ``weight_hh_lN`` (G·H, H), ``bias_ih_lN`` and ``bias_hh_lN`` (G·H,).
+
+    A bidirectional layer has the same tensors with the suffix ``_reverse``. The readout is ``readout.weight`` (O, D·H),
+    ``readout.bias`` (O,).
     """
 
     name = "torch"
@@ -76,7 +78,7 @@ _READOUT_BIAS = {"readout.b_y": "readout.bias"}
 
 
 def _suffix(block: str) -> str:
-    """Return what ends torch's names of a block's tensors: ``l0_reverse`` for ``layer0.reverse``."""
+    """Return the end of torch's names of a block's tensors: ``l0_reverse`` for ``layer0.reverse``."""
     return block.replace("layer", "l").replace(".", "_")
 
 
@@ -90,7 +92,7 @@ def _present(block: str, b_h: ndarray | None, b_hn: ndarray | None) -> dict[str,
 
 
 def _matrices(structure: Structure) -> dict[str, str]:
-    """Torch's name of every canonical matrix."""
+    """Return torch's name of every canonical matrix."""
     names = {}
     for block in structure.blocks:
         names[f"{block}.W_xh"] = f"weight_ih_{_suffix(block)}"
@@ -98,4 +100,4 @@ def _matrices(structure: Structure) -> dict[str, str]:
     return names | {"readout.W_hy": "readout.weight"}
 
 
-LAYOUT = Torch()
+LAYOUT = TorchLayout()

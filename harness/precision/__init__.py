@@ -1,1 +1,1 @@
-"""How exact an answer is: rounding noise, error floor, intervals, kinks, perturbations, and the tolerance."""
+"""The precision of answers: rounding noise, error floor, intervals, kinks, perturbations, and the tolerance."""

@@ -1,4 +1,4 @@
-"""Directions in the space of all that there is a gradient of: seeded, so that two sides can take the same ones."""
+"""Seeded directions in the space of all tensors that have a gradient, so that two sides can take the same ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COUNT = 8
 
 
 def directions(structure: Structure, count: int = COUNT) -> Iterator[dict[str, ndarray]]:
-    """Yield random directions: for each gradient, by name, standard normal numbers of its shape, in float64."""
+    """Yield random directions: standard normal numbers in float64 of the shape of each gradient, by name."""
     for number in range(count):
         yield {
             name: generator(number, f"direction of {name}").normal(size=shape)

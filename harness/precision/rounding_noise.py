@@ -1,15 +1,15 @@
-"""How much rounding alone moves a gradient: what the tolerances are relative to.
+"""The rounding noise of a gradient: the distance that rounding alone moves it. Tolerances are relative to it.
 
-A good implementation's answer is the exact answer to a problem whose numbers are each off by a few roundings. How far
-apart good answers may be therefore depends on the problem: where terms cancel, where activations saturate, where the
-recurrence is chaotic or the chain is long, roundings grow. This is measured. The reference computes the gradient again,
-in the same dtype, with every number that it is given, every hidden state and every output multiplied by 1 ± eps, the
-signs at random; each tensor's largest change is taken, over a few such draws.
+A good implementation's answer is the exact answer to a problem whose numbers are each off by a few roundings. The
+distance between good answers therefore depends on the problem. Roundings grow if terms cancel, if activations saturate,
+if the recurrence is chaotic or if the chain is long. This growth is measured. The reference computes the gradient again
+in the same dtype, with every given number, every hidden state and every output multiplied by 1 ± eps with random signs.
+The noise of a tensor is its largest change over a few such draws.
 
-The gradient of a weight, and the loss, are sums besides, over steps and sequences, and whoever adds N terms one after
-the other rounds each partial sum. Of terms of one sign the partial sums grow evenly to the whole, S; each is rounded by
-eps/√12 of itself in the mean, and Σ_k (k/N)² = N/3, which makes eps·S·√N/6 of it all, in the mean. As much is added,
-the signs at random, since the reference adds in blocks, which round less.
+The gradient of a weight and the loss are also sums over steps and sequences. A sum of N terms that is computed one term
+after the other rounds each partial sum. If the terms have one sign, the partial sums grow evenly to the whole, S. Each
+is rounded by eps/√12 of itself in the mean, and Σ_k (k/N)² = N/3, which makes eps·S·√N/6 altogether. The reference adds
+in blocks, which round less, so this much is added to its sums, with random signs.
 
 (Forward error ≲ condition number × backward error: Higham 2002, "Accuracy and Stability of Numerical Algorithms",
 section 1.6. Random roundings as a probe: Parker 1997, "Monte Carlo Arithmetic".)
@@ -34,21 +34,21 @@ from reference_impls.activations import ACTIVATIONS, Activation
 DRAWS = 4
 
 Kept = Sequence[tuple[ndarray, ndarray]]
-"""For each recursion where its slopes are kept, (T, B, H) of bool, and the slopes, (T, B, H)."""
+"""For each recursion, the elements that keep their slope, (T, B, H) of bool, and the slopes, (T, B, H)."""
 
 _Rounding = Callable[[ndarray], ndarray]
-"""Maps a tensor to what one more rounding adds to it."""
+"""A function from a tensor to the change that one more rounding makes."""
 
 
 def rounding_noise(problem: Problem, draws: int = DRAWS) -> dict[str, float]:
     """Measure how far each tensor moves when every number is rounded once more.
 
     Args:
-        problem: in the split layout.
-        draws: how often; with fewer, no tensor moves further.
+        problem: The problem, in the split layout.
+        draws: The number of draws; fewer draws never give more noise.
 
     Returns:
-        For each tensor, the largest absolute change of any element in any draw that is finite.
+        For each tensor, the largest finite change of any element in any draw, absolute.
     """
     if isinstance(problem, RecurrenceProblem):
         return of_recurrences.rounding_noise(problem.sequences, draws)
@@ -65,7 +65,7 @@ def rounding_noise(problem: Problem, draws: int = DRAWS) -> dict[str, float]:
 
 
 def rounding(tensor: ndarray, random: np.random.Generator) -> ndarray:
-    """Return ±eps·tensor, the signs at random, of the shape of tensor; zero for class labels."""
+    """Return ±eps·tensor with random signs, of the tensor's shape; zero for class labels."""
     if tensor.dtype.kind != "f":
         return np.zeros_like(tensor)
     signs = random.integers(0, 2, tensor.shape, dtype=np.int8) * 2 - 1
@@ -76,9 +76,9 @@ def rounded_tensors(problem: Problem, random: np.random.Generator, kept: Kept) -
     """Compute loss, outputs and gradients once, with every number rounded once more.
 
     Args:
-        problem: in the split layout.
-        random: where the signs of the roundings come from.
-        kept: as ``kept_slopes`` returns it.
+        problem: The problem, in the split layout.
+        random: The source of the signs of the roundings.
+        kept: The slopes that ``kept_slopes`` returns.
     """
 
     def rounded(tensor: ndarray) -> ndarray:
@@ -111,7 +111,7 @@ def rounded_tensors(problem: Problem, random: np.random.Generator, kept: Kept) -
 def _added_one_by_one(
     problem: Problem, tensors: Mapping[str, ndarray], random: np.random.Generator
 ) -> dict[str, ndarray]:
-    """Return those of the tensors that are sums over steps and sequences, as if added up term by term."""
+    """Return the tensors that are sums over steps and sequences, with the rounding of a sum term by term."""
     found = {}
     for name, terms in _terms(problem).items():
         tensor = tensors[name]
@@ -123,7 +123,7 @@ def _added_one_by_one(
 
 
 def _terms(problem: Problem) -> dict[str, int]:
-    """How many terms the sum over steps and sequences has that a weight's gradient is, or the loss."""
+    """Return the number of terms in the sum over steps and sequences, for each weight's gradient and the loss."""
     of_outputs, of_steps = int(problem.covered.sum()), int(problem.valid.sum())
     weights = {name: of_outputs if name.startswith("readout.") else of_steps for name in problem.structure.weights}
     return {"loss": of_outputs * problem.structure.outputs[2], **weights}
@@ -135,8 +135,8 @@ def _tensors(
     def loss_of(outputs: ndarray) -> tuple[ndarray, ndarray]:
         loss, d_outputs = problem.loss(outputs + rounding(outputs))
         if problem.case.loss.kind == "softmax_cross_entropy":
-            # softmax − onehot: where the softmax is nearly 1, its rounding is all that is left. So it is with the
-            # logarithm of a sum of exponentials, the largest of which is 1.
+            # If the softmax is nearly 1, softmax − onehot is mostly the softmax's rounding. The same holds for the
+            # logarithm of a sum of exponentials if the largest is 1.
             one_hot = _one_hot(problem, d_outputs)
             d_outputs = d_outputs + rounding(one_hot)
             loss = loss + rounding(np.sqrt((one_hot * one_hot).sum()))
@@ -152,10 +152,10 @@ def _tensors(
 
 
 def kept_slopes(problem: Problem) -> Kept:
-    """Return the slopes that relu keeps, whatever is rounded.
+    """Return the slopes of relu that stay as they are in every draw.
 
-    A pre-activation that is zero within rounding has either slope. That is a choice, no rounding: if it counted as
-    noise, the tolerance would let any gradient pass.
+    A pre-activation that is zero within rounding may have either slope. That is a choice, not a rounding: if it counted
+    as noise, the tolerance would accept any gradient.
     """
     if problem.case.activation != "relu":
         return []
@@ -164,7 +164,7 @@ def kept_slopes(problem: Problem) -> Kept:
 
 
 def _one_hot(problem: Problem, d_outputs: ndarray) -> ndarray:
-    """The onehot(label) that the gradient of a softmax cross-entropy contains, reduction included: (B, T, O)."""
+    """Return the onehot(label) in the gradient of a softmax cross-entropy, reduction included, (B, T, O)."""
     covered = problem.covered  # (B, T)
     one_hot = np.zeros_like(d_outputs)  # (B, T, O)
     terms = covered.sum() if problem.case.loss.reduction == "mean" else 1

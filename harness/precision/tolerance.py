@@ -1,18 +1,18 @@
-"""How far two right answers may be apart: the tolerance table, and the bound that follows from it for one tensor.
+"""The tolerance table, and the bound of one tensor that follows from it: the largest distance of two right answers.
 
 Rounding errors of a gradient are in proportion to its tensor's largest element, not to each element: an element that is
-small because larger terms cancelled carries the errors of those terms. Where a whole tensor is small for that reason,
-or the recurrence amplifies roundings, they are in proportion to the rounding noise that
+small because larger terms cancelled has the errors of those terms. If a whole tensor is small for that reason, or if
+the recurrence amplifies roundings, they are in proportion to the rounding noise, which
 ``harness.precision.rounding_noise`` measures. Hence the default bound is absolute,
 
     atol = units · max(eps · largest, noise),    rtol = 0
 
-with eps the dtype's machine epsilon, largest the tensor's largest |expected|, and noise how far the tensor moves when
-every number is rounded once more. A tensor that loses more than half of its digits to the noise is ill-conditioned:
-no comparison can say much of it, and the report says so.
+where eps is the dtype's machine epsilon and largest is the tensor's largest |expected|. The noise is the distance that
+the tensor moves when every number is rounded once more. A tensor that loses more than half of its digits to the noise
+is ill-conditioned: a comparison proves little about it, and the report marks it.
 
-The units stand in one table, by dtype and kind of tensor. They are set from the errors measured over all cases, at most
-30 times the worst of them: ``make tolerances`` measures again and shows the headroom of each line.
+The table has the units by dtype and kind of tensor. They come from the errors over all cases, at most 30 times the
+worst of them; ``make tolerances`` measures again and shows the headroom of each line.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ UNITS: dict[str, dict[str, float]] = {
 }
 
 OTHER_UNITS = 16.0
-"""For tensors that are not in the table."""
+"""Units for tensors that are not in the table."""
 
 IN_CACHE = 2**16
-"""Elements that stay in a core's cache between one look at them and the next."""
+"""Number of elements that stay in a core's cache between two passes over them."""
 
 OF_THE_CASE = "the case's tolerance"
-"""The beginning of a bound's origin, where the case gives the bound."""
+"""The beginning of a bound's origin if the case gives the bound."""
 
 ILL_CONDITIONED = "ill-conditioned: rounding alone takes more than half of its digits"
 
@@ -83,11 +83,11 @@ class Bound:
     """|actual − expected| may be at most atol + rtol·|expected|.
 
     Attributes:
-        rtol: relative to each expected element.
-        atol: absolute.
-        origin: where the two come from, in words.
-        ill_conditioned: whether rounding alone takes more than half of the tensor's digits.
-        by_element: absolute, where each element has a bound of its own, of which ``atol`` is the largest.
+        rtol: Relative to each expected element.
+        atol: Absolute.
+        origin: The origin of the two, in words.
+        ill_conditioned: True if rounding alone takes more than half of the tensor's digits.
+        by_element: A bound for each element, absolute, of which ``atol`` is the largest; None if all share ``atol``.
     """
 
     rtol: float
@@ -108,11 +108,11 @@ def bound(
     """Return the bound in force for one tensor.
 
     Args:
-        tensor: its canonical name.
-        expected: the baseline's values.
-        override: a case's ``tolerance``: rtol and atol, or those by tensor with ``default`` for the rest.
-        noise: how far rounding alone moves the tensor, absolute, or each element of it; None if that is not known.
-        eps: of arithmetic that is coarser than the tensor's dtype; everything grows with it.
+        tensor: The canonical name.
+        expected: The baseline's values.
+        override: A case's ``tolerance``: rtol and atol, or those by tensor with ``default`` for the rest.
+        noise: The rounding noise of the tensor or of each of its elements, absolute; None if it is not known.
+        eps: The machine epsilon of arithmetic that is coarser than the tensor's dtype; the bound grows with it.
     """
     if override is not None:
         if {"rtol", "atol"} & override.keys():
@@ -129,7 +129,7 @@ def bound(
     eps = own_eps
     units = UNITS.get(dtype_name, {}).get(kind, OTHER_UNITS)
     largest = largest_magnitude(expected)
-    # Where eps · largest underflows, neighbouring numbers must still match.
+    # If eps · largest underflows, neighbouring numbers must still match.
     from_largest = max(eps * largest, least) if largest else 0.0
     if isinstance(noise, ndarray):
         return _by_step(kind, expected, noise, units)
@@ -142,7 +142,7 @@ def bound(
 
 
 def _coarser(bound: Bound, times: float, eps: float) -> Bound:
-    """Return a bound for arithmetic whose eps is so many times as large: to first order rounding grows with it."""
+    """Return the bound for arithmetic with an eps ``times`` as large; to first order rounding is proportional to it."""
     by_element = None if bound.by_element is None else times * bound.by_element
     origin = f"{bound.origin}, {times:g} times that for products with eps {eps:.2g}"
     return replace(bound, atol=times * bound.atol, by_element=by_element, origin=origin)
@@ -150,20 +150,20 @@ def _coarser(bound: Bound, times: float, eps: float) -> Bound:
 
 @cache
 def _floats_of(dtype: np.dtype[Any]) -> tuple[str, float, float]:
-    """Return a float dtype's name, its eps and its smallest subnormal; of each of many tensors they are asked again."""
+    """Return a float dtype's name, its eps and its smallest subnormal; cached, since every tensor needs them."""
     info = np.finfo(dtype)
     return dtype.name, float(info.eps), float(info.smallest_subnormal)
 
 
 def noise_for(tensor: str, shape: Shape, noise: Mapping[str, float] | None) -> float | ndarray | None:
-    """Return the noise of one tensor out of that of all; of the loss curve that of each step, of its shape."""
+    """Return the noise of one tensor from that of all; for the loss curve, that of each step, of its shape."""
     if noise is None or tensor != LOSS_CURVE or of_step(0) not in noise or len(shape) != 1:
         return (noise or {}).get(tensor)
     return np.array([noise.get(of_step(s), noise[tensor]) for s in range(*shape)])
 
 
 def _by_step(kind: str, curve: ndarray, noise: ndarray, units: float) -> Bound:
-    """Return the bound of a curve, (steps,): at each step as for a tensor that ends with it."""
+    """Return the bound of a curve, (steps,): each step has the bound of a tensor that ends with this step."""
     eps = float(np.finfo(curve.dtype).eps)
     finite = np.where(np.isfinite(curve), np.abs(curve.astype(np.float64)), 0)
     largest = np.maximum.accumulate(finite)  # (steps,)
@@ -186,7 +186,7 @@ def largest_magnitude(tensor: ndarray) -> float:
     if tensor.size == 0:
         return 0.0
     pieces = [tensor]
-    if tensor.size > IN_CACHE:  # the second look at a piece finds it in the cache
+    if tensor.size > IN_CACHE:  # the second pass over a piece finds it in the cache
         pieces = np.array_split(tensor, min(len(tensor), tensor.size // IN_CACHE))
     largest = float(np.max([(each.max(), -each.min()) for each in pieces])) + 0.0  # NaN stays, and -0 does not
     if np.isfinite(largest):

@@ -1,4 +1,4 @@
-"""Cases made concrete: every array exists, in one canonical layout."""
+"""Problems: cases whose arrays all exist, in one canonical layout."""
 
 from harness.problem.batches import Batches
 from harness.problem.building import build

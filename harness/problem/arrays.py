@@ -1,8 +1,8 @@
-"""Array specs to arrays.
+"""The arrays that array specs describe.
 
-Random numbers come from NumPy's PCG64, drawn in float64 and then rounded, so that a case in float32 has the rounded
+Random numbers come from NumPy's PCG64. They are drawn in float64 and then rounded, so a case in float32 has the rounded
 numbers of the same case in float64. Each tensor draws from a stream of its own, keyed by the seed and the tensor's
-name: one seed serves all tensors, none repeats another, and adding a layer changes nothing in the layers below.
+name. So one seed serves all tensors, no tensor repeats another, and a new layer changes nothing in the layers below.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ def make(spec: ArraySpec, tensor: str, shape: Shape, dtype: DTypeLike, folder: P
     """Make the array that a spec describes.
 
     Args:
-        spec: a valid spec.
-        tensor: the name of the tensor that it fills, which keys its random numbers.
-        shape: the tensor's shape.
-        dtype: a float dtype, or an integer dtype for class labels.
-        folder: where array files are looked for.
+        spec: A valid spec.
+        tensor: The name of the tensor that it fills, which keys its random numbers.
+        shape: The tensor's shape.
+        dtype: A float dtype, or an integer dtype for class labels.
+        folder: The folder that contains the array files.
 
     Returns:
         A new C-contiguous array.

@@ -1,4 +1,4 @@
-"""Which sequences of a problem each step of its training sees."""
+"""The batches of a training: the sequences that each step sees."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from harness.problem.problem import Problem
 
 
 class Batches:
-    """Which sequences of a problem each step of its training sees.
+    """The sequences of a problem that each step of its training sees.
 
     Args:
-        problem: in the split layout, of a case with training.
+        problem: The problem of a case with training, in the split layout.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -27,7 +27,7 @@ class Batches:
         self.case = replace(case, sizes=sizes, training="none", published=None, half_units=None)
 
     def of_step(self, s: int, weights: Mapping[str, ndarray], state: Mapping[str, ndarray] | None = None) -> Problem:
-        """Return the problem of step s, with these weights; with its sequences' own initial state unless given one."""
+        """Return the problem of step s with these weights; without a state, with its sequences' own initial state."""
         first = s % self.steps_in_a_pass * self.size
         rows = slice(first, first + self.size)
         lengths = None if self.case.lengths is None else self.case.lengths[rows]
@@ -42,5 +42,5 @@ class Batches:
         )
 
     def ends_a_pass(self, s: int) -> bool:
-        """Tell whether with step s every sequence has been seen as often as every other."""
+        """Return whether step s ends a pass: every sequence has then been seen equally often."""
         return (s + 1) % self.steps_in_a_pass == 0

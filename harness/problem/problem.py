@@ -1,4 +1,4 @@
-"""A problem: a case made concrete. Every array exists; what is left is to compute with them."""
+"""A problem: a case with all of its arrays."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ NativeWeights = Callable[[str, int, Structure, str], Mapping[str, ndarray]]
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What an implementation is given.
+    """The input of an implementation.
 
     Attributes:
-        case: the case: its sizes, activation, loss and so on.
-        weights: weights, biases and readout, by name, in the layout that the implementation asked for.
-        initial_state: ``layerN.h0`` (B, H) by name, and ``layerN.c0`` (B, H) of an lstm; of a bidirectional layer
-            ``layerN.reverse.h0``, too.
-        inputs: (B, T, I).
-        targets: of the shape of the outputs for squared_error; labels (B, T) for softmax_cross_entropy; for dot the
-            upstream gradient, of the shape of the outputs.
-        layout: the layout of ``weights``.
+        case: The case: its sizes, activation, loss and so on.
+        weights: Weights, biases and readout by name, in the layout that the implementation asked for.
+        initial_state: ``layerN.h0`` (B, H) by name; also ``layerN.c0`` (B, H) for an lstm, and ``layerN.reverse.h0``
+            for a bidirectional layer.
+        inputs: The inputs, (B, T, I).
+        targets: For squared_error, the targets, of the shape of the outputs; for softmax_cross_entropy, labels (B, T);
+            for dot, the upstream gradient, of the shape of the outputs.
+        layout: The layout of ``weights``.
     """
 
     case: Case
@@ -43,7 +43,7 @@ class Problem:
 
     @property
     def structure(self) -> Structure:
-        """Which tensors there are, and their shapes."""
+        """The network's tensors and their shapes."""
         return self.case.structure
 
     @property
@@ -60,24 +60,24 @@ class Problem:
 
     @property
     def upstream(self) -> ndarray:
-        """For the loss dot: the gradient of the outputs. The same array as ``targets``."""
+        """The upstream gradient of the outputs, for the loss dot; the same array as ``targets``."""
         return self.targets
 
     @property
     def covered(self) -> ndarray:
-        """Which (sequence, step) pairs have a loss: (B, T) of bool. None past a sequence's end."""
+        """The (sequence, step) pairs that have a loss, (B, T) of bool; False past a sequence's end."""
         covered = np.zeros(self.structure.inputs[:2], np.bool_)  # (B, T)
         covered[:, list(self.case.steps)] = True
         return covered & self.valid
 
     @property
     def lengths(self) -> ndarray | None:
-        """How many steps each sequence has, (B,); None if all have T."""
+        """The number of steps of each sequence, (B,); None if all have T."""
         return None if self.case.lengths is None else np.array(self.case.lengths)
 
     @property
     def valid(self) -> ndarray:
-        """Which (sequence, step) pairs there are: (B, T) of bool, False past a sequence's end."""
+        """The (sequence, step) pairs that exist, (B, T) of bool; False past a sequence's end."""
         B, T, _ = self.structure.inputs
         lengths = np.full(B, T) if self.lengths is None else self.lengths
         valid: ndarray = np.arange(T) < lengths[:, None]
@@ -85,7 +85,7 @@ class Problem:
 
     @property
     def truncation(self) -> Truncation | None:
-        """How far the gradient is carried back through time; None for all the way."""
+        """The truncation of the gradient; None if it is carried all the way back."""
         given = self.case.truncation
         if given == "none":
             return None
@@ -93,24 +93,24 @@ class Problem:
 
     @property
     def multiplications(self) -> float:
-        """How many multiplications of numbers the reference's two passes take in their matrix products."""
+        """Number of scalar multiplications in the matrix products of the reference's two passes."""
         once = self.structure.multiplications
         truncation = self.truncation
         if not isinstance(truncation, Window):
             return once
         lags = truncation.lags(self.structure.time)
-        # Of three parts, one is done for each lag; without lags, two for each of as many passes.
+        # With lags, one part in three is repeated for each lag; without lags, two in three are, for each pass.
         by_lags = self.structure.cell == "rnn" and self.lengths is None
         return once * ((2 + lags) if by_lags else (1 + 2 * lags)) / 3
 
     def loss(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
         """Return the case's loss of ``outputs``, of shape (), and its gradient d_outputs, of the shape of outputs.
 
-        In NumPy, returned in the dtype of ``outputs``. The derivation stands in ``reference_impls.losses``.
+        Both are computed in NumPy and have the dtype of ``outputs``. ``reference_impls.losses`` has the derivation.
 
         Raises:
-            ValueError: if ``outputs`` has another shape than the case's outputs; numbers may broadcast where they
-                should not, and the loss would be of something else.
+            ValueError: If ``outputs`` does not have the shape of the case's outputs. It could broadcast without an
+                error and give a wrong loss.
         """
         loss = self.case.loss
         outputs = np.asarray(outputs)
@@ -118,7 +118,7 @@ class Problem:
             is_state = outputs.shape == (*self.structure.inputs[:2], self.structure.state_width)
             hint = "; the case has a readout, h W_hy + b_y" if is_state and self.structure.output is not None else ""
             wrong = shapes.mistake(outputs.shape, self.structure.outputs)
-            raise ValueError(f"what problem.loss was given {wrong}{hint}")
+            raise ValueError(f"the argument of problem.loss {wrong}{hint}")
         value, d_outputs = LOSSES[loss.kind](outputs, self.targets, self.covered, loss.reduction)
         if outputs.dtype.kind == "f" and value.dtype != outputs.dtype:  # the targets' is wider
             return value.astype(outputs.dtype), d_outputs.astype(outputs.dtype)
@@ -149,6 +149,6 @@ class Problem:
         )
 
     def in_layout(self, layout: str) -> Problem:
-        """Return the problem with its weights, which must be in the split layout, in another."""
+        """Return a problem in the split layout with its weights in another layout."""
         converted = layouts()[layout].from_canonical(self.weights, self.structure)
         return replace(self, weights=converted, layout=layout)

@@ -1,7 +1,7 @@
-"""The hand-written reference for a problem: which layer of ``reference_impls`` its cell is, and running it.
+"""The hand-written reference for a problem: choose the layer of ``reference_impls`` for its cell, and run it.
 
-No other module of the harness runs those layers, so every caller gets both directions and unequal lengths alike. The
-exceptions are named in pyproject.toml, in the contract of import-linter that holds this.
+No other module of the harness runs those layers, so both directions and unequal lengths work for every caller. A
+contract of import-linter in pyproject.toml checks this and names the exceptions.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def cell_of(structure: Structure, form: Form = "split") -> AnyLayer:
 
 
 def layer_of(structure: Structure, form: Form = "split", lengths: ndarray | None = None) -> AnyLayer:
-    """Return a structure's layer: its cell, in both directions if it is bidirectional, to each sequence's own end.
+    """Return a structure's layer: its cell, run to each sequence's own end, in both directions if it is bidirectional.
 
     Args:
-        structure: the network.
-        form: which of the two derivations.
-        lengths: how many steps each sequence has, (B,); None if all have T.
+        structure: The network.
+        form: The derivation, split or concatenated.
+        lengths: The number of steps of each sequence, (B,); None if all have T.
     """
     layer = cell_of(structure, form)
     if structure.directions == 2:
@@ -64,7 +64,7 @@ def layer_of(structure: Structure, form: Form = "split", lengths: ndarray | None
 def activations_of(
     problem: Problem, named: Callable[[str], Activation] = ACTIVATIONS.__getitem__
 ) -> dict[str, Activation]:
-    """Return the nonlinearities that the layer's ``forward`` takes by name, each of which ``named`` gives."""
+    """Return the arguments of the layer's ``forward`` that are nonlinearities; ``named`` returns one by its name."""
     found = {"activation": named(problem.case.activation)}
     return found if problem.structure.cell == "rnn" else found | {"gate_activation": named("sigmoid")}
 
@@ -75,9 +75,9 @@ def forward(
     """Run the reference forward, on arrays of NumPy's floats or of objects that add and multiply.
 
     Args:
-        problem: in the layout ``form``.
-        activations: as ``activations_of`` returns them; the case's own if None.
-        form: which of the two derivations.
+        problem: The problem, in the layout ``form``.
+        activations: Nonlinearities as ``activations_of`` returns them; those of the case if None.
+        form: The derivation, split or concatenated.
     """
     layer = layer_of(problem.structure, form, problem.lengths)
     chosen: Mapping[str, Any] = activations or activations_of(problem)
@@ -87,7 +87,7 @@ def forward(
 def backward(
     problem: Problem, passed: network.ForwardPass, d_outputs: ndarray, form: Form = "split"
 ) -> dict[str, ndarray]:
-    """Carry d_outputs, (B, T, D·H) or (B, T, O), back through what ``forward`` returned; every gradient by name."""
+    """Return every gradient by name: d_outputs, (B, T, D·H) or (B, T, O), carried back through a forward pass."""
     layer = layer_of(problem.structure, form, problem.lengths)
     return network.backward(layer, problem.weights, passed, d_outputs, problem.truncation)
 
@@ -96,8 +96,8 @@ def solve(problem: Problem, form: Form = "split") -> dict[str, ndarray]:
     """Run the reference on a problem, in the dtype of its arrays.
 
     Args:
-        problem: in the layout ``form``.
-        form: which of the two derivations.
+        problem: The problem, in the layout ``form``.
+        form: The derivation, split or concatenated.
 
     Returns:
         ``loss`` of shape (), ``outputs``, and every gradient by its name in that layout.

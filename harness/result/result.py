@@ -1,4 +1,4 @@
-"""A result: what one implementation says of one problem, in canonical tensors."""
+"""A result: the answer of one implementation to one problem, in canonical tensors."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from harness.result.returned import NotReadable, array_of, named
 from harness.tensors import Structure
 
 PER_STEP = tuple(f"{TRAINING}{name}" for name in ("lr", "gradient_norm"))
-"""Names that each step of training may have beside the loss; their values are not compared."""
+"""Names of the numbers of each training step that are reported, but not compared."""
 
 OF_TRAINING = {LOSS_CURVE, *PER_STEP}
-"""Names that an implementation may return of its training, beside the weights."""
+"""Names that an implementation may return for its training, besides the weights."""
 
 MOST_UNKNOWN = 100
-"""Tensors that are none of the case's and are kept; of more only the number is."""
+"""Maximum number of tensors with unknown names that are kept; the rest are counted."""
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What an implementation returned.
+    """The answer of an implementation.
 
     Attributes:
-        loss: of shape (), or None if it was not provided.
-        outputs: (B, T, H) or (B, T, O), or None if they were not provided.
-        gradients: by canonical name. What could not be converted, because its name is unknown or its shape is wrong,
-            stands here as it was returned.
-        seconds: how long the implementation took.
-        known: for each tensor that is known in part, which of its elements are, bool; the others mean nothing.
-        half_units: for each tensor that was printed, half a unit in the last digit of each element, absolute.
-        directional: derivatives of the loss along the first of ``harness.precision.perturbations``, or None.
-        misfits: for each of those that could not be converted, why, and what it should be.
-        training: what became of training, where the case has one: the loss curve ``training.loss`` (steps,), and each
-            weight after the last step, ``trained.layer0.W_xh`` for one.
-        per_step: what is told of each step of training and not compared, (steps,) each: ``lr`` and ``gradient_norm``,
-            the norm before it is limited.
-        untrained: why there is no training though the case has one.
-        problem: what it is the answer to, in the split layout; None where that is not known.
-        implementation: what returned it; None where that is not known.
+        loss: The loss, of shape (); None if it was not provided.
+        outputs: The outputs, (B, T, H) or (B, T, O); None if they were not provided.
+        gradients: The gradients by canonical name. A tensor that could not be converted, because its name is unknown or
+            its shape is wrong, is kept as it was returned.
+        seconds: The run time of the implementation in seconds.
+        known: For each partly known tensor, the elements that are known, bool; the others have no meaning.
+        half_units: For each printed tensor, half a unit in the last digit of each element, absolute.
+        directional: Derivatives of the loss along the first of ``harness.precision.perturbations``, or None.
+        misfits: For each tensor that could not be converted, the reason, and what it should be.
+        training: The results of training, if the case has one: the loss curve ``training.loss`` (steps,), and each
+            weight after the last step, such as ``trained.layer0.W_xh``.
+        per_step: Numbers of each training step that are reported and not compared, (steps,) each: ``lr``, and
+            ``gradient_norm``, the norm before it is limited.
+        untrained: The reason why the training of the case is missing.
+        problem: The problem that it answers, in the split layout; None if unknown.
+        implementation: The implementation that returned it; None if unknown.
     """
 
     loss: ndarray | None
@@ -67,7 +67,7 @@ class Result:
 
     @property
     def tensors(self) -> dict[str, ndarray]:
-        """Everything that was provided: ``loss``, ``outputs``, ``directional``, the gradients, then the training."""
+        """All tensors that were provided: ``loss``, ``outputs``, ``directional``, the gradients, then the training."""
         forward = {"loss": self.loss, "outputs": self.outputs, "directional": self.directional}
         return {**{name: each for name, each in forward.items() if each is not None}, **self.gradients, **self.training}
 
@@ -91,13 +91,13 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Taken:
-    """The values that an implementation's function returned, by name, before it is converted.
+    """The values that an implementation's function returned, by name, before they are converted.
 
     Attributes:
-        given: the values as they were returned; the values of a ``Partial``.
-        arrays: copies of them.
-        unknown: the names that are no tensor's of the case, at most ``MOST_UNKNOWN``.
-        more: how many unknown names are left out, with their values.
+        given: The values as they were returned; for a ``Partial``, its values.
+        arrays: Copies of them.
+        unknown: The names that no tensor of the case has, at most ``MOST_UNKNOWN``.
+        more: The number of unknown names that are left out, with their values.
     """
 
     given: Mapping[str, Any]
@@ -110,16 +110,16 @@ def run(implementation: Implementation, problem: Problem) -> Result:
     """Run an implementation, in this process.
 
     Args:
-        implementation: the implementation.
-        problem: the problem, in the split layout.
+        implementation: The implementation.
+        problem: The problem, in the split layout.
 
     Raises:
-        Unsupported: if it cannot represent the problem.
-        Exception: whatever the implementation raises.
+        Unsupported: If it cannot represent the problem.
+        Exception: Any exception that the implementation raises.
     """
     if reason := implementation.reason_against(problem.case):
         raise Unsupported(reason)
-    given = problem.in_layout(implementation.layout).copy()  # what it does to its inputs stays with it
+    given = problem.in_layout(implementation.layout).copy()  # a copy, so that it cannot change the inputs of others
     start = time.perf_counter()
     returned = implementation.function(given)
     seconds = time.perf_counter() - start
@@ -127,16 +127,16 @@ def run(implementation: Implementation, problem: Problem) -> Result:
 
 
 def read(returned: Returned | Taken, layout: str, problem: Problem, seconds: float) -> Result:
-    """Take apart what an implementation's function returned, and convert its gradients.
+    """Read the mapping that an implementation's function returned, and convert its gradients.
 
     Args:
-        returned: arrays, lists, numbers or tensors by name, or those as they were taken before.
-        layout: the layout of the names.
-        problem: what it is the answer to.
-        seconds: how long the answer took.
+        returned: Arrays, lists, numbers or tensors by name; or these as ``taken`` returned them.
+        layout: The layout of the names.
+        problem: The problem that it answers.
+        seconds: The run time in seconds.
 
     Raises:
-        NotReadable: if it is no mapping, or holds something that is no array of numbers or no usable ``Partial``.
+        NotReadable: If it is no mapping, or has a value that is neither an array of numbers nor a valid ``Partial``.
     """
     structure = problem.structure
     held = returned if isinstance(returned, Taken) else taken(returned, layout, problem)
@@ -153,7 +153,7 @@ def read(returned: Returned | Taken, layout: str, problem: Problem, seconds: flo
     expected = layouts()[layout].shapes(structure)
     weights = {name: array for name, array in arrays.items() if array.shape == expected.get(name)}
     others = {name: array for name, array in arrays.items() if name not in weights}
-    # What is not known contradicts nothing.
+    # Unknown elements contradict nothing.
     marked = {name: _marked(array, partial.get(name)) for name, array in weights.items()}
     agreeing, contradictions = layouts()[layout].agreeing(marked, structure)
     agreeing = {name: agreeing[name] if name in contradictions else array for name, array in weights.items()}
@@ -174,14 +174,14 @@ def read(returned: Returned | Taken, layout: str, problem: Problem, seconds: flo
 
 
 def _marked(array: ndarray, partial: Partial | None) -> ndarray:
-    """Return an array with NaN where it is not known."""
+    """Return an array with NaN in its unknown elements."""
     return array if partial is None else np.where(partial.known, array, np.nan)
 
 
 def _training(
     arrays: dict[str, ndarray], layout: str, structure: Structure
 ) -> tuple[dict[str, ndarray], dict[str, ndarray]]:
-    """Take what became of training out of the arrays: what is compared, in the split layout, and what is told."""
+    """Return the results of training among the arrays: those that are compared, in the split layout, and the rest."""
     found = {
         name: arrays.pop(name) for name in list(arrays) if name.startswith(TRAINED) or name in (LOSS_CURVE, *PER_STEP)
     }
@@ -202,15 +202,15 @@ def _training(
 
 
 def taken(returned: Any, layout: str, problem: Problem) -> Taken:
-    """Copy everything that was returned, and is a tensor of the problem or one of the first others, into arrays.
+    """Copy the returned tensors of the problem, and the first ``MOST_UNKNOWN`` others, into arrays.
 
     Args:
-        returned: arrays, lists, numbers, tensors or ``Partial`` by name.
-        layout: the layout of the names.
-        problem: what it is the answer to; Python's own numbers get its dtype.
+        returned: Arrays, lists, numbers, tensors or ``Partial`` by name.
+        layout: The layout of the names.
+        problem: The problem that it answers; Python's own numbers get its dtype.
 
     Raises:
-        NotReadable: if it is no such mapping.
+        NotReadable: If it is no such mapping.
     """
     there = named(returned)
     known = _names(layout, problem.structure)
@@ -227,7 +227,7 @@ def taken(returned: Any, layout: str, problem: Problem) -> Taken:
 
 
 def _names(layout: str, structure: Structure) -> set[str]:
-    """Return the names of everything that an answer to a problem may hold."""
+    """Return all names that an answer to a problem may have."""
     weights = layouts()[layout].shapes(structure)
     forward = {"loss", "outputs", "directional", *structure.last_state, *structure.given}
     return {*forward, *weights, *(f"{TRAINED}{name}" for name in weights), *OF_TRAINING}
@@ -239,10 +239,10 @@ def values_of(returned: Any) -> Any:
 
 
 def checked(name: str, partial: Partial) -> Partial:
-    """Return a tensor that is known in part, if its arrays fit together.
+    """Return a partly known tensor after checking that its arrays fit together.
 
     Raises:
-        NotReadable: if they do not, or nothing is known.
+        NotReadable: If they do not, or if no element is known.
     """
     shape = np.shape(partial.values)
     for what, array in (("known", partial.known), ("half_unit", partial.half_unit)):
@@ -258,7 +258,7 @@ def checked(name: str, partial: Partial) -> Partial:
 def _known(
     arrays: Mapping[str, ndarray], partial: Mapping[str, Partial], layout: str, structure: Structure
 ) -> dict[str, ndarray]:
-    """Carry what is known through the layout: a canonical element is known if all that it is made of are."""
+    """Convert the known elements to the canonical layout: an element is known if all that it is made of are known."""
     if not partial:
         return {}
     marked = {name: np.zeros(array.shape) for name, array in arrays.items()}

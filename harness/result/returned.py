@@ -1,7 +1,7 @@
-"""What an implementation's function returned, as NumPy arrays: arrays, lists, numbers, tensors of any framework.
+"""Convert the values that an implementation returned to NumPy arrays: arrays, lists, numbers, any framework's tensors.
 
-No framework is imported: a tensor is known by its methods (``detach`` and ``cpu`` of torch, ``numpy`` of torch and
-TensorFlow). What cannot be read is refused with its name, and the text says what should stand there.
+No framework is imported: a tensor is recognised by its methods (``detach`` and ``cpu`` of torch, ``numpy`` of torch and
+TensorFlow). A value that cannot be read is refused; the message has its name and says what it should be.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ WITHOUT_UNIT = ("", "dimensionless")
 
 
 class NotReadable(TypeError):
-    """An answer holds no loss, outputs and gradients by name; the text says why, and what should be there."""
+    """An answer is not a mapping of names to arrays; the text gives the reason and the right form."""
 
 
 def mapping_of(returned: Any) -> Mapping[Any, Any]:
-    """Return what an implementation's function returned, if that is a mapping with something in it.
+    """Return an answer after checking that it is a mapping and not empty.
 
     Raises:
-        NotReadable: if it is not.
+        NotReadable: If it is not.
     """
     if returned is None:
         raise NotReadable("returned None, not a dictionary {name: gradient}; did you forget `return`?")
@@ -42,19 +42,19 @@ def mapping_of(returned: Any) -> Mapping[Any, Any]:
 
 
 def named(returned: Any) -> dict[str, Any]:
-    """Return what was returned under names: texts that differ, encode, and have an end.
+    """Return an answer by names that are distinct, encodable and of limited length.
 
     Raises:
-        NotReadable: if it is no mapping, is empty, or has a key that cannot be written as text.
+        NotReadable: If it is no mapping, is empty, or has a key that cannot be written as text.
     """
     names: dict[str, Any] = {}
     for key, value in mapping_of(returned).items():
         try:
             name = written = fit(" ".join(str(key).split("\n")), LONGEST_NAME)
-        except Exception as error:  # whatever a foreign object does when it is asked for its name
+        except Exception as error:  # a foreign object may raise anything when it gives its name
             raise NotReadable(f"a key is {_a(key)} that gives no name: {type(error).__name__}: {error}") from None
         count = 1
-        while name in names:  # 1 and "1", or long ones that differ where they were cut
+        while name in names:  # 1 and "1", or long names that differ in the part that was cut
             count += 1
             name = f"{written} ({count})"
         names[name] = value
@@ -65,15 +65,15 @@ def array_of(name: object, value: Any, dtype: DTypeLike | None = None) -> ndarra
     """Read one value.
 
     Args:
-        name: what it is called in the text of a refusal.
-        value: an array, a nested list, a number, or a tensor.
-        dtype: what Python's own numbers become; float64 if None.
+        name: The value's name in messages.
+        value: An array, a nested list, a number, or a tensor.
+        dtype: The dtype for Python's own numbers; float64 if None.
 
     Returns:
         A copy, in the machine's byte order.
 
     Raises:
-        NotReadable: if it is nothing of the kind, or its numbers are not real.
+        NotReadable: If it is none of these, or its numbers are not real.
     """
     if value is None:
         raise NotReadable(f"{name} is None, but should be an array; leave out what was not computed")
@@ -86,7 +86,7 @@ def array_of(name: object, value: Any, dtype: DTypeLike | None = None) -> ndarra
         ragged = "inhomogeneous" in str(error)
         why = "a nested list whose rows differ in length or shape" if ragged else f"{_a(value)}: {error}"
         raise NotReadable(f"{name} should be an array of real numbers, but is {why}") from None
-    except Exception as error:  # whatever a foreign object does when it is asked for its numbers
+    except Exception as error:  # a foreign object may raise anything when it gives its numbers
         raise NotReadable(f"{name} is {_a(value)} that gives no array: {type(error).__name__}: {error}") from None
     if array.dtype.kind == "O":
         raise NotReadable(f"{name} should be an array of real numbers, but is {_a(value)} of dtype object")
@@ -99,10 +99,10 @@ def array_of(name: object, value: Any, dtype: DTypeLike | None = None) -> ndarra
 
 
 def _leaves_as_arrays(name: str, value: Any) -> Any:
-    """Turn tensors into arrays, those inside lists, too.
+    """Convert tensors to arrays, inside lists, too.
 
     Raises:
-        NotReadable: if an array has more to it than its numbers, which would be lost without a word.
+        NotReadable: If an array has more than its numbers, such as a mask or a unit, which would be lost in silence.
     """
     if isinstance(value, list | tuple):
         return value if _is_plain(value) else [_leaves_as_arrays(f"{name}[{i}]", each) for i, each in enumerate(value)]

@@ -9,24 +9,25 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 FEWEST = 2
-"""Numbers with many digits, all of them short of the wider dtype's, that are no coincidence: of one float64 number the
-last 29 bits are zero by chance once in half a billion.
+"""Minimum count of numbers with many digits that are evidence of a narrower dtype.
+
+The last 29 bits of a float64 number are all zero by chance once in half a billion.
 """
 
 FIRST = 2**10
-"""Numbers of an array that are looked at before the others."""
+"""Number of elements that are checked before the rest of an array."""
 
 
 def computed_in(dtype: DTypeLike, arrays: Collection[ndarray]) -> bool:
-    """Return whether arrays of floats hold nothing but numbers of a narrower dtype, and enough that are not simple.
+    """Return whether all numbers of some float arrays fit a narrower dtype, and enough of them are not simple.
 
-    Simple are 0, ½, 3 and the like, which take no more than half of the dtype's digits and are exact in any.
+    Simple numbers, such as 0, ½ and 3, take at most half of the dtype's digits and are exact in any dtype.
     """
     return fit_in(dtype, arrays) and sum(_not_simple(dtype, array) for array in arrays) >= FEWEST
 
 
 def fit_in(dtype: DTypeLike, arrays: Iterable[ndarray]) -> bool:
-    """Return whether arrays of floats hold nothing but numbers of a narrower dtype."""
+    """Return whether all numbers of some float arrays fit a narrower dtype."""
     return all(_fits(dtype, array.reshape(-1)[:FIRST]) and _fits(dtype, array) for array in arrays)
 
 

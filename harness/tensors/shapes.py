@@ -1,4 +1,4 @@
-"""What is wrong with a shape, in the words of whoever wrote the code that made it."""
+"""The difference of two shapes in words: a transpose, a missing axis, a sum that was left out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from harness.tensors import Shape
 
 
 def mistake(shape: Shape, expected: Shape) -> str:
-    """Say that a tensor has one shape and should have another, and how it may have come about."""
+    """Say that a tensor has one shape and should have another, with the likely cause."""
     hint = _hint(shape, expected)
     return f"has shape {shape}, but should have {expected}" + (f"; {hint}" if hint else "")
 

@@ -1,6 +1,6 @@
-"""The canonical tensors of a recurrent network: which there are, and their shapes.
+"""The canonical tensors of a recurrent network: their names and shapes.
 
-Everything else speaks of tensors by these names. Batch first; B batch, T time, I input, H hidden, O output, G gates,
+Everything else uses these names. The batch comes first; B batch, T time, I input, H hidden, O output, G gates,
 D directions:
 
     inputs                       (B, T, I)
@@ -8,7 +8,7 @@ D directions:
     layerN.W_xh                  (I, G·H), or (D·H, G·H) above the first layer; the input stands left: x W
     layerN.W_hh                  (H, G·H)
     layerN.b_h                   (G·H,)
-    layerN.b_hn                  (H,), the candidate's recurrent bias: of a gru whose reset is after the product
+    layerN.b_hn                  (H,), the candidate's recurrent bias, in a gru whose reset is after the product
     layerN.h0                    (B, H)
     layerN.c0                    (B, H), of an lstm
     layerN.reverse.W_xh, …       the same of the backward direction of a bidirectional layer, each of the same shape
@@ -16,7 +16,7 @@ D directions:
 
 The blocks of the gates stand side by side in the columns, in the order i, f, g, o (lstm) and r, z, n (gru).
 
-A gradient has the name and the shape of what it is the gradient of.
+A gradient has the name and the shape of the tensor that it is the gradient of.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ STATES = {"rnn": ("h0",), "lstm": ("h0", "c0"), "gru": ("h0",)}
 
 @dataclass(frozen=True)
 class Structure:
-    """The shape of a network, whatever its data.
+    """The shape of a network, without its data.
 
     Attributes:
-        cell: a key of ``GATES``.
-        layers: how many recurrent layers are stacked.
-        batch, time, input, hidden: the sizes B, T, I, H.
-        output: O, or None where there is no readout.
-        reset: of a gru, whether its reset gate multiplies the state ``before`` or ``after`` the recurrent product.
+        cell: The cell, a key of ``GATES``.
+        layers: The number of stacked recurrent layers.
+        batch, time, input, hidden: The sizes B, T, I, H.
+        output: O, or None without a readout.
+        reset: For a gru, whether its reset gate multiplies the state ``before`` or ``after`` the recurrent product.
         directions: D, 2 if the layers are bidirectional.
     """
 
@@ -64,28 +64,28 @@ class Structure:
 
     @property
     def has_recurrent_bias(self) -> bool:
-        """Whether the candidate has a recurrent bias of its own, ``b_hn``, that cannot be folded into ``b_h``."""
+        """True if the candidate has a recurrent bias of its own, ``b_hn``, that cannot be folded into ``b_h``."""
         return self.cell == "gru" and self.reset == "after"
 
     @cached_property
     def blocks(self) -> tuple[str, ...]:
-        """The recurrent layers' names, from the inputs up: each one's weights are named ``<block>.W_xh`` and so on.
+        """The names of the recurrent blocks, from the inputs up; the weights of one are ``<block>.W_xh`` and so on.
 
-        Of a bidirectional layer each direction is one, the backward direction after the forward one.
+        Each direction of a bidirectional layer is one block; the forward one comes first.
         """
         return tuple(block for n in range(self.layers) for block in self.blocks_of(n))
 
     def blocks_of(self, n: int) -> tuple[str, ...]:
-        """The names of layer n's directions: ``layer0``, and of a bidirectional layer ``layer0.reverse``."""
+        """Return the blocks of layer n: ``layer0``, and ``layer0.reverse`` if it is bidirectional."""
         return (f"layer{n}", f"layer{n}.reverse")[: self.directions]
 
     @property
     def state_width(self) -> int:
-        """D·H, the width of what a layer hands to the one above, and of what a readout reads."""
+        """D·H, the width of a layer's output, which the layer above or the readout reads."""
         return self.directions * self.hidden
 
     def input_size(self, block: str) -> int:
-        """The width of what ``block`` reads: I for the first layer, D·H above it."""
+        """Return the width of the input of ``block``: I for the first layer, D·H above it."""
         return self.input if block.partition(".")[0] == "layer0" else self.state_width
 
     @cached_property
@@ -106,7 +106,7 @@ class Structure:
 
     @cached_property
     def initial_state(self) -> Mapping[str, Shape]:
-        """The shape of every initial state, by name."""
+        """The shape of every initial state by name."""
         states = STATES[self.cell]
         return {f"{block}.{state}": (self.batch, self.hidden) for block in self.blocks for state in states}
 
@@ -122,7 +122,7 @@ class Structure:
 
     @property
     def multiplications(self) -> float:
-        """How many multiplications of numbers one forward and backward pass takes in its matrix products."""
+        """Number of scalar multiplications in the matrix products of one forward and backward pass."""
         matrices = [shape for shape in self.weights.values() if len(shape) == 2]
         return 3.0 * self.batch * self.time * sum(rows * columns for rows, columns in matrices)
 
@@ -200,9 +200,9 @@ def is_gradient(tensor: str) -> bool:
 
 
 def kind_of(tensor: str) -> str:
-    """Return what sort of tensor a name is: ``W_hh`` for ``layer3.W_hh``, ``inputs`` for ``inputs``.
+    """Return the kind of a tensor by its name: ``W_hh`` for ``layer3.W_hh``, ``inputs`` for ``inputs``.
 
-    What became of training is of its own sorts: ``training.loss``, and ``trained`` for every weight.
+    The results of training have kinds of their own: ``training.loss``, and ``trained`` for every weight.
     """
     family, _, rest = tensor.partition(".")
     if family in ("training", "trained"):

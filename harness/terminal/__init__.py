@@ -1,6 +1,6 @@
-"""The ends of a command line's process: what it prints, how it is interrupted, and its status when it fails.
+"""The command line's process: its output, its interruption by Ctrl-C, and its exit status.
 
-Nothing here imports more than the standard library's smallest modules: Ctrl-C must be handled within milliseconds.
+These modules import only small parts of the standard library, so that Ctrl-C is handled within milliseconds.
 """
 
 from harness.terminal.door import Door, opened

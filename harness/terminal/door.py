@@ -1,4 +1,4 @@
-"""The one door through which text reaches the terminal: standard output and standard error, made safe."""
+"""The one way for text to the terminal: standard output and standard error, made safe."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from harness.terminal.printable import printable
 class Door:
     r"""A text stream in front of another.
 
-    Control characters are shown as escapes, and so is each character that the stream's encoding lacks. A stream that
-    can no longer be written, because its reader is gone or its disk is full, takes no more and raises nothing.
+    It writes control characters as escapes, and also characters that the stream's encoding lacks. If the stream can no
+    longer be written, because its reader is gone or its disk is full, the door discards text and raises nothing.
 
-    There is no ``buffer``: bytes would pass unseen.
+    It has no ``buffer``, since bytes would not be checked.
 
     Args:
-        stream: the stream behind.
-        descriptor: the stream's file descriptor, to which text goes past the stream's own buffer: nothing is left in
-            one that could fail when the process ends. None to write to the stream.
+        stream: The stream behind.
+        descriptor: The stream's file descriptor. Text is written to it and not to the stream's own buffer, so no text
+            is left that could fail to be written when the process ends. None to write to the stream.
 
     Attributes:
-        encoding: the stream's, UTF-8 where it has none.
-        errors: how characters are written that the encoding lacks.
-        lost: the error with which writing ended; None while it works.
-        styled: the same stream for text that has colours and cursor movements of our own.
+        encoding: The stream's encoding; UTF-8 if it has none.
+        errors: The treatment of characters that the encoding lacks.
+        lost: The error that ended writing; None while it works.
+        styled: The same stream for text with the harness's own colours and cursor movements.
     """
 
     def __init__(self, stream: TextIO, descriptor: int | None = None) -> None:
@@ -46,7 +46,7 @@ class Door:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write text, with escapes for what a terminal would obey."""
+        """Write text, with escapes for characters that a terminal would obey."""
         self.pass_on(printable(text))
         return len(text)
 
@@ -56,7 +56,7 @@ class Door:
             self.write(line)
 
     def flush(self) -> None:
-        """Do nothing with a file descriptor, which has everything already."""
+        """Flush the stream; text for a file descriptor is written already."""
         if self._descriptor is None:
             self._stream.flush()
 
@@ -70,14 +70,14 @@ class Door:
         while waiting and self.lost is None:
             try:
                 waiting = waiting[os.write(self._descriptor, waiting) :]
-            except BlockingIOError:  # another process made the pipe one that does not wait
+            except BlockingIOError:  # another process made the pipe non-blocking
                 select.select([], [self._descriptor], [])
             except OSError as error:
                 self._lose(error)
 
     def _lose(self, error: OSError) -> None:
         self.lost = error
-        with suppress(OSError):  # whatever else is written to the descriptor, by libraries or at the end, goes nowhere
+        with suppress(OSError):  # later writes to the descriptor, by libraries or at the end, are discarded
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, cast(int, self._descriptor))
             os.close(nowhere)
@@ -120,7 +120,7 @@ def _in_front_of(stream: TextIO) -> Door:
 
 
 def _fill_descriptors() -> None:
-    """Have descriptors 0 to 2 lead somewhere: the next file that is opened would be what is printed to."""
+    """Open descriptors 0 to 2 if they are closed: the next file that is opened would receive the output."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

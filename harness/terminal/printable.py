@@ -1,4 +1,4 @@
-"""Text that a terminal shows and does not obey."""
+"""Text that a terminal shows and does not obey: control characters as escapes."""
 
 from __future__ import annotations
 

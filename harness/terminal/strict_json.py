@@ -10,7 +10,7 @@ from typing import Any
 def write_json(value: Any, *, indent: int = 2) -> None:
     """Write a value to standard output as JSON in ASCII.
 
-    JSON has no NaN and no infinity: these are the strings NaN, Infinity and -Infinity, which Python's ``float`` and
+    JSON has no NaN and no infinity. They become the strings NaN, Infinity and -Infinity, which Python's ``float`` and
     JavaScript's ``Number`` read.
     """
     import json

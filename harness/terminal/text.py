@@ -1,4 +1,4 @@
-"""Text that others wrote, made fit to be sent, stored and shown: every character encodes, and there is an end to it."""
+"""Text from elsewhere, made fit to be sent, stored and shown: encodable and of limited length."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 LONGEST = 10_000
-"""Characters of a text that are kept."""
+"""Maximum characters of a text that are kept."""
 
 LONGEST_NAME = 200
-"""Characters of a name that are kept."""
+"""Maximum characters of a name that are kept."""
 
 
 def encodable(text: str) -> str:
-    r"""Return a text with each lone surrogate written as an escape, such as ``\udcff``: no file takes one as it is."""
+    r"""Return a text with each lone surrogate written as an escape, such as ``\udcff``, for files cannot contain it."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def fit(text: str, most: int = LONGEST) -> str:
-    """Return an encodable text of about ``most`` characters: beginning, end, and how many between are left out."""
+    """Return an encodable text of about ``most`` characters: its beginning, its end, and the number left out."""
     if len(text) > most:
         half = most // 2
         text = f"{text[:half]} … ({len(text) - 2 * half:,} characters left out) … {text[-half:]}"

@@ -1,4 +1,4 @@
-"""Training: a loop with each implementation's own gradients, and how far rounding alone moves what becomes of it."""
+"""Training: a loop with each implementation's own gradients, and the rounding noise of its results."""
 
 from harness.training.loop import Trained, train
 from harness.training.noise import noise_of

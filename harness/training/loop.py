@@ -1,4 +1,4 @@
-"""The training loop, on canonical tensors, with anybody's gradients."""
+"""The training loop on canonical tensors, with the gradients of any implementation."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from harness.training.rules import Rules
 from reference_impls.optimisers import global_norm
 
 LossAndGradients = Callable[[Problem], tuple[ndarray, Mapping[str, ndarray]]]
-"""Maps the problem of one step, in the split layout, to its loss and to a gradient for each trained weight by name."""
+"""A function from the problem of one step, in the split layout, to its loss and the trained weights' gradients."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What became of a training.
+    """The results of a training.
 
     Attributes:
-        losses: (steps,), of each step, under the weights before its update.
-        rates: (steps,), the learning rate of each update.
-        norms: (steps,), of the gradient of all trained weights together, before it is limited.
-        weights: by name, after the last update, in the split layout.
+        losses: The loss of each step, (steps,), under the weights before its update.
+        rates: The learning rate of each update, (steps,).
+        norms: The norm of the gradient of all trained weights together, before it is limited, (steps,).
+        weights: The weights after the last update by name, in the split layout.
     """
 
     losses: ndarray
@@ -35,21 +35,21 @@ class Trained:
 
     @property
     def tensors(self) -> dict[str, ndarray]:
-        """What is compared: the loss curve, and the weights after the last update."""
+        """The tensors that are compared: the loss curve, and the weights after the last update."""
         return {LOSS_CURVE: self.losses, **{f"{TRAINED}{name}": each for name, each in self.weights.items()}}
 
     @property
     def per_step(self) -> dict[str, ndarray]:
-        """What is told of each step beside its loss, (steps,) each."""
+        """The numbers that are reported for each step but not compared, (steps,) each."""
         return {"lr": self.rates, "gradient_norm": self.norms}
 
 
 class StepFailed(Exception):
-    """A step of training raised something.
+    """An exception was raised in a step of training.
 
     Attributes:
-        step: which one, counted from 0.
-        error: what it raised.
+        step: The step, counted from 0.
+        error: The exception.
     """
 
     def __init__(self, step: int, error: BaseException) -> None:
@@ -59,18 +59,18 @@ class StepFailed(Exception):
 
 
 def train(problem: Problem, loss_and_gradients: LossAndGradients, rules: Rules | None = None) -> Trained:
-    """Train the weights of a problem as its case says.
+    """Train the weights of a problem by the rules of its case.
 
     Args:
-        problem: in the split layout, of a case with training.
-        loss_and_gradients: of one step.
-        rules: what is done with a gradient; as the case says unless given.
+        problem: The problem of a case with training, in the split layout.
+        loss_and_gradients: The function that is called once in each step.
+        rules: The rules of the updates; those of the case if None.
 
     Returns:
-        What became of it, in the dtype of the case.
+        The results, in the dtype of the case.
 
     Raises:
-        StepFailed: if ``loss_and_gradients`` raises anything.
+        StepFailed: If ``loss_and_gradients`` raises an exception.
     """
     training, dtype = problem.case.training, problem.case.dtype
     assert training != "none"

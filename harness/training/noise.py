@@ -1,13 +1,12 @@
-"""How far rounding alone moves what becomes of training.
+"""The rounding noise of a training's results: the distance that rounding alone moves them.
 
-Training amplifies roundings from step to step: a rounded gradient makes rounded weights, whose gradient is another. A
+Training amplifies roundings from step to step: a rounded gradient makes rounded weights, and these another gradient. A
 fixed multiple of eps would be far too wide for the first steps and too narrow for the last. So the training itself is
-repeated, as ``harness.precision.rounding_noise`` repeats one gradient: the reference trains once as it is, and a few
-times with every number of every step rounded once more, the weights after each update and the carried states among
-them.
+repeated, like one gradient in ``harness.precision.rounding_noise``. The reference trains once as it is, and a few times
+with every number of every step rounded once more, including the weights after each update and the carried states.
 
-Of the loss curve the change is known at each step, and is the largest up to that step: roundings of a step are with all
-that follow. Of a trained weight it is the largest change of any of its elements, as with a gradient.
+The noise of the loss curve is measured at each step. It is the largest change up to that step, because roundings of a
+step affect all later ones. The noise of a trained weight is the largest change of any of its elements.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ def noise_of(problem: Problem) -> dict[str, float]:
         problem: in the split layout.
 
     Returns:
-        What ``rounding_noise`` returns; and, of a case with training, the same for each of its tensors, and for each
-        step of the loss curve under a name of its own (``of_step``).
+        The noise of each tensor, absolute, as ``rounding_noise`` returns it. A case with training also has that of each
+        of its results, and that of each step of the loss curve under the name ``of_step`` gives it.
     """
     noise = rounding_noise(problem)
     if problem.case.training == "none":
@@ -66,7 +65,7 @@ def noise_of(problem: Problem) -> dict[str, float]:
 
 
 class _Rounded(Rules):
-    """The rules, with every weight and every carried state rounded once more."""
+    """The rules of a training, with every weight and every carried state rounded once more."""
 
     def __init__(self, training: Training, random: np.random.Generator) -> None:
         super().__init__(training)

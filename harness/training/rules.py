@@ -1,7 +1,7 @@
-"""What a training loop does with a gradient: limits it, moves the weights by it, and changes the learning rate.
+"""The rules of a training loop: limit the gradient, update the weights, change the learning rate.
 
-One object serves one loop. Every decision is a method of its own, so that a loop that differs in one of them is a
-subclass with one method overridden.
+One object serves one loop. Every decision is a method of its own, so a loop that differs in one decision is a subclass
+that overrides one method.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Tensors = Mapping[str, ndarray]
 
 
 class Rules:
-    """The rules of a case's training, as ``harness.case.fields.Training`` says them.
+    """The rules of a case's training, which ``harness.case.fields.Training`` defines.
 
     Args:
-        training: of the case.
+        training: The training of the case.
     """
 
     def __init__(self, training: Training) -> None:
@@ -35,7 +35,7 @@ class Rules:
         return float(next(iter(self.training["optimizer"].values()))["lr"])  # type: ignore[index]
 
     def next_rate(self, lr: float, of_passes: Sequence[float]) -> float:
-        """Return the learning rate from now on, given the one before and the losses of the passes that are over."""
+        """Return the next learning rate, given the present one and the losses of the completed passes."""
         rises = len(of_passes) > 1 and of_passes[-1] > of_passes[-2]
         return lr / 2 if rises and self.training.get("halve_lr_when_loss_rises") else lr
 
@@ -56,10 +56,10 @@ class Rules:
         return moved
 
     def next_state(self, problem: Problem) -> Tensors:
-        """Return the states that the next step starts with, (b, H) each, from the problem of the step that is over.
+        """Return the initial states of the next step, (b, H) each, from the problem of the step before.
 
-        No implementation returns its last state; the reference's forward pass is run for it, with the weights that the
-        implementation trained.
+        Implementations do not return their last state. The reference's forward pass computes it, with the weights that
+        the implementation trained.
         """
         names = states_of(layer_of(problem.structure))
         return {

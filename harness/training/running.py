@@ -1,4 +1,4 @@
-"""Running an implementation on a problem: its gradients, and its training where the case has one."""
+"""Run an implementation on a problem: its gradients, and its training if the case has one."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from harness.result import Result
 from harness.training.loop import StepFailed, train
 
 MOST_WORK = 2e9
-"""Multiplications of a whole training by an implementation that takes far more of them than the reference."""
+"""Maximum multiplications of a whole training, for implementations that take far more of them than the reference."""
 
 
 class TrainingFailed(Exception):
-    """An implementation answered to a problem, and raised something in its training.
+    """An implementation returned gradients, but raised an exception in its training.
 
     Attributes:
-        result: what it answered, without training.
-        step: of the training, counted from 0.
-        error: what it raised.
+        result: The result without training.
+        step: The step of the training, counted from 0.
+        error: The exception.
     """
 
     def __init__(self, answered: Result, step: int, error: BaseException) -> None:
@@ -36,30 +36,30 @@ class TrainingFailed(Exception):
 
 
 def run(implementation: Implementation, problem: Problem) -> Result:
-    """Run an implementation on a problem, in this process, and train with its gradients if the case says so.
+    """Run an implementation on a problem, in this process, and train with its gradients if the case has a training.
 
     Args:
-        implementation: the implementation.
-        problem: the problem, in the split layout.
+        implementation: The implementation.
+        problem: The problem, in the split layout.
 
     Raises:
-        Unsupported: if it cannot represent the problem.
-        TrainingFailed: if it raises something in a step of the training.
-        Exception: whatever it raises before that.
+        Unsupported: If it cannot represent the problem.
+        TrainingFailed: If it raises an exception in a step of the training.
+        Exception: Any exception that it raises before that.
     """
     return with_training(implementation, problem, result.run(implementation, problem))
 
 
 def with_training(implementation: Implementation, problem: Problem, answered: Result) -> Result:
-    """Return what an implementation answered with what becomes of training with its gradients, or why there is none.
+    """Return a result with that of training by the implementation's gradients, or with the reason why it has none.
 
     Args:
-        implementation: the implementation.
-        problem: the problem, in the split layout.
-        answered: its answer to the problem as it is.
+        implementation: The implementation.
+        problem: The problem, in the split layout.
+        answered: Its result on the problem, without training.
 
     Raises:
-        TrainingFailed: if it raises something in a step of the training.
+        TrainingFailed: If it raises an exception in a step of the training.
     """
     if problem.case.training == "none" or answered.training:
         return answered
@@ -97,7 +97,7 @@ def _reason_against(implementation: Implementation, problem: Problem, answered: 
 
 
 def _incomplete(problem: Problem, answered: Result) -> str:
-    """Return what training lacks of an answer; empty if nothing."""
+    """Return the reason why a result does not suffice for training; empty if it does."""
     training = problem.case.training
     frozen = () if training == "none" else training.get("frozen", ())
     if answered.loss is None or answered.loss.shape != ():

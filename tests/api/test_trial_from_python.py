@@ -155,7 +155,9 @@ def test_cases_that_are_not_for_it_are_left_out(case_file):
 
 
 def test_the_loss_refuses_outputs_of_another_shape(problem):
-    with pytest.raises(ValueError, match=r"problem\.loss was given has shape \(3, 2, 5\), but should have \(2, 3, 5\)"):
+    with pytest.raises(
+        ValueError, match=r"the argument of problem\.loss has shape \(3, 2, 5\), but should have \(2, 3, 5\)"
+    ):
         problem.loss(np.zeros((3, 2, 5)))
 
 

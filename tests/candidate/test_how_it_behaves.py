@@ -163,7 +163,7 @@ FAILURES = {
     "misspells_an_attribute": ("problem.weigths", "did you mean 'weights'?"),
     "gives_the_loss_a_wrong_shape": (
         "problem.loss(problem.inputs)",
-        "ValueError: what problem.loss was given has shape (2, 4, 3), but should have (2, 4, 5)",
+        "ValueError: the argument of problem.loss has shape (2, 4, 3), but should have (2, 4, 5)",
     ),
 }
 

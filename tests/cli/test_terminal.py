@@ -305,7 +305,7 @@ def test_a_fuzzed_case_that_cannot_be_written_is_a_message_and_can_be_found_agai
     def refuse(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "cases/found/one.yaml")
 
-    monkeypatch.setattr(searching.Search, "__init__", refuse)
+    monkeypatch.setattr(searching.FuzzSearch, "__init__", refuse)
     status, _, errors = called("fuzz", "--cases", "1", "--seed", "7", "--impl", "numpy-concat")
     assert status == 2
     assert "cases/found/one.yaml cannot be written: No space left on device" in errors

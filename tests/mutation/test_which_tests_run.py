@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.mutation.mutants import mutants
 from benchmarks.mutation.order import Order
-from benchmarks.mutation.reach import Reach, reach_of
+from benchmarks.mutation.reach import LinesReached, reach_of
 from benchmarks.mutation.tried import tried_before, try_all
 
 SOURCE = """\
@@ -120,11 +120,11 @@ def test_all_mutants_of_a_module(root):
 
 
 ORDER = [
-    Reach("a.py::short[1]", 0.1, {"m.py": [11]}),
-    Reach("a.py::short[2]", 0.2, {"m.py": [11, 17]}),
-    Reach("a.py::long", 3.0, {"m.py": [11, 17]}),
-    Reach("b.py::longer", 4.0, {"m.py": [17]}),
-    Reach("b.py::elsewhere", 0.1, {"n.py": [11, 17]}),
+    LinesReached("a.py::short[1]", 0.1, {"m.py": [11]}),
+    LinesReached("a.py::short[2]", 0.2, {"m.py": [11, 17]}),
+    LinesReached("a.py::long", 3.0, {"m.py": [11, 17]}),
+    LinesReached("b.py::longer", 4.0, {"m.py": [17]}),
+    LinesReached("b.py::elsewhere", 0.1, {"n.py": [11, 17]}),
 ]
 
 

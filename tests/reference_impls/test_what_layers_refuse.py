@@ -30,7 +30,7 @@ def test_groups_of_sequences_that_keep_another_number_of_states():
     h = np.zeros((1, 2))
     groups = [(np.array([0]), SimpleNamespace(last=(h, h))), (np.array([1]), SimpleNamespace(last=(h,)))]
     with pytest.raises(ValueError, match=r"zip\(\) argument 2"):
-        assert lengths.Cache(groups, h, (1, 2, 2)).last
+        assert lengths.LengthsCache(groups, h, (1, 2, 2)).last
 
 
 def test_both_directions_truncated(net):

@@ -1,6 +1,6 @@
-"""What is timed. A new contestant is one new file here, with a ``Contestant`` as ``CONTESTANT``.
+"""The contestants that are timed. A new one is one new file here, with a ``Contestant`` as ``CONTESTANT``.
 
-Other packages offer theirs by the entry point group ``harness.contestants``.
+Other packages add contestants by the entry point group ``harness.contestants``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["Contestant", "Pass", "Tensors", "contestants"]
 
 @cache
 def contestants() -> dict[str, Contestant]:
-    """Every contestant, by name: those on NumPy first, the others as other packages and then our modules have them.
+    """Return every contestant by name: those on NumPy first, then those of other packages, then the rest of ours.
 
-    Looking imports no framework: contestants import theirs when they prepare.
+    This imports no framework; a contestant imports its framework when it prepares.
     """
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
     found = [*(point.load() for point in entry_points(group=ENTRY_POINTS))]

@@ -1,4 +1,4 @@
-"""What a contestant is: a way to run forward and backward again and again on one problem."""
+"""Contestants: ways to run forward and backward repeatedly on one problem."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Tensors = Mapping[str, Any]
 """``outputs`` and every gradient by name, as arrays or as tensors of a framework."""
 
 Pass = Callable[[], Tensors]
-"""Runs forward, and backward from the problem's upstream gradient to all weights, the initial state and the inputs;
-returns when everything is computed."""
+"""A function that runs forward, and backward from the problem's upstream gradient to all weights, the initial state and
+the inputs. It returns when everything is computed."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """One way to compute a gradient, for its speed.
+    """A way to compute a gradient whose speed is measured.
 
     Attributes:
-        name: how it is named in tables and on the command line.
-        layout: the layout in which it receives weights and returns gradients.
-        framework: the process that it runs in.
-        prepare: maps a problem in that layout, of one layer without a readout, and a number of threads to a pass.
-            Whatever is done once for a problem is done here or in the first pass, and is not timed.
-        only_named: whether it takes part only where it is asked for by name.
+        name: The name in tables and on the command line.
+        layout: The layout in which it receives weights and returns gradients.
+        framework: The framework, whose process it runs in.
+        prepare: A function from a problem in that layout, of one layer without a readout, and a number of threads to a
+            pass. Work that is done once for a problem belongs here or in the first pass, and is not timed.
+        only_named: True if it takes part only when it is requested by name.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the contestants on NumPy share: the two passes of the reference."""
+"""The two passes of the reference, which the contestants on NumPy share."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from harness.tensors import STATES
 
 
 def prepare(problem: Problem, threads: int) -> Pass:
-    """Return the two passes, compiled by the first call; the environment has told JAX the number of threads."""
+    """Return the two passes, compiled by the first call; an environment variable sets JAX's number of threads."""
     del threads
     import jax
     from jax import numpy as jnp
@@ -43,7 +43,7 @@ def prepare(problem: Problem, threads: int) -> Pass:
 
 
 def _steps() -> dict[tuple[str, str], Callable[[Tensors, Any, Any], Any]]:
-    """One step of each cell: the weights, the states before and x W_xh + b_h to the states after."""
+    """Return one step of each cell: from the weights, the states before it and x W_xh + b_h to the states after it."""
     import jax
     from jax import numpy as jnp
 

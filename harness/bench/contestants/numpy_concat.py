@@ -9,7 +9,7 @@ from harness.problem import Problem
 
 
 def prepare(problem: Problem, threads: int) -> Pass:
-    """Return the reference's two passes; the environment has told its matrix product how many threads it may use."""
+    """Return the reference's two passes; an environment variable sets the threads of its matrix product."""
     del threads
     return passes_of(problem, "concatenated")
 

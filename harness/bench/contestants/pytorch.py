@@ -1,4 +1,4 @@
-"""What the contestants on torch share: the two passes of its own module."""
+"""The two passes of torch's own module, which the contestants on torch share."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def passes_of(problem: Problem, threads: int, compiled: Callable[[Any], Any] = l
     """Return the two passes of nn.RNN, nn.LSTM or nn.GRU over a problem in torch's layout.
 
     Args:
-        problem: of one layer.
-        threads: what torch may use; it takes the number for the whole process.
-        compiled: what is made of the forward pass, ``torch.compile`` for one.
+        problem: A problem of one layer.
+        threads: The number of torch's threads, which holds for the whole process.
+        compiled: A function that compiles the forward pass, such as ``torch.compile``.
     """
     import torch
 

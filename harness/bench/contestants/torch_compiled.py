@@ -1,6 +1,6 @@
-"""``torch-compiled``: the same under torch.compile, which unrolls the steps: only where it is asked for by name.
+"""``torch-compiled``: torch's module under torch.compile, which unrolls the steps; it runs only when named.
 
-Compiling ten steps of an lstm takes minutes, and makes it no faster: what is unrolled was one call for all steps.
+Compiling ten steps of an lstm takes minutes and does not make it faster: the unrolled steps were a single call before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def prepare(problem: Problem, threads: int) -> Pass:
     """Return the two passes of torch's own module, compiled by the first call."""
     import torch
 
-    torch._dynamo.config.allow_rnn = True  # without it a recurrent module is left as it is
+    torch._dynamo.config.allow_rnn = True  # otherwise torch does not compile a recurrent module
     return passes_of(problem, threads, torch.compile)
 
 

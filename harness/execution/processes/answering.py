@@ -12,13 +12,13 @@ from harness.execution.processes.serving import Answer
 from harness.execution.processes.transport import Message
 from harness.implementations import Implementation, Unsupported, implementations, initialisers
 from harness.layout import layouts
-from harness.precision.error_floor import NoFloor, from_balls, from_wider_numbers
+from harness.precision.error_floor import NoErrorFloor, from_intervals, from_wider_numbers
 from harness.problem.recurrent import RecurrenceProblem
 from harness.recurrences import Recurrence
 from harness.tensors import Structure
 from harness.training import TrainingFailed, noise_of, run
 
-FLOORS = {"from_balls": from_balls, "from_wider_numbers": from_wider_numbers}
+FLOORS = {"from_intervals": from_intervals, "from_wider_numbers": from_wider_numbers}
 
 
 def answered(request: Message, known: Mapping[str, Recurrence] | None = None) -> Answer:
@@ -45,7 +45,7 @@ def answered(request: Message, known: Mapping[str, Recurrence] | None = None) ->
         chosen: Implementation = implementations()[request.header["implementation"]]
         header, arrays = of_result(run(chosen, to_problem(request, known)))
         return {"status": "ok", **header}, arrays
-    except (Unsupported, NoFloor) as reason:
+    except (Unsupported, NoErrorFloor) as reason:
         return {"status": "unsupported", "reason": str(reason)}, {}
     except TrainingFailed as failed:
         header, arrays = of_result(failed.result)

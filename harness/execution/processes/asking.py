@@ -25,7 +25,7 @@ from harness.execution.processes.process import WorkerFailed
 from harness.execution.processes.transport import Message
 from harness.implementations import NUMPY, Framework, Implementation, initialisers, install_line, missing_modules
 from harness.implementations.certified import FLINT
-from harness.precision.error_floor import Floor
+from harness.precision.error_floor import ErrorFloor
 from harness.problem import Problem
 from harness.result import Answer
 from harness.result.remark import Remark
@@ -126,15 +126,15 @@ class Asking(ABC):
         """Return the process that has a problem's step, or the reference."""
         return self.homes.get(problem.case.cell, NUMPY) if problem.case.recurrence is not None else NUMPY
 
-    def floor(self, problem: Problem, baseline: Mapping[str, ndarray]) -> Floor:
+    def floor(self, problem: Problem, baseline: Mapping[str, ndarray]) -> ErrorFloor:
         """Measure how far the baseline's tensors are off, against the best answers that can be had.
 
         Never raises: where there are no better answers, the floor has no source and says why.
         """
         header, arrays = of_floor_request(problem, baseline)
         reasons = []
-        for framework, way in ((FLINT, "from_balls"), (self._home(problem), "from_wider_numbers")):
-            if way == "from_balls" and problem.case.recurrence is not None:
+        for framework, way in ((FLINT, "from_intervals"), (self._home(problem), "from_wider_numbers")):
+            if way == "from_intervals" and problem.case.recurrence is not None:
                 continue
             if missing := missing_modules(framework):
                 reasons.append(f"{missing[0]} is not installed; {install_line(framework)}")
@@ -147,7 +147,7 @@ class Asking(ABC):
             if answer.header["status"] == "ok":
                 return replace(to_floor(answer), reason="; ".join(reasons))
             reasons.append(answer.header["reason"])
-        return Floor(reason="; ".join(reasons))
+        return ErrorFloor(reason="; ".join(reasons))
 
     def native_weights(self, framework: str, seed: int, structure: Structure, dtype: str) -> Mapping[str, ndarray]:
         """Return a framework's own initial weights, in the split layout.

@@ -11,7 +11,7 @@ from numpy import ndarray
 from harness.case.fields import Case
 from harness.diagnosis.explanation import Diagnosis
 from harness.execution.processes.transport import Message
-from harness.precision.error_floor import Floor
+from harness.precision.error_floor import ErrorFloor
 from harness.problem import Problem
 from harness.problem.recurrent import RecurrenceProblem, known_as
 from harness.recurrences import Recurrence
@@ -133,16 +133,16 @@ def baseline_of(message: Message) -> dict[str, ndarray]:
     return _named(message.arrays, _BASELINE)
 
 
-def of_floor(floor: Floor) -> tuple[dict[str, Any], dict[str, ndarray]]:
+def of_floor(floor: ErrorFloor) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Return the header and the arrays of a floor."""
     header = {"source": floor.source, "rounding": dict(floor.rounding), "reason": floor.reason}
     return header, {_ERROR + name: array for name, array in floor.errors.items()}
 
 
-def to_floor(message: Message) -> Floor:
+def to_floor(message: Message) -> ErrorFloor:
     """Return the floor that a message holds."""
     header = message.header
-    return Floor(header["source"], _named(message.arrays, _ERROR), header["rounding"], header["reason"])
+    return ErrorFloor(header["source"], _named(message.arrays, _ERROR), header["rounding"], header["reason"])
 
 
 def of_answer(answer: Answer) -> tuple[dict[str, Any], dict[str, ndarray]]:

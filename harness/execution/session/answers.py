@@ -18,7 +18,7 @@ from harness.execution.session.floors import judged as judged_floor
 from harness.execution.session.kinked import explained
 from harness.execution.session.outcomes import Judgement
 from harness.implementations import Promise
-from harness.precision.error_floor import Floor
+from harness.precision.error_floor import ErrorFloor
 from harness.precision.tolerance import TOO_SMALL
 from harness.problem import Problem
 from harness.result import Answer, Result
@@ -48,7 +48,9 @@ class Standard:
     floors: Floors
 
     @classmethod
-    def measured(cls, problem: Problem, expected: Result, noise: Mapping[str, float], floor: Floor | None) -> Standard:
+    def measured(
+        cls, problem: Problem, expected: Result, noise: Mapping[str, float], floor: ErrorFloor | None
+    ) -> Standard:
         """Return the standard that noise and floor make, as they were measured; None for a floor that was not."""
         if floor is None:
             return cls(problem, expected, noise, Floors())

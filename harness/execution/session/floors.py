@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.comparison import Comparison
 from harness.precision import tolerance as tolerances
-from harness.precision.error_floor import Floor
+from harness.precision.error_floor import ErrorFloor
 from harness.precision.kinks import at_kink
 from harness.problem import Problem
 from harness.problem.reference import forward
@@ -46,7 +46,7 @@ class Floors:
 
 
 def judged(
-    floor: Floor, problem: Problem, expected: Result, noise: Mapping[str, float]
+    floor: ErrorFloor, problem: Problem, expected: Result, noise: Mapping[str, float]
 ) -> tuple[Floors, dict[str, float]]:
     """Hold a floor against the tolerances.
 

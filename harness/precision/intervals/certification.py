@@ -4,9 +4,9 @@ An answer is certified when, for every element of every tensor (loss and outputs
 
     radius ≤ 2⁻⁸⁰ · max(largest, 2⁻¹⁰⁷⁴)
 
-where largest is a proven lower bound of the tensor's largest |element|: 80 bits relative to each tensor's largest
-element or, where a whole tensor is smaller than the least float64, to that. The radius is Arb's, so the criterion is
-itself proven, not estimated.
+where largest is a proven lower bound of the tensor's largest |element|. That is 80 bits relative to the tensor's
+largest element, or to the least float64 if the whole tensor is smaller. The radius is Arb's, so the criterion is itself
+proven, not estimated.
 """
 
 from __future__ import annotations
@@ -26,42 +26,45 @@ from reference_impls.truncation import passes
 BITS = 80
 FIRST_PRECISION = 128
 LAST_PRECISION = 4096
-"""Bits. A chaotic recurrence loses some each step; a saturated tanh needs one for each binary digit of 1 − h²."""
+"""Maximum precision in bits.
+
+A chaotic recurrence loses some bits in each step; a saturated tanh needs one for each binary digit of 1 − h².
+"""
 
 MOST_WORK = 2.5e8
-"""Multiplications at ``FIRST_PRECISION``, about 20 ns each on one core. An elementwise function counts as fifty."""
+"""Maximum multiplications at ``FIRST_PRECISION``, about 20 ns each on one core; one elementwise function is 50."""
 
 OF_OBJECTS = 10
-"""How much longer a multiplication takes in arrays of balls than in matrices of balls, which are for plain rnns."""
+"""Cost of a multiplication in arrays of intervals, relative to one in matrices of intervals, which serve plain rnns."""
 
 KEPT = 8
-"""Answers remembered: one problem is asked for by the comparison and by the floor, a few problems at a time."""
+"""Number of answers that are kept: the comparison and the error floor both ask for a problem's, a few at a time."""
 
 
 class NotCertified(Exception):
-    """No answer can be certified; the text is the reason."""
+    """The answer cannot be certified; the text is the reason."""
 
 
 _recent: OrderedDict[bytes, dict[str, ndarray] | NotCertified] = OrderedDict()
 
 
 def certified(problem: Problem) -> dict[str, ndarray]:
-    """Return loss, outputs and every gradient as balls that satisfy the criterion.
+    """Return loss, outputs and every gradient as intervals that satisfy the criterion.
 
     Args:
-        problem: in the split layout.
+        problem: The problem, in the split layout.
 
     Returns:
-        Arrays of balls by canonical name.
+        Arrays of intervals by canonical name.
 
     Raises:
-        NotCertified: if that would take too long, or the highest precision does not suffice.
+        NotCertified: If that would take too long, or the highest precision does not suffice.
     """
     key = _key(problem)
     if key not in _recent:
         try:
             _recent[key] = _certified(problem)
-        except NotCertified as reason:  # that, too, may have taken seconds to find out
+        except NotCertified as reason:  # a refusal may take seconds, too, so it is kept
             _recent[key] = reason
         while len(_recent) > KEPT:
             _recent.popitem(last=False)
@@ -77,7 +80,8 @@ def _certified(problem: Problem) -> dict[str, ndarray]:
     while precision <= LAST_PRECISION:
         if (needed := work(problem) * precision / FIRST_PRECISION) > MOST_WORK:
             raise NotCertified(
-                f"would take {needed:.1e} multiplications of balls of {precision} bits; at most {MOST_WORK:.1e}{reason}"
+                f"would take {needed:.1e} multiplications of intervals of {precision} bits; "
+                f"at most {MOST_WORK:.1e}{reason}"
             )
         try:
             with ctx.workprec(precision):
@@ -87,25 +91,25 @@ def _certified(problem: Problem) -> dict[str, ndarray]:
                 return answer
             reason = f": {precision} bits do not suffice for {missing[0]}"
         except UndecidedKink:
-            reason = f": {precision} bits do not tell on which side of relu's kink a pre-activation is"
+            reason = f": {precision} bits do not decide on which side of relu's kink a pre-activation is"
         precision *= 2
     raise NotCertified(f"cannot be certified with at most {LAST_PRECISION} bits{reason}")
 
 
 def is_certified(tensor: ndarray) -> bool:
-    """Whether a tensor of balls satisfies the criterion."""
+    """Return whether a tensor of intervals satisfies the criterion."""
     balls = tensor.reshape(-1)
     largest = max((ball.abs_lower() for ball in balls), default=arb(0))
-    # A comparison of balls holds only if it holds for every number in them, so rounding here can only refuse.
+    # A comparison of intervals holds only if it holds for all numbers in them. So rounding can refuse, never accept.
     allowed = max(largest, arb(2) ** -1074) * arb(2) ** -BITS
     return all(ball.is_finite() and ball.rad() <= allowed for ball in balls)
 
 
 def work(problem: Problem) -> float:
-    """Return how many multiplications one attempt takes, in the unit of ``MOST_WORK``."""
+    """Return the number of multiplications of one attempt, in the unit of ``MOST_WORK``."""
     s = problem.structure
     functions = s.batch * s.time * (len(s.blocks) * s.hidden * GATES[s.cell] + s.outputs[2])
-    # Of the three parts of the products two are of the backward pass.
+    # Two of the three parts of the products belong to the backward pass.
     products = s.multiplications * (1 + 2 * len(passes(problem.truncation, s.time))) / 3
     return (products + 50.0 * functions) * (1 if in_matrices(problem) else OF_OBJECTS)
 

@@ -1,8 +1,8 @@
 """Any network in ball arithmetic: the reference itself, run on arrays of balls.
 
-``reference_impls`` runs unchanged on NumPy arrays of objects. Only the nonlinearities are given here; all other
-operations of the cells are sums and products, which NumPy leaves to the balls. Slower than ``layers``, whose products
-are matrices of balls, and sharing the reference's formulas: what is proven is that these were computed right.
+``reference_impls`` runs unchanged on NumPy arrays of objects. This module adds the nonlinearities alone; all other
+operations of the cells are sums and products, which NumPy passes to the intervals. It is slower than ``layers``, whose
+products are matrices of intervals. It shares the reference's formulas, so it proves only that they were computed right.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def solve(problem: Problem) -> dict[str, ndarray]:
     """Compute loss, outputs and every gradient.
 
     Args:
-        problem: in the split layout.
+        problem: The problem, in the split layout.
 
     Returns:
-        Arrays of balls by canonical name, each of its canonical shape.
+        Arrays of intervals by canonical name, each of its canonical shape.
     """
     loss = problem.case.loss
     in_balls = replace(
@@ -45,7 +45,7 @@ def solve(problem: Problem) -> dict[str, ndarray]:
     d_outputs = in_shape(d_flat, (T, B, O)).swapaxes(0, 1)  # (B, T, O)
     gradients = backward(in_balls, passed, d_outputs)
     found = {"loss": in_shape([value], ()), "outputs": passed.outputs, **gradients}
-    # What no ball was added to is still the zero of NumPy, an int.
+    # An element to which no interval was added is still NumPy's zero, an int.
     return {name: in_shape([arb(each) for each in tensor.reshape(-1)], tensor.shape) for name, tensor in found.items()}
 
 
@@ -64,5 +64,5 @@ def _of_balls(name: str) -> Activation:
 
 
 def _relu_slope(h: ndarray) -> ndarray:
-    # Of a ball that may be zero, relu's value is not decided, so none is among these.
+    # relu refuses an interval that contains zero, so none is among these.
     return (h > 0).astype(int).astype(object)

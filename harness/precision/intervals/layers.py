@@ -3,8 +3,8 @@ r"""One vanilla recurrent layer in ball arithmetic: the formulas of ``reference_
     a_t = x_t W_xh + h_{t-1} W_hh + b_h        h_t = φ(a_t)
     δ_t = (g_t + δ_{t+1} W_hhᵀ) ⊙ φ'(a_t)      dW_xh = Σ_t x_tᵀ δ_t,  dW_hh = Σ_t h_{t-1}ᵀ δ_t,  db_h = Σ_t Σ_B δ_t
 
-Products are matrices of balls, ``arb_mat``. Everything elementwise is a flat list of balls, row by row, time first:
-the element (t, b, j) of a tensor (T, B, H) stands at (t·B + b)·H + j.
+Products are matrices of intervals, ``arb_mat``. Everything elementwise is a flat list of intervals, row by row, time
+first: the element (t, b, j) of a tensor (T, B, H) stands at (t·B + b)·H + j.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ZERO, ONE = arb(0), arb(1)
 
 
 class UndecidedKink(ArithmeticError):
-    """A ball contains zero, where relu has its kink, so that its slope is not known at this precision."""
+    """An interval contains zero, relu's kink, so relu's slope is not known at this precision."""
 
 
 def _tanh(a: arb) -> tuple[arb, arb]:
@@ -35,7 +35,7 @@ def _sigmoid(a: arb) -> tuple[arb, arb]:
 
 
 def _relu(a: arb) -> tuple[arb, arb]:
-    # A comparison of balls holds only if it holds for every number in them.
+    # A comparison of intervals holds only if it holds for all numbers in them.
     if a > 0:
         return a, ONE
     if a <= 0:
@@ -48,7 +48,7 @@ def _identity(a: arb) -> tuple[arb, arb]:
 
 
 ACTIVATIONS: dict[str, Activation] = {"tanh": _tanh, "sigmoid": _sigmoid, "relu": _relu, "identity": _identity}
-"""Every activation, by the name that case files use."""
+"""Every activation by its name in case files."""
 
 
 class Passed(NamedTuple):
@@ -63,7 +63,7 @@ class Passed(NamedTuple):
 def forward(
     x: arb_mat, h0: list[arb], W_xh: arb_mat, W_hh: arb_mat, b_h: list[arb], batch: int, activation: Activation
 ) -> Passed:
-    """Run the layer over x, (T·B, I), from h0, B·H balls."""
+    """Run the layer over x, (T·B, I), from h0, B·H intervals."""
     H = len(b_h)
     size = batch * H
     from_inputs = (x * W_xh).entries()  # T·B·H
@@ -83,9 +83,9 @@ def forward(
 def backward(
     passed: Passed, d_states: list[arb], W_xh: arb_mat, W_hh: arb_mat, batch: int, starts: Container[int] = ()
 ) -> tuple[arb_mat, list[arb], dict[str, list[arb]]]:
-    """Carry g, T·B·H balls, back: d_x (T·B, I), d_h0 (B·H balls), and the gradients of the weights by name.
+    """Carry g, T·B·H intervals, back: return d_x (T·B, I), d_h0 (B·H intervals), and the weights' gradients by name.
 
-    Nothing is carried from a step in ``starts`` to the one before it.
+    Nothing is carried from a step in ``starts`` to the step before it.
     """
     rows, H = passed.x.nrows(), W_hh.nrows()
     size = batch * H

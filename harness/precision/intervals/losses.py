@@ -12,7 +12,7 @@ from harness.precision.intervals.layers import ZERO
 from reference_impls.losses import number_of_terms
 
 RowLoss = Callable[[list[arb], Any], tuple[arb, list[arb]]]
-"""Maps one row of outputs, O balls, and its target to the loss and the gradient by the outputs."""
+"""A function from one row of outputs, O intervals, and its target to the loss and the gradient by the outputs."""
 
 
 def _squared_error(outputs: list[arb], target: Sequence[float]) -> tuple[arb, list[arb]]:
@@ -25,7 +25,7 @@ def _softmax_cross_entropy(outputs: list[arb], label: int) -> tuple[arb, list[ar
     exponentials = [(y - shift).exp() for y in outputs]
     total = sum(exponentials, ZERO)
     gradient = [each / total for each in exponentials]
-    # softmax − 1 would cancel where the label is nearly sure; the other classes' share is the same number.
+    # softmax − 1 cancels if the label is nearly certain; the sum over the other classes is the same number.
     gradient[label] = -sum((each for k, each in enumerate(exponentials) if k != label), ZERO) / total
     return total.log() - (outputs[label] - shift), gradient
 
@@ -48,14 +48,14 @@ def loss_and_gradient(
     """Return the loss and the gradient by the outputs.
 
     Args:
-        kind: a key of ``reference_impls.losses.LOSSES``.
+        kind: A key of ``reference_impls.losses.LOSSES``.
         reduction: ``sum`` or ``mean``.
-        outputs: T·B·O balls, time first.
+        outputs: T·B·O intervals, time first.
         targets: (B, T, O) of floats, or labels (B, T).
-        covered: (B, T) of bool.
+        covered: The steps that have a loss, (B, T) of bool.
 
     Returns:
-        The loss, and T·B·O balls, zero where the loss does not look.
+        The loss, and T·B·O intervals, which are zero at steps without a loss.
     """
     B, T = covered.shape
     O = len(outputs) // (B * T)

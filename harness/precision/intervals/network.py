@@ -1,6 +1,6 @@
 """The whole network in ball arithmetic: layers, readout and loss, forward and backward, at the precision in force.
 
-An rnn in one direction, whose sequences are equally long, is computed here and in ``layers``, all else in ``gated``.
+An rnn in one direction with sequences of equal length is computed here and in ``layers``, everything else in ``gated``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reference_impls.truncation import passes
 
 
 def in_matrices(problem: Problem) -> bool:
-    """Whether a problem's products are matrices of balls."""
+    """Return whether a problem's products are matrices of intervals."""
     return problem.structure.cell == "rnn" and problem.structure.directions == 1 and problem.lengths is None
 
 
@@ -25,13 +25,13 @@ def solve(problem: Problem) -> dict[str, ndarray]:
     """Compute loss, outputs and every gradient.
 
     Args:
-        problem: in the split layout.
+        problem: The problem, in the split layout.
 
     Returns:
-        Arrays of balls by canonical name, each of its canonical shape.
+        Arrays of intervals by canonical name, each of its canonical shape.
 
     Raises:
-        UndecidedKink: if the precision is too low to tell on which side of relu's kink a pre-activation is.
+        UndecidedKink: If the precision is too low to decide on which side of relu's kink a pre-activation is.
     """
     case, structure = problem.case, problem.structure
     if not in_matrices(problem):

@@ -1,4 +1,4 @@
-"""Between arrays of floats, flat lists of balls, matrices of balls and arrays of balls."""
+"""Conversions between arrays of floats and flat lists, matrices and arrays of intervals."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ def time_first(tensor: ndarray) -> ndarray:
 
 
 def to_balls(array: ndarray) -> list[arb]:
-    """Return an array's floats as exact balls, in C order."""
+    """Return an array's floats as exact intervals, in C order."""
     return [arb(number) for number in array.reshape(-1).tolist()]
 
 
 def to_matrix(array: ndarray) -> arb_mat:
-    """Return a matrix of floats as a matrix of exact balls."""
+    """Return a matrix of floats as a matrix of exact intervals."""
     return arb_mat(*array.shape, to_balls(array))
 
 
 def in_shape(balls: Sequence[arb], shape: Shape) -> ndarray:
-    """Return balls as an array of objects of the shape wanted."""
+    """Return intervals as an array of objects of a shape."""
     array = np.empty(len(balls), dtype=object)
     array[:] = balls
     return array.reshape(shape)
 
 
 def rounded(tensor: ndarray, dtype: str) -> ndarray:
-    """Return an array of balls as floats: each midpoint to the nearest float64, that to the nearest of ``dtype``."""
+    """Return an array of intervals as floats: each midpoint rounded to float64, then to ``dtype``."""
     nearest = np.array([float(ball) for ball in tensor.reshape(-1)], np.float64)
-    with np.errstate(over="ignore"):  # what no float32 can hold is infinite, as in the case's own arithmetic
+    with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite, as in the case's own arithmetic
         return nearest.reshape(tensor.shape).astype(dtype)
 
 
 def distance(tensor: ndarray, balls: ndarray) -> ndarray:
-    """Return |tensor − balls| of each element, an upper bound but for the last bit, in float64.
+    """Return |tensor − interval| of each element in float64: an upper bound, except for the last bit.
 
-    Infinite where the tensor is not finite.
+    It is infinite where the tensor is not finite.
     """
     found = np.full(tensor.size, np.inf)
     for position, (number, ball) in enumerate(zip(tensor.reshape(-1).tolist(), balls.reshape(-1), strict=True)):

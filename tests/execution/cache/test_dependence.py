@@ -30,9 +30,9 @@ print(json.dumps(sorted(m for m in set(sys.modules) - here if m.split(".")[0] in
 
 CALLS = {
     "rounding_noise": "from harness.training.noise import noise_of; noise_of(problem)",
-    "floor": "from harness.precision.error_floor import from_balls, from_wider_numbers\n"
+    "floor": "from harness.precision.error_floor import from_intervals, from_wider_numbers\n"
     "from harness.problem.reference import solve\n"
-    "from_wider_numbers(problem, solve(problem)); from_balls(problem, solve(problem))",
+    "from_wider_numbers(problem, solve(problem)); from_intervals(problem, solve(problem))",
     "explain": "from harness.diagnosis.recurrent import Explainer\n"
     "from harness.recurrences import recurrences\n"
     "Explainer(recurrences()['min_gru'].problem(), {}).explained({})",

@@ -12,7 +12,7 @@ from harness.execution.session import compare_for
 from harness.implementations import Promise, implementations, initialisers
 from harness.implementations import complex_step as oracle
 from harness.precision import error_floor as floors
-from harness.precision.error_floor import NoFloor, from_balls, from_wider_numbers
+from harness.precision.error_floor import NoErrorFloor, from_intervals, from_wider_numbers
 from harness.precision.perturbations import COUNT
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
@@ -163,7 +163,7 @@ def test_the_floor_of_a_gated_cell(cell, source):
 def test_the_certified_floor_is_the_one_of_wider_numbers(cell):
     problem = problem_of(**cell, dtype="float32")
     baseline = solved(problem).tensors
-    proven, found = from_balls(problem, baseline), from_wider_numbers(problem, baseline)
+    proven, found = from_intervals(problem, baseline), from_wider_numbers(problem, baseline)
     assert (proven.source, found.source) == ("certified", "float64")
     for name, errors in proven.errors.items():
         blur = 0.02 * np.finfo("float32").eps * np.abs(baseline[name]).max()
@@ -172,8 +172,8 @@ def test_the_certified_floor_is_the_one_of_wider_numbers(cell):
 
 def test_what_would_take_too_long_in_balls_says_so(cell):
     problem = problem_of(**cell, sizes=Sizes(8, 50, 32, 64))
-    with pytest.raises(NoFloor, match="certified: would take"):
-        from_balls(problem, {})
+    with pytest.raises(NoErrorFloor, match="certified: would take"):
+        from_intervals(problem, {})
 
 
 def test_a_diagnosis_knows_the_algebra_of_a_gated_cell_and_tells_where_the_rest_is_first_off(cell):

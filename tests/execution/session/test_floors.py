@@ -9,7 +9,7 @@ import pytest
 from harness.case import Case, Loss, Sizes
 from harness.comparison import ComparisonPolicy, compare
 from harness.execution.session.floors import judged, remarked
-from harness.precision.error_floor import Floor
+from harness.precision.error_floor import ErrorFloor
 from harness.problem import build
 from harness.result import Result
 
@@ -22,7 +22,7 @@ def given(error, rounding, tolerance=None):
     case = Case(name="c", file="c", sizes=Sizes(1, 1, 1, 4), loss=Loss("dot"), upstream="ones", tolerance=tolerance)
     expected = Result(None, None, {"layer0.b_h": np.ones(4)}, 0.0)
     errors = np.array([error, 0, 0, 0.0])
-    floor = Floor("certified", {"layer0.b_h": errors}, {"layer0.b_h": rounding})
+    floor = ErrorFloor("certified", {"layer0.b_h": errors}, {"layer0.b_h": rounding})
     return expected, judged(floor, build(case, None), expected, {"layer0.b_h": EPS / 2})
 
 

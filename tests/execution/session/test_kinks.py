@@ -9,7 +9,7 @@ from harness.case import Case, Loss, Sizes
 from harness.execution.session import compare_for
 from harness.execution.session.floors import judged
 from harness.implementations import Promise, implementations
-from harness.precision.error_floor import Floor, from_balls
+from harness.precision.error_floor import ErrorFloor, from_intervals
 from harness.precision.kinks import at_kink
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
@@ -190,7 +190,7 @@ def test_what_counts_as_at_the_kink(nearly_at_zero):
 def test_a_floor_at_a_kink_widens_no_tolerance(nearly_at_zero):
     """Where the certified answer finds the other side, baseline and reference are off by all of a slope."""
     expected, noise = taking(nearly_at_zero, 0.0, within=1e-15), rounding_noise(nearly_at_zero)
-    floor = from_balls(nearly_at_zero, expected.tensors)
+    floor = from_intervals(nearly_at_zero, expected.tensors)
     floor = replace(floor, rounding={name: float(errors.max()) for name, errors in floor.errors.items()})
     assert floor.rounding["layer0.W_xh"] > 0.01
     floors, raised = judged(floor, nearly_at_zero, expected, noise)
@@ -205,7 +205,7 @@ def test_a_floor_above_the_tolerance_looks_for_kinks_in_both_directions(block, l
     problem = problem_of(bidirectional=True, lengths=lengths, tolerance={"atol": 1e-30}).copy()
     expected, noise = run(implementations()["numpy-split"], problem), rounding_noise(problem)
     errors = {name: np.full(tensor.shape, 1e-3) for name, tensor in expected.tensors.items()}
-    floor = Floor("certified", errors, dict.fromkeys(errors, 1e-3))
+    floor = ErrorFloor("certified", errors, dict.fromkeys(errors, 1e-3))
     assert "ill-conditioned" in judged(floor, problem, expected, noise)[0].remark("layer0.W_xh")
     for name in ("W_xh", "W_hh"):
         problem.weights[f"{block}.{name}"][:, 2] = 0

@@ -10,7 +10,7 @@ from harness.execution.processes import Workers, asking
 from harness.implementations import implementations, install_line
 from harness.implementations.certified import FLINT
 from harness.precision import error_floor as floors
-from harness.precision.error_floor import NoFloor, from_balls, from_wider_numbers
+from harness.precision.error_floor import NoErrorFloor, from_intervals, from_wider_numbers
 from harness.problem import build
 from harness.result import run
 
@@ -49,7 +49,7 @@ wide_longdouble = pytest.mark.skipif(not floors.longdouble_is_wider(), reason="l
 def test_every_source_measures_the_same(activation, loss, dtype, source):
     problem = problem_of(dtype, loss, activation)
     baseline = tensors_of(problem)
-    proven, found = from_balls(problem, baseline), from_wider_numbers(problem, baseline)
+    proven, found = from_intervals(problem, baseline), from_wider_numbers(problem, baseline)
     assert (proven.source, found.source) == ("certified", source)
     assert proven.errors.keys() == found.errors.keys() == baseline.keys()
     for name, errors in proven.errors.items():
@@ -64,9 +64,9 @@ def test_a_known_error_is_found_to_far_less_than_half_an_ulp():
     a half. Held against a float64, the two would be off by nothing and by one."""
     problem = problem_of()
     rounded = run(implementations()["certified"], problem).tensors
-    errors = from_balls(problem, rounded).errors
+    errors = from_intervals(problem, rounded).errors
     moved = {name: np.nextafter(tensor, np.inf) for name, tensor in rounded.items()}
-    errors_of_moved = from_balls(problem, moved).errors
+    errors_of_moved = from_intervals(problem, moved).errors
     for name, tensor in rounded.items():
         ulp = np.spacing(np.abs(tensor))
         assert (errors[name] <= ulp / 2 * (1 + 1e-10)).all()
@@ -79,7 +79,7 @@ def test_a_known_error_is_found_to_far_less_than_half_an_ulp():
 def test_a_wrong_baseline_is_off_by_more_than_the_reference_is():
     problem = problem_of()
     wrong = {name: tensor * 1.001 for name, tensor in tensors_of(problem).items()}
-    found = from_balls(problem, wrong)
+    found = from_intervals(problem, wrong)
     for name, tensor in wrong.items():
         assert found.errors[name].max() == pytest.approx(np.abs(tensor).max() / 1001, rel=1e-6)
         assert found.rounding[name] < 1e-12
@@ -90,7 +90,7 @@ def test_what_is_not_finite_is_infinitely_far_and_no_measure_of_rounding():
     with np.errstate(all="ignore"):
         baseline = tensors_of(problem)
     assert not all(np.isfinite(tensor).all() for tensor in baseline.values())
-    for measured in (from_balls(problem, baseline), from_wider_numbers(problem, baseline)):
+    for measured in (from_intervals(problem, baseline), from_wider_numbers(problem, baseline)):
         for name, tensor in baseline.items():
             assert (np.isinf(measured.errors[name]) == ~np.isfinite(tensor)).all(), name
             assert math.isfinite(measured.rounding[name])
@@ -99,18 +99,18 @@ def test_what_is_not_finite_is_infinitely_far_and_no_measure_of_rounding():
 def test_tensors_of_a_wrong_shape_are_left_out():
     problem = problem_of()
     baseline = {**tensors_of(problem), "loss": np.zeros(3), "nonsense": np.zeros(2)}
-    found = from_balls(problem, baseline)
+    found = from_intervals(problem, baseline)
     assert found.errors.keys() == baseline.keys() - {"loss", "nonsense"}
     assert "loss" in found.rounding
 
 
 def test_why_there_is_none(monkeypatch):
-    with pytest.raises(NoFloor, match=r"float64: would take .* multiplications; at most 1e\+10"):
+    with pytest.raises(NoErrorFloor, match=r"float64: would take .* multiplications; at most 1e\+10"):
         from_wider_numbers(problem_of("float32", sizes=(300, 30, 1, 800), inputs="zeros"), {})
-    with pytest.raises(NoFloor, match="certified: would take"):
-        from_balls(problem_of(sizes=(300, 30, 1, 800), inputs="zeros"), {})
+    with pytest.raises(NoErrorFloor, match="certified: would take"):
+        from_intervals(problem_of(sizes=(300, 30, 1, 800), inputs="zeros"), {})
     monkeypatch.setattr(floors, "longdouble_is_wider", lambda: False)
-    with pytest.raises(NoFloor, match="longdouble is float64 on this machine; python-flint"):
+    with pytest.raises(NoErrorFloor, match="longdouble is float64 on this machine; python-flint"):
         from_wider_numbers(problem_of(), {})
 
 
@@ -121,7 +121,7 @@ def test_workers_take_the_best_source_that_there_is(monkeypatch):
     with Workers() as workers:
         best = workers.floor(problem, baseline)
         assert (best.source, best.reason) == ("certified", "")
-        here = from_balls(problem, baseline)
+        here = from_intervals(problem, baseline)
         assert best.rounding == here.rounding
         for name, errors in here.errors.items():
             np.testing.assert_array_equal(best.errors[name], errors)

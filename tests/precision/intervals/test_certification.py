@@ -96,7 +96,7 @@ def test_a_kink_that_no_precision_decides_is_said(problem_of, precisions, monkey
     )
     attempts = len(precisions)
     for _ in range(2):
-        with pytest.raises(NotCertified, match="256 bits: 256 bits do not tell on which side of relu's kink"):
+        with pytest.raises(NotCertified, match="256 bits: 256 bits do not decide on which side of relu's kink"):
             certified(problem)
     assert len(precisions) == attempts + 2  # 128 and 256 bits, and then it is remembered
     monkeypatch.setattr(certification, "LAST_PRECISION", 4096)
@@ -107,7 +107,7 @@ def test_a_kink_that_no_precision_decides_is_said(problem_of, precisions, monkey
 
 def test_what_would_take_too_long_is_unsupported_with_the_reason(problem_of):
     problem = problem_of(sizes=(64, 500, 20, 100), inputs="zeros")
-    with pytest.raises(Unsupported, match=r"multiplications of balls of 128 bits; at most 2\.5e\+08"):
+    with pytest.raises(Unsupported, match=r"multiplications of intervals of 128 bits; at most 2\.5e\+08"):
         run(implementations()["certified"], problem)
 
 
