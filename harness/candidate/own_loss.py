@@ -45,11 +45,23 @@ def check_function(function: LossAndGradients, arrays: Mapping[str, ndarray], *,
         A comparison of each gradient that was returned, in the elements that were differentiated.
 
     Raises:
-        ValueError: if the loss is no finite number, a gradient has no array or another shape than it, two calls with
-            the same arrays differ, or the loss has no derivative that differences could find.
+        TypeError: if an argument is of the wrong kind.
+        ValueError: if an array holds no floats, the loss is no finite number, a gradient has no array or another shape
+            than it, two calls with the same arrays differ, or differences find no derivative of the loss.
         NotReadable: if something is no array of real numbers.
     """
-    point = {name: np.array(array) for name, array in arrays.items()}
+    if not callable(function):
+        raise TypeError(
+            f"function is of type {type(function).__name__}, but should be one that returns (loss, gradients)"
+        )
+    if not isinstance(arrays, Mapping):
+        raise TypeError(f"arrays is of type {type(arrays).__name__}, but should be a dictionary {{name: array}}")
+    point = {name: array_of(name, array, None) for name, array in arrays.items()}
+    for name, array in point.items():
+        if array.dtype.kind != "f":
+            raise ValueError(
+                f"arrays[{name!r}] has dtype {array.dtype}, but should hold floats; no derivative is taken by it"
+            )
     loss, gradients = _called(function, point)
     again, _ = _called(function, point)
     if loss != again:

@@ -45,6 +45,7 @@ def test_every_argument_of_every_public_function_is_looked_at(good):
     assert looked_at == set(api._ARGUMENTS) | {"tolerance"}
     assert {each for each in api.__all__ if inspect.isfunction(getattr(api, each))} == {
         *FUNCTIONS,
+        "check_function",
         "shared_workers",
     } - {"shared_workers"}
 

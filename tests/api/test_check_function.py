@@ -103,3 +103,12 @@ def test_a_loss_without_a_derivative_is_refused():
 
     with pytest.raises(ValueError, match="W: differences of the loss find no derivative"):
         harness.check_function(jump, {"W": np.array([0.5])})
+
+
+def test_arguments_of_the_wrong_kind_are_refused():
+    with pytest.raises(TypeError, match="function is of type float, but should be"):
+        harness.check_function(1.0, arrays())
+    with pytest.raises(TypeError, match="arrays is of type list, but should be a dictionary"):
+        harness.check_function(rnn, [1.0])
+    with pytest.raises(ValueError, match=r"arrays\['labels'\] has dtype int64, but should hold floats"):
+        harness.check_function(rnn, {**arrays(), "labels": np.arange(3)})
