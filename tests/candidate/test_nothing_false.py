@@ -120,7 +120,7 @@ def test_what_is_within_the_tolerance_of_the_case_is_not_first_off(check, workpl
         FAULTY + "    r = {n: a * 1.001 for n, a in faulty(problem).items()}\n"
         "    return r | {'layer0.b_h': 2 * r['layer0.b_h']}\n"
     )
-    assert "first off at the outputs" not in done.out
+    assert "first wrong output" not in done.out
     assert "layer0.b_h is 2 times as large as the right one" in done.out
     assert "The outputs match" in done.out
 
