@@ -29,7 +29,7 @@ def test_a_port_writes_its_file_and_its_proof(harness, workplace, weights):
     assert done.returncode == 0, done.stderr
     assert "wrote out.npz" in done.stdout
     assert (
-        "net: 2 x rnn, 4 to 5, float64\nassumed, for weights alone do not say it: rnn with activation tanh; "
+        "net: 2 x rnn, 4 to 5, float64\nassumed, because weights alone do not show it: rnn with activation tanh; "
         in done.stdout
     )
     written, source = np.load(workplace / "out.npz"), np.load(weights)
@@ -52,7 +52,7 @@ def called(monkeypatch, capsys, workplace, *arguments):
     ("arguments", "words"),
     [
         (("n.npz", "--to", "npz", "out.npz"), "n.npz does not exist"),
-        (("cases/small.yaml", "--to", "npz", "out.npz"), "is no checkpoint that is known"),
+        (("cases/small.yaml", "--to", "npz", "out.npz"), "is no known checkpoint"),
         (("m.npz", "--to", "npz", "m.npz"), "is there already"),
         (("m.npz", "--to", "numpy", "out.npz"), "'numpy' is not one of"),
         (("m.npz", "--to", "npz", "out.npz", "--layer", "nett"), "no recurrent layer 'nett'; did you mean 'net'?"),
@@ -128,15 +128,15 @@ def test_the_cell_that_weights_alone_are_taken_for_is_said(monkeypatch, capsys, 
     np.savez(workplace / "more.npz", **np.load(weights), **{"net.layer0.scale": np.ones(5)})
     status, _, errors = called(monkeypatch, capsys, workplace, "port", "more.npz", "--to", "npz", "out.npz")
     assert status == 2
-    assert "beside net what a plain rnn has not: net.layer0.scale; " in errors
+    assert "tensors beside net that a plain rnn does not have: net.layer0.scale; " in errors
     asked = ("port", "more.npz", "--to", "npz", "out.npz", "--ignore", "net.layer0.scale", "--activation", "relu")
     status, output, errors = called(monkeypatch, capsys, workplace, *asked, "--json")
     assert status == 0, errors
     found = json.loads(output)
     assert found["assumed"] is True
     assumed, passed_over = found["remarks"]
-    assert assumed.startswith("assumed, for weights alone do not say it: rnn with activation relu; another is stated ")
-    assert passed_over == "passed over, as --ignore says: net.layer0.scale"
+    assert assumed.startswith("assumed, because weights alone do not show it: rnn with activation relu; --activation")
+    assert passed_over == "skipped by --ignore: net.layer0.scale"
 
 
 def test_weights_that_are_not_finite_are_not_ported(monkeypatch, capsys, workplace, weights):
