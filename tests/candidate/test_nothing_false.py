@@ -35,7 +35,7 @@ def test_a_wrong_shape_blames_nobody_else(check):
     assert "baseline" not in done.out
     assert "The fault: wrong-shape" in done.out
     told = " ".join(done.out.split())
-    assert "layer0.h0 is the sum of the right one over the batch, as of one initial state for every" in told
+    assert "layer0.h0 is the sum of the right one over the batch, the gradient of one learned initial state for" in told
 
 
 def test_a_shape_and_a_fault_stand_beside_each_other(check):
@@ -103,7 +103,7 @@ def test_a_small_constant_is_not_called_float32(check):
     assert done.status == 1
     assert "lower-precision" not in done.out
     assert "float32" not in done.out
-    assert "as where a small constant is added" in " ".join(done.out.split())
+    assert "as when a small constant is added" in " ".join(done.out.split())
     assert "is not meant for" not in done.out
 
 

@@ -118,7 +118,7 @@ def test_a_cell_that_is_stated_and_cannot_be_is_refused(monkeypatch, capsys, wor
         monkeypatch, capsys, workplace, "port", "lstm.npz", "--to", "npz", "o.npz", option, value
     )
     assert status == 2
-    assert f"lstm.npz has layers to which {option} " in errors
+    assert f"lstm.npz has layers that {option} " in errors
     assert f"does not fit: {why}; leave {option} out" in errors
     assert not (workplace / "o.npz").exists()
 

@@ -101,7 +101,7 @@ def test_a_model_that_the_harness_has_not_is_refused_with_the_field(saved, tmp_p
 @pytest.mark.parametrize("name", SEVERAL)
 def test_layers_that_are_no_stack_are_offered_by_their_names(saved, framework, name, ending):
     source, names = saved[framework] / f"{name}{ending}", SEVERAL[name][1]
-    with pytest.raises(CheckpointRefused, match=f"has {len(names)} recurrent layers that are not known") as refused:
+    with pytest.raises(CheckpointRefused, match=f"has {len(names)} recurrent layers without a known order") as refused:
         find(source)
     assert refused.value.about == "layer"
     offered = re.findall(r"([\w/]+) \((?:lstm|gru),", refused.value.hint)

@@ -98,7 +98,7 @@ def test_whether_the_gradient_was_right_is_told_by_its_norm(problem_of):
         tensors["training.loss"] = tensors["training.loss"] * np.array([1, 1, 1, 1.3, 1.1, 1.2])
         per_step["gradient_norm"] = per_step["gradient_norm"] * np.array([1, 1, 1.01, 1, 1, 1])
 
-    assert "the norm of the gradient is off at step 2 already" in unexplained(problem_of({}), change).start
+    assert "the norm of the gradient is wrong at step 2 already" in unexplained(problem_of({}), change).start
 
 
 def test_a_loss_that_is_off_before_any_update_is_no_fault_of_the_optimiser(problem_of):
