@@ -53,7 +53,7 @@ def called(monkeypatch, capsys, workplace, *arguments):
     [
         (("n.npz", "--to", "npz", "out.npz"), "n.npz does not exist"),
         (("cases/small.yaml", "--to", "npz", "out.npz"), "is no known checkpoint"),
-        (("m.npz", "--to", "npz", "m.npz"), "is there already"),
+        (("m.npz", "--to", "npz", "m.npz"), "exists already"),
         (("m.npz", "--to", "numpy", "out.npz"), "'numpy' is not one of"),
         (("m.npz", "--to", "npz", "out.npz", "--layer", "nett"), "no recurrent layer 'nett'; did you mean 'net'?"),
         (("m.npz", "--to", "npz", "out.npz", "--proof", "cases"), "choose another"),
@@ -232,7 +232,7 @@ def test_weights_that_came_through_wrong_end_in_an_error_and_leave_nothing(monke
     monkeypatch.setattr(porting, "_converted", lambda _, weights: {n: each * 1.001 for n, each in weights.items()})
     status, _, errors = called(monkeypatch, capsys, workplace, "port", "m.npz", "--to", "npz", "out.npz")
     assert status == 3
-    assert "Error: nothing was written: layer0.W_xh came back" in errors
+    assert "Error: nothing was written: layer0.W_xh has other numbers in the written file" in errors
     assert not (workplace / "out.npz").exists()
     assert not (workplace / "reports" / "port").exists()
 
