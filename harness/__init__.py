@@ -1,12 +1,12 @@
 """A gradient verification harness for recurrent networks.
 
-The data's way is straight: case file → case → problem → implementation → result → comparison → diagnosis → report.
-``docs/architecture.md`` says what stands where.
+The data moves one way: case file → case → problem → implementation → result → comparison → diagnosis → report.
+``docs/architecture.md`` describes the folders.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # not of typing: the command line handles Ctrl-C once this is imported
+TYPE_CHECKING = False  # not from typing: the command line handles Ctrl-C once this is imported
 if TYPE_CHECKING:
     from typing import Any
 
@@ -78,7 +78,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that importing the package costs next to nothing."""
+    """Import a public name when it is first used, so that the import of the package is fast."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -46,11 +46,11 @@ class ImplementationFailed(RuntimeError):
 
 
 class HarnessWarning(UserWarning):
-    """Something about how a function behaves that is to be known though its numbers match."""
+    """A function behaves unexpectedly although its numbers match."""
 
 
 class Case(cases.Case):
-    """A case, with the way to its problem."""
+    """A case that can make its problem."""
 
     def problem(self) -> Problem:
         """Make the case concrete.
@@ -59,7 +59,7 @@ class Case(cases.Case):
             The problem with every array, in the split layout.
 
         Raises:
-            ImplementationFailed: if the case wants a framework's own initial weights and they cannot be had.
+            ImplementationFailed: if the case needs a framework's own initial weights and they are not available.
         """
         try:
             return build(self, shared_workers().native_weights)
@@ -117,8 +117,8 @@ def load_case(path: str | PathLike[str]) -> Case:
 def run(name_or_function: Runnable, problem: Problem) -> Result:
     """Run an implementation on a problem.
 
-    Implementations that need a framework run in a process of it, which is kept for later calls. Functions, and what
-    needs NumPy alone, run here.
+    Implementations that need a framework run in a process of it, which is kept for later calls. Functions, and
+    implementations that need NumPy alone, run here.
 
     Args:
         name_or_function: an implementation's name, one made by ``harness.implementation``, or a function.
@@ -130,7 +130,7 @@ def run(name_or_function: Runnable, problem: Problem) -> Result:
     Raises:
         ValueError: if there is no implementation of this name.
         Unsupported: if it cannot represent the problem.
-        ImplementationFailed: if its process failed. What a function raises is raised.
+        ImplementationFailed: if its process failed. A function's own exception is raised unchanged.
     """
     _check(name_or_function=name_or_function, problem=problem)
     found = _found(name_or_function)
@@ -141,7 +141,7 @@ def run(name_or_function: Runnable, problem: Problem) -> Result:
 
 
 def _of_process(found: Implementation, problem: Problem) -> Result:
-    """Return what an implementation of the harness answers in the process of its framework."""
+    """Return the answer of an implementation of the harness, from the process of its framework."""
     outcome = shared_workers().run(found, problem)
     if outcome.result is not None:
         return outcome.result
@@ -159,7 +159,7 @@ def compare(
     layout: str = "split",
     require_all: bool = False,
 ) -> Comparison:
-    """Compare what an implementation returned with what it should have returned.
+    """Compare the results of an implementation with the right ones.
 
     If one of the two is a ``Result`` of ``harness.run``, its problem is known, and the bounds are those of
     ``assert_gradients_match`` and ``harness check``: the case's tolerance, the rounding noise, the floor, the slopes at
@@ -171,10 +171,10 @@ def compare(
     Args:
         actual: a result, or arrays, lists, numbers, tensors of any framework or ``Partial`` by tensor.
         expected: the baseline's.
-        tolerance: ``{"rtol": …, "atol": …}``, or those by tensor, in place of the case's; None to leave that.
-        nonfinite: ``refused``, or ``allowed`` if the same NaN or infinity at the same place matches; None for what the
-            case says, ``refused`` where there is none.
-        layout: the layout of the names in ``actual``, where it is no result.
+        tolerance: ``{"rtol": …, "atol": …}``, or those by tensor, instead of the case's; None for the case's.
+        nonfinite: ``refused``, or ``allowed`` if the same NaN or infinity at the same place matches; None for the
+            case's own, ``refused`` without a case.
+        layout: the layout of the names in ``actual``, if it is not a ``Result``.
         require_all: whether a gradient that is missing is a mismatch; if not, it is listed as not provided.
 
     Returns:
@@ -182,9 +182,9 @@ def compare(
 
     Raises:
         ValueError: if nothing at all can be compared, a tolerance names no tensor or is no finite number of 0 or more,
-            there is no such layout, or a layout is given for arrays whose problem is not known.
+            the layout does not exist, or a layout is given for arrays of an unknown problem.
         TypeError: if an argument is of another kind.
-        NotReadable: if something is no array of real numbers.
+        NotReadable: if a value is no array of real numbers.
     """
     _check(actual=actual, expected=expected, nonfinite=nonfinite, layout=layout, require_all=require_all)
     problem = _problem_of(actual, expected)
@@ -224,7 +224,7 @@ def compare(
 
 
 def _check_tolerance(tolerance: Mapping[str, Any], tensors: Collection[str]) -> None:
-    """Refuse a tolerance that is none, or would change nothing."""
+    """Refuse a tolerance that is invalid, or would change nothing."""
     for path, problem, hint in tolerances.mistakes(tolerance, tensors):
         place = "".join(f"[{each!r}]" for each in path)
         raise ValueError("; ".join(filter(None, [f"tolerance{place}: {problem}", hint])))
@@ -235,7 +235,7 @@ def _names(given: Result | Mapping[str, Any]) -> Collection[str]:
 
 
 def _problem_of(actual: Result | Mapping[str, Any], expected: Result | Mapping[str, Any]) -> Problem | None:
-    """Return the problem that both are answers to, as far as that is known; None if nothing is, or they are two."""
+    """Return the common problem of both answers; None if it is unknown, or if they have two."""
     known = [each.problem for each in (expected, actual) if isinstance(each, Result) and each.problem is not None]
     return known[0] if known and known[0].case == known[-1].case else None
 
@@ -248,25 +248,25 @@ def _read(arrays: Mapping[str, Any], problem: Problem, layout: str) -> Result:
 
 
 def _standard(problem: Problem, expected: Result) -> Standard:
-    """Return the standard that answers to a problem are held against, measured as for a run."""
+    """Return the standard that answers to a problem are judged by, measured as for a run."""
     asking = _asking(problem)
     return Standard.measured(problem, expected, asking.rounding_noise(problem), asking.floor(problem, expected.tensors))
 
 
 def _asking(problem: Problem) -> Asking:
-    """Return whom to ask about a problem: the processes of frameworks, or this one, which alone has its step."""
+    """Return the way to ask about a problem: the processes of frameworks, or this one, which alone has its step."""
     own = isinstance(problem, RecurrenceProblem) and problem.recurrence is not recurrences().get(problem.case.cell)
     return Here(problem.recurrence) if own else shared_workers()  # type: ignore[attr-defined] # mypy forgets own
 
 
 def diagnose(actual: Result | Mapping[str, Any], problem: Problem, *, layout: str = "split") -> list[Diagnosis]:
-    """Explain what is wrong with the numbers of an implementation.
+    """Explain the wrong numbers of an implementation.
 
     Args:
-        actual: a result; or arrays, lists, tensors of any framework or ``Partial`` by name, any subset, ``loss`` and
-            ``outputs`` among them if there are any.
-        problem: what they are the answer to, in the split layout.
-        layout: the layout of the names in ``actual``, where it is no result.
+        actual: a result; or any subset of the tensors by name, with ``loss`` and ``outputs``: arrays, lists, tensors of
+            any framework or ``Partial``.
+        problem: their problem, in the split layout.
+        layout: the layout of the names in ``actual``, if it is not a ``Result``.
 
     Returns:
         Explanations, the best first, each with its residual; a single one named ``unexplained`` if none fits; nothing
@@ -274,8 +274,8 @@ def diagnose(actual: Result | Mapping[str, Any], problem: Problem, *, layout: st
 
     Raises:
         ValueError: if a name is no tensor of the case, or a shape is not its tensor's; with the nearest name, the right
-            shape, or the layout that has such names. No numbers have been looked at.
-        NotReadable: if something is no array of real numbers.
+            shape, or the layout that has such names. No numbers were examined.
+        NotReadable: if a value is no array of real numbers.
     """
     _check(actual=actual, problem=problem, layout=layout)
     result = actual if isinstance(actual, Result) else _read(actual, problem, layout)
@@ -285,7 +285,7 @@ def diagnose(actual: Result | Mapping[str, Any], problem: Problem, *, layout: st
 
 
 def _misfits(result: Result, problem: Problem, layout: str) -> Iterator[str]:
-    """Say which tensors are none of the problem's, by name or by shape, and what they may be."""
+    """Yield the tensors that do not belong to the problem, by name or by shape, and their likely meaning."""
     tensors, structure = result.tensors, problem.structure
     tensors.pop(directional.NAME, None)
     expected = {**structure.tensors, **training_shapes(problem.case)}
@@ -295,7 +295,7 @@ def _misfits(result: Result, problem: Problem, layout: str) -> Iterator[str]:
             why = why_not(name, array.shape, layout, structure, tensors, "they are read in")
             if why:
                 odd[name] = array.shape
-            of_names = result.implementation is None and why  # else of what an implementation or two gradients say
+            of_names = result.implementation is None and why  # else an implementation or two gradients explain it
             yield f"{name}: {of_names or result.misfits.get(name, why)}"
         elif array.shape != expected[name]:
             texts = [each.explanation for each in _explained(result.only({name}), problem, {})]
@@ -321,7 +321,7 @@ def assert_gradients_match(
 ) -> None:
     """Assert that an implementation agrees with the baseline on a case, or on every case of a sweep or folder.
 
-    On a recurrence, it is checked on problems that are made for it: sizes that all differ, one step and many, one
+    For a recurrence, the check uses problems that are made for it: sizes that all differ, one step and many, one
     sequence and several, both dtypes, upstream gradients of outputs and of last states.
 
     Tensors that it does not return are not compared, unless all gradients are required; those that it does must all
@@ -330,18 +330,18 @@ def assert_gradients_match(
 
     Args:
         function: the implementation.
-        case: a case, or where to load it from; a problem; a recurrence.
+        case: a case, or its path or name; a problem; a recurrence.
         baseline: the implementation to compare with; ``numpy-split``, or for a recurrence ``derived``, if None.
         require_all: whether a gradient that it does not return is a mismatch.
 
     Raises:
-        AssertionError: with what is to be known first, each tensor that disagrees (the element, both values, the bound
-            there), and the diagnosis.
+        AssertionError: with the remarks, each tensor that disagrees (the element, both values, the bound there), and
+            the diagnosis.
         Unsupported: if it can represent none of the cases.
 
     Warns:
-        HarnessWarning: where everything matches, and yet something is to be known: it alters its inputs, say, or
-            returns another dtype, or no gradient.
+        HarnessWarning: if everything matches, but the function behaves unexpectedly: it alters its inputs, or returns
+            another dtype, or no gradient.
     """
     __tracebackhide__ = True
     _check(function=function, case=case, baseline=baseline, require_all=require_all)
@@ -378,7 +378,7 @@ def assert_gradients_match(
 
 
 def _problems(given: str | PathLike[str] | cases.Case | Problem | Recurrence, *, by_name: bool) -> Iterator[Problem]:
-    """Yield the problems of what an implementation is to be checked on."""
+    """Yield the problems for the check of an implementation."""
     if isinstance(given, Problem):
         yield given
     elif isinstance(given, Recurrence):
@@ -391,14 +391,14 @@ def _problems(given: str | PathLike[str] | cases.Case | Problem | Recurrence, *,
 
 
 def _tried(function: Runnable, problem: Problem) -> Answer:
-    """Try out a function; what is known by name is not watched."""
+    """Try out a function; an implementation given by name is not watched."""
     if isinstance(function, str):
         return Answer("ok", run(function, problem))
     return try_out(_found(function), problem)
 
 
 def _found(wanted: Runnable) -> Implementation:
-    """Return an implementation: by name as it is, a user's function as one that is tried out."""
+    """Return an implementation: unchanged if given by name, and as a candidate if it is a user's function."""
     if isinstance(wanted, Implementation):
         return wanted.tried_out()
     if isinstance(wanted, str):
@@ -440,15 +440,15 @@ _ARGUMENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "nonfinite": (lambda given: given in (None, "refused", "allowed"), "'refused', 'allowed' or None"),
     "require_all": (lambda given: isinstance(given, bool), "True or False"),
 }
-"""Arguments by name, which mean the same in every function here: whether one fits, and what it should be."""
+"""Arguments by name, with one meaning in all functions here: the test of a value, and the words for a right one."""
 
 
 def _check(**arguments: object) -> None:
-    """Refuse an argument of another kind than its name stands for.
+    """Refuse an argument of another kind than its name requires.
 
     Raises:
-        TypeError: with what was given, what should be, and how to make it.
-        ValueError: if it is a text that is none of those that there are, or a problem in another layout than split.
+        TypeError: with the given value, the right kind, and the way to make it.
+        ValueError: if it is an unknown text, or a problem in another layout than split.
     """
     for name, given in arguments.items():
         fits, should_be = _ARGUMENTS[name]
@@ -462,7 +462,7 @@ def _check(**arguments: object) -> None:
 
 
 _UNKNOWN = implementation("arrays")(lambda _: {})
-"""Stands for the implementation of arrays that come without one."""
+"""The implementation of arrays that come without one."""
 
 
 __all__: list[Any] = [

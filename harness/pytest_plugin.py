@@ -3,13 +3,13 @@
 ``cases/basic/tanh.yaml::torch`` compares torch with the baseline on that case; of a sweep,
 ``cases/basic/sizes.yaml::torch[dtype=float32,sizes.time=1]``.
 
-The plugin is loaded wherever the harness is installed, also where YAML files are another tool's. So it takes a file
-for a case only if the project or the file says so:
+The plugin is loaded wherever the harness is installed, even if the YAML files are another tool's. So it takes a file
+for a case only if the project or the file states it:
 
     harness_cases = ["cases"]       an ini option: folders, below which every YAML file is a case
     # yaml-language-server: $schema=../case.schema.json
                                     a comment at the top of a file that lies below a folder ``cases``, or that is named
-                                    on the command line; the path leads to our schema, be it named as it may
+                                    on the command line; the path leads to our schema, under any name
 
 Nothing of the harness but this module is imported until there is a case file.
 """
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 DEFAULT_BASELINE = "numpy-split"
 MARKER = "harness_case"
 MEANT = re.compile(r"\.ya?ml[\s.]*\Z", re.IGNORECASE)
-"""Matches the end of a file's name that is meant for a case file's, as ``harness.case`` has it."""
+"""The pattern of the end of a case file's name, as in ``harness.case``."""
 
 SAYS_WHAT_IT_IS = re.compile(r"#\s*yaml-language-server:\s*\$schema=(?:file://)?(\S+)\s*")
 TOP = 3
-"""The lines of a file that are looked at for that comment."""
+"""Maximum of lines of a file that are searched for that comment."""
 
 TITLE = "A case of bptt-harness"
-"""The title of our schema, as ``harness.case.json_schema`` has it."""
+"""The title of our schema, as in ``harness.case.json_schema``."""
 
 MOST_BYTES = 2**22
-"""Bytes of a schema; a larger file is none of ours."""
+"""Maximum bytes of a schema; a larger file is not ours."""
 WHOLE_FILES = "harness_whole_files"
 
 
@@ -53,12 +53,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("harness_cases", "folders whose YAML files are cases of the harness", type="args", default=[])
     group = parser.getgroup("harness", "gradient comparison")
     group.addoption("--harness-impl", metavar="A,B", help="compare only these implementations")
-    group.addoption("--harness-baseline", default=DEFAULT_BASELINE, metavar="N", help="what they are compared with")
+    group.addoption("--harness-baseline", default=DEFAULT_BASELINE, metavar="N", help="the baseline")
     group.addoption("--harness-no-cache", action="store_true", help="compute everything anew")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker of the case tests, and make sure that the folders are there."""
+    """Declare the marker of the case tests, and check that the folders exist."""
     config.addinivalue_line("markers", f"{MARKER}: one implementation on one case of the harness")
     for folder in config.getini("harness_cases"):
         if not (config.rootpath / folder).is_dir():
@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a process of pytest-xdist whether it is given whole files."""
+    """Send a process of pytest-xdist the answer whether it receives whole files."""
     node.workerinput[WHOLE_FILES] = node.config.getoption("dist") == "loadfile"
 
 
@@ -88,7 +88,7 @@ def _is_listed(path: Path, config: pytest.Config) -> bool:
 
 
 def _says_so(path: Path, config: pytest.Config) -> bool:
-    """Return True for a file that says at its top that it is a case, and lies below ``cases`` or is named."""
+    """Return True for a file that states at its top that it is a case, and lies below ``cases`` or is named."""
     named = (config.invocation_params.dir / str(argument).partition("::")[0] for argument in config.args)
     if "cases" not in path.relative_to(path.anchor).parts[:-1] and path not in named:
         return False
@@ -96,7 +96,7 @@ def _says_so(path: Path, config: pytest.Config) -> bool:
         with path.open(encoding="utf-8", errors="replace") as file:
             said = [SAYS_WHAT_IT_IS.fullmatch(line) for line in islice(file, TOP)]
     except OSError:
-        return False  # a file that cannot be read says nothing
+        return False  # an unreadable file is no case
     return any(_is_our_schema(path.parent / found[1]) for found in said if found)
 
 
@@ -107,7 +107,7 @@ def _is_our_schema(path: Path) -> bool:
         with path.open("rb") as file:
             schema = json.loads(file.read(MOST_BYTES))
     except (OSError, ValueError, RecursionError):
-        return False  # another project's file need not be there, nor be JSON
+        return False  # another project's file may be missing, or not JSON
     return isinstance(schema, dict) and schema.get("title") == TITLE
 
 
@@ -151,20 +151,20 @@ class CaseTest(pytest.Item):
         if judged.verdict == "unsupported":
             pytest.skip(printable(judged.reason))
         if self.case.expect == "mismatch" and judged.verdict == "match":
-            # The mismatch that is documented may be another implementation's; the case fails if it is nobody's.
+            # A documented mismatch may be another implementation's; the case fails if no implementation has it.
             if not outcome.as_expected:
                 raise DisagreementFound(printable(f"{self.case.name}: {outcome.surprise}"))
         elif judged.verdict != self.case.expect:
             raise DisagreementFound(printable(_explained(judged, outcome)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Show a disagreement as what it says, anything else with its traceback."""
+        """Show a disagreement by its message, anything else with its traceback."""
         if isinstance(excinfo.value, DisagreementFound):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Say where the test is from."""
+        """Return the place of the test."""
         from harness.terminal import printable
 
         return self.path, None, printable(f"{self.case.name} {self.implementation.name}")
@@ -188,7 +188,7 @@ def _explained(judged: Judgement, outcome: CaseOutcome) -> str:
 
 
 class Comparing:
-    """What the case tests of one pytest process share: the frameworks' processes, and the case that was last run."""
+    """The common parts of the case tests of one pytest process: the frameworks' processes, and the last case."""
 
     def __init__(self, config: pytest.Config) -> None:
         from harness.casefile import nearest
@@ -210,7 +210,7 @@ class Comparing:
         self.baseline = there[baseline]
         self.workers = Workers(Memory(anew=config.getoption("--harness-no-cache")))
         self.examiner = Examiner()
-        # Under xdist the tests of a case may go to several processes, and each runs only what it is given; unless it
+        # Under xdist the tests of a case may go to several processes, and each runs only its own tests, unless xdist
         # distributes whole files.
         self.is_alone = getattr(config, "workerinput", {WHOLE_FILES: True})[WHOLE_FILES]
         self.selected: dict[str, list[Implementation]] = {}
@@ -230,7 +230,7 @@ class Comparing:
         self.workers.start(needed.values())
 
     def judged(self, test: CaseTest) -> tuple[Judgement, CaseOutcome]:
-        """Return how a test's implementation did, and the outcome of its case."""
+        """Return the judgement of a test's implementation, and the outcome of its case."""
         from concurrent.futures import ThreadPoolExecutor
 
         from harness.execution.session import run_case

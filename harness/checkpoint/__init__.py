@@ -1,7 +1,7 @@
-"""Weights in the files of frameworks: which recurrent layers there are, and their numbers. No framework is imported.
+"""Weights in the files of frameworks: the recurrent layers of a file, and their numbers. No framework is imported.
 
-A format is one file in ``formats``: what tensors a file has. How a framework names those of its recurrent layers is
-one file in ``naming``. Reading runs no code of the file's, whatever is in it.
+Each format is one file in ``formats``, which lists the tensors of a file. Each way to name the tensors of recurrent
+layers is one file in ``naming``. Reading runs no code of the file's.
 """
 
 from harness.checkpoint.base import CheckpointRefused, Format, Part, Stored

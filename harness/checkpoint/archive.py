@@ -1,4 +1,4 @@
-"""Zip archives that hold tensors: torch's, Keras' and NumPy's files are such. Looked at before anything is unpacked."""
+"""Zip archives of tensors: the files of torch, Keras and NumPy. They are checked before anything is unpacked."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.checkpoint.base import CheckpointRefused, told
+from harness.checkpoint.base import CheckpointRefused, refusing
 
 ENCRYPTED = 0x1
-"""The bit among a member's flags that says so."""
+"""The bit of an encrypted member among its flags."""
 
 MOST_MEMBERS = 100_000
-"""More than any model has tensors."""
+"""Maximum of members, more than the tensors of any model."""
 
 
 @contextmanager
@@ -21,9 +21,9 @@ def archive(path: Path, format_name: str) -> Iterator[zipfile.ZipFile]:
     """Open an archive.
 
     Raises:
-        CheckpointRefused: if it is none, if it is encrypted, or if what is done with it fails.
+        CheckpointRefused: if the file is no archive, if it is encrypted, or if its use fails.
     """
-    with told(format_name), zipfile.ZipFile(path) as opened:
+    with refusing(format_name), zipfile.ZipFile(path) as opened:
         members = opened.infolist()
         if len(members) > MOST_MEMBERS:
             raise CheckpointRefused(f"has {len(members):,} members; {format_name} has at most {MOST_MEMBERS:,}")
@@ -33,29 +33,27 @@ def archive(path: Path, format_name: str) -> Iterator[zipfile.ZipFile]:
             raise CheckpointRefused(f"has two members called {doubled}, and readers differ in which they take")
         for member in members:
             if member.flag_bits & ENCRYPTED:
-                raise CheckpointRefused(
-                    f"is encrypted ({member.filename}); {format_name} never is", "decrypt it, and give what comes out"
-                )
+                raise CheckpointRefused(f"is encrypted ({member.filename}); {format_name} never is", "decrypt it first")
         yield opened
 
 
 def as_it_is(opened: zipfile.ZipFile, member: str, most: int | None = None) -> bytes:
-    """Return the bytes of a member that is not compressed, so that it is no larger than the file.
+    """Return the bytes of an uncompressed member, which is no larger than the file.
 
     Args:
         opened: the archive.
         member: its name.
-        most: how many bytes it may have.
+        most: the maximum number of bytes.
 
     Raises:
-        CheckpointRefused: if it is not there, compressed, or larger.
+        CheckpointRefused: if it is missing, compressed, or larger.
     """
     try:
         found = opened.getinfo(member)
     except KeyError:
-        raise CheckpointRefused(f"has no {member}, so it is no whole file of its kind") from None
+        raise CheckpointRefused(f"has no {member}, so it is not a whole file of its kind") from None
     if found.compress_type != zipfile.ZIP_STORED or found.file_size != found.compress_size:
         raise CheckpointRefused(f"has {member} compressed, which its framework never does")
     if most is not None and found.file_size > most:
-        raise CheckpointRefused(f"has {member} of {found.file_size:,} bytes; at most {most:,} are looked at")
+        raise CheckpointRefused(f"has {member} of {found.file_size:,} bytes; at most {most:,} are read")
     return opened.read(found)

@@ -1,4 +1,4 @@
-"""What a file format of weights is, and what is known of a tensor before its numbers are read."""
+"""The base of all file formats of weights, and the tensors of a file before their numbers are read."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "flo
 
 
 LONGEST = 1000
-"""Letters of what is said of a file: names in it may be of any length."""
+"""Maximum length of a message about a file: names in it may have any length."""
 
 
 class CheckpointRefused(ValueError):
     """A checkpoint cannot be used.
 
     Attributes:
-        problem: why.
-        hint: the nearest valid name, or what to do; may be empty.
-        about: the key that it is about, of those by which a case names a checkpoint.
-        names: the names that could be accepted, where it is about those.
+        problem: the reason.
+        hint: the nearest valid name, or the remedy; may be empty.
+        about: the key of a case's checkpoint that is wrong.
+        names: the names that could be accepted, if they are the problem.
     """
 
     def __init__(self, problem: str, hint: str = "", about: str = "checkpoint", names: tuple[str, ...] = ()) -> None:
@@ -52,9 +52,9 @@ class Stored:
     """A tensor of a file.
 
     Attributes:
-        shape: as the file says; that it holds so many numbers is known.
-        dtype: NumPy's name of it, or bfloat16, or that of one that is no float.
-        bytes_of: reads the numbers, as they lie in the file.
+        shape: the shape in the file, which has enough numbers for it.
+        dtype: NumPy's name of its dtype, or bfloat16, or the name of a dtype that is no float.
+        bytes_of: a function that reads the bytes of the numbers.
         byte_order: ``<`` or ``>``.
     """
 
@@ -76,7 +76,7 @@ class Stored:
 
 
 def not_finite(name: str, array: ndarray) -> str:
-    """Return how many numbers of a tensor are NaN or infinite, and where the first of them is; empty if none is."""
+    """Return the count of NaN and infinite numbers in a tensor, and the first place; empty if there are none."""
     wrong = ~np.isfinite(array)
     if not wrong.any():
         return ""
@@ -87,7 +87,7 @@ def not_finite(name: str, array: ndarray) -> str:
 
 
 def refuse_overlaps(places: Iterable[tuple[int, int, str]], file: str = "the file") -> None:
-    """Make sure that no byte of a file belongs to two tensors.
+    """Check that no byte of a file belongs to two tensors.
 
     Args:
         places: for each tensor its first byte, the byte behind its last, and its name.
@@ -99,7 +99,7 @@ def refuse_overlaps(places: Iterable[tuple[int, int, str]], file: str = "the fil
     end, last = 0, ""
     for first, behind, name in sorted(places):
         if first < min(end, behind):
-            raise CheckpointRefused(f"is damaged: {last} and {name} lie over each other in {file}")
+            raise CheckpointRefused(f"is damaged: {last} and {name} overlap in {file}")
         if behind > end:
             end, last = behind, name
 
@@ -121,9 +121,9 @@ class Format(ABC):
     """A file format.
 
     Attributes:
-        name: what users call it.
-        suffixes: how its files' names end, where nothing in a file says the format.
-        layout: the layout of the framework whose format it is; empty if any layout may be in it.
+        name: its name for users.
+        suffixes: the endings of its files' names, for files without a mark of their format.
+        layout: the layout of the format's framework; empty if the format may have any layout.
     """
 
     name: str
@@ -146,17 +146,17 @@ class Format(ABC):
 
     @abstractmethod
     def tensors(self, path: Path) -> Mapping[str, Stored]:
-        """Return what a file holds, by name.
+        """Return the tensors of a file, by name.
 
         Raises:
-            CheckpointRefused: if it is none of this format, or more than tensors.
+            CheckpointRefused: if the file is not of this format, or has more than tensors.
         """
 
     def model(self, path: Path, tensors: Mapping[str, Stored]) -> Model | None:
-        """Return what the file's config says of its recurrent layers; None if the file has weights alone.
+        """Return the recurrent layers by the file's config; None if the file has weights alone.
 
         Raises:
-            CheckpointRefused: if its config is damaged, or its framework would run code of the file's.
+            CheckpointRefused: if its config is damaged, or if its framework would run code of the file's.
         """
         del path, tensors
         return None
@@ -181,12 +181,12 @@ DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What readers raise of bytes that are not what they say, or of text where a number belongs."""
+"""The errors of readers for bytes that contradict themselves, or for text in place of a number."""
 
 
 @contextmanager
-def told(format_name: str) -> Iterator[None]:
-    """Turn what reading a damaged or foreign file raises into a refusal."""
+def refusing(format_name: str) -> Iterator[None]:
+    """Turn the errors of reading a damaged or foreign file into a refusal."""
     try:
         yield
     except CheckpointRefused:

@@ -1,7 +1,7 @@
-"""The cell of a recurrent layer: as its file says it, as the user states it, or as it is assumed.
+"""The cell of a recurrent layer: from its file, from the user, or by assumption.
 
-Weights do not say it: the same tensors are an lstm with tanh or with relu. A file of a whole model has a config that
-says it. A file of weights alone has none: its cell is assumed to be the usual one, and is said to be assumed.
+Weights do not show it: the same tensors are an lstm with tanh or with relu. The file of a whole model has a config with
+the cell. A file of weights alone has none: the usual cell is assumed, and a remark reports the assumption.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from harness.checkpoint.naming import Block
 
 USUAL = {"activation": "tanh", "recurrent_activation": "sigmoid"}
-"""The activations that are assumed, and that the harness has in an lstm and a gru."""
+"""The assumed activations, the only ones that the harness has in an lstm and a gru."""
 
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
 """The activations of an rnn that the harness has."""
@@ -21,13 +21,13 @@ ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
 
 @dataclass(frozen=True)
 class Stated:
-    """The statements of the user about a file's layers; None for what is left to the file.
+    """The statements of the user about a file's layers; None for the file's own.
 
     Attributes:
         cell: rnn, gru or lstm.
         activation: of the candidate, or of an rnn's state.
         recurrent_activation: of the gates.
-        forget_bias: what TensorFlow 1's lstm adds to its forget gate at run time.
+        forget_bias: the bias that TensorFlow 1's lstm adds to its forget gate at run time.
         reset: of a gru, before or after the recurrent product.
     """
 
@@ -46,9 +46,9 @@ class Cell:
         cell: a key of ``harness.tensors.GATES``.
         activation: of the candidate, or of an rnn's state.
         recurrent_activation: of the gates; None for an rnn.
-        forget_bias: what an lstm adds to its forget gate beside the stored bias; None for other cells.
+        forget_bias: the bias of an lstm's forget gate besides the stored bias; None for other cells.
         reset: of a gru; None for other cells.
-        said: whether the file's config says so; else it is assumed, or stated by the user.
+        said: whether it is from the file's config; else it is assumed, or stated by the user.
     """
 
     cell: str
@@ -71,13 +71,13 @@ class Cell:
 
 
 def cell_of(block: Block, usual_forget_bias: float, said: bool, stated: Stated) -> Cell:
-    """Return what a layer computes: what its file says, then what is stated and can be, then what is assumed.
+    """Return the cell of a layer: from its file, then from the user as far as the file allows, then by assumption.
 
     Args:
-        block: what the file says.
-        usual_forget_bias: what the framework's lstm adds unless told otherwise.
+        block: the file's part.
+        usual_forget_bias: the forget bias that the framework's lstm adds by default.
         said: whether the file has a config.
-        stated: what the user states; what contradicts the file is found by ``contradictions``.
+        stated: the user's statements; ``contradictions`` finds those that contradict the file.
     """
     forget_bias = None
     if block.cell == "lstm":
@@ -92,7 +92,7 @@ def cell_of(block: Block, usual_forget_bias: float, said: bool, stated: Stated) 
 
 
 def contradictions(cell: Cell, stated: Stated) -> Iterator[tuple[str, Any, str]]:
-    """Find what is stated and cannot be: the field, the value that was stated, and why it cannot be."""
+    """Yield the impossible statements: the field, the stated value, and the reason."""
     for each in fields(Stated):
         value, there = getattr(stated, each.name), getattr(cell, each.name)
         if value is None or value == there:

@@ -1,7 +1,7 @@
 """CRC-32C, the checksum of LevelDB's blocks and of the tensors in a TensorFlow checkpoint.
 
-A checksum is linear in its bits, so that a long text is cut into lanes that NumPy works on side by side, and the
-checksums of the lanes are put together: that of a text with others behind it is moved along by as many zero bytes.
+A checksum is linear in its bits. A long text is therefore cut into lanes, which NumPy computes side by side. Their
+checksums are then combined: the checksum of each lane is moved along by as many zero bytes as follow it.
 """
 
 from __future__ import annotations

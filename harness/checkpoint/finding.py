@@ -18,8 +18,8 @@ from harness.checkpoint.layers import TOP, Layer, Said, Stack, ends_in, found_in
 from harness.checkpoint.model import Model
 from harness.checkpoint.naming import Block, Incomplete, Naming, namings
 
-MOST_TOLD = 12
-"""Layers, or tensors, that are named where none is the one."""
+MOST_SHOWN = 12
+"""Maximum of layers, or tensors, that a message lists."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +28,10 @@ class Content:
 
     Attributes:
         tensors: by name.
-        layout: the layout of its format; empty if that may have any.
-        model: what its config says; None if it has weights alone.
+        layout: the layout of its format; empty if the format may have any.
+        model: its config; None if it has weights alone.
         parts: the files that have the tensors.
-        others: the other files of the same checkpoint, which are not read, each with where that is said.
+        others: the other files of the same checkpoint, which are not read, each with the source of its name.
     """
 
     tensors: Mapping[str, Stored]
@@ -46,20 +46,20 @@ class Recurrent:
     """The recurrent layers of a checkpoint that were chosen, one above another.
 
     Attributes:
-        path: theirs, as it is told; several where each has its own, with commas between.
+        path: their path; with commas between if each has its own.
         layout: the layout of their tensors.
         layers: how many there are.
         block: the cell and sizes of the first one.
         directions: D, 2 if they are bidirectional.
-        dtype: float64 if one of their tensors is, else float32.
+        dtype: float64 if one of their tensors has it, else float32.
         names: for each layer and direction (None where there is one) the file's names of its tensors, by role.
         stored: every tensor of the file.
-        cell: what each layer computes.
-        framework: whose config the file has, ``keras`` or ``tf_keras``; empty if it has weights alone.
-        said: for each layer, what that config says; empty if there is none.
+        cell: the cell of each layer.
+        framework: the framework of the file's config, ``keras`` or ``tf_keras``; empty if it has weights alone.
+        said: each layer's config; empty if the file has none.
         operations: the operations on tensors that the model has outside of its layers, by that config.
         parts: the files that have the tensors.
-        ignored: what is passed over, since the user accepts it.
+        ignored: the names that are skipped, since the user accepts them.
     """
 
     path: str
@@ -79,7 +79,7 @@ class Recurrent:
 
     @property
     def remarks(self) -> Iterator[str]:
-        """Remarks on the layers beside their numbers, a line each; the cell first."""
+        """Yield remarks on the layers besides their numbers, a line each; the cell first."""
         if self.framework:
             yield f"its config says: {self.cell}"
         else:
@@ -88,38 +88,38 @@ class Recurrent:
             if self.naming.forget_bias:
                 options["lstm"] = "--forget-bias"
             option = options.get(self.block.cell)
-            other = f"another is stated by {option}" if option else "the harness has no other for these tensors"
-            yield f"assumed, for weights alone do not say it: {self.cell}{both}; {other}"
+            other = f"{option} states another" if option else "the harness has no other for these tensors"
+            yield f"assumed, because weights alone do not show it: {self.cell}{both}; {other}"
         for each in self.said:
             yield from each.inert
-        for each in self.said[1:]:  # what the first one reads is no part of the port
+        for each in self.said[1:]:  # the source of the first one is no part of the port
             for name in each.through:
                 between = f"{'/'.join(each.names)} reads {each.reads} through {name}"
                 yield f"{between}, which acts in training alone; the port has none"
         if self.operations:
-            yield f"its model has the operations {_told(self.operations)}, which are no part of the port"
+            yield f"its model has the operations {_listed(self.operations)}, which are no part of the port"
         if self.ignored:
-            yield f"passed over, as --ignore says: {', '.join(self.ignored)}"
+            yield f"skipped by --ignore: {', '.join(self.ignored)}"
 
     @property
     def naming(self) -> Naming:
-        """How the layout names tensors."""
+        """The naming of the layout."""
         return namings()[self.layout]
 
     @property
     def parameters(self) -> int:
-        """How many numbers there are."""
+        """The number of parameters."""
         return _numbers([self.stored[name] for names in self.names.values() for name in names.values()])
 
     def tensors(self, output: int | None = None, readout: str | None = None) -> dict[str, ndarray]:
-        """Read the numbers, under the layout's names; biases that the file has not are zero.
+        """Read the numbers, under the layout's names; missing biases are zero.
 
         Args:
-            output: the width of a readout, if it is wanted, too.
-            readout: where it is; if not given, it is what fits.
+            output: the width of a readout, to read it, too.
+            readout: its path; if not given, it is the one that fits.
 
         Raises:
-            CheckpointRefused: if they cannot be read, or are not finite, or there is no such readout.
+            CheckpointRefused: if they cannot be read, or are not finite, or if no such readout exists.
         """
         found: dict[str, ndarray] = {}
         for (n, reverse), names in self.names.items():
@@ -132,7 +132,7 @@ class Recurrent:
     def _read(self, name: str) -> ndarray:
         array = self.stored[name].read()
         if wrong := not_finite(name, array):
-            raise CheckpointRefused(wrong, "a training that diverged leaves such")
+            raise CheckpointRefused(wrong, "a diverged training leaves such weights")
         return array
 
     def readout(self, width: int, path: str | None) -> dict[str, str]:
@@ -140,7 +140,7 @@ class Recurrent:
 
         Args:
             width: of the outputs.
-            path: where it is; if not given, it is what fits.
+            path: its path; if not given, it is the one that fits.
 
         Raises:
             CheckpointRefused: if none fits, or several do.
@@ -150,7 +150,7 @@ class Recurrent:
 
 
 def opened(path: Path) -> Content:
-    """Return what a checkpoint holds.
+    """Return the content of a checkpoint.
 
     Raises:
         CheckpointRefused: if it cannot be read.
@@ -183,16 +183,16 @@ def find(
 
     Args:
         path: the file.
-        layout: that of its tensors; if not given, that of its format, or what their names say.
-        layer: the path of the layers that are meant, or its end; several paths, from the inputs up, with commas
-            between. If not given, there must be one stack of layers.
-        stated: what the user states of their cell.
+        layout: the layout of its tensors; if not given, it follows from the format or the names.
+        layer: the path of the layers, or its end; or several paths, from the inputs up, with commas between. If not
+            given, the file must have one stack of layers.
+        stated: the user's statements about their cell.
         ignored: the names beside the layers that the user accepts.
         output: the width of a readout, if one is wanted.
-        readout: where it is; if not given, it is what fits.
+        readout: its path; if not given, it is the one that fits.
 
     Raises:
-        CheckpointRefused: if it cannot be read, if there is no such layer, or several, or if the harness has no such
+        CheckpointRefused: if it cannot be read, if it has no such layer, or several, or if the harness has no such
             layer.
     """
     content, stated = opened(path), stated or Stated()
@@ -222,20 +222,20 @@ def find(
 
 
 def _nothing(content: Content, layout: str | None) -> CheckpointRefused:
-    """Return the refusal of a file without a recurrent layer: what is in it, and what would do."""
+    """Return the refusal of a file without a recurrent layer: its content, and names that would be found."""
     if content.model is not None:
         return CheckpointRefused(
             "has no recurrent layer: its config names no SimpleRNN, LSTM, GRU or RNN of their cells"
         )
     tried = [layout] if layout else [content.layout] if content.layout else list(namings())
-    there = ", ".join(f"{name} {each.shape}" for name, each in list(content.tensors.items())[:MOST_TOLD]) or "nothing"
-    more = f" and {len(content.tensors) - MOST_TOLD} more" if len(content.tensors) > MOST_TOLD else ""
-    elsewhere = f"; its checkpoint goes on in {', '.join(content.others)}" if content.others else ""
+    there = ", ".join(f"{name} {each.shape}" for name, each in list(content.tensors.items())[:MOST_SHOWN]) or "nothing"
+    more = f" and {len(content.tensors) - MOST_SHOWN} more" if len(content.tensors) > MOST_SHOWN else ""
+    elsewhere = f"; its checkpoint continues in {', '.join(content.others)}" if content.others else ""
     of_layout = f" in the layout {layout}" if layout else ""
     would_do = "; ".join(namings()[each].example for each in tried)
     return CheckpointRefused(
         f"has no recurrent layer{of_layout} by the names and shapes of its tensors",
-        f"names that would do, below any path: {would_do}; it has {there}{more}{elsewhere}",
+        f"accepted names, below any path: {would_do}; it has {there}{more}{elsewhere}",
         "layout" if layout else "checkpoint",
     )
 
@@ -246,10 +246,10 @@ def _chosen(stacks: Sequence[Stack], layers: Sequence[Layer], wanted: str | None
             return stacks[0]
         if all(layer.refused is not None for each in stacks for layer in each.layers):
             return stacks[0]
-        problem = f"has {len(stacks)} recurrent layers that are not known to stand on each other"
+        problem = f"has {len(stacks)} recurrent layers without a known order"
         if operations:
-            problem += f"; its model has the operations {_told(operations)}, which no port represents"
-        choose = "choose one by layer, or several that do, from the inputs up, with commas between"
+            problem += f"; its model has the operations {_listed(operations)}, which no port represents"
+        choose = "choose one by layer, or several in order, from the inputs up, with commas between"
         raise CheckpointRefused(problem, f"{choose}: {_described(stacks)}", "layer")
     whole = [each for each in stacks if each.path == ("" if wanted == TOP else wanted)]
     whole = whole or [each for each in stacks if all(layer.is_called(wanted) for layer in each.layers)]
@@ -271,10 +271,10 @@ def _chosen(stacks: Sequence[Stack], layers: Sequence[Layer], wanted: str | None
 
 
 def _checked(stack: Stack, content: Content) -> Stack:
-    """Return layers that are one network, whose weights are numbers that can be read.
+    """Return the layers of one network with weights that can be read.
 
     Raises:
-        CheckpointRefused: if they are not.
+        CheckpointRefused: if they are not one, or have others.
     """
     for each in stack.layers:
         if isinstance(each.refused, Incomplete):
@@ -332,11 +332,11 @@ def _readout(
     if path is not None:
         if len(chosen := [each for each in fitting if ends_in(each, path)]) == 1:
             return fitting[chosen[0]]
-        hint = nearest(path, fitting) or (f"there are {_told(fitting)}" if fitting else "")
+        hint = nearest(path, fitting) or (f"there are {_listed(fitting)}" if fitting else "")
         raise CheckpointRefused(f"has no readout {path!r} from {state} to {width} with a bias", hint, "readout")
     if len(fitting) != 1:
         problem = f"has {len(fitting)} linear layers from {state} to {width} with a bias, for the readout"
-        raise CheckpointRefused(problem, f"choose one by readout: {_told(fitting)}" if fitting else "", "readout")
+        raise CheckpointRefused(problem, f"choose one by readout: {_listed(fitting)}" if fitting else "", "readout")
     return next(iter(fitting.values()))
 
 
@@ -359,9 +359,9 @@ def _described(stacks: Sequence[Stack]) -> str:
         elif (refused := stack.layers[0].refused) is not None:
             yield f"({refused.problem})"
 
-    told = [" ".join(one(each)) for each in stacks[:MOST_TOLD]]
-    return "; ".join(told) + ("; ..." if len(stacks) > MOST_TOLD else "")
+    shown = [" ".join(one(each)) for each in stacks[:MOST_SHOWN]]
+    return "; ".join(shown) + ("; ..." if len(stacks) > MOST_SHOWN else "")
 
 
-def _told(names: Iterable[str]) -> str:
-    return ", ".join(list(names)[:MOST_TOLD])
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(list(names)[:MOST_SHOWN])

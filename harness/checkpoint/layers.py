@@ -15,15 +15,15 @@ from harness.checkpoint.naming import Block, Naming
 
 @dataclass(frozen=True)
 class Said:
-    """The words of a whole model's config on a layer beside its cell.
+    """The config of a layer in a whole model, besides its cell.
 
     Attributes:
         names: the names of the models around it, from the outermost one in, and its own.
-        group: the folder of its tensors in the file, by which it is found, too.
-        reads: the path of the layer that it reads, dropout between them left out; empty if it is none in its model.
-        through: the layers of dropout that are left out, each with its class.
-        sequence: whether it hands on every step.
-        inert: what it has that a port has not and that changes no number at inference, as text.
+        group: the folder of its tensors in the file, another name of the layer.
+        reads: the path of the layer that it reads, without dropout between them; empty if it reads none in its model.
+        through: the skipped layers of dropout, each with its class.
+        sequence: whether it returns every step.
+        inert: its properties that a port lacks and that change no number at inference, as text.
     """
 
     names: tuple[str, ...]
@@ -41,11 +41,11 @@ class Layer:
     Attributes:
         layout: the layout of its tensors.
         path: its own, or that of its stack if it has a number there.
-        number: where it stands in its stack, if its name says.
+        number: its number in its stack, if its name has one.
         block: its cell and sizes; None if it is refused.
         names: for each direction, False for forward, the file's names of its tensors by role.
-        refused: why the harness has no such layer.
-        said: what the file's config says of it; None if the file has none.
+        refused: the reason why the harness has no such layer.
+        said: its config in the file; None if the file has none.
     """
 
     layout: str
@@ -67,17 +67,17 @@ class Layer:
 
 
 TOP = "."
-"""The name of the layer of a file that is nothing but that layer: its path is empty."""
+"""The name of the only layer of a file that has an empty path."""
 
 
 def ends_in(path: str, wanted: str) -> bool:
-    """Return whether a path is what is wanted, or ends in it."""
+    """Return whether a path is the wanted one, or ends in it."""
     return path == ("" if wanted == TOP else wanted) or path.endswith((f".{wanted}", f"/{wanted}"))
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Layers that may stand one above another.
+    """Layers that may be in sequence.
 
     Attributes:
         layers: from the inputs up.
@@ -133,7 +133,7 @@ class Stack:
                     "where all should be alike"
                 )
             if kind != of_first:
-                return f"has layer 0, {_kind(of_first)}, and layer {n}, {_kind(kind)}, where all should be alike"
+                return f"has layer 0, {_kind(of_first)}, and layer {n}, {_kind(kind)}; all should be alike"
             if each.directions != first.directions:
                 one, both = (0, n) if first.directions == 1 else (n, 0)
                 lacks = _at(self.layers[both].names[True], both, one)
@@ -151,7 +151,7 @@ class Stack:
 
 
 def _at(names: Mapping[str, str], n: int, wanted: int) -> str:
-    """Return the names that the tensors of layer n would have as another layer's; layers with no number keep theirs."""
+    """Return the names of the tensors of layer n as those of another layer; layers without a number keep theirs."""
     numbered = re.compile(rf"(.*(?:_l|layer|cell_)){n}(?!\d)", re.DOTALL)
     return ", ".join(numbered.sub(rf"\g<1>{wanted}", name, count=1) for name in names.values())
 
@@ -161,12 +161,12 @@ def _kind(kind: tuple[str, str | None]) -> str:
 
 
 def found_in(stored: Mapping[str, Stored], naming: Naming, reset: str | None) -> list[Layer]:
-    """Return the recurrent layers that a naming finds, in the order in which stacks of them would stand.
+    """Return the recurrent layers that a naming finds, in the order of stacks.
 
     Args:
         stored: the tensors of a file.
-        naming: how they are named.
-        reset: of a gru of which nothing else says it.
+        naming: their naming.
+        reset: of a gru, if nothing else shows it.
     """
     tensors: dict[tuple[str, int | None], dict[bool, dict[str, str]]] = {}
     for name in stored:
@@ -177,7 +177,7 @@ def found_in(stored: Mapping[str, Stored], naming: Naming, reset: str | None) ->
 
 
 def called(naming: Naming, names: Mapping[str, str], role: str) -> str:
-    """Return the name of a layer's tensor, or the name that it would have by those that are there.
+    """Return the name of a layer's tensor, or the name that it would have by the existing ones.
 
     Args:
         naming: the naming.
@@ -217,10 +217,10 @@ def _layer(
 
 
 def stacks_of(layers: Sequence[Layer]) -> list[Stack]:
-    """Put layers together that are known to be one network: by their numbers, or since a config says who reads whom.
+    """Combine layers that are known to be one network: by their numbers, or by a config with their order.
 
-    Names and widths alone do not say it: two layers beside each other, and two with a Dense between them, have the
-    tensors of two that stand one on the other.
+    Names and widths alone do not show it: two layers side by side, and two with a Dense between them, have the same
+    tensors as two in sequence.
     """
     groups: dict[tuple[str, str], list[Layer]] = {}
     heights: dict[Layer, int] = {}
@@ -242,11 +242,11 @@ def stacks_of(layers: Sequence[Layer]) -> list[Stack]:
 
 
 def _stand(below: Layer, above: Layer) -> bool:
-    """Return whether two layers of which one reads the other are a network of the harness's."""
+    """Return whether two layers, one reading the other, are a network of the harness's."""
     whole = below.refused is None and above.refused is None and below.said is not None and below.said.sequence
     return whole and not Stack((below, above)).why_not()
 
 
 def _natural(path: str) -> list[tuple[int, int, str]]:
-    """Return what sorts lstm_2 before lstm_10."""
+    """Return a sort key that orders lstm_2 before lstm_10."""
     return [(1, int(each), "") if each.isdigit() else (0, 0, each) for each in re.split(r"(\d{1,9})", path) if each]

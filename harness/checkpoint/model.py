@@ -1,8 +1,8 @@
-"""The recurrent layers of a Keras file, by its config. It is read; no object is made of it.
+"""The recurrent layers of a Keras file, by its config. The config is read; no object is made from it.
 
-A whole model, saved by Keras 3 or by Keras 2 (tf_keras), has the config of each layer: which cell it has, which layer
-it reads, which of its tensors stand where in the file. So nothing about it is assumed, and what the harness cannot
-represent is refused with the field that says it.
+The file of a whole model, saved by Keras 3 or by Keras 2 (tf_keras), has the config of each layer: its cell, the layer
+that it reads, and the places of its tensors in the file. So nothing is assumed, and a layer that the harness cannot
+represent is refused with the field that shows it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ CELLS = {
     "SimpleRNNCell": "rnn", "LSTMCell": "lstm", "GRUCell": "gru",
 }  # fmt: skip
 LIKE_THEM = re.compile(r"RNN|LSTM|GRU|Recurrent")
-"""Classes of recurrent layers that the harness may not have."""
+"""Classes of recurrent layers, some of which the harness does not have."""
 
 MODELS = ("Sequential", "Functional", "Model")
 DROPOUT = ("Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization")
-"""Layers that hand on what they are given, at inference."""
+"""Layers that return their inputs, at inference."""
 
 RNN_ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "linear": "identity"}
 DTYPES = ("float32", "float64")
 DEEPEST = 32
-"""Models within models that are looked at."""
+"""Maximum depth of models within models."""
 
 Config = Mapping[str, Any]
 
@@ -52,13 +52,13 @@ class Model:
 
 
 def model_of(config: Any, version: str, tensors: Mapping[str, Stored], whole_h5: bool) -> Model:
-    """Return what a config says.
+    """Return the model of a config.
 
     Args:
         config: of the whole model.
         version: of the Keras that wrote it.
         tensors: those of the file.
-        whole_h5: whether the file is an ``.h5``, whose groups are named after layers, and not after their classes.
+        whole_h5: whether the file is an ``.h5``, with groups named after layers instead of their classes.
 
     Raises:
         CheckpointRefused: if Keras would run code of the file's, or if the config is damaged.
@@ -74,7 +74,7 @@ def model_of(config: Any, version: str, tensors: Mapping[str, Stored], whole_h5:
 
 
 def _operations(model: Config) -> Iterator[str]:
-    """Find the operations of a model, and of those within it: ``a[:, ::-1]`` between two layers is one."""
+    """Yield the operations of a model, and of those within it: ``a[:, ::-1]`` between two layers is one."""
     inside = model["config"]
     for entry in inside if isinstance(inside, list) else inside.get("layers", []):
         if entry["class_name"] in MODELS:
@@ -86,7 +86,7 @@ def _operations(model: Config) -> Iterator[str]:
 def _layers(
     model: Config, way: tuple[str, ...], folder: str, tensors: Mapping[str, Stored], whole_h5: bool, calls: int = 1
 ) -> Iterator[Layer]:
-    """Find the recurrent layers of a model that is called so often, and of those within it."""
+    """Yield the recurrent layers of a model, and of those within it, with the number of calls."""
     if len(way) > DEEPEST:
         raise CheckpointRefused(f"has models within models, more than {DEEPEST} deep")
     inside = model["config"]
@@ -116,14 +116,14 @@ def _name(entry: Config) -> str:
 
 
 def _snake(kind: str) -> str:
-    """Return a class's name as Keras names a layer's folder after it: ``simple_rnn`` for ``SimpleRNN``."""
+    """Return the name of the folder that Keras derives from a layer's class: ``simple_rnn`` for ``SimpleRNN``."""
     words = re.sub(r"\W+", "", kind)
     words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", words)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
 
 
 def _recurrent(entry: Config) -> bool:
-    """Return whether a layer is recurrent, or holds one that is."""
+    """Return whether a layer is recurrent, or contains one that is."""
     waiting, seen = [entry], 0
     while waiting and seen < 100:
         each, seen = waiting.pop(), seen + 1
@@ -136,7 +136,7 @@ def _recurrent(entry: Config) -> bool:
 
 
 def _reads(kind: str, entries: list[Config]) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Return for each layer of a model the one that it reads, and nothing else; and the layers of dropout left out."""
+    """Return for each layer of a model the only layer that it reads, and the skipped layers of dropout."""
     direct: dict[str, str] = {}
     inert = {_name(each): f"{_name(each)} ({each['class_name']})" for each in entries if each["class_name"] in DROPOUT}
     if kind == "Sequential":
@@ -162,7 +162,7 @@ def _reads(kind: str, entries: list[Config]) -> dict[str, tuple[str, tuple[str, 
 
 
 def _sources(node: Any) -> Iterator[tuple[str, int]]:
-    """Find what a node of a model's graph is given: the layers, and which of their outputs."""
+    """Yield the inputs of a node of a model's graph: the layers, and which of their outputs."""
     waiting = [node]
     while waiting:
         each = waiting.pop()
@@ -231,7 +231,7 @@ def _cell(layer: Config, path: str) -> tuple[Block, bool]:
     kind, config = holder["class_name"], holder["config"]
     if kind not in CELLS or (holder is layer) == kind.endswith("Cell"):
         raise CheckpointRefused(
-            f"has {path} of the class {kind}, which the harness has not; it has SimpleRNN, LSTM and GRU, "
+            f"has {path} of the class {kind}, which the harness does not have; it has SimpleRNN, LSTM and GRU, "
             "Bidirectional, and RNN of one of their cells"
         )
     cell = CELLS[kind]
@@ -271,7 +271,7 @@ def _refuse_dtype(path: str, config: Config) -> None:
 
 
 def _inert(layers: list[Config], path: str) -> Iterator[str]:
-    """Name what is set in a config, acts in training or on the order of arrays alone, and is no part of a port."""
+    """Yield the settings of a config that act in training or on the order of arrays alone, and that a port lacks."""
     holders = [layers[0]["config"], layers[0]["config"].get("cell", {}).get("config", {})]
     for field in ("dropout", "recurrent_dropout"):
         for config in holders:
@@ -313,7 +313,7 @@ def _tensors(
 
 
 def _block(by_role: Mapping[bool, Mapping[str, str]], tensors: Mapping[str, Stored], path: str, said: Block) -> Block:
-    """Return a layer's cell and sizes, with the width of its inputs; make sure that its tensors fit its config."""
+    """Return a layer's cell and sizes, with the width of its inputs; check that its tensors fit its config."""
     found = None
     for names in by_role.values():
         of_roles = {role: tensors[name] for role, name in names.items()}

@@ -1,12 +1,12 @@
-"""What a pickle of torch says, followed and not executed.
+"""The content of a pickle of torch, followed but not executed.
 
 A pickle is a program for a stack machine that may import and call anything. Here nothing is imported and nothing is
-called: a name that the program imports is looked for among a few, and a call to one of them makes a record of what
-would be called with what. Whatever else the program does is a reason to refuse it. The opcodes are those of
-``torch._weights_only_unpickler``, taken apart by ``pickletools``, which only reads.
+called: an imported name must be among a few, and a call to one of them makes a record of the call. Everything else in
+the program is a reason to refuse it. The opcodes are those of ``torch._weights_only_unpickler``, taken apart by
+``pickletools``, which only reads.
 
-What comes out may hold one thing in many places, so that it is of any size when it is written out or walked through;
-whoever looks at it does neither.
+The result may have one thing in many places, so that its size is unbounded when it is written out or walked through;
+its users do neither.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ ALLOWED = (
     "torch._utils _rebuild_parameter",
     "torch Size",
 )
-"""What a state dict has calls to; storages are only named."""
+"""The calls in a state dict; storages are only named."""
 
 MOST_OPCODES = 20_000_000
-"""In about a minute so many are followed."""
+"""Maximum of opcodes, about a minute."""
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _NUMBERS = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
@@ -37,11 +37,11 @@ _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 @dataclass
 class Made:
-    """Something that the pickle names, or the call of it.
+    """A name in the pickle, or a call of it.
 
     Attributes:
         what: module and name, with a space between; ``storage`` for a member of the archive.
-        arguments: what it would be called with.
+        arguments: the arguments of the call.
     """
 
     what: str
@@ -52,7 +52,7 @@ _MARK = Made("mark")
 
 
 def followed(content: bytes) -> Any:
-    """Return what a pickle of tensors says: mappings, lists, tuples, texts, numbers, and ``Made`` for the rest.
+    """Return the content of a pickle of tensors: mappings, lists, tuples, texts, numbers, and ``Made`` for the rest.
 
     Raises:
         CheckpointRefused: if it does anything but name tensors.
@@ -128,8 +128,8 @@ def _known(name: str, content: bytes) -> str:
     if name not in ALLOWED and not (module in ("torch", "torch.storage") and own.endswith("Storage")):
         if _QUANTISED.search(content) is not None:
             raise CheckpointRefused(
-                f"is the state dict of a quantised model ({module}.{own}), whose packed weights are not read",
-                "save the state dict of the model from before it was quantised; where its recurrent layers are not "
+                f"is the state dict of a quantised model ({module}.{own}), with packed weights, which are not read",
+                "save the state dict of the model before it was quantised; if its recurrent layers are not "
                 "quantised, save theirs alone: torch.save(model.rnn.state_dict(), ...)",
             )
         if _DTYPE.fullmatch(name) is not None:
@@ -140,10 +140,10 @@ def _known(name: str, content: bytes) -> str:
 
 def _called(called: Any, arguments: Any) -> Any:
     if not isinstance(called, Made) or called.what not in ALLOWED or not isinstance(arguments, tuple):
-        raise CheckpointRefused("has a pickle that calls what is no tensor", _HINT)
+        raise CheckpointRefused("has a pickle with a call that makes no tensor", _HINT)
     if called.what == "collections OrderedDict":
         if arguments:  # it is filled afterwards
-            raise ValueError("a mapping in its pickle is made of what torch never makes one of")
+            raise ValueError("a mapping in its pickle has contents that torch never writes")
         return {}
     return arguments[0] if called.what == "torch Size" else Made(called.what, arguments)
 
@@ -152,14 +152,14 @@ def _pairs(items: Any) -> list[tuple[Any, Any]]:
     keys = items[::2]
     if not all(
         isinstance(key, str | int | float | bool | None) for key in keys
-    ):  # what else has no hash, or a costly one
-        raise ValueError("a key in its pickle is no text and no number")
+    ):  # others have no hash, or a costly one
+        raise ValueError("a key in its pickle is neither text nor number")
     return list(zip(keys, items[1::2], strict=True))
 
 
 def _taken(stack: list[Any], count: int) -> tuple[Any, ...]:
     if len(stack) < count or any(each is _MARK for each in stack[len(stack) - count :]):
-        raise ValueError("its pickle takes more than is there")
+        raise ValueError("its pickle takes more than its stack has")
     taken = tuple(stack[len(stack) - count :])
     del stack[len(stack) - count :]
     return taken

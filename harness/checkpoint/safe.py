@@ -1,8 +1,8 @@
-"""Which Keras configs may be given to Keras: those that name nothing but Keras' own layers and their parts.
+"""The Keras configs that Keras may load: those that name only Keras' own layers and their parts.
 
-Keras makes an object of every class that a config names. ``safe_mode`` refuses the code of a Lambda; a class that is
-registered by somebody, or one of Keras' own that opens files, fetches addresses or unpickles, it makes. So a config is
-held against a list before Keras sees it.
+Keras makes an object of every class that a config names. ``safe_mode`` refuses the code of a Lambda. It accepts
+registered classes, and Keras' own classes that open files, fetch addresses or unpickle. A config is therefore compared
+with a list before Keras loads it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PARTS = frozenset(_PARTS.split())
 
 MODULE = re.compile(r"(?:keras|tf_keras|tensorflow\.keras|tensorflow\.python\.keras)(?:\.\w+)*|builtins")
 OPERATIONS = re.compile(r"keras\.src\.ops\.(?:numpy|math|nn|linalg)")
-"""Modules of Keras 3 whose classes are operations on tensors: ``a + b`` in a model is one."""
+"""Modules of Keras 3 with classes for operations on tensors: ``a + b`` in a model is one."""
 
 FUNCTIONS = re.compile(r"(?:math|__operators__|nn)\.\w+|(?:concat|reshape|expand_dims|squeeze|cast|stack|transpose)")
 """Functions of TensorFlow that Keras 2 may call by name, in a TFOpLambda: ``a + b`` in a model is one."""
@@ -50,13 +50,13 @@ CALLS = ("TFOpLambda", "SlicingOpLambda")
 """The classes by which Keras 2 calls a function of TensorFlow: ``a + b`` and ``a[:, ::-1]`` in a model."""
 
 MOST = 1_000_000
-"""Mappings and lists of a config that are looked at."""
+"""Maximum of mappings and lists of a config."""
 
 
 def refuse_code(config: Any) -> None:
-    """Make sure that a config names nothing but Keras' own layers and their parts.
+    """Refuse a config that names anything but Keras' own layers and their parts.
 
-    How a model is compiled is left out: it is loaded without.
+    The settings of compilation are left out: a model is loaded without them.
 
     Raises:
         CheckpointRefused: if it names something else.
@@ -66,27 +66,27 @@ def refuse_code(config: Any) -> None:
     for _ in range(MOST):
         if not waiting:
             return
-        each = waiting.popleft()  # a layer before its parts, so that the layer is the one that is named
+        each = waiting.popleft()  # a layer before its parts, so that the message names the layer
         if isinstance(each, list):
             waiting.extend(each)
         elif isinstance(each, dict):
             if "class_name" in each and (operation := _without_module(each)):
                 raise CheckpointRefused(
-                    f"has {operation} among its layers, by its config an operation; Keras cannot load it from an .h5; "
-                    "a port has recurrent layers alone, and not what an operation makes of their inputs and outputs",
+                    f"has {operation} among its layers, an operation by its config; Keras cannot load it from an .h5; "
+                    "a port has recurrent layers alone, without operations on their inputs and outputs",
                     "save the weights alone, by model.save_weights('model.weights.h5'), and port its layers one by one",
                 )
             if "class_name" in each and (wrong := _unknown(each)):
                 raise CheckpointRefused(
-                    f"has {wrong}; Keras would run what is not its own to load it",
-                    "save the weights alone, by model.save_weights('model.weights.h5'), and port those",
+                    f"has {wrong}; Keras would run foreign code to load it",
+                    "save the weights alone, by model.save_weights('model.weights.h5'), and port these",
                 )
             waiting.extend(each.values())
     raise CheckpointRefused(f"has a config of more than {MOST:,} mappings and lists")
 
 
 def _unknown(entry: dict[str, Any]) -> str:
-    """Return what a mapping of a config names that is none of Keras' own; empty if it is one of them."""
+    """Return the name in a mapping of a config that is none of Keras' own; empty if it is one of them."""
     kind, module, registered = entry["class_name"], entry.get("module"), entry.get("registered_name")
     config = entry.get("config")
     name = entry.get("name") or (config.get("name") if isinstance(config, dict) else None)
@@ -122,7 +122,7 @@ def operation_of(entry: Any) -> str | None:
 
 
 def _without_module(entry: dict[str, Any]) -> str:
-    """Return the operation of Keras 3 that an entry of an ``.h5`` is; empty if it is none.
+    """Return the operation of Keras 3 in an entry of an ``.h5``; empty if it is none.
 
     An ``.h5`` names no modules. Every layer of Keras has ``trainable`` in its config, and no operation has it.
     """

@@ -18,10 +18,10 @@ FOOTER = 48
 """Bytes: the places of two blocks, padding, the magic number."""
 
 TRAILER = 5
-"""Bytes behind a block: how it is compressed, and its checksum."""
+"""Bytes behind a block: its compression, and its checksum."""
 
 Fields = dict[int, list[Any]]
-"""The values of a message by the fields' numbers: whole numbers, and the bytes of what has a length."""
+"""The values of a message by the fields' numbers: whole numbers, and the bytes of values with a length."""
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def entries(content: bytes) -> dict[str, bytes]:
         ValueError: if it is none, or damaged.
     """
     if len(content) < FOOTER or content[-len(END) :] != END:
-        raise ValueError("it does not end as a table does; it may be truncated")
+        raise ValueError("it does not end like a table; it may be truncated")
     footer = content[-FOOTER:]
     at = 0
     for _ in range(2):  # the metaindex block, which is not needed
@@ -47,7 +47,7 @@ def entries(content: bytes) -> dict[str, bytes]:
         size, at = _varint(place, at)
         left -= size
         if left < 0:
-            raise ValueError("its blocks lie over each other")
+            raise ValueError("its blocks overlap")
         found |= {key.decode(): value for key, value in _block(content, offset, size)}
     return found
 
@@ -60,7 +60,7 @@ def _block(content: bytes, offset: int, size: int) -> list[tuple[bytes, bytes]]:
     if trailer[0] != 0:
         raise ValueError(f"a block of it is compressed (way {trailer[0]}), which TensorFlow's writer never does")
     if masked(crc32c(block + trailer[:1])) != int.from_bytes(trailer[1:], "little"):
-        raise ValueError("a block of it is damaged: its checksum is another")
+        raise ValueError("a block of it is damaged: it has another checksum")
     restarts = int.from_bytes(block[-4:], "little")
     end = len(block) - 4 * (restarts + 1)
     if end < 0:
@@ -107,7 +107,7 @@ def fields_of(message: bytes) -> Fields:
 
 
 def first(fields: Fields, number: int, default: T) -> T:
-    """Return the value of a field, or what it has unless it is given."""
+    """Return the value of a field, or the default."""
     value = fields.get(number, [default])[0]
     if not isinstance(value, type(default)):
         raise ValueError(f"field {number} of a message in it is of another kind")

@@ -1,8 +1,8 @@
 """Checks of a step that need no reference.
 
-Every route but one follows a recording. These guards call the step itself: on numbers a little apart and on complex
-ones, along a random direction; twice on the same numbers; on a sequence in two halves; on each sequence of the batch
-alone; on arrays that lie otherwise in memory.
+Every route but one follows a recording. These guards call the step itself: along a random direction, on numbers a
+little apart and on complex ones; twice on the same numbers; on a sequence in two halves. They also call it on each
+sequence of the batch alone, and on arrays with other strides in memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from harness.derive.operations import STEPS
 from harness.derive.recording import Recording, Sequences, StepError, forward
 
 ROUNDING = 1e4
-"""Maximum difference, in eps times the largest element, between two ways to sum the same."""
+"""Maximum difference of two orders of a sum, in eps times the largest element."""
 
 
 def loss_of(problem: Sequences) -> Any:
@@ -42,9 +42,9 @@ def direction(problem: Sequences, seed: int = 0) -> dict[str, ndarray]:
 
 
 def derivative_by_difference(problem: Sequences, along: Mapping[str, ndarray], h: float = 6e-6) -> tuple[float, float]:
-    """Return the central difference of the loss along a direction, in float64, and how far it may be off.
+    """Return the central difference of the loss along a direction, in float64, and its maximum error.
 
-    Richardson's extrapolation of two of them; the difference between the two says how far.
+    It is Richardson's extrapolation of two differences; the distance between the two gives the error.
     """
     wide = problem.mapped(lambda _, array: array.astype(np.float64))
 
@@ -66,28 +66,28 @@ def derivative_by_complex_step(problem: Sequences, along: Mapping[str, ndarray])
 
 
 def consistent(problem: Sequences) -> None:
-    """Make sure that a step says the same however it is asked.
+    """Check that a step gives the same result in every way of calling it.
 
     Raises:
-        StepError: if two calls differ, two halves are not the whole, sequences of the batch touch each other, strides
-            matter, or a step small enough to be a derivative says otherwise than the complex step.
+        StepError: if two calls differ, two halves are not the whole, sequences of the batch affect each other, strides
+            matter, or small differences contradict the complex step.
     """
     whole = _forward(problem)
-    _same(problem, whole, _forward(problem), "two calls with the same arrays differ; the step keeps or draws something")
+    _same(problem, whole, _forward(problem), "two calls with the same arrays differ; the step keeps or draws a value")
     strided = problem.mapped(lambda _, array: np.asfortranarray(array))
-    _same(problem, whole, _forward(strided), "arrays that lie otherwise in memory change the result")
+    _same(problem, whole, _forward(strided), "arrays with other strides in memory change the result")
     if problem.steps > 1:
         half = problem.steps // 2
         first = _forward(_steps(problem, slice(None, half)))
         handed = {name: array for name, array in first.items() if name != "outputs"}
         second = _forward(replace(_steps(problem, slice(half, None)), initial_state=handed))
         outputs = np.concatenate([first["outputs"], second["outputs"]], 1)
-        text = "two halves with the state handed over are not the whole; something besides the state is kept"
+        text = "two halves with the state carried over differ from the whole; the step keeps a value besides the state"
         _same(problem, whole, {**second, "outputs": outputs}, text)
     for b in range(problem.upstream.shape[0]):
         alone = _forward(_sequence(problem, b))
         own = {name: array[b : b + 1] for name, array in whole.items()}
-        _same(problem, own, alone, f"sequence {b} alone gives another result; sequences of the batch touch each other")
+        _same(problem, own, alone, f"sequence {b} alone gives another result; sequences of the batch affect each other")
     if Recording(problem).tape.deviates:  # its backward pass is declared not to be the derivative
         return
     along = direction(problem)

@@ -1,8 +1,8 @@
-"""How much rounding alone moves each gradient of a recurrence.
+"""The change of each gradient of a recurrence by rounding alone.
 
 The problem is recorded and differentiated again with every number, every value of the forward pass and every
-contribution of the reverse pass multiplied by 1 ± u, the signs at random; u is half of eps. The noise is the largest
-change over a few such draws, as ``harness.precision.rounding_noise`` measures it for networks.
+contribution of the reverse pass multiplied by 1 ± u, with random signs; u is half of eps. The noise is the largest
+change over a few such draws, as in ``harness.precision.rounding_noise`` for networks.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def rounding_noise(problem: Sequences, draws: int = DRAWS) -> dict[str, float]:
 
     Args:
         problem: the problem.
-        draws: how many draws are taken.
+        draws: the number of draws.
     """
     random = np.random.Generator(np.random.PCG64(0))
-    with np.errstate(all="ignore"):  # an overflow is judged where it is compared
+    with np.errstate(all="ignore"):  # an overflow is judged in the comparison
         exact = _tensors(problem, None)
         noise = dict.fromkeys(exact, 0.0)
         for _ in range(draws):

@@ -1,7 +1,7 @@
-"""The operations that a tape records: how each is applied, and how it hands a gradient back to an operand.
+"""The operations that a tape records: the value of each, and the gradient that it contributes to an operand.
 
-Arrays may have one axis more in front than the operands that were recorded, one entry for each of R directions or
-rules; ``leads`` says which have it. So many directions, or many gradients, go through an operation in one call.
+Arrays may have one more axis in front than the recorded operands, with one entry for each of R directions or rules;
+``leads`` marks these arrays. So many directions, or many gradients, go through an operation in one call.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STEPS = {np.dtype(np.float32): 1e-20, np.dtype(np.float64): 1e-100, np.dtype(np.
 """The imaginary step of a slope, by dtype: far above the least number, far below any digit."""
 
 SMALL = 10**4
-"""Multiplications up to which NumPy's own loop is faster than finding a way to use BLAS."""
+"""Maximum of multiplications for which NumPy's own loop is faster than a search for BLAS."""
 
 
 class Operation(Protocol):
@@ -26,7 +26,7 @@ class Operation(Protocol):
 
     @property
     def name(self) -> str:
-        """The name under which people know it."""
+        """The name that messages show."""
 
     def apply(self, values: Sequence[ndarray], leads: Sequence[bool]) -> ndarray:
         """Return the operation's value, (R, …) if any operand leads."""
@@ -43,8 +43,8 @@ class Elementwise:
     """A function of each element.
 
     Attributes:
-        function: maps arrays, real or complex, to an array; holomorphic wherever it is smooth.
-        slope: for one operand: what the backward pass takes for its derivative; None for its derivative.
+        function: a function from arrays, real or complex, to an array; holomorphic wherever it is smooth.
+        slope: for one operand, the function that replaces its derivative in the backward pass; None for the derivative.
     """
 
     function: Callable[..., ndarray]
@@ -117,7 +117,7 @@ class Einsum:
         kept = "".join(each for each in self.inputs[k] if each in there)
         spec = ",".join([lead + self.output, *(self.inputs[j] for j in others)]) + "->" + lead + kept
         found = _contracted(spec, [g, *(values[j] for j in others)])
-        # An axis that stands in this operand alone was summed over, so each of its elements has the same gradient.
+        # An axis of this operand alone was summed over, so each of its elements has the same gradient.
         for axis, letter in enumerate(self.inputs[k]):
             if letter not in there:
                 found = np.expand_dims(found, axis + len(lead))
@@ -135,7 +135,7 @@ class Gather:
     Attributes:
         places: of the value's shape: for each element its position among all operands' elements, one after another.
         once: whether no position occurs twice.
-        name: the name under which people know it.
+        name: the name that messages show.
     """
 
     places: ndarray
@@ -159,7 +159,7 @@ class Gather:
         return self.apply(replaced, [j == k for j in range(len(values))])
 
     def pull(self, values: Sequence[ndarray], k: int, g: ndarray) -> ndarray:
-        """Return the gradient in the places that its elements came from."""
+        """Return the gradient in the original places of its elements."""
         start = sum(value.size for value in values[:k])
         lead = g.shape[: g.ndim - self.places.ndim]
         found = np.zeros((*lead, sum(value.size for value in values)), g.dtype)
@@ -177,7 +177,7 @@ class Sum:
     Attributes:
         axes: negative, so that an axis in front changes nothing.
         keepdims: whether the axes stay, of length 1.
-        terms: what the sum is divided by: 1, or for a mean the number of terms.
+        terms: the divisor of the sum: 1, or for a mean the number of terms.
     """
 
     axes: tuple[int, ...]
@@ -206,7 +206,7 @@ class Sum:
 
 @dataclass(frozen=True, eq=False)
 class Carry:
-    """A state handed from one step to the next, an operation of its own so that its gradient can be looked at."""
+    """A state carried from one step to the next, as an operation of its own, so that its gradient can be examined."""
 
     name: str = "carry"
 
@@ -232,7 +232,7 @@ def unbroadcast(g: ndarray, shape: tuple[int, ...], lead: int) -> ndarray:
     Args:
         g: (R, …) or (…), of the broadcast shape.
         shape: the operand's.
-        lead: how many axes stand in front of the broadcast shape, 0 or 1.
+        lead: the number of axes in front of the broadcast shape, 0 or 1.
     """
     if more := g.ndim - lead - len(shape):
         g = g.sum(axis=tuple(range(lead, lead + more)))
@@ -241,7 +241,7 @@ def unbroadcast(g: ndarray, shape: tuple[int, ...], lead: int) -> ndarray:
 
 
 def _padded(value: ndarray, n: int) -> ndarray:
-    """Return (R, …) with as many axes of length 1 after the first as it takes to have n beside it."""
+    """Return (R, …) with axes of length 1 after the first, up to n axes beside it."""
     missing = n - (value.ndim - 1)
     return value.reshape(len(value), *(1,) * missing, *value.shape[1:]) if missing else value
 

@@ -42,7 +42,7 @@ class Sequences:
         return int(next(self.inputs[name].shape[1] for name in self.recurrence.inputs))
 
     def mapped(self, change: Callable[[str, Any], Any]) -> Sequences:
-        """Return these with every array that gradients are taken by changed, by the name of its gradient."""
+        """Return the same with every differentiable array changed, by the name of its gradient."""
         return replace(
             self,
             weights={name: change(name, array) for name, array in self.weights.items()},
@@ -52,7 +52,7 @@ class Sequences:
 
 
 class StepError(Exception):
-    """A step does something that a step may not; the text says what, and in which line."""
+    """A step does something that a step may not; the text has the mistake and its line."""
 
 
 class Recording:
@@ -62,7 +62,7 @@ class Recording:
         tape: the tape.
         weights: a node for each weight.
         initial_state: a node for each state before the first step.
-        inputs: for each input a node for each step; for what is the same at all steps a single one.
+        inputs: for each input a node for each step; for a context a single one.
         entering: for each step the node of each state that enters it.
         leaving: for each step the node of each state that leaves it.
         outputs: for each step the node of its output, (B, …).
@@ -129,7 +129,7 @@ def forward(problem: Sequences, namespace: Any = xp) -> tuple[list[Any], dict[st
 
 
 class _Given(dict[str, Any]):
-    """The weights, inputs or states that a step is given, by name; another name is refused."""
+    """The weights, inputs or states of a step, by name; another name is refused."""
 
     def __init__(self, arrays: Mapping[str, Any], letter: str, called: str) -> None:
         super().__init__(arrays)
@@ -138,20 +138,20 @@ class _Given(dict[str, Any]):
     def __missing__(self, name: object) -> NoReturn:
         there = nearest(str(name), self) or (f"there are {listed(self)}" if self else "there are none")
         raise OutsideNamespaceError(
-            f"{self._letter}[{name!r}] is not declared among the {self._called}; {there}; declare it, or mend the name"
+            f"{self._letter}[{name!r}] is not declared among the {self._called}; {there}; declare it, or rename it"
         )
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):  # Python looks whether there is such a thing
+        if name.startswith("__"):  # Python looks for such attributes
             raise AttributeError(name)
         raise OutsideNamespaceError(f"{self._letter}.{name} is no attribute; write {self._letter}[{name!r}]")
 
 
 def stepped(recurrence: Recurrence, namespace: Any, weights: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
-    """Call the step; return what it returned, if that is a state with the declared names, and an output.
+    """Call the step; return its state and output, if the state has the declared names.
 
     Raises:
-        StepError: if it is not, the step does with arrays what no route can follow, or it fails by itself.
+        StepError: if it does not, if no route can follow the step's use of arrays, or if the step fails by itself.
     """
     given = _Given(weights, "w", "weights"), _Given(inputs, "x", "inputs"), _Given(state, "s", "state")
     try:
@@ -170,7 +170,7 @@ def stepped(recurrence: Recurrence, namespace: Any, weights: Any, inputs: Any, s
     for name in recurrence.state:
         if name not in after:
             there = f"it returned {listed(after)}" if after else "it returned none"
-            _mistake(recurrence, f"a step returned no state {name!r}; {there}; return it, or do not declare it")
+            _mistake(recurrence, f"a step returned no state {name!r}; {there}; return it, or remove its declaration")
     for name in after:
         if name not in recurrence.state:
             hint = nearest(name, recurrence.state) or f"there are {listed(recurrence.state)}"
@@ -181,9 +181,9 @@ def stepped(recurrence: Recurrence, namespace: Any, weights: Any, inputs: Any, s
 def _node(tape: Tape, returned: Any, called: str, recurrence: Recurrence) -> Node:
     if not isinstance(returned, Node):
         kind = "None" if returned is None else f"of type {type(returned).__name__}"
-        _mistake(recurrence, f"{called} is {kind}, but should be an array made of what the step is given")
+        _mistake(recurrence, f"{called} is {kind}, but should be an array computed from the step's arguments")
     if tape.is_kept(returned):
-        _mistake(recurrence, f"{called} is an array of an earlier call; declare what the step keeps as a state")
+        _mistake(recurrence, f"{called} is an array of an earlier call; declare it as a state")
     return returned
 
 

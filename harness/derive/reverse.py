@@ -1,4 +1,4 @@
-"""The reverse pass that follows from a recorded step: each operation hands its gradient back to its operands."""
+"""The reverse pass that follows from a recorded step: each operation contributes its gradient to its operands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.derive.recording import Recording, Sequences
 from harness.derive.tape import Node
 
 Contribution = Callable[[Node, int, ndarray], ndarray]
-"""Maps a node, the position of an operand and the gradient of the node to the gradient that the operand is handed."""
+"""A function from a node, the position of an operand and the node's gradient to the contribution to the operand."""
 
 
 def contribution(node: Node, k: int, g: ndarray) -> ndarray:
@@ -25,8 +25,8 @@ def gradients(recording: Recording, problem: Sequences, contributed: Contributio
 
     Args:
         recording: the problem on a tape.
-        problem: the problem, whose upstream gradients are handed back.
-        contributed: hands gradients back; another than the right one breaks a rule on purpose.
+        problem: the problem, with its upstream gradients.
+        contributed: the contributions; a wrong function breaks a rule on purpose.
     """
     adjoint: dict[int, ndarray] = {}
 

@@ -1,9 +1,9 @@
 """Gradients without a backward pass: many directions at once through a recorded step.
 
-Two routes. ``forward_mode`` pushes tangents through each operation. ``complex_step`` applies each operation anew to
-complex numbers, whose imaginary part is a direction times 1e-100, and takes no derivative of anything.
+The two routes: ``forward_mode`` pushes tangents through each operation. ``complex_step`` applies each operation anew to
+complex numbers with an imaginary part of a direction times 1e-100, and takes no derivative.
 
-A sequence does not touch another, so an element of an input or initial state is moved in all sequences at once.
+Sequences do not affect each other, so an element of an input or initial state is moved in all sequences at once.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def complex_step(recording: Recording, problem: Sequences) -> dict[str, ndarray]
 
 
 def _tangents(recording: Recording, start: Node, directions: ndarray) -> Moved:
-    """Return the tangents of every node that is reached."""
+    """Return the tangents of every reached node."""
     moved = {start.index: directions}
     for node in recording.tape.nodes[start.index + 1 :]:
         reached = [k for k, parent in enumerate(node.parents) if parent.index in moved]
@@ -49,7 +49,7 @@ def _tangents(recording: Recording, start: Node, directions: ndarray) -> Moved:
 
 
 def _imaginary(recording: Recording, start: Node, directions: ndarray) -> Moved:
-    """Return the imaginary parts of every node that is reached."""
+    """Return the imaginary parts of every reached node."""
     moved = {start.index: start.value + 1j * directions}
     for node in recording.tape.nodes[start.index + 1 :]:
         leads = [parent.index in moved for parent in node.parents]
@@ -89,7 +89,7 @@ def _by_directions(
 
 
 def _starts(recording: Recording) -> Iterator[tuple[Node, bool]]:
-    """Yield the nodes that the gradient is taken by, and whether all sequences share their elements."""
+    """Yield the nodes with a gradient, and whether all sequences share their elements."""
     for node in recording.weights.values():
         yield node, True
     for node in recording.initial_state.values():

@@ -1,7 +1,7 @@
-"""A tape: the operations of a step as they happen, each with its line of the step's file and its time step.
+"""A tape: the operations of a step in order, each with its line of the step's file and its time step.
 
-A step runs once on the tape, with a node in place of each array. A node does what ``xp`` and the operators of arrays
-do, and refuses everything else by name, so that whatever follows from a tape follows from the step alone.
+A step runs once on the tape, with a node in place of each array. A node supports ``xp`` and the operators of arrays,
+and refuses everything else by name, so that everything that follows from a tape follows from the step alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OPERATORS: dict[np.ufunc, Callable[..., ndarray]] = {
 COMPARISONS = (np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal)
 
 Perturbation = Callable[[ndarray], ndarray]
-"""Maps a value to the value as one more rounding leaves it."""
+"""A function from a value to the value after one more rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Site:
     """The place of an operation in a step.
 
     Attributes:
-        line: of the step's file; 0 for what stands in no line of it.
-        nth: how many operations of the same line came before, in one call of the step.
+        line: of the step's file; 0 for an operation outside of it.
+        nth: the number of earlier operations of the same line, in one call of the step.
         state: the name of the state, of a carry; empty for other operations.
     """
 
@@ -54,9 +54,9 @@ class Tape:
     """The nodes of a recording, in order.
 
     Args:
-        file: the file of the step, whose lines sites name.
+        file: the file of the step, with the lines of all sites.
         dtype: the dtype of every number.
-        perturbed: what becomes of each value, to measure rounding noise; None for nothing.
+        perturbed: the change of each value, to measure rounding noise; None for none.
 
     Attributes:
         nodes: the nodes.
@@ -74,7 +74,7 @@ class Tape:
         self._places: dict[tuple[object, ...], tuple[ndarray, bool]] = {}
 
     def at(self, t: int) -> None:
-        """Begin time step t; what is on the tape before the first one may be used at every step."""
+        """Begin time step t; nodes from before the first one may be used at every step."""
         self._shared = len(self.nodes) if t == 0 else self._shared
         self.t, self._seen = t, {}
 
@@ -83,7 +83,7 @@ class Tape:
         return node.tape is not self or (node.t != self.t and node.index >= self._shared)
 
     def leaf(self, value: ndarray, name: str) -> Node:
-        """Return a node for an array that the step is given."""
+        """Return a node for an argument of the step."""
         return Node(self, self._rounded(value), None, (), Site(0, 0), name)
 
     def constant(self, value: ndarray) -> Node:
@@ -91,7 +91,7 @@ class Tape:
         return Node(self, np.asarray(value, self._dtype), None, (), Site(0, 0), "")
 
     def carried(self, node: Node, state: str) -> Node:
-        """Return a node for a state that the next step is given."""
+        """Return a node for a state that the next step receives."""
         return Node(self, node.value, Carry(), (node,), Site(0, 0, state), state)
 
     def elementwise(self, function: Callable[..., ndarray], *operands: Any, slope: Any = None) -> Node:
@@ -102,7 +102,7 @@ class Tape:
         """Record a choice of elements; no gradient goes through the condition."""
         if not isinstance(condition, Condition):
             raise OutsideNamespaceError(
-                "the condition of xp.where is no comparison of arrays; write xp.where(a > 0, …, …)"
+                "the condition of xp.where should be a comparison of arrays; write xp.where(a > 0, …, …)"
             )
         chosen = condition.value
 
@@ -132,9 +132,9 @@ class Tape:
         """Record a move of elements.
 
         Args:
-            name: what people call it.
-            key: with the name and the operands' shapes, what makes the move.
-            move: maps the operands to the value.
+            name: the name that messages show.
+            key: identifies the move, together with the name and the operands' shapes.
+            move: a function from the operands to the value.
             operands: nodes or numbers.
         """
         nodes = [self._lifted(each) for each in operands]
@@ -170,7 +170,7 @@ class Tape:
         return value if self._perturbed is None else self._perturbed(value)
 
     def _line(self) -> int:
-        """Return the line of the step's file that runs; 0 if none does."""
+        """Return the running line of the step's file; 0 if none runs."""
         frame = sys._getframe(2)
         while frame is not None and frame.f_code.co_filename != self._file:
             frame = frame.f_back  # type: ignore[assignment]
@@ -180,21 +180,19 @@ class Tape:
         """Return a node for an operand: a number becomes a constant, an array of the step's own is refused."""
         if isinstance(operand, Node):
             if self.is_kept(operand):
-                raise OutsideNamespaceError("a step uses an array of an earlier call; declare what it keeps as a state")
+                raise OutsideNamespaceError("a step uses an array of an earlier call; declare it as a state")
             return operand
         if isinstance(operand, Condition):
-            raise OutsideNamespaceError(
-                "a step computes with a comparison; xp.where(a > b, 1.0, 0.0) makes numbers of it"
-            )
+            raise OutsideNamespaceError("a step computes with a comparison; use xp.where(a > b, 1.0, 0.0) for numbers")
         if np.ndim(operand) == 0 and np.asarray(operand).dtype.kind in "biuf":
             return self.constant(operand)
         raise OutsideNamespaceError(
-            f"a step uses an array that it is not given, of shape {np.shape(operand)}; declare it among the weights, "
-            "inputs or context"
+            f"a step uses an array that is not an argument, of shape {np.shape(operand)}; declare it among the "
+            "weights, inputs or context"
         )
 
 
-_DECIDES = "a step decides by a number (if, and, or, while); xp.where chooses element by element"
+_DECIDES = "a step branches on a number (if, and, or, while); use xp.where for each element"
 
 
 class Condition:
@@ -226,7 +224,7 @@ class Condition:
         raise OutsideNamespaceError(_DECIDES)
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):  # Python and NumPy look whether there is such a thing
+        if name.startswith("__"):  # Python and NumPy look for such attributes
             raise AttributeError(name)
         raise OutsideNamespaceError(f"a step uses .{name} of a comparison; only xp.where can follow a comparison")
 
@@ -237,10 +235,10 @@ class Node(NDArrayOperatorsMixin):
     Attributes:
         tape: the tape that it is on.
         value: the numbers.
-        operation: what made it; None for what the step is given.
+        operation: the operation that made it; None for an argument of the step.
         parents: the operands.
-        site: where in the step it was made.
-        name: of what the step is given, its name.
+        site: its place in the step.
+        name: the name of an argument of the step.
         t: the time step.
         index: its position on the tape.
     """
@@ -289,7 +287,7 @@ class Node(NDArrayOperatorsMixin):
         for each in index if isinstance(index, tuple) else (index,):
             if not (each is None or each is Ellipsis or isinstance(each, slice | int)):
                 raise OutsideNamespaceError(
-                    f"an index of a step is a {type(each).__name__}; slices, whole numbers, None and … are followed"
+                    f"an index of a step is a {type(each).__name__}; use slices, whole numbers, None or …"
                 )
         return self.tape.gather("index", repr(index), operator.itemgetter(index), self)
 
@@ -305,7 +303,7 @@ class Node(NDArrayOperatorsMixin):
                 return self._to_the_power(int(operands[1]))
             if ufunc is np.power:
                 raise OutsideNamespaceError(
-                    "a step raises to a power that is no whole number; use xp.sqrt, or xp.exp(p * xp.log(a))"
+                    "a step raises to a power that is not a whole number; use xp.sqrt, or xp.exp(p * xp.log(a))"
                 )
             if ufunc in COMPARISONS:
                 values = [each.value if isinstance(each, Node) else each for each in operands]
@@ -323,16 +321,16 @@ class Node(NDArrayOperatorsMixin):
         raise OutsideNamespaceError(_DECIDES)
 
     def __iter__(self) -> NoReturn:
-        raise OutsideNamespaceError("a step goes through an array in a loop; slices give its parts")
+        raise OutsideNamespaceError("a step loops over an array; use slices for its parts")
 
     def __float__(self) -> NoReturn:
         raise OutsideNamespaceError("a step makes a float of one of its arrays, which no route can follow")
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        raise OutsideNamespaceError("a step writes into an array; xp.concat and xp.stack make a new one")
+        raise OutsideNamespaceError("a step writes into an array; use xp.concat or xp.stack to make a new one")
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):  # Python and NumPy look whether there is such a thing
+        if name.startswith("__"):  # Python and NumPy look for such attributes
             raise AttributeError(name)
         _refuse(
             f".{name} of an array", {"T": "permute_dims", "dot": "matmul", "transpose": "permute_dims"}.get(name, name)
@@ -346,13 +344,13 @@ class Node(NDArrayOperatorsMixin):
 
 
 def _done(name: str, operation: Callable[[], ndarray], shapes: Sequence[tuple[int, ...]]) -> ndarray:
-    """Return the value of an operation; refuse it where the shapes do not fit."""
+    """Return the value of an operation; refuse it if the shapes do not fit."""
     try:
         return operation()
     except (ValueError, IndexError) as error:
         given = " and ".join(map(str, shapes))
         raise OutsideNamespaceError(
-            f"{name} does not fit arrays of shape {given}; check the shapes declared"
+            f"{name} does not fit arrays of shape {given}; check the declared shapes"
         ) from error
 
 
@@ -365,11 +363,11 @@ def _refuse(used: str, name: str) -> NoReturn:
 def _explicit(spec: str, ndims: Sequence[int]) -> tuple[tuple[str, ...], str]:
     """Return the letters of each operand and of the value, with letters in place of an ellipsis."""
     if "->" not in spec:
-        raise OutsideNamespaceError(f"einsum {spec!r} should say what comes out, as in 'bi,ij->bj'")
+        raise OutsideNamespaceError(f"einsum {spec!r} should name its result, as in 'bi,ij->bj'")
     left, output = spec.replace(" ", "").split("->")
     inputs = left.split(",")
     if len(inputs) != len(ndims):
-        raise OutsideNamespaceError(f"einsum {spec!r} has {len(inputs)} operands, but is given {len(ndims)}")
+        raise OutsideNamespaceError(f"einsum {spec!r} has {len(inputs)} operands, but received {len(ndims)}")
     free = [letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if letter not in spec]
     widths = [n - len(each.replace("...", "")) if "..." in each else 0 for each, n in zip(inputs, ndims, strict=True)]
     letters = "".join(free[: max(widths, default=0)])
@@ -381,7 +379,7 @@ def _explicit(spec: str, ndims: Sequence[int]) -> tuple[tuple[str, ...], str]:
     for each, n in zip(inputs, ndims, strict=True):
         if len(set(each)) != len(each):
             raise OutsideNamespaceError(
-                f"einsum {spec!r} has a letter twice in one operand; a diagonal is not followed"
+                f"einsum {spec!r} has a letter twice in one operand; diagonals are not supported"
             )
         if len(each) != n:
             raise OutsideNamespaceError(f"einsum {spec!r} has {len(each)} letters for an operand of {n} axes")

@@ -1,4 +1,4 @@
-"""What the numbers say the fault is: an implementation's tensors held against what a catalogue of faults would give."""
+"""The diagnosis of wrong tensors: a catalogue of faults, and the search for those that give the same numbers."""
 
 from harness.diagnosis.diagnosing import diagnose
 from harness.diagnosis.explanation import NOT_FINITE, UNEXPLAINED, Diagnosis

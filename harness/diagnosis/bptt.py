@@ -1,14 +1,13 @@
-r"""Backpropagation through time in parts, so that a fault is one part put in another's place.
+r"""Backpropagation through time in parts, so that a fault replaces one part by another.
 
-The same mathematics as ``reference_impls``, where the derivations stand; here each term of it is a method: of a layer
-in ``harness.diagnosis.cells``, of what stands around the layers in ``Network``. A fault is a subclass that overrides
-one method. Several at once are a class that inherits from all of them, which is why an override calls ``super()``
-wherever it can.
+The mathematics is that of ``reference_impls``, which has the derivations. Each term is a method: of a layer in
+``harness.diagnosis.cells``, or of ``Network`` around the layers. A fault is a subclass that overrides one method.
+Several faults at once are a class that inherits from all of them, so an override calls ``super()`` if it can.
 
-A truncated gradient is a sum of passes over the sequence in which what is carried back is cut where a chunk begins
-(``reference_impls.truncation.passes``), so that the layers, and their faults, know nothing of truncation but the cuts.
+A truncated gradient is a sum of passes over the sequence, in which the carried gradient is cut where a chunk begins
+(``reference_impls.truncation.passes``). The layers and their faults therefore know only the cuts of a truncation.
 
-Time first inside: T time, B batch, I input, H hidden, O output. Everything is computed in the dtype it is given.
+Time first inside: T time, B batch, I input, H hidden, O output. Everything is computed in the dtype of the problem.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class Network:
         return self.problem.inputs.swapaxes(0, 1)
 
     def layer_input(self, n: int, below: ndarray) -> ndarray:
-        """What layer n reads: (T, B, I), or above the first (T, B, H)."""
+        """The input of layer n: (T, B, I), or above the first (T, B, H)."""
         del self, n
         return below
 
@@ -91,7 +90,7 @@ class Network:
         return d_outputs
 
     def readout_operand(self) -> ndarray:
-        """What d_outputs is multiplied with for W_hy: (T, B, H)."""
+        """The factor of d_outputs in the gradient of W_hy: (T, B, H)."""
         return self.top
 
     def through_readout(self, d_outputs: ndarray) -> ndarray:
@@ -99,12 +98,12 @@ class Network:
         return d_outputs @ self.problem.weights["readout.W_hy"].T if self.has_readout else d_outputs
 
     def accumulated(self, weight: str, operand: ndarray | None, d_outputs: ndarray) -> ndarray:
-        """Σ over steps and sequences of operandᵀ d_outputs, or of d_outputs for the bias, whose operand is None."""
+        """Σ over steps and sequences of operandᵀ d_outputs; of d_outputs for the bias, which has the operand None."""
         del self, weight
         return summed_products(operand, d_outputs)
 
     def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
-        """What layer n hands to the layer below, of d_x (T, B, H); d_top (T, B, H) is what reached the last layer."""
+        """The gradient from d_x (T, B, H) for the layer below layer n; d_top (T, B, H) reached the last layer."""
         del self, n, d_top
         return d_x
 
@@ -151,15 +150,15 @@ class Network:
         return d_x
 
     def through_layers_by_age(self, d_top: ndarray, ages: int) -> dict[str, ndarray]:
-        """As ``through_layers``, of a full gradient whose losses are carried back over fewer than ``ages`` steps.
+        """Return ``through_layers`` for a full gradient with losses carried back over fewer than ``ages`` steps.
 
-        All steps of one age are one call of each layer, where passes would visit every step for each age.
+        All steps of one age are one call of each layer; passes would visit every step for each age.
         """
         T = len(d_top)
         for layer in self.layers:
             layer.prepare()
         deltas = [np.zeros_like(layer.slopes) for layer in self.layers]  # (T, B, G·H) each
-        starts = [layer.nothing() for layer in self.layers]  # (…, B, H) each: what the first step hands on
+        starts = [layer.nothing() for layer in self.layers]  # (…, B, H) each: the gradient that the first step hands on
         carried = [np.zeros((*start.shape[:-2], T, *start.shape[-2:]), start.dtype) for start in starts]
         for d in range(min(ages, T)):
             g = d_top if d == 0 else np.zeros_like(d_top[: T - d])  # (T − d, B, H)
@@ -180,7 +179,7 @@ class Network:
 
     @property
     def has_readout(self) -> bool:
-        """Whether there is a readout."""
+        """Return whether there is a readout."""
         return self.structure.output is not None
 
     def tensors(self) -> dict[str, ndarray]:
@@ -191,7 +190,7 @@ class Network:
 
 
 def masked(d_top: ndarray, each: Pass) -> ndarray:
-    """Return the gradient of the states (T, B, H) at the steps whose loss counts in a pass, and zero elsewhere."""
+    """Return the gradient of the states (T, B, H) at the steps that a pass's loss counts, and zero elsewhere."""
     return d_top if each.counted.all() else np.where(each.counted[:, None, None], d_top, 0)
 
 
@@ -213,10 +212,10 @@ def anew(true: Network, network_kind: type[Network], layer_kinds: tuple[type[Lay
     """Make a network of other kinds for the problem of ``true``, its forward pass done.
 
     Args:
-        true: a network whose both passes are done.
+        true: a network after both passes.
         network_kind: the network's class.
         layer_kinds: each layer's class.
-        forward: whether its forward pass is another. If not, that of ``true`` is taken.
+        forward: whether its forward pass is another. If not, it takes that of ``true``.
     """
     network = network_kind(true.problem, layer_kinds)
     if forward:

@@ -1,4 +1,4 @@
-"""Committing faults on a problem: which of them can be, in which network, and what the tensors then are."""
+"""Faults committed on a problem: the possible ones, their networks and the resulting tensors."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ AROUND_LAYERS = frozenset(
 """The methods of a network that need no layer in parts."""
 
 OF_LAYERS = ("below-through-slope-twice",)
-"""Faults that override one of them and look into a layer all the same."""
+"""Faults that override one of them but look into a layer."""
 
 
 def right(problem: Problem) -> Network:
-    """The network of a problem without a fault, its forward pass done."""
+    """The network of a problem without a fault, after its forward pass."""
     if not is_wrapped(problem):
         return bptt.right(problem)
     network = WrappedNetwork(problem)
@@ -32,20 +32,20 @@ def right(problem: Problem) -> Network:
 
 
 def with_faults(true: Network, suspects: tuple[Suspect, ...]) -> Mapping[str, ndarray]:
-    """Return all tensors of the problem of ``true``, whose both passes are done, with these faults."""
+    """Return all tensors of the problem of ``true``, a network after both passes, with these faults."""
     return network_with(true, suspects).tensors()
 
 
 def network_with(true: Network, suspects: tuple[Suspect, ...]) -> Network:
-    """Return the network of ``true``, whose both passes are done, with these faults, its forward pass done."""
+    """Return the network of ``true``, a network after both passes, with these faults, after its forward pass."""
     network, layers, forward = kinds_of(suspects, true.problem)
     return anew(true, network, layers, forward=forward)
 
 
 def network_with_more(base: Network, suspects: tuple[Suspect, ...], more: tuple[Suspect, ...]) -> Network:
-    """Return the network of ``base``, which has the first faults, with more of them, its forward pass done.
+    """Return the network of ``base``, which has the first faults, with more of them, after its forward pass.
 
-    What the others leave as it is in ``base``, whose both passes are done, is taken from there.
+    Everything that the other faults leave unchanged is taken from ``base``, a network after both passes.
     """
     network, layers, _ = kinds_of((*suspects, *more), base.problem)
     return anew(base, network, layers, forward=any(each.fault.alters_forward for each in more))
@@ -63,7 +63,7 @@ def with_forward_pass(true: Network, suspect: Suspect) -> Mapping[str, ndarray]:
 
 
 def kinds_of(suspects: tuple[Suspect, ...], problem: Problem) -> tuple[type[Network], tuple[type[Layer], ...], bool]:
-    """Return the classes of a problem's network and layers that have all these faults, and if they alter its forward
+    """Return the classes of the network and the layers that have all these faults, and whether they alter the forward
     pass.
     """
     network, layers, forward = base.kinds_of(suspects, problem.structure)

@@ -1,10 +1,10 @@
 r"""A weight's gradient as a sum of contributions, and the weight that each has in the numbers in question.
 
-The right gradient of W is a sum over steps, over sequences, and over the age of the loss: how many steps after the
-step whose W is meant it stands. With C_k the contributions, (K, …), the right gradient is Σ_k C_k. If the numbers are
-Σ_k w_k C_k with other w_k, solving for w shows which steps were dropped, counted twice, or cut off. More elements that
-the contributions reach are needed than there are contributions; what the elements cannot determine stays at 1, the
-least change that explains them. Where the columns of some gates alone are off, the weights are those gates'.
+The right gradient of W is a sum over steps, over sequences, and over the age of the loss: the number of steps between
+the step and the loss. With C_k the contributions, (K, …), the right gradient is Σ_k C_k. If the numbers are
+Σ_k w_k C_k with other w_k, solving for w shows which steps were dropped, counted twice, or cut off. The
+contributions must reach more elements than there are contributions. A weight that the elements cannot determine stays
+at 1, the least change that explains them. If only the columns of some gates are wrong, the weights are those gates'.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from harness.diagnosis.evidence import Evidence
 from harness.diagnosis.onset import gates_off, in_words
 
 MOST_NUMBERS = 2**21
-"""Contributions are only computed if they are no more numbers than this."""
+"""Maximum of numbers in all contributions; beyond it, they are not computed."""
 
 BITS_OF_A_SIMPLE_WEIGHT = 3.0
-"""The bits that it takes to say which of 0, ½, 1½, 2 and the like a weight is."""
+"""Bits that name the value of a weight among 0, ½, 1½, 2 and the like."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +34,10 @@ class Weighted:
 
     Attributes:
         fault: ``step-weights``, ``sequence-weights`` or ``loss-age-weights``.
-        text: what the weights are, in words.
+        text: the weights in words.
         predicted: the tensors, by name.
         fitted: how many numbers were fitted.
-        chosen: what it takes to say which weights are other than 1, and which simple numbers they are, in bits.
+        chosen: the bits that name the weights other than 1 and their simple numbers.
     """
 
     fault: str
@@ -48,13 +48,13 @@ class Weighted:
 
 
 def decompositions(true: Network, evidence: Evidence) -> Iterator[Weighted]:
-    """Yield the weighted sums that agree with what is off in the weights of a layer.
+    """Yield the weighted sums that agree with the wrong gradients of a layer's weights.
 
     Args:
         true: the network without a fault, after its backward pass.
         evidence: the numbers in question.
     """
-    # A truncated gradient is none of the full recursion, by which the ages are told.
+    # A truncated gradient is not one of the full recursion, which defines the ages.
     ways = [way for way in WAYS if way[0] != "age" or true.problem.truncation is None]
     for n, layer in enumerate(true.layers):
         block = true.structure.blocks[n]
@@ -150,11 +150,11 @@ def _solved(along: str, fault: str, contributions: Mapping[str, ndarray], eviden
         wanted.append((evidence.actual[name] - evidence.truth[name])[known] / scale)
     matrix, right = np.concatenate(columns), np.concatenate(wanted)
     count = matrix.shape[1]
-    # What no contribution reaches, such as the columns of other gates, is no equation for the weights.
+    # Elements that no contribution reaches, such as the columns of other gates, give no equation for the weights.
     equations = int(matrix.any(axis=1).sum())
     if equations <= count or not (np.isfinite(matrix).all() and np.isfinite(right).all()):
         return None
-    # In units of what is allowed, so what moves nothing by more than that is left undetermined, at 1.
+    # In units of the allowed error, so a weight without a larger effect stays undetermined, at 1.
     change = np.linalg.lstsq(matrix, right, rcond=1 / max(float(np.abs(matrix).max()), 2.0))[0]
     weights = 1 + change
     simple = np.round(weights * 2) / 2
@@ -173,7 +173,7 @@ def _described(along: str, weights: ndarray) -> str:
     shrinking = weights[1] if len(weights) > 1 else 1.0
     if along == "age":
         if np.allclose(weights, shrinking ** np.arange(len(weights)), rtol=1e-4) and shrinking not in (0.0, 1.0):
-            return f"what you get when the state gradient is multiplied by {shrinking:.6g} at each step on its way back"
+            return f"the state gradient is multiplied by {shrinking:.6g} at each step on its way back"
         kept = int(np.argmax(weights == 0)) if (weights == 0).any() else 0
         if kept and (weights[:kept] == 1).all() and (weights[kept:] == 0).all():
             return f"truncated: only losses at most {kept - 1} steps later are counted"

@@ -1,4 +1,4 @@
-"""A diagnosis: what explains the numbers, or where they are first off if nothing does."""
+"""A diagnosis: the explanation of the numbers, or the first wrong one if nothing explains them."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def diagnose(
     """Explain what is wrong with an implementation's tensors.
 
     Args:
-        actual: what it returned, in canonical tensors; any subset.
+        actual: the returned canonical tensors; any subset.
         predictions: of the problem.
-        known: which elements are known, where not all are.
+        known: which elements are known, for tensors known in part.
         digits: how far an element may be off because of the digits that were printed, absolute.
-        matching: the tensors that were judged a match already; they are not said to be off.
+        matching: the tensors that were judged a match already; they are not reported.
         likely: the names of faults to try first; if they explain everything, no others are tried.
-        thorough: whether faults that have to be tried in pairs are; that takes the most time.
+        thorough: whether faults are also tried in pairs, which takes the most time.
 
     Returns:
-        Of each tensor of a wrong shape a diagnosis of its own, and one of where NaN and infinity stand. Then the
-        explanations of what else is off, the best first; of what they leave open, or if none fits, one named
-        ``unexplained``. Nothing if nothing is off.
+        A diagnosis for each tensor of a wrong shape, and one for NaN and infinity. Then the explanations of all
+        other wrong tensors, the best first, and ``unexplained`` for the tensors that none explains. Empty if nothing
+        is wrong.
     """
 
     def gathered(actual: Mapping[str, ndarray], known: Mapping[str, ndarray]) -> Evidence:
@@ -69,7 +69,7 @@ def diagnose(
     if not places:
         return [*of_shape, *found]
     of_places = where_not_finite(evidence, places)
-    if not any(each.fault == UNEXPLAINED for each in found):  # but by a fault that overflows
+    if not any(each.fault == UNEXPLAINED for each in found):  # except for a fault that overflows
         return [*of_shape, *found, of_places]
     left = gathered(*without(places, actual, known or {}))
     found = _explained(left, predictions, likely, thorough=thorough) if left.off else []
@@ -79,7 +79,7 @@ def diagnose(
 def _explained(
     evidence: Evidence, predictions: Predictions, likely: Collection[str], *, thorough: bool
 ) -> list[Diagnosis]:
-    """Explain what is off: the best first, and what is left open, or that nothing fits."""
+    """Explain the wrong tensors: the best explanation first, then the open tensors; or report that nothing fits."""
     start = first_off(evidence, predictions)
     found = Search(evidence, predictions, likely).explanations() if likely else []
     if not found:
@@ -89,10 +89,10 @@ def _explained(
     distinct = {frozenset(_sentence(part) for part in each.parts): each for each in reversed(found)}
     # More faults than are needed may undo each other.
     found = [each for each in found if each in distinct.values() and len(each.parts) == len(found[0].parts)]
-    if found and found[0].open:  # another that leaves the same open may hold a fault of what is open alone
+    if found and found[0].open:  # another with the same open tensors may contain a fault of them alone
         found = found[:1]
     told = [_told(each, start) for each in found]
-    if told and not told[0].declare:  # the numbers are as well those of what a case can declare
+    if told and not told[0].declare:  # the numbers also fit an intention that a case can declare
         told[0] = replace(told[0], declare=next((each.declare for each in told if each.declare), ""))
     told = [
         replace(each, start=start if explanation.open else f"{start}{_begun(predictions, explanation.suspects)}")
@@ -104,7 +104,7 @@ def _explained(
 
 
 def _without_fault(evidence: Evidence, start: str, dtype: str) -> Diagnosis:
-    """Say that the numbers have fewer digits, if that is seen of them, else that nothing explains them."""
+    """Report that the numbers have fewer digits, if they show it, else that nothing explains them."""
     residuals = {name: evidence.fit(name, evidence.truth[name]).residual for name in evidence.off}
     worst = max(residuals.values())
     if rounded := lower_precision([evidence.actual[name] for name in evidence.off], worst, dtype):
@@ -119,30 +119,31 @@ def _left_open(names: tuple[str, ...], evidence: Evidence) -> Diagnosis:
 
 
 def first_off(evidence: Evidence, predictions: Predictions) -> str:
-    """Say where the numbers are first off: in the order in which they are computed, forward and then back."""
+    """Return the first wrong number, in the order of the computation: forward, then back."""
     off = evidence.off
     if "outputs" in off:
         wrong = evidence.wrong("outputs")  # (B, T, O)
         t = int(np.argmax(wrong.any(axis=(0, 2))))
         b, o = (int(i[0]) for i in np.nonzero(wrong[:, t]))
-        return f"first off at the outputs: step {t}, sequence {b}, output {o} (counted from 0)"
+        return f"first wrong output: step {t}, sequence {b}, output {o} (counted from 0)"
     if "loss" in off:
-        return "first off at the loss" + ("; the outputs are right" if "outputs" in evidence.actual else "")
+        return "the loss is wrong" + ("; the outputs are right" if "outputs" in evidence.actual else "")
     forward = "the forward pass is right; " if {"outputs", "loss"} & set(evidence.names) else ""
     for name in ("readout.b_y", "readout.W_hy"):
         if name in off:
-            return f"{forward}first off on the way back at the readout: {name}"
+            return f"{forward}first wrong gradient: {name}"
     for n in reversed(range(predictions.problem.structure.layers)):
-        wrong_names = [name for name in off if name.startswith(f"layer{n}.")]  # of both its directions, if it has two
+        wrong_names = [name for name in off if name.startswith(f"layer{n}.")]  # both directions, if it has two
         if wrong_names:
             where = f"{', '.join(wrong_names)}{_columns(evidence, predictions, n, wrong_names)}"
-            return f"{forward}first off on the way back in layer{n}: {where}{_latest(evidence, predictions, n)}"
-    return f"{forward}first off at the gradient of the inputs{_latest(evidence, predictions, 0)}"
+            first = f"first wrong gradient{'' if len(wrong_names) == 1 else 's'}"
+            return f"{forward}{first}: {where}{_latest(evidence, predictions, n)}"
+    return f"{forward}first wrong gradient: inputs{_latest(evidence, predictions, 0)}"
 
 
 def _columns(evidence: Evidence, predictions: Predictions, n: int, off: list[str]) -> str:
-    """Name the gates whose columns are off, if those of others are right."""
-    if not predictions.network.layers:  # they are whole
+    """Name the gates with wrong columns, if the columns of others are right."""
+    if not predictions.network.layers:  # not in parts
         return ""
     layer = predictions.network.layers[n]
     weights = [weight for weight in layer.products(layer.delta) if f"layer{n}.{weight}" in off]
@@ -151,7 +152,9 @@ def _columns(evidence: Evidence, predictions: Predictions, n: int, off: list[str
 
 
 def _latest(evidence: Evidence, predictions: Predictions, n: int) -> str:
-    """Up to which step the inputs' gradient is off: in one direction the way back reaches the last step first."""
+    """Return the last step with a wrong gradient of the inputs: with one direction, the way back reaches the last step
+    first.
+    """
     if predictions.problem.structure.directions == 2 or n != 0 or "inputs" not in evidence.off:
         return ""
     steps: ndarray = np.any(evidence.wrong("inputs"), axis=(0, 2))  # (T,)
@@ -162,7 +165,7 @@ def _latest(evidence: Evidence, predictions: Predictions, n: int) -> str:
 
 
 def _begun(predictions: Predictions, suspects: tuple[Suspect, ...]) -> str:
-    """Say in which layer, step and gates faults of a gated cell's recursion begin to show."""
+    """Return the layer, step and gates at which faults of a gated cell's recursion first show."""
     if (
         not suspects
         or not predictions.network.layers
@@ -174,7 +177,7 @@ def _begun(predictions: Predictions, suspects: tuple[Suspect, ...]) -> str:
     with np.errstate(all="ignore"):
         faulty.tensors()
     where = onset(predictions.network, faulty) if all(layer.runs for layer in faulty.layers) else ""
-    return f"; with this fault the recursion is first off {where}" if where else ""
+    return f"; with this fault the recursion first goes wrong {where}" if where else ""
 
 
 def _told(explanation: Explanation, start: str) -> Diagnosis:

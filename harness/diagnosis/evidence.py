@@ -1,4 +1,4 @@
-"""The numbers in question: what an implementation returned, as far as it did, and how exactly it can be read."""
+"""The numbers in question: the results that an implementation returned, and their precision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.precision.tolerance import OTHER_UNITS, bound, largest_magnitude
 from harness.tensors import Shape
 
 SLACK = 16.0
-"""A faulty recursion may amplify roundings more than the right one; a wrong explanation is off by far more."""
+"""A faulty recursion may amplify roundings more than the right one; a wrong explanation has a far larger error."""
 
 BITS_OF_A_NUMBER = 8.0
 """The least cost of a fitted number."""
@@ -22,12 +22,12 @@ BITS_OF_A_NUMBER = 8.0
 
 @dataclass(frozen=True)
 class Fit:
-    """How well a prediction agrees with the numbers of one tensor.
+    """The agreement of a prediction with the numbers of one tensor.
 
     Attributes:
         residual: the largest |actual − predicted|, relative to the largest element of the actual, predicted or right
             tensor.
-        agrees: whether that is no more than rounding explains.
+        agrees: whether rounding explains the residual.
     """
 
     residual: float
@@ -35,7 +35,7 @@ class Fit:
 
 
 class _Held(NamedTuple):
-    """Of one tensor: what is known of it, flat unless all is, where, and how large it and the right one are."""
+    """The known elements of one tensor, flat unless all are known, their places, and two largest elements."""
 
     actual: ndarray
     known: ndarray | None
@@ -47,18 +47,18 @@ class _Held(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known of an implementation's tensors.
+    """The known numbers of an implementation's tensors.
 
     Attributes:
         actual: by name, in float64 and of the tensor's own shape.
-        known: by name, which elements are known; all, where a name is missing.
-        misshapen: what was returned under a known name in another shape.
+        known: by name, which elements are known; all if a name is missing.
+        misshapen: the tensors that were returned in another shape.
         truth: the right tensors, in float64.
-        allowed: by name, how far an element of the right tensor may be off: a number, or an array where each element
-            has its own, because digits were printed or because the case says so.
-        tolerated: by name, how far an element may be off before it counts as wrong, where the case allows more than
-            rounding does: an array. A prediction may be off by that, and not by ``SLACK`` times that.
-        dtypes: by name, the dtype whose roundings the numbers have.
+        allowed: by name, the error that an element of the right tensor may have: a number, or an array if printed
+            digits or the case set one for each element.
+        tolerated: by name, the error beyond which an element counts as wrong, if the case allows more than rounding: an
+            array. A prediction may have that error, not ``SLACK`` times that.
+        dtypes: by name, the dtype that the numbers are rounded to.
         off: the tensors that disagree with the truth, in the order of the computation.
     """
 
@@ -85,12 +85,12 @@ class Evidence:
         return self._compared(name, predicted, *_distance(held.actual, predicted))
 
     def residual_if_agrees(self, name: str, predicted: ndarray) -> float | None:
-        """Return the residual of a prediction of one tensor, None if it disagrees: as ``fit`` does, but soon if so."""
+        """Return the residual of a prediction of one tensor, None if it disagrees: a faster ``fit``."""
         held = self._held(name)
         if held.known is not None:
             predicted = predicted[held.known]
         difference, furthest = _distance(held.actual, predicted)
-        # No element is larger than what it should be and what it is off by; a hair more, since this, too, is rounded.
+        # No element is larger than the right value plus the error; a hair more, since this, too, is rounded.
         if furthest > 1.001 * self._limit(name, held.most_allowed, held.largest_actual + furthest):
             return None
         fit = self._compared(name, predicted, difference, furthest)
@@ -106,7 +106,7 @@ class Evidence:
         return Fit(residual if not math.isnan(residual) else math.inf, bool(agrees))
 
     def _limit(self, name: str, allowed: Any, largest: float) -> Any:
-        """How far a prediction may be off, whose largest element is as large as given: a number, or as ``allowed``."""
+        """Return the allowed error of a prediction with this largest element: a number, or as ``allowed``."""
         largest_truth = self._held(name).largest_truth
         if largest_truth:
             return SLACK * (max(1.0, largest / largest_truth) * allowed)
@@ -114,7 +114,7 @@ class Evidence:
         return SLACK * (np.maximum(allowed, own) if isinstance(allowed, ndarray) else max(allowed, own))
 
     def _held(self, name: str) -> _Held:
-        """What every prediction of a tensor is held against, worked out once."""
+        """Return the data that all predictions of a tensor are compared with, computed once."""
         if name not in self._each_held:
             actual, known = self.actual[name], self.known.get(name)
             allowed: Any = self.allowed[name]
@@ -126,7 +126,7 @@ class Evidence:
         return self._each_held[name]
 
     def wrong(self, name: str) -> ndarray:
-        """Which elements of a tensor are known and not the right ones, of its shape."""
+        """Return which elements of a tensor are known and wrong, in its shape."""
         actual, expected = self.actual[name], self.truth[name]
         with np.errstate(all="ignore"):
             close = np.abs(actual - expected) <= np.maximum(self.allowed[name], self.tolerated.get(name, 0.0))
@@ -134,20 +134,22 @@ class Evidence:
         return ~right if name not in self.known else ~right & self.known[name]
 
     def _of_size(self, name: str, largest: float) -> float:
-        """How far an element may be off in a tensor of some size. The right one may be zero, and allow nothing."""
+        """Return the allowed error of an element in a tensor of this size. The right one may be zero, and allow
+        nothing.
+        """
         return OTHER_UNITS * float(np.finfo(self.dtypes[name]).eps) * largest
 
     def bits(
         self, residuals: Mapping[str, float], *, fitted: int = 0, telling: Mapping[str, ndarray] | None = None
     ) -> float:
-        """Return how much the numbers of some tensors say for a prediction, beyond what the right ones already say.
+        """Return the bits of evidence in some tensors for a prediction, beyond the evidence for the right numbers.
 
-        An element that is n times as far from the right one as the prediction is from the numbers, or as rounding is,
-        narrows an explanation down by log₂ n bits. A number that was fitted takes away what the most telling element
-        says, and ``BITS_OF_A_NUMBER`` at least: as many numbers as were fitted can always be fitted.
+        An element gives log₂ n bits if its error is n times the residual of the prediction, or n times the rounding. A
+        fitted number costs the bits of the most significant element, and ``BITS_OF_A_NUMBER`` at least, because any
+        elements can be fitted with as many numbers.
 
         Args:
-            residuals: by tensor, what the prediction leaves in it, as in ``Fit``.
+            residuals: by tensor, the residual of the prediction, as in ``Fit``.
             fitted: how many numbers were fitted to them.
             telling: by tensor, which elements say more than their sign; all unless given.
         """
@@ -158,11 +160,11 @@ class Evidence:
         return float(left.sum() - cost)
 
     def _bits_of(self, name: str, residual: float, telling: ndarray | None) -> ndarray:
-        """Return what each known element of a tensor says, in bits, flat."""
+        """Return the bits of each known element of a tensor, flat."""
         held = self._held(name)
         expected = self.truth[name] if held.known is None else self.truth[name][held.known]
         largest = max(held.largest_actual, held.largest_truth)
-        # What is allowed is so many units of rounding; where the right numbers are zero, these are not known.
+        # The allowed error is in units of rounding, which are unknown where the right numbers are zero.
         units = OTHER_UNITS if held.largest_truth else 1.0
         with np.errstate(all="ignore"):
             rounding = self._limit(name, held.allowed, held.largest_actual) / (SLACK * units)
@@ -199,16 +201,16 @@ def gather(
     digits: Mapping[str, ndarray] | None = None,
     matching: Collection[str] = (),
 ) -> Evidence:
-    """Gather what is known of an implementation's tensors.
+    """Gather the known numbers of an implementation's tensors.
 
     Args:
-        actual: what it returned, in canonical tensors.
+        actual: the returned canonical tensors.
         truth: the right tensors, in float64.
-        noise: for each tensor, how far rounding alone moves it, in the dtype of the case.
+        noise: the change by rounding alone of each tensor, in the dtype of the case.
         dtype: the dtype of the case.
         tolerance: the case's own tolerance; it counts where it allows more than rounding does.
-        known: which elements are known, where not all are.
-        digits: how far a printed element may be off, for tensors that were printed.
+        known: which elements are known, for tensors known in part.
+        digits: the error of a printed element, for printed tensors.
         matching: the tensors that were judged a match already.
     """
     shapes: dict[str, Shape] = {name: tensor.shape for name, tensor in truth.items()}
@@ -218,12 +220,12 @@ def gather(
     allowed: dict[str, float | ndarray] = {}
     tolerated: dict[str, ndarray] = {}
     for name in in_order:
-        # ``bound`` reads the dtype off the tensor. What came in a narrower one has that one's roundings.
+        # ``bound`` takes the dtype from the tensor. A tensor in a narrower one has that one's roundings.
         with np.errstate(over="ignore"):
             expected = truth[name].astype(dtypes[name])
         # As Python's floats: the product with a float32 would underflow in float32.
         coarser = float(np.finfo(expected.dtype).eps) / float(np.finfo(dtype).eps)
-        # What underflows in the dtype is zero in it.
+        # A number that underflows in the dtype is zero in it.
         underflow = OTHER_UNITS * float(np.finfo(expected.dtype).smallest_subnormal)
         own: float | ndarray = underflow + bound(name, expected, noise=(noise.get(name) or 0.0) * coarser).atol
         allowed[name] = own if digits is None or name not in digits else own + digits[name]
@@ -245,7 +247,7 @@ def gather(
 
 
 def tolerated_by(tolerance: Mapping[str, Any] | None, name: str, expected: ndarray) -> ndarray | None:
-    """Return how far each element may be off by a case's own tolerance, of its shape; None if there is none for it."""
+    """Return the error that a case's own tolerance allows each element, in its shape; None without a tolerance."""
     if tolerance is None or not ({"rtol", "atol", "default", name} & tolerance.keys()):
         return None
     given = bound(name, expected, tolerance)

@@ -1,4 +1,4 @@
-"""Gradients in each other's place: two tensors, two sorts of tensors in every layer, two layers or directions."""
+"""Swapped gradients: two tensors, two sorts of tensors in every layer, two layers or directions."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Exchange:
     """Tensors that are exchanged.
 
     Attributes:
-        text: which, as a sentence.
-        predicted: what each of them then is, by name.
+        text: the exchange, as a sentence.
+        predicted: the exchanged tensors, by name.
     """
 
     text: str
@@ -29,12 +29,12 @@ Pair = tuple[str, str]
 
 
 def exchanges(structure: Structure, right: Mapping[str, ndarray], off: Collection[str]) -> Iterator[Exchange]:
-    """Yield the exchanges that can be seen in the tensors that are off, those of the most tensors first.
+    """Yield the exchanges that show in the wrong tensors, those of the most tensors first.
 
     Args:
         structure: of the problem.
         right: all tensors as they would be without this fault, in float64.
-        off: the tensors that it may explain.
+        off: the tensors that an exchange may explain.
     """
 
     def alike(a: str, b: str) -> bool:

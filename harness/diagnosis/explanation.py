@@ -1,4 +1,4 @@
-"""What a diagnosis is."""
+"""A diagnosis, and the names that it can have besides the faults of the catalogue."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ OTHER_NAMES = {
     "step-weights": "The right sum with other weights on its steps: some left out, counted twice, or discounted.",
     "sequence-weights": "The right sum with other weights on the sequences of the batch.",
     "loss-age-weights": "The right sum with other weights on losses so many steps later: truncated, or discounted.",
-    SWAPPED: "The gradients of two tensors of one shape stand in each other's place.",
+    SWAPPED: "The gradients of two tensors of one shape are swapped.",
     NOT_FINITE: "A tensor has NaN or infinity where the right one is finite.",
     "wrong-shape": "A tensor of another shape: the right numbers, their sum, mean or slice, or others.",
-    "not-summed": "The right numbers before a sum that is left out.",
+    "not-summed": "The right numbers, without their last sum.",
     "lower-precision": "The right numbers, computed in a narrower dtype, or with more rounding than the tolerance has.",
     "baseline-is-off": "The numbers are right, and the baseline is not.",
     "tolerance-below-rounding": "The numbers are right to rounding, and the tolerance in force asks for more.",
-    UNEXPLAINED: "No fault of the catalogue explains the numbers; where they are first off is told.",
+    UNEXPLAINED: "No fault of the catalogue explains the numbers; the diagnosis shows the first wrong ones.",
 }
-"""What a diagnosis can name besides the faults of the catalogue."""
+"""The names that a diagnosis can have besides the faults of the catalogue."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One explanation of what is wrong with an implementation's numbers.
+    """One explanation of wrong numbers of an implementation.
 
     Attributes:
         fault: the name of the fault; of several, joined by " + "; ``unexplained`` if none fits.
-        explanation: what it is, in words.
+        explanation: the fault in words.
         residuals: for each tensor that it explains, the largest ``|actual − predicted|`` once the fault is assumed,
-            relative to the tensor's largest element; NaN of a wrong shape that nothing explains.
-        start: where the numbers are first off, in words.
-        declare: what the case would say if this is what was meant; empty if there is nothing to say.
+            relative to the tensor's largest element; NaN for a wrong shape without an explanation.
+        start: the first wrong numbers, in words.
+        declare: the words by which the case declares this as intended; empty for none.
     """
 
     fault: str
@@ -52,7 +52,7 @@ class Diagnosis:
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """The tensors that it is about."""
+        """The tensors that it explains."""
         return tuple(self.residuals)
 
     @property
@@ -61,8 +61,8 @@ class Diagnosis:
         return next(iter(self.residuals), "")
 
     def __str__(self) -> str:
-        meant = f" If that is meant, the case should say {self.declare}." if self.declare else ""
+        intended = f" If that is intended, the case should say {self.declare}." if self.declare else ""
         if self.fault == UNEXPLAINED:
             return self.explanation
         left = f" (residual {self.residual:.1e})" if math.isfinite(self.residual) else ""
-        return f"{self.fault}: {self.explanation}{left}{meant}"
+        return f"{self.fault}: {self.explanation}{left}{intended}"

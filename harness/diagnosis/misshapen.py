@@ -1,4 +1,4 @@
-"""Tensors of a wrong shape, which is the diagnosis, and the sum, mean or slice of the right tensor that they are."""
+"""Tensors of a wrong shape, and the sum, mean or slice of the right tensor that they contain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.precision.tolerance import largest_magnitude
 from harness.tensors import kind_of
 
 CLOSE = 64.0
-"""Units of eps, relative to the largest element, by which sums in another order may be apart."""
+"""Maximum difference of sums in another order, in units of eps times the largest element."""
 
 AXES = {
     "h0": ("the batch", "the units"),
@@ -23,13 +23,13 @@ AXES = {
     "inputs": ("the batch", "the steps", "the inputs"),
     "outputs": ("the batch", "the steps", "the outputs"),
 }
-"""Names of the axes of tensors that have a batch axis; those of others go by their numbers."""
+"""Names of the axes of tensors that have a batch axis; other axes have numbers."""
 
 ONE_OF = {"the batch": "sequence", "the steps": "step"}
 """The name of one index along an axis."""
 
 Way = tuple[str, str, ndarray, ndarray]
-"""A fault, what the tensor then is, its numbers, and the right numbers for these."""
+"""A fault, the words for the tensor, its numbers, and the right numbers for these."""
 
 
 def misshapen(evidence: Evidence) -> list[Diagnosis]:
@@ -54,7 +54,7 @@ def _diagnosis(name: str, given: ndarray, right: ndarray) -> Diagnosis:
 
 
 def _ways(name: str, given: ndarray, right: ndarray) -> Iterator[Way]:
-    """Yield the ways to come by another shape, the likeliest first."""
+    """Yield the possible origins of another shape, the likeliest first."""
     if given.size == 0 or given.dtype.kind not in "biuf":
         return
     if right.ndim == 2:
@@ -65,7 +65,7 @@ def _ways(name: str, given: ndarray, right: ndarray) -> Iterator[Way]:
         yield "wrong-shape", "has the right numbers", given.reshape(right.shape), right
     yield from _repeated(name, given, right)
     for axis in range(given.ndim):
-        if (given == given.take([0], axis)).all():  # of numbers that are alike a sum was hardly meant
+        if (given == given.take([0], axis)).all():  # a sum of equal numbers was hardly intended
             continue
         yield "not-summed", f"is not summed over axis {axis}, and its sum is the right one", given.sum(axis), right
         yield "not-summed", f"is no mean over axis {axis}, and its mean is the right one", given.mean(axis), right
@@ -74,7 +74,7 @@ def _ways(name: str, given: ndarray, right: ndarray) -> Iterator[Way]:
 
 
 def _repeated(name: str, given: ndarray, right: ndarray) -> Iterator[Way]:
-    """Yield what a tensor is that has the right one several times: along new axes, or along one of its own."""
+    """Yield the repetitions of the right tensor: along new axes, or along one of its own."""
     more = given.ndim - right.ndim
     if more > 1 and given.shape[more:] == right.shape:
         along = f"{more} new axes in front" if right.ndim else f"{more} new axes"
@@ -96,7 +96,7 @@ def _reduced(name: str, given: ndarray, right: ndarray) -> Iterator[Way]:
     for count in range(1, right.ndim + 1):
         for axes in combinations(range(right.ndim), count):
             along = " and ".join(_axis(name, axis) for axis in axes)
-            learned = ", as of one initial state for every sequence, that is learned" if _is_batch(name, axes) else ""
+            learned = ", the gradient of one learned initial state for all sequences" if _is_batch(name, axes) else ""
             for keepdims in (False, True):
                 summed = right.sum(axes, keepdims=keepdims)
                 yield "wrong-shape", f"is the sum of the right one over {along}{learned}", given, summed

@@ -1,8 +1,8 @@
-"""Where a wrong gradient begins: the layer, the step and the gates where it is first off on its way back.
+"""The begin of a wrong gradient: the layer, the step and the gates at which it is first wrong on its way back.
 
-Of a fault that is known it is read off the δ of a network that has it. Of numbers that nothing explains it is what they
-prove: a gate's columns of dW are Σ_t operand_tᵀ δ_t, and what no change of δ at the steps before t can make of them,
-has begun at step t or later.
+A known fault shows it in the δ of a network with that fault. Unexplained numbers can prove it: a gate's columns of dW
+are Σ_t operand_tᵀ δ_t. If no change of δ at the steps before t gives these columns, the fault begins at step t or
+later.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from harness.diagnosis.evidence import SLACK, Evidence
 from harness.diagnosis.faults.places import GATE_WORDS
 
 APART = 1e-9
-"""How far two δ in float64 are apart that are not the same, relative to the largest of their layer."""
+"""Minimum difference of two δ in float64 that count as different, relative to the largest of their layer."""
 
 
 def onset(true: Network, faulty: Network) -> str:
-    """Say where δ of a network is first off on its way back, in the layers from the top; empty if it is right."""
+    """Return the layer, step and gates at which δ of a network first goes wrong; empty if it is right."""
     for n, (right, wrong) in reversed(list(enumerate(zip(true.layers, faulty.layers, strict=True)))):
         with np.errstate(all="ignore"):
             off = ~(np.abs(wrong.delta - right.delta) <= APART * np.abs(right.delta).max())  # (T, B, G·H)
@@ -35,12 +35,12 @@ def onset(true: Network, faulty: Network) -> str:
 
 
 def proven_onset(true: Network, evidence: Evidence, latest: int) -> str:
-    """Say in which gates of the first layer δ is proven to be off at step ``latest`` or later; empty if in none or all.
+    """Return the gates of the first layer with δ proven wrong at step ``latest`` or later; empty if none or all.
 
     Args:
         true: the network without a fault, after its backward pass.
         evidence: the numbers in question.
-        latest: the last step at which the gradient of the inputs is off.
+        latest: the last step with a wrong gradient of the inputs.
     """
     layer = true.layers[0]
     if len(layer.gates) == 1:
@@ -50,7 +50,7 @@ def proven_onset(true: Network, evidence: Evidence, latest: int) -> str:
 
 
 def gates_off(layer: Layer, block: str, weights: Collection[str], evidence: Evidence) -> tuple[str, ...]:
-    """The gates of a layer in whose columns some of its weights' gradients are off."""
+    """Return the gates of a layer with wrong columns in the gradients of some of these weights."""
     found = set()
     for weight in weights:
         wrong = evidence.wrong(f"{block}.{weight}")
@@ -68,18 +68,18 @@ def in_words(gates: Iterable[str]) -> str:
 
 
 def _begins_at(layer: Layer, gate: str, evidence: Evidence, t: int) -> bool:
-    """Whether no change of δ at the steps before t makes of the right columns of a gate what they are."""
+    """Return whether no change of δ at the steps before t gives a gate's columns, starting from the right ones."""
     operands, columns = [], []
     for weight, ((operand, _), *_) in layer.products(layer.delta).items():
         name = f"layer0.{weight}"
-        # What r_t multiplies is the candidate's own; the other products are those of every gate.
+        # The factor of r_t is the candidate's own; every gate has the other products.
         if name not in evidence.actual or name in evidence.known or weight == "b_hn" or (weight, gate) == ("W_hh", "n"):
             continue
         rows = np.ones((*layer.delta.shape[:2], 1)) if operand is None else operand  # (T, B, K)
         scale = np.broadcast_to(evidence.allowed[name], evidence.truth[name].shape).max()
         off = layer.block(evidence.actual[name] - evidence.truth[name], gate)  # (K, H) or (H,)
         if not evidence.truth[name].any() or not np.isfinite(off).all():
-            return False  # nothing to measure it against
+            return False  # no scale
         operands.append(rows[:t].reshape(-1, rows.shape[-1]).T / scale)  # (K, t·B)
         columns.append(off.reshape(rows.shape[-1], -1) / scale)  # (K, H)
     if not operands:

@@ -1,4 +1,4 @@
-"""Which faults are worth trying in pairs, and whether it matters which of the two comes first."""
+"""The pairs of faults that are worth trying, and the pairs with an order that matters."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from harness.diagnosis.predictions import Prediction
 MOST_FIRST = 24
 
 SCALED = ("upstream-scaled", "loss-scaled")
-"""Faults that only scale what others make: with another, the factor is solved for and not searched."""
+"""Faults that only scale the results of others: in a pair, the factor is solved for and not searched."""
 
 
 def pivot_of(off: tuple[str, ...], candidates: list[Prediction]) -> str:
-    """Return the tensor that is off and that the fewest faults touch."""
+    """Return the wrong tensor that the fewest faults touch."""
     return min(off, key=lambda name: sum(name in each.changed for each in candidates))
 
 
 def fitting_where_first_off(
     true: Network, evidence: Evidence, candidates: list[Prediction]
 ) -> Iterator[tuple[Suspect, Suspect]]:
-    """Yield the pairs that fit where, on the way back, the gradient of the inputs is first off.
+    """Yield the pairs that fit the first wrong gradient of the inputs on the way back.
 
-    Nothing wrong has been carried there yet. Faults of different terms then add up, in the gradient of the inputs, and
-    faults of one product multiply, in δ.
+    No wrong gradient has been carried there yet. Faults of different terms therefore add up in the gradient of the
+    inputs, and faults of one product multiply in δ.
 
     Args:
         true: the network without a fault, after its backward pass.
         evidence: the numbers in question.
-        candidates: what each fault would make, of the faults that are possible.
+        candidates: the predictions of the possible faults.
     """
     if not true.layers or "inputs" not in evidence.off or "outputs" in evidence.off:
         return
@@ -70,8 +70,8 @@ def worth_pairing(
     If one fault explains it, any other may be the second. If none does, both must touch it.
 
     Args:
-        off: the tensors that are off.
-        candidates: what each fault would make, of the faults that are possible.
+        off: the wrong tensors.
+        candidates: the predictions of the possible faults.
         pivot: one of the tensors.
         fits: returns the residual if a prediction of a tensor agrees with the numbers.
     """
@@ -101,5 +101,5 @@ def _if_different(first: Prediction, second: Prediction) -> Iterator[tuple[Suspe
 
 
 def contradict(a: type[Fault], b: type[Fault]) -> bool:
-    """Return whether two faults put different things in the place of one, so that no code can have both."""
+    """Return whether two faults replace the same term by different things, so that no code can have both."""
     return bool(a.replaces) and a.replaces == b.replaces

@@ -1,4 +1,4 @@
-"""Explanations in the making: the parts that settle some tensors, and the ways to settle all of them with few parts."""
+"""Explanations in the making: the parts that settle some tensors, and the combinations that settle all of them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Part:
 
     Attributes:
         fault: its name.
-        text: what it is, in words.
-        tensors: the tensors that it acts on; empty if it acts on what they are computed from.
-        fitted: how many numbers were fitted.
-        chosen: what it takes to choose its numbers among simple ones, in bits.
-        unlikely: how much rarer than others it is.
-        declare: what a case would say if this is what was meant.
-        breadth: how many tensors it changes, those that were not returned among them.
+        text: the fault in words.
+        tensors: the tensors that it acts on; empty if it acts on their source.
+        fitted: the number of fitted numbers.
+        chosen: the bits that choose its numbers among simple ones.
+        unlikely: its rarity among the faults.
+        declare: the words by which a case declares it as intended.
+        breadth: the number of tensors that it changes, including those that were not returned.
         suspect: the fault of the catalogue, if it is one of backpropagation.
-        whole: whether the text is a whole sentence that names its tensors, all of which it is about.
+        whole: whether the text is a whole sentence about all of its tensors.
     """
 
     fault: str
@@ -43,10 +43,10 @@ class Part:
     whole: bool = False
 
     def of(self, tensors: tuple[str, ...]) -> Part:
-        """Return the part as it acts on these tensors; on none of its own if it acts on what they come from."""
+        """Return the part as it acts on these tensors; on no tensor of its own if it acts on their common source."""
         if not self.tensors or self.whole:
             return self
-        # The same fault of several tensors has more likely been made once, in what they are computed from.
+        # One fault of several tensors is more likely a fault of their common source.
         unlikely = self.unlikely + (1 if len(tensors) > 1 else 0)
         return replace(self, tensors=tensors, unlikely=unlikely, breadth=len(tensors))
 
@@ -57,8 +57,8 @@ class Settled:
 
     Attributes:
         parts: the faults.
-        residuals: by tensor that they settle, what is left in it.
-        telling: by tensor, which elements say more than their sign; all where a name is missing.
+        residuals: the residual of each tensor that they settle.
+        telling: by tensor, which elements give more than their sign; all if a name is missing.
     """
 
     parts: tuple[Part, ...]
@@ -78,11 +78,11 @@ class Settled:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Faults that together agree with what was returned.
+    """Faults that together agree with the returned numbers.
 
     Attributes:
-        settled: what settles which tensors, each tensor once.
-        open: the tensors that are off and that nothing settles.
+        settled: the parts that settle the tensors, each tensor once.
+        open: the wrong tensors that nothing settles.
     """
 
     settled: tuple[Settled, ...]
@@ -95,14 +95,12 @@ class Explanation:
 
     @property
     def residuals(self) -> dict[str, float]:
-        """By tensor that is settled, what is left in it."""
+        """The residual of each settled tensor."""
         return {name: residual for each in self.settled for name, residual in each.residuals.items()}
 
     @property
     def order(self) -> tuple[float, ...]:
-        """What they are ranked by: the fewest faults, nothing fitted, the likeliest, the narrowest, the best fit,
-        what a case can declare.
-        """
+        """The sort key: fewest faults, nothing fitted, the likeliest, the narrowest, the best fit, a declaration."""
         worst = max(self.residuals.values(), default=0.0)
         return (
             len(self.parts),
@@ -120,7 +118,7 @@ class Explanation:
 
 
 def coverings(tensors: Collection[str], options: list[Settled], most: int) -> Iterator[list[Settled]]:
-    """Yield ways to settle all tensors with the fewest options, at most ``most`` of them; what settles more first."""
+    """Yield ways to settle all tensors with the fewest options, at most ``most``; larger options come first."""
     wanted = frozenset(tensors)
     useful = sorted(
         (option for option in options if option.residuals),

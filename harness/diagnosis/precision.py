@@ -1,4 +1,4 @@
-"""Numbers that are nearly right: computed with fewer digits, or off by too little to say why."""
+"""Numbers that are nearly right: computed with fewer digits, or too little wrong to show why."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ NARROWER = {"float64": ("float32", "float16"), "float32": ("float16",)}
 
 
 def lower_precision(numbers: Collection[ndarray], worst: float, dtype: str) -> str:
-    """Say in which dtype numbers were computed, where they show it; return nothing if they do not.
+    """Return a sentence with the dtype in which numbers were computed, if they show it; otherwise nothing.
 
     Args:
-        numbers: those that are off.
-        worst: how far they are off, relative to each tensor's largest element.
+        numbers: the wrong tensors.
+        worst: their largest error, relative to each tensor's largest element.
         dtype: the dtype of the case.
     """
     if worst <= ROUNDINGS[dtype]:
@@ -35,10 +35,10 @@ def lower_precision(numbers: Collection[ndarray], worst: float, dtype: str) -> s
 
 
 def nearly_right(worst: float, dtype: str) -> str:
-    """Say how near numbers are to the right ones, if that is as near as a narrower dtype comes; a clause."""
+    """Return a clause with the error of numbers that are as near as those of a narrower dtype; otherwise nothing."""
     if worst > ROUNDINGS[NARROWER[dtype][0]]:
         return ""
     return (
-        f"; everything agrees with the right numbers to {worst:.1e} of each tensor's largest element, as where a small "
-        f"constant is added or a step on the way has fewer digits than {dtype}"
+        f"; everything agrees with the right numbers to {worst:.1e} of each tensor's largest element, as when a small "
+        f"constant is added or one step has fewer digits than {dtype}"
     )

@@ -1,4 +1,4 @@
-"""What each fault of the catalogue would make of a problem: computed once, held against any numbers in question."""
+"""The results of each fault of the catalogue on a problem: computed once, compared with any numbers in question."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Tensors = Mapping[str, ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What some faults together would make of a problem.
+    """The results of some faults together on a problem.
 
     Attributes:
         suspects: the faults.
-        changed: the tensors that would then be wrong, in float64.
+        changed: the tensors that the faults change, in float64.
         delta: the first layer's δ, (T, B, G·H); None if it is too large to be kept, or was not computed.
     """
 
@@ -35,15 +35,15 @@ class Prediction:
 
 
 MOST_KEPT = 2**13
-"""Numbers of δ that are kept of a prediction."""
+"""Maximum of numbers of δ that a prediction keeps."""
 
 
 class Predictions:
-    """The right tensors of a problem and what each fault would make of them.
+    """The right tensors of a problem, and the results of each fault.
 
     Args:
         problem: in the split layout.
-        noise: for each tensor, how far rounding alone moves it.
+        noise: the change by rounding alone of each tensor.
     """
 
     def __init__(self, problem: Problem, noise: Mapping[str, float]) -> None:
@@ -56,7 +56,7 @@ class Predictions:
 
     @property
     def network(self) -> Network:
-        """The network without a fault, both its passes done."""
+        """The network without a fault, after both passes."""
         return self._right[0]
 
     @property
@@ -66,13 +66,13 @@ class Predictions:
 
     @cached_property
     def _right(self) -> tuple[Network, Tensors]:
-        """The network without a fault, and its tensors, which come of doing its passes."""
+        """The network without a fault, and its tensors, which result from its passes."""
         network = right(self._in_double)
         return network, network.tensors()
 
     @cached_property
     def bounds(self) -> Mapping[str, float]:
-        """How far each tensor may be off, absolute."""
+        """The allowed error of each tensor, absolute."""
         dtype = self.problem.case.dtype
         with np.errstate(over="ignore"):
             return {
@@ -91,11 +91,11 @@ class Predictions:
         }
 
     def singles(self, among: Collection[str] | None = None, *, in_one_layer: bool = True) -> list[Prediction]:
-        """Every suspect by itself that changes anything.
+        """Return every suspect by itself that changes anything.
 
         Args:
             among: the names of the faults; all unless given.
-            in_one_layer: whether those count, too, that only one of several layers has.
+            in_one_layer: whether faults of only one among several layers count, too.
         """
         found: list[Prediction] = []
         for name, fault in faults().items():
@@ -106,7 +106,7 @@ class Predictions:
         return found
 
     def shows(self, fault: type[Fault]) -> bool:
-        """Whether a fault changes anything, with any of its parameters, in all layers or in one."""
+        """Return whether a fault changes anything, with any of its parameters, in all layers or in one."""
         suspects = sorted(suspects_of(fault, self._in_double), key=lambda each: each.layer is not None)
         return any(self.predict((suspect,)).changed for suspect in suspects)
 
@@ -118,11 +118,11 @@ class Predictions:
         return self._singles[name, everywhere]
 
     def predict(self, suspects: tuple[Suspect, ...], more: tuple[Suspect, ...] = ()) -> Prediction:
-        """Return what these faults together would make of the problem.
+        """Return the results of these faults together on the problem.
 
         Args:
             suspects: the faults.
-            more: faults on top of them, where many are tried on top of the same.
+            more: faults on top of them, if many are tried on top of the same.
         """
         network, tensors = self._run(suspects, more)
         first = network.layers[0] if network.layers else None
@@ -145,7 +145,7 @@ class Predictions:
             return with_forward_pass(self.network, suspect)
 
     def apart(self, one: Tensors, other: Tensors) -> set[str]:
-        """Return the names of the tensors that differ by more than goes unseen."""
+        """Return the names of the tensors with a visible difference."""
         with np.errstate(all="ignore"):
             close = {name: np.abs(one[name] - other[name]) <= self._unseen[name] for name in self.truth}
         return {name for name, where in close.items() if not where.all()}
@@ -159,7 +159,7 @@ class Predictions:
             else:
                 network = network_with(self.network, suspects)
             tensors = network.tensors()
-        # Of a case that is truncated itself, as many passes are one run.
+        # The passes of a truncated case are one run together.
         self.runs += max(1, round(network.visits / self.network.visits))
         return network, tensors
 

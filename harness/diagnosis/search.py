@@ -1,12 +1,12 @@
-"""The search for what explains the numbers: one fault, then several, the fewest first.
+"""The search for explanations of the numbers: one fault, then several, the fewest first.
 
-A fault that would change a tensor which is right cannot be among them. What remains is tried by itself. Where no single
-fault explains everything, each that explains some tensors is a base: the others are settled one by one on top of it,
+A fault that would change a right tensor is excluded. Each remaining fault is tried alone. If no single fault explains
+everything, each fault that explains some tensors is a base: the other tensors are settled one by one on top of it,
 because most faults touch one tensor alone. Only then are faults that touch many tensors tried in pairs.
 
-Whatever settles some tensors must have evidence in these tensors, however much there is in others: a number that is
-fitted to one number explains nothing. Where nothing explains everything, what explains all but a little is returned,
-and what is left is open.
+A part of an explanation needs evidence in the tensors that it settles, however much evidence other tensors have: a
+number that is fitted to one number explains nothing. If nothing explains everything, the search returns explanations of
+nearly everything, and leaves the other tensors open.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from reference_impls.truncation import passes
 MOST_FAULTS = 3
 MOST_BASES = 24
 MOST_SECONDS = 1.0
-"""What the runs of one search may take, as estimated, so that a search ends alike on every machine."""
+"""Maximum seconds of the runs of one search, as estimated, so that it ends alike on every machine."""
 
 CHANCE_BITS = 10.0
-"""Evidence that each part of an explanation needs in the tensors that it settles, beyond what singling it out takes:
+"""Minimum evidence of each part of an explanation in the tensors that it settles, beyond the cost of its choice:
 one in a thousand by chance.
 """
 
 MOST_OPEN = 0.25
-"""The share of the numbers that are off which an explanation may leave open."""
+"""Maximum share of the wrong numbers that an explanation may leave open."""
 
 
 class Search:
@@ -52,9 +52,9 @@ class Search:
 
     Args:
         evidence: the numbers in question.
-        predictions: what each fault would make of the problem.
-        among: the names of the faults to look among; all unless given.
-        thorough: whether faults that have to be tried in pairs are.
+        predictions: the results of each fault on the problem.
+        among: the names of the faults to try; all unless given.
+        thorough: whether faults are also tried in pairs.
     """
 
     def __init__(
@@ -72,19 +72,19 @@ class Search:
         self.singles: list[Prediction] = []
         self.breadths: dict[Suspect, int] = {}
         self.off = evidence.off
-        self.tried = Counter[str]()  # by tensor, how many predictions of it were held against the numbers
+        self.tried = Counter[str]()  # by tensor, the predictions compared with the numbers
         self.partial: list[Explanation] = []
         self.last_run = 0
 
     def explanations(self) -> list[Explanation]:
-        """Return the explanations of everything that is off, the best first."""
+        """Return the explanations of all wrong tensors, the best first."""
         if not self.off:
             return []
-        # What all layers have explains most, and what one of them has takes most of the time.
+        # Faults of all layers explain most; faults of one layer take most of the time.
         candidates, found = self._singly(in_one_layer=False)
         if not found and self.predictions.problem.case.layers > 1:
             candidates, found = self._singly(in_one_layer=True)
-        # What each fault does alone has been run by now, and does not count.
+        # The runs of single faults are over, and do not count.
         self.last_run = self.predictions.runs + int(MOST_SECONDS / _seconds_of_a_run(self.predictions.problem))
         found = self._beyond_chance([*found, *self._on_top(None, whole=bool(found))])
         if not any(len(each.parts) == 1 for each in found):
@@ -96,7 +96,7 @@ class Search:
         return sorted((each for each in found if not self._undoes_itself(each)), key=lambda each: each.order)
 
     def explanations_of_most(self) -> list[Explanation]:
-        """Return what explains all but a little of what is off, the best first; after ``explanations`` found none."""
+        """Return the explanations of nearly all wrong numbers, the best first, after ``explanations`` found none."""
         sizes = {name: int(self.evidence.wrong(name).sum()) for name in self.off}
         left = {each: sum(sizes[name] for name in each.open) for each in self.partial}
         found = sorted(self._beyond_chance(self.partial), key=lambda each: (left[each], each.order))
@@ -106,7 +106,7 @@ class Search:
         return [each for each in found if each.open == found[0].open]
 
     def _singly(self, *, in_one_layer: bool) -> tuple[list[Prediction], list[Explanation]]:
-        """The faults that are possible, and those of them that explain everything by themselves."""
+        """Return the possible faults, and those among them that explain everything alone."""
         singles = self.predictions.singles(self.among, in_one_layer=in_one_layer)
         self.singles = [each for each in singles if self._text_of(each.suspects[0])]
         self.breadths = {each.suspects[0]: len(each.changed) for each in self.singles}
@@ -119,7 +119,7 @@ class Search:
         return bool(touched) and all(name in self.off for name in touched)
 
     def _text_of(self, suspect: Suspect) -> str:
-        """What the numbers are, in words; of the loss nothing, unless there is one. Empty if another says the same."""
+        """Return the explanation, without the loss if none was returned; empty if another fault has the same one."""
         with_loss = "loss" in self.evidence.names and bool(np.all(self.evidence.known.get("loss", True)))
         return suspect.explanation if with_loss else suspect.explanation_without_loss
 
@@ -135,16 +135,14 @@ class Search:
         )
 
     def _fits(self, name: str, predicted: ndarray) -> float | None:
-        """The residual, if a prediction of one tensor agrees with the numbers."""
+        """Return the residual if a prediction of one tensor agrees with the numbers."""
         self.tried[name] += 1
         return self.evidence.residual_if_agrees(name, predicted)
 
     def _explained(
         self, prediction: Prediction, among: Collection[str] | None = None, *, whole: bool = False
     ) -> dict[str, float]:
-        """The residuals of what a prediction explains, of all that is off or of some of it; nothing if it explains
-        less than is asked for ``whole``.
-        """
+        """Return the residuals of the explained tensors; with ``whole``, nothing unless all are explained."""
         found = {}
         compared = [name for name in self.off if name in prediction.changed and (among is None or name in among)]
         for count, name in enumerate(compared, 1):
@@ -152,7 +150,7 @@ class Search:
             if residual is not None:
                 found[name] = residual
             elif whole:
-                self.tried.update(compared[count:])  # by chance, each of them might have fitted as well
+                self.tried.update(compared[count:])  # each of them might have fitted by chance
                 return {}
         return found
 
@@ -164,17 +162,17 @@ class Search:
                     yield self._part(each.suspects[0]), explained
 
     def _bases(self, candidates: Iterable[Prediction]) -> list[Prediction]:
-        """The predictions that explain some of what is off, the most first."""
+        """Return the predictions that explain some wrong tensors, those that explain most first."""
         counted = [(len(self._explained(each)), each) for each in candidates]
         partial = [(count, each) for count, each in counted if count]
         partial.sort(key=lambda pair: (-pair[0], sum(s.fault.unlikely for s in pair[1].suspects)))
         return [each for _, each in partial[:MOST_BASES]]
 
     def _on_top(self, base: Prediction | None, *, whole: bool = False) -> list[Explanation]:
-        """Settle what a base leaves unexplained, tensor by tensor.
+        """Settle the tensors that a base leaves unexplained, tensor by tensor.
 
-        Without a base, ``whole`` says that a fault of the catalogue explains everything alone. Then nothing but one
-        other that does so, too, is worth being told.
+        Without a base, ``whole`` means that a fault of the catalogue explains everything alone. Then only another
+        single explanation is worth showing.
         """
         settled: tuple[Settled, ...] = ()
         if base is not None:
@@ -185,7 +183,7 @@ class Search:
         if not rest:
             return [Explanation(settled)] if settled else []
         changed = {} if base is None else base.changed
-        # A tensor that a base would change although it is right must be settled as well; it cannot be, so none is.
+        # A base changes no right tensor, since such a tensor could not be settled.
         assumed = {**self.predictions.truth, **changed}
         options = list(self._of_all(rest, assumed) if whole else self._options(rest, assumed, base))
         options = [each for each in options if self._convincing(each)]
@@ -201,7 +199,7 @@ class Search:
         return found
 
     def _holds(self, explanation: Explanation) -> bool:
-        """Whether faults that were settled one by one agree together with what they have to explain."""
+        """Return whether faults that were settled one by one agree with the numbers together."""
         if len(explanation.suspects) < 2:
             return True
         known = {*explanation.open, *(name for part in explanation.parts for name in part.tensors)}
@@ -209,7 +207,7 @@ class Search:
         return all(self._fits(name, together[name]) is not None for name in self.off if name not in known)
 
     def _options(self, rest: list[str], assumed: Mapping[str, ndarray], base: Prediction | None) -> Iterator[Settled]:
-        """The ways to settle some of the rest."""
+        """Yield the ways to settle some of the rest."""
         grouped: dict[tuple[str, str], Settled] = {}
         for name in rest:
             for key, option in self._settling(name, assumed).items():
@@ -222,7 +220,7 @@ class Search:
         yield from self._more_suspects(rest, base)
 
     def _of_all(self, rest: list[str], assumed: Mapping[str, ndarray]) -> Iterator[Settled]:
-        """The ways to settle all of the rest at once, without the faults of the catalogue."""
+        """Yield the ways to settle all of the rest at once, without the faults of the catalogue."""
         first, *others = rest
         grouped = self._settling(first, assumed)
         for name in others:
@@ -241,7 +239,7 @@ class Search:
             yield from (each for each in self._weighted() if each.residuals.keys() >= set(rest))
 
     def _exchanged(self, rest: list[str], assumed: Mapping[str, ndarray]) -> Iterator[Settled]:
-        """The tensors that are exchanged, for those that nothing exchanges more of."""
+        """Yield the largest exchanges of tensors."""
         done: set[str] = set()
         for each in exchanges(self.predictions.problem.structure, assumed, rest) if self._among(SWAPPED) else ():
             if done >= each.predicted.keys():
@@ -256,7 +254,7 @@ class Search:
         return self.among is None or fault in self.among
 
     def _settling(self, name: str, assumed: Mapping[str, ndarray]) -> dict[tuple[str, str], Settled]:
-        """The faults of one tensor that settle it, by fault and text; of two alike the first."""
+        """Return the faults of one tensor that settle it, by fault and text; the first of equal ones."""
         found: dict[tuple[str, str], Settled] = {}
         for candidate in self._of_one_tensor(name, assumed):
             residual = self._fits(name, candidate.predicted)
@@ -266,7 +264,7 @@ class Search:
         return found
 
     def _weighted(self) -> Iterator[Settled]:
-        """The weighted sums that settle what is off in the weights of a layer."""
+        """Yield the weighted sums that settle the wrong gradients of a layer's weights."""
         for weighted in decompositions(self.predictions.network, self.evidence):
             if self._among(weighted.fault):
                 residuals = {name: self.evidence.fit(name, each).residual for name, each in weighted.predicted.items()}
@@ -291,7 +289,7 @@ class Search:
                     yield from maker(subject)
 
     def _more_suspects(self, rest: list[str], base: Prediction | None) -> Iterator[Settled]:
-        """The faults of the catalogue that settle some of the rest on top of a base, and unsettle nothing."""
+        """Yield the faults of the catalogue that settle some of the rest on top of a base, and unsettle nothing."""
         settled = set(self.off) - set(rest)
         for each in self.singles:
             touched = {name for name in self.evidence.names if name in each.changed}
@@ -310,7 +308,7 @@ class Search:
                 yield Settled((self._part(each.suspects[0]),), residuals)
 
     def _scaled(self, candidates: Iterable[Prediction]) -> Iterator[Explanation]:
-        """Faults with a constant factor on every gradient that is off, and on the loss or not."""
+        """Yield faults with a constant factor on every wrong gradient, with or without the loss."""
         possible = [each for each in self.singles if each.suspects[0].name in SCALED and self._possible(each)]
         named = factors(self.predictions.problem)
         for each in candidates:
@@ -333,7 +331,7 @@ class Search:
                     yield Explanation((Settled(parts, residuals),))
 
     def _clipped(self, candidates: Iterable[Prediction]) -> Iterator[Explanation]:
-        """Faults whose gradients were all clipped into one limit before they were returned."""
+        """Yield faults with all gradients clipped to one limit afterwards."""
         gradients = [name for name in self.off if name not in ("loss", "outputs")]
         values = [self._known_values(name) for name in gradients]
         limit = max((float(np.abs(each).max(initial=0.0)) for each in values), default=0.0)
@@ -341,7 +339,7 @@ class Search:
         if not 0 < limit < math.inf or at_limit < 3:
             return
         part = Part("clipped", f"the right one clipped into ±{limit:.6g}", tuple(gradients), fitted=1)
-        # An element at the limit says no more of a fault than its sign.
+        # An element at the limit gives no more than its sign.
         below = {name: np.abs(self.evidence.actual[name]) < limit for name in gradients}
         for each in candidates:
             assumed = {name: each.changed.get(name, self.predictions.truth[name]) for name in self.off}
@@ -358,7 +356,7 @@ class Search:
         return values
 
     def _factor(self, prediction: Prediction) -> float | None:
-        """The factor by which the numbers are larger than predicted, from the gradient that says the most of it."""
+        """Return the factor between the numbers and the prediction, from the gradient with the most evidence."""
         gradients = [name for name in self.off if name not in ("loss", "outputs")]
         if not gradients:
             return None
@@ -370,7 +368,7 @@ class Search:
         return factor if math.isfinite(factor) else None
 
     def _pairs(self, candidates: list[Prediction]) -> Iterator[Explanation]:
-        """Try faults in pairs that have to be tried together, and settle on top of them what they leave."""
+        """Try faults in pairs that only fit together, and settle the remaining tensors on top of them."""
         partial = []
         pivot = pivot_of(self.off, candidates)
         fitting = fitting_where_first_off(self.predictions.network, self.evidence, candidates)
@@ -394,12 +392,12 @@ class Search:
             yield from self._on_top(pair)
 
     def _beyond_chance(self, found: list[Explanation]) -> list[Explanation]:
-        """Keep the explanations whose every part fits better than one of so many attempts would by chance."""
+        """Keep the explanations with only parts that fit better than the best of so many attempts would by chance."""
         return [each for each in found if all(self._convincing(settled) for settled in each.settled)]
 
     def _undoes_itself(self, explanation: Explanation) -> bool:
-        """Return whether one part takes back what another, of the forward pass, changes on the way back: then the
-        backward pass is not wrong in two ways but right for another forward pass.
+        """Return whether one part undoes on the way back what a part of the forward pass changes: then the backward
+        pass has no two faults, but is right for another forward pass.
         """
         for suspect in explanation.suspects if len(explanation.parts) > 1 else ():
             if not suspect.fault.alters_forward:
@@ -417,13 +415,13 @@ class Search:
         return False
 
     def _convincing(self, settled: Settled) -> bool:
-        """Return whether the settled tensors say more than it takes to single out and to fit what settles them."""
+        """Return whether the settled tensors give more bits than the choice and the fit of the settling parts cost."""
         residuals, parts = settled.residuals, settled.parts
         if not residuals:
             return False
         fitted = sum(part.fitted for part in parts)
         bits = self.evidence.bits(residuals, fitted=fitted, telling=settled.telling)
-        # Whatever else might have settled them has been held against each of them.
+        # All other candidates have been compared with each of them.
         tried = min(self.tried[name] for name in residuals)
         needed = CHANCE_BITS + len(parts) * math.log2(max(tried, 2)) + sum(part.chosen for part in parts)
         return bits >= needed
@@ -434,7 +432,7 @@ def _unlikely(pair: tuple[Suspect, Suspect]) -> tuple[int, int]:
 
 
 def _seconds_of_a_run(problem: Problem) -> float:
-    """Estimate how long a network with a fault takes: its steps are Python, its products are not."""
+    """Estimate the seconds of a network with a fault: its steps are Python, its products are not."""
     structure = problem.structure
     B, T, H = structure.batch, structure.time, structure.hidden
     together = (T,) if problem.lengths is None else set(problem.lengths.tolist())  # sequences of one length

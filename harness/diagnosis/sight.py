@@ -1,8 +1,8 @@
-"""What a case can see: its blind spots, and which faults slip through it.
+"""The sight of a case: its blind spots, and the faults that it misses.
 
-A wrong gradient that comes out right on a case is not found by it. A transposed matrix is seen only if the matrix is
-not symmetric, a forgotten initial state only if it is not zero. Whether a fault is seen is computed, by committing it;
-the blind spots are why.
+A case does not find a fault if the wrong gradient comes out right on it. It shows a transposed matrix only if the
+matrix is not symmetric, and a forgotten initial state only if the state is not zero. The missed faults are computed, by
+committing all of them; the blind spots give the reasons.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from reference_impls.truncation import Window, passes
 
 @dataclass(frozen=True)
 class Sight:
-    """What a case sees.
+    """The sight of a case.
 
     Attributes:
         seen: the faults that change a result by more than the tolerance.
-        missed: the faults that can be committed and change nothing, each with the reason.
+        missed: the possible faults that change nothing, each with the reason.
         impossible: the faults that cannot be committed on this case, each with the reason.
     """
 
@@ -41,7 +41,7 @@ class Sight:
 
 
 def catalogue() -> dict[str, str]:
-    """Every fault by name, with what it is: those of backpropagation, then those of one tensor."""
+    """Return the explanation of every fault by name: those of backpropagation, then those of one tensor."""
     of_network = {name: fault.described() for name, fault in faults().items()}
     return {**of_network, **{name: text for name, (text, _) in TENSOR_FAULTS.items()}}
 
@@ -72,7 +72,7 @@ def sight(predictions: Predictions) -> Sight:
 
 
 def _common(spots: set[str]) -> str:
-    """Why a fault that is not known to be hidden by anything may be hidden nevertheless."""
+    """Return the reason why a fault that no blind spot is known to hide may be hidden."""
     return next((spot for spot in HIDE_ANYTHING if spot in spots), "the numbers come out the same here")
 
 
@@ -86,7 +86,7 @@ def _obstacle(fault: type[Fault], problem: Problem) -> str:
 
 
 def _effects(name: str, predictions: Predictions) -> Iterator[bool]:
-    """Whether a fault of one tensor shows, for each tensor and way that it can be committed."""
+    """Yield whether a fault of one tensor shows, for each tensor and way to commit it."""
     maker = TENSOR_FAULTS[name][1]
     for tensor, right in predictions.truth.items():
         if tensor == "loss":
@@ -101,7 +101,7 @@ class BlindSpot:
 
     Attributes:
         name: a few words.
-        text: a sentence for the author of the case, with what to change; empty if there is nothing to be warned of.
+        text: a warning for the author of the case, with the change to make; empty for no warning.
     """
 
     name: str
@@ -109,11 +109,11 @@ class BlindSpot:
 
 
 def blind_spots(problem: Problem, predictions: Predictions | None = None) -> list[BlindSpot]:
-    """Find what can hide faults in a problem.
+    """Return the blind spots of a problem, which can hide faults.
 
     Args:
         problem: in the split layout.
-        predictions: of the problem; without them only what its arrays show is found.
+        predictions: of the problem; without them, only the blind spots of its arrays are found.
     """
     found = [*_of_sizes(problem), *_of_arrays(problem)]
     if predictions is not None:
@@ -126,31 +126,31 @@ def blind_spots(problem: Problem, predictions: Predictions | None = None) -> lis
 
 
 MOST_WORK = 1e9
-"""Multiplications of a network that is run for its blind spots."""
+"""Maximum multiplications of a network that runs for its blind spots."""
 
 
 TURN = 4e5
-"""What a turn of the loops costs, in multiplications: of a small network that runs long, it is nearly everything."""
+"""Cost of one turn of the loops, in multiplications: nearly the whole cost of a small network with many steps."""
 
 
 def blind_spots_of_case(case: Case) -> list[BlindSpot]:
-    """Find what the author of a case should be warned of.
+    """Return the blind spots that are worth a warning to the author of a case.
 
-    Weights that a framework makes are taken for random ones, so that none has to be started.
+    Random weights replace those that a framework makes, so that no framework has to start.
     """
     weights = {"uniform": (-0.5, 0.5)} if made_elsewhere(case.weights) else case.weights
     problem = build(replace(case, weights=weights), _no_framework)
     B, T, _ = problem.structure.outputs
     turns = float(T * len(problem.structure.blocks))
     work = turns * (B * case.sizes.hidden**2 + TURN)
-    with np.errstate(all="ignore"):  # a case may be there for its overflow
+    with np.errstate(all="ignore"):  # a case may intend its overflow
         predictions = Predictions(problem, {}) if work <= MOST_WORK else None
         found = {spot.name: spot for spot in blind_spots(problem, predictions) if spot.text}
     return list(found.values())
 
 
 def _no_framework(framework: str, seed: int, structure: Structure, dtype: str) -> Mapping[str, ndarray]:
-    raise AssertionError(f"the weights of {framework} (seed {seed}, {structure}, {dtype}) are not asked for")
+    raise AssertionError(f"the weights of {framework} (seed {seed}, {structure}, {dtype}) are not needed")
 
 
 def _of_sizes(problem: Problem) -> Iterator[BlindSpot]:
@@ -164,9 +164,7 @@ def _of_sizes(problem: Problem) -> Iterator[BlindSpot]:
         by_length.setdefault(length, []).append(name)
     equal = [f"{' and '.join(names)} are {length}" for length, names in by_length.items() if len(names) > 1]
     if equal:
-        yield BlindSpot(
-            "equal sizes", f"{'; '.join(equal)}: an axis taken for another keeps its shape; let sizes differ"
-        )
+        yield BlindSpot("equal sizes", f"{'; '.join(equal)}: a swap of two axes keeps the shape; use different sizes")
     if problem.truncation is not None and len(passes(problem.truncation, max(problem.case.steps) + 1)[0].chunks) == 1:
         yield BlindSpot(
             "the truncation cuts nothing",
@@ -175,15 +173,15 @@ def _of_sizes(problem: Problem) -> Iterator[BlindSpot]:
     if isinstance(problem.truncation, Window) and problem.case.layers == 1:
         yield BlindSpot("one recursion for each loss")
     if problem.lengths is not None and problem.valid.all():
-        yield BlindSpot("no padding", f"every length is {T}, so that nothing of padding can go wrong; let some be less")
+        yield BlindSpot("no padding", f"every length is {T}, so that no padding can go wrong; use a shorter length")
     if T == 1:
         yield BlindSpot("one step", "with sizes.time 1 nothing is carried back through time; use 3 or more")
     elif T < 3:
-        yield BlindSpot("few steps", f"sizes.time {T} hides what goes wrong between the first and the last step; use 3")
+        yield BlindSpot("few steps", f"sizes.time {T} hides faults between the first and the last step; use 3")
     if T < 3:
         yield BlindSpot("few steps")
     if B == 1:
-        yield BlindSpot("one sequence", "with sizes.batch 1 a missing or wrong sum over the batch shows nowhere; use 2")
+        yield BlindSpot("one sequence", "with sizes.batch 1 a missing or wrong sum over the batch does not show; use 2")
     if H == 1:
         yield BlindSpot("one unit", "with sizes.hidden 1 every matrix is its own transpose; use 2 or more")
     steps = problem.case.steps
@@ -209,15 +207,11 @@ def _of_arrays(problem: Problem) -> Iterator[BlindSpot]:
     biases = [name for name, w in weights.items() if w.ndim == 1]
     zero = [name for name in biases if not weights[name].any()]
     if zero:
-        yield BlindSpot(
-            "zero biases", f"{', '.join(zero)}: zero; a bias that is not used shows nowhere in the forward pass"
-        )
+        yield BlindSpot("zero biases", f"{', '.join(zero)}: zero; an unused bias does not show in the forward pass")
     if not all(state.any() for state in problem.initial_state.values()):
-        yield BlindSpot("zero initial state", "the initial state is zero, so that one that is not used shows nowhere")
+        yield BlindSpot("zero initial state", "the initial state is zero, so that an unused one does not show")
     if problem.inputs.shape[1] > 1 and _same_along(problem.inputs, 1):
-        yield BlindSpot(
-            "same input at every step", "every step has the same input, so that one taken for another is right"
-        )
+        yield BlindSpot("same input at every step", "every step has the same input, so that swapped steps do not show")
     if problem.case.loss.kind != "dot" and problem.targets.shape[1] > 1 and _same_along(problem.targets, 1):
         yield BlindSpot("same target at every step")
     if problem.case.loss.kind == "dot" and _constant(problem.upstream):
@@ -247,7 +241,7 @@ def _of_gradients(predictions: Predictions) -> Iterator[BlindSpot]:
         yield BlindSpot("zero gradients", "every gradient of the recurrent weights is zero: no fault of them can show")
     saturated = max(float(np.mean(np.abs(slope) < 0.01)) for slope in slopes)
     if saturated > 0.5 and _can_saturate(predictions.problem):
-        text = f"{saturated:.0%} of a layer's activations are saturated, so that hardly any gradient passes them"
+        text = f"{saturated:.0%} of a layer's activations are saturated, and hardly any gradient passes through them"
         yield BlindSpot("saturation", text)
     passing = max(_passing(layer) for layer in layers)
     smallest = min(predictions.bounds[f"{block}.b_h"] for block in network.structure.blocks)
@@ -266,12 +260,12 @@ def _of_gradients(predictions: Predictions) -> Iterator[BlindSpot]:
 
 
 def _passing(layer: Layer) -> float:
-    """The largest gradient that a step hands to the step before, where that is not cut."""
+    """Return the largest gradient that a step hands to the step before, without cuts."""
     return max(float(np.abs(run.arrived).max(initial=0.0)) for run in layer.runs.values())
 
 
 def _furthest(problem: Problem) -> int:
-    """How many steps the gradient of any loss is carried back."""
+    """Return the maximum number of steps that the gradient of a loss is carried back."""
     every = passes(problem.truncation, problem.case.sizes.time)
     starts = (
         (step, first)

@@ -1,7 +1,7 @@
-"""Faults of one tensor: what algebra makes of the right gradient after it was computed.
+"""Faults of one tensor: algebra on the right gradient after its computation.
 
-Each is a function that yields what it would make of a tensor. Some have a number to be fitted; the number is read off
-the values in question, and costs the explanation as much evidence as one of them holds.
+Each is a function that yields its results for a tensor. Some have a number to be fitted; the number comes from the
+values in question, and costs the explanation as much evidence as one of them holds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Subject:
         tensor: its name.
         right: all tensors as they would be without this fault, in float64.
         problem: the problem.
-        actual: the numbers in question, NaN where they are unknown; None where there are none to fit anything to.
+        actual: the numbers in question, NaN where they are unknown; None if nothing is to be fitted.
     """
 
     tensor: str
@@ -44,14 +44,14 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """What a fault would make of a tensor.
+    """The result of a fault on a tensor.
 
     Attributes:
         fault: the fault's name.
-        text: what it is, in words that go with "is".
+        text: the words that follow "is".
         predicted: the tensor.
-        fitted: how many numbers were fitted.
-        unlikely: 0 for what everybody gets wrong once.
+        fitted: the number of fitted numbers.
+        unlikely: 0 for the commonest faults.
     """
 
     fault: str
@@ -63,11 +63,11 @@ class Candidate:
 
 Maker = Callable[[Subject], Iterator[Candidate]]
 TENSOR_FAULTS: dict[str, tuple[str, Maker]] = {}
-"""Every fault of one tensor, by name: what it is, and the function that applies it."""
+"""Every fault of one tensor, by name: its explanation, and the function that applies it."""
 
 
 def tensor_fault(name: str) -> Callable[[Maker], Maker]:
-    """Add a function to the catalogue; its docstring says what the fault is."""
+    """Add a function to the catalogue; its docstring is the fault's explanation."""
 
     def add(maker: Maker) -> Maker:
         TENSOR_FAULTS[name] = (" ".join((maker.__doc__ or "").split()), maker)
@@ -92,13 +92,13 @@ def _transposed(subject: Subject) -> Iterator[Candidate]:
 
 @tensor_fault("reshaped")
 def _reshaped(subject: Subject) -> Iterator[Candidate]:
-    """A gradient is the transpose of the right one, pressed into its shape by a reshape."""
+    """A gradient is the transpose of the right one, reshaped to its shape."""
     own = subject.own
     if own.ndim == 2 and 1 not in own.shape:
         yield Candidate("reshaped", "the transpose of the right one, reshaped", own.T.reshape(own.shape))
     if own.ndim == 3 and 1 not in own.shape[:2]:
         turned = np.ascontiguousarray(own.swapaxes(0, 1)).reshape(own.shape)
-        yield Candidate("reshaped", "the right one with time first, reshaped where it should be transposed", turned)
+        yield Candidate("reshaped", "the right one with time first, reshaped instead of transposed", turned)
 
 
 @tensor_fault("factor")
@@ -108,7 +108,7 @@ def _factor(subject: Subject) -> Iterator[Candidate]:
     for name, factor in factors(subject.problem).items():
         yield Candidate("factor", f"{name} as large as the right one", factor * own, unlikely=0)
     fitted = None if subject.actual is None else _least_squares(own, subject.actual)
-    if fitted is not None and abs(fitted - 1) > 1e-3:  # what is that close to 1 is no factor but noise
+    if fitted is not None and abs(fitted - 1) > 1e-3:  # so close to 1, it is noise
         yield Candidate("factor", f"{fitted:.5g} times as large as the right one", fitted * own, fitted=1, unlikely=2)
 
 
@@ -121,7 +121,7 @@ def _reversed_time(subject: Subject) -> Iterator[Candidate]:
 
 @tensor_fault("stale-by-one-step")
 def _stale(subject: Subject) -> Iterator[Candidate]:
-    """A gradient stands one step too early or too late."""
+    """A gradient is one step too early or too late."""
     own = subject.own
     if own.ndim != 3 or own.shape[1] < 2:
         return
@@ -160,7 +160,7 @@ def _gates_permuted(subject: Subject) -> Iterator[Candidate]:
 
 @tensor_fault("gate-scaled")
 def _gate_scaled(subject: Subject) -> Iterator[Candidate]:
-    """A gradient is right but for the block of one gate, which is zero or has a factor."""
+    """A gradient is right except for the block of one gate, which is zero or has a factor."""
     names, blocks = _blocks_of_gates(subject)
     for k, name in enumerate(names):
         for factor, words in ((0.0, "is zero"), (-1.0, "has the wrong sign"), (2.0, "is doubled"), (0.5, "is halved")):
@@ -170,7 +170,7 @@ def _gate_scaled(subject: Subject) -> Iterator[Candidate]:
 
 
 def _blocks_of_gates(subject: Subject) -> tuple[tuple[str, ...], list[ndarray]]:
-    """The gates whose blocks stand side by side in a tensor, (…, H) each; none where there are not several."""
+    """Return the gates of a tensor with several gates side by side, and their blocks, (…, H) each; otherwise none."""
     names = GATE_NAMES[subject.problem.structure.cell]
     if len(names) == 1 or kind_of(subject.tensor) not in ("W_xh", "W_hh", "b_h"):
         return (), []
@@ -179,7 +179,7 @@ def _blocks_of_gates(subject: Subject) -> tuple[tuple[str, ...], list[ndarray]]:
 
 @tensor_fault("broadcast")
 def _broadcast(subject: Subject) -> Iterator[Candidate]:
-    """A gradient has one element, one row, or a sum or mean of them, where a whole tensor belongs."""
+    """A whole gradient is filled with one element, one row, or their sum or mean."""
     own = subject.own
     if own.size < 2:
         return
@@ -203,7 +203,7 @@ def _broadcast(subject: Subject) -> Iterator[Candidate]:
 
 @tensor_fault("probabilities")
 def _probabilities(subject: Subject) -> Iterator[Candidate]:
-    """What is returned as outputs are probabilities, the softmax or sigmoid of the right ones."""
+    """The outputs are probabilities, the softmax or sigmoid of the right ones."""
     if subject.tensor != "outputs":
         return
     yield Candidate("probabilities", "the softmax of the right ones", softmax(subject.own))
@@ -228,7 +228,7 @@ def _clipped(subject: Subject) -> Iterator[Candidate]:
 
 @tensor_fault("updated-weight")
 def _updated_weight(subject: Subject) -> Iterator[Candidate]:
-    """What stands for the gradient is the weight after a step of gradient descent."""
+    """The gradient is replaced by the weight after a step of gradient descent."""
     weight = _weight(subject)
     if weight is None:
         return

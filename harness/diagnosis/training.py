@@ -1,6 +1,6 @@
-"""What is wrong with a training whose gradients are right: where it parts from the right one, and by which fault.
+"""The diagnosis of a wrong training with right gradients: its first difference from the right one, and the fault.
 
-Each fault is committed on the reference's training, first for as many steps as it takes to tell, then for all.
+Each fault is committed on the reference's training, first for as many steps as the judgement needs, then for all.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from harness.result import Result
 from harness.training import Rules, Trained, train
 
 BEYOND = 3
-"""Steps after the first that is off by which a fault is judged before it is committed on all."""
+"""Steps after the first wrong one by which a fault is judged before it is committed on all."""
 
 MOST_WORK = 4e9
-"""Multiplications of all faults together, a few seconds; beyond it, only where it is first off is told."""
+"""Maximum multiplications of all faults together, a few seconds; beyond it, only the first wrong step is reported."""
 
 CLOSE = 2.0**12
-"""Units of eps by which the norm of a gradient may be off and count as right, relative."""
+"""Maximum relative error of the norm of a right gradient, in units of eps."""
 
 
 def diagnose_training(result: Result, problem: Problem, noise: Mapping[str, float]) -> list[Diagnosis]:
     """Explain what is wrong with a training.
 
     Args:
-        result: what an implementation returned for the problem; its gradients are right.
+        result: the result of an implementation for the problem; its gradients are right.
         problem: in the split layout.
-        noise: how far rounding alone moves each tensor, absolute.
+        noise: the change by rounding alone of each tensor, absolute.
 
     Returns:
-        The explanations, the best first; one that says where the training is first off if none fits; nothing if there
-        was no training, or nothing is off.
+        The explanations, the best first; if none fits, one with the first wrong step; nothing if there was no training,
+        or nothing is wrong.
     """
     if problem.case.training == "none":
         return []
@@ -116,7 +116,7 @@ def _allowed(name: str, truth: ndarray, noise: Mapping[str, float]) -> ndarray:
 def _grown(
     name: str, allowed: Mapping[str, ndarray], predicted: Mapping[str, ndarray], truth: Mapping[str, ndarray]
 ) -> ndarray:
-    """Return what is allowed beside a faulty training, which may grow larger than the right one."""
+    """Return the allowed error of a faulty training, which may grow larger than the right one."""
     growth = largest_magnitude(predicted[name]) / (largest_magnitude(truth[name]) or 1.0)
     return SLACK * max(1.0, growth) * allowed[name]
 
@@ -141,15 +141,15 @@ def _residual(one: ndarray, other: ndarray) -> float:
 
 
 def _start(result: Result, right: Trained, allowed: Mapping[str, ndarray]) -> str:
-    """Say at which step the training is first off, and whether the gradients before it were right."""
+    """Return the step at which the training first goes wrong, and whether the gradients before it were right."""
     curve = result.training.get(LOSS_CURVE)
     if curve is None or curve.shape != right.losses.shape:
-        return "no loss curve was returned that would say where the training is first off"
+        return "no loss curve was returned, which would show the first wrong step"
     wrong = ~_close(curve, right.losses, allowed[LOSS_CURVE])
     S = len(curve)
     s = int(np.argmax(wrong)) if wrong.any() else S
     if s == 0:
-        return "the training is first off at the loss of step 0 (counted from 0), before any update"
+        return "the training first goes wrong at the loss of step 0 (counted from 0), before any update"
     where = f"at the loss of step {s} (counted from 0)" if s < S else f"after the last update, of step {S - 1}"
     norms = result.per_step.get("gradient_norm")
     of_gradient = ""
@@ -160,6 +160,6 @@ def _start(result: Result, right: Trained, allowed: Mapping[str, ndarray]) -> st
         of_gradient = (
             f"; the norm of the gradient of step {s - 1} was right, so the update after it was not"
             if t >= s
-            else f"; the norm of the gradient is off at step {t} already"
+            else f"; the norm of the gradient is wrong at step {t} already"
         )
-    return f"the training is first off {where}{of_gradient}"
+    return f"the training first goes wrong {where}{of_gradient}"

@@ -1,6 +1,6 @@
-"""What goes wrong between a right gradient and the next step of a training: one class for each fault.
+"""Faults between a right gradient and the next step of a training: one class for each.
 
-Each is the rules of a training with one thing done otherwise, and its docstring is its explanation.
+Each changes one of the rules of a training, and its docstring is its explanation.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class TrainingFault(Rules):
     """A training with one fault.
 
     Attributes:
-        needs: keys of ``training`` without which it is no fault, and one of ``sgd`` and ``adam``.
-        other: what the case's training is read as in place of what it says.
+        needs: the keys of ``training`` that the fault requires, and one of ``sgd`` and ``adam``.
+        other: the values that replace those of the case's training.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
@@ -39,12 +39,12 @@ class TrainingFault(Rules):
 
     @classmethod
     def explanation(cls) -> str:
-        """What it is, in one sentence."""
+        """Its explanation, in one sentence."""
         return " ".join((cls.__doc__ or "").split())
 
     @classmethod
     def possible(cls, problem: Problem) -> bool:
-        """Whether a training can have this fault, and would be another for it."""
+        """Return whether a training can have this fault, and would be another with it."""
         training = problem.case.training
         assert training != "none"
         there = {name for name, value in training.items() if value} | training["optimizer"].keys()
@@ -52,13 +52,13 @@ class TrainingFault(Rules):
 
     @classmethod
     def changes(cls, problem: Problem) -> bool:
-        """Whether what it is read as is not what it says."""
+        """Return whether the misread training differs from the case."""
         training = dict(problem.case.training)  # type: ignore[arg-type]
         return not cls.other or any(training.get(name) != value for name, value in cls.other.items())
 
     @classmethod
     def read(cls, problem: Problem) -> Problem:
-        """Return the problem with its training as it is read."""
+        """Return the problem with the misread training."""
         training = cast(Training, {**dict(problem.case.training), **cls.other})  # type: ignore[arg-type]
         return replace(problem, case=replace(problem.case, training=training))
 
@@ -72,7 +72,7 @@ class WeightsNeverUpdated(TrainingFault):
 
 
 class LearningRateNeverUsed(TrainingFault):
-    """The learning rate is never used: the update is as with a rate of 1."""
+    """The learning rate is never used: the update has a rate of 1."""
 
     @override
     def updated(self, weights: Tensors, gradients: Tensors, lr: float) -> Tensors:
@@ -88,7 +88,7 @@ class Ascends(TrainingFault):
 
 
 class Momentum(TrainingFault):
-    """Gradient descent has a momentum of 0.9, where the case has none."""
+    """Gradient descent has a momentum of 0.9, though the case has none."""
 
     needs = ("sgd",)
     velocity: Mapping[str, ndarray] | None = None
@@ -101,7 +101,7 @@ class Momentum(TrainingFault):
 
 
 class BiasMovesTwice(TrainingFault):
-    """Each recurrent bias moves twice as far, as the sum of two biases does that are both trained."""
+    """Each recurrent bias moves twice as far, like the sum of two biases that are both trained."""
 
     @override
     def updated(self, weights: Tensors, gradients: Tensors, lr: float) -> Tensors:
@@ -131,7 +131,7 @@ class NotClipped(TrainingFault):
 
 
 class NormBeforeValue(TrainingFault):
-    """The gradient is clipped by its norm first and by value then; the case has it the other way round."""
+    """The gradient is clipped by its norm first and by value second; the case has the opposite order."""
 
     needs = ("clip_value", "clip_norm")
 
@@ -142,7 +142,7 @@ class NormBeforeValue(TrainingFault):
 
 
 class NormOfEachTensor(TrainingFault):
-    """The norm that is clipped is that of each tensor, where it should be that of all together."""
+    """The norm of each tensor is clipped instead of the norm of all together."""
 
     needs = ("clip_norm",)
 
@@ -155,7 +155,7 @@ class NormOfEachTensor(TrainingFault):
 
 
 class AlwaysScaledToNorm(TrainingFault):
-    """The gradient is scaled to the limit of its norm at every step, also where it is shorter than that."""
+    """The gradient is scaled to the limit of its norm at every step, even if it is shorter."""
 
     needs = ("clip_norm",)
 
@@ -166,7 +166,7 @@ class AlwaysScaledToNorm(TrainingFault):
 
 
 class NormWithEpsilon(TrainingFault):
-    """The gradient is scaled by limit / (norm + 1e-6), as torch's clip_grad_norm_ does it."""
+    """The gradient is scaled by limit / (norm + 1e-6), as by torch's clip_grad_norm_."""
 
     needs = ("clip_norm",)
 
@@ -179,7 +179,7 @@ class NormWithEpsilon(TrainingFault):
 
 
 class UpdateClipped(TrainingFault):
-    """What is clipped is the update, after the optimizer and not before it."""
+    """The update is clipped after the optimizer, instead of the gradient before it."""
 
     needs = ("adam",)
 
@@ -216,7 +216,7 @@ class _AdamOtherwise(TrainingFault):
 
 
 class AdamUncorrected(_AdamOtherwise):
-    """Adam's moments are not corrected for having started at zero."""
+    """Adam's moments are not corrected for their start at zero."""
 
     @override
     def step(self, first: ndarray, second: ndarray, t: int) -> ndarray:
@@ -224,7 +224,7 @@ class AdamUncorrected(_AdamOtherwise):
 
 
 class AdamEpsilonUncorrected(_AdamOtherwise):
-    """Adam's epsilon, 1e-8, is added to the root before that is corrected."""
+    """Adam's epsilon, 1e-8, is added to the root before the root is corrected."""
 
     epsilon = optimisers.EPSILON
 
@@ -235,7 +235,7 @@ class AdamEpsilonUncorrected(_AdamOtherwise):
 
 
 class AdamEpsilonOfKeras(AdamEpsilonUncorrected):
-    """Adam's epsilon is 1e-7, and added to the root before that is corrected, as Keras has it."""
+    """Adam's epsilon is 1e-7 and added to the root before the root is corrected, as in Keras."""
 
     epsilon = 1e-7
 
@@ -259,7 +259,7 @@ class AdamMomentsLost(_AdamOtherwise):
 
 
 class CorrectionsInFloat32(_AdamOtherwise):
-    """Adam's corrections are computed from betas in float32, as Keras does it."""
+    """Adam's corrections are computed from betas in float32, as in Keras."""
 
     @override
     def step(self, first: ndarray, second: ndarray, t: int) -> ndarray:
@@ -271,7 +271,7 @@ class CorrectionsInFloat32(_AdamOtherwise):
 
 
 class RateInFloat32(TrainingFault):
-    """The learning rate is kept in float32, as Keras does it."""
+    """The learning rate is kept in float32, as in Keras."""
 
     @override
     def updated(self, weights: Tensors, gradients: Tensors, lr: float) -> Tensors:
@@ -286,7 +286,7 @@ class RateNeverHalved(TrainingFault):
 
 
 class RateHalvedLate(TrainingFault):
-    """The learning rate is halved one update late: after the one that follows the rise."""
+    """The learning rate is halved one update late: after the update that follows the rise."""
 
     needs = ("halve_lr_when_loss_rises",)
     due: float | None = None
@@ -308,14 +308,14 @@ class RateHalvedOnce(TrainingFault):
 
 
 class StateNotCarried(TrainingFault):
-    """Each step starts with the initial state: the state that the step before ended with is not carried on."""
+    """Each step starts with the initial state instead of the final state of the step before."""
 
     needs = ("carry_state",)
     other: ClassVar[Mapping[str, Any]] = {"carry_state": False}
 
 
 class StateCarried(TrainingFault):
-    """The state that a step ends with is carried on to the next, where each should start with the initial state."""
+    """Each step starts with the final state of the step before instead of the initial state."""
 
     other: ClassVar[Mapping[str, Any]] = {"carry_state": True}
 
@@ -328,11 +328,11 @@ class FrozenTrained(TrainingFault):
 
 
 FACTORS = (2.0, 0.5, 10.0, 0.1)
-"""By which a learning rate is off more often than not; beside these, the sizes of the case."""
+"""Common factors of wrong learning rates, besides the sizes of the case."""
 
 
 def with_rate(factor: float, what: str) -> type[TrainingFault]:
-    """Return the fault of a learning rate that is multiplied with a factor, which is described by ``what``."""
+    """Return the fault of a learning rate that is multiplied by a factor, which ``what`` describes."""
 
     class RateTimesFactor(TrainingFault):
         __doc__ = f"The learning rate is {factor:.6g} times what it should be{what}."

@@ -1,9 +1,9 @@
-r"""Both directions and unequal lengths in parts, so that a fault is one part put in another's place.
+r"""Both directions and unequal lengths in parts, so that a fault replaces one part by another.
 
-``bptt`` takes a layer apart; here the layers are whole, those of ``reference_impls``, and what stands around them is
-taken apart: which steps each direction runs over and in which order, how the two are joined, what stands past an end.
-The mathematics is that of ``reference_impls.bidirectional`` and ``reference_impls.lengths``, the order of the sums
-another: one direction after the other, each over sequences that end where they end.
+``bptt`` has the parts of a layer. Here the layers are whole, those of ``reference_impls``, and the parts are around
+them: the steps of each direction and their order, the join of the two, and the values past an end. The mathematics is
+that of ``reference_impls.bidirectional`` and ``reference_impls.lengths`` with another order of the sums: one direction
+after the other, each over sequences that end at their own ends.
 
 Time first inside: T time, B batch, D directions, I input, H hidden, O output.
 """
@@ -27,7 +27,7 @@ from reference_impls.truncation import Pass
 
 
 def is_wrapped(problem: Problem) -> bool:
-    """Whether a problem has both directions, or sequences of unequal length."""
+    """Return whether a problem has both directions, or sequences of unequal length."""
     return problem.structure.directions == 2 or problem.lengths is not None
 
 
@@ -39,11 +39,11 @@ class Tape(NamedTuple):
 
 
 class WrappedNetwork(Network):
-    """Layers on each other, each in one or both directions, over sequences that end where they end; a readout, a loss.
+    """Layers on each other, each in one or both directions, over sequences of any lengths; a readout, a loss.
 
     Args:
         problem: in the split layout.
-        layers: there are none in parts.
+        layers: empty; no layer is in parts.
     """
 
     def __init__(self, problem: Problem, layers: tuple[type[Layer], ...] = ()) -> None:
@@ -52,15 +52,15 @@ class WrappedNetwork(Network):
         self.model: WrappedNetwork | None = None
         self.visits = 1
 
-    # -- where each direction runs -----------------------------------------------------------------------------------
+    # -- steps of each direction --------------------------------------------------------------------------------------
 
     def ends(self) -> ndarray:
-        """How many steps each sequence has: (B,)."""
+        """The number of steps of each sequence: (B,)."""
         lengths = self.problem.lengths
         return np.full(self.structure.batch, self.structure.time) if lengths is None else lengths
 
     def runs_over(self, direction: int) -> ndarray:
-        """How many steps a direction, 0 or 1, runs over in each sequence: (B,)."""
+        """The number of steps that a direction, 0 or 1, runs over in each sequence: (B,)."""
         del direction
         return self.ends()
 
@@ -71,11 +71,11 @@ class WrappedNetwork(Network):
         return np.take_along_axis(tensor, order[:, :, None], axis=0)
 
     def read_backward(self, x: ndarray) -> ndarray:
-        """What the backward direction reads of x (T, B, I or D·H), in its own order of steps."""
+        """The input of the backward direction, from x (T, B, I or D·H), in its own order of steps."""
         return self.turned_round(x)
 
     def realigned(self, outputs: ndarray) -> ndarray:
-        """The backward direction's outputs (T, B, H), as they come, put in order."""
+        """The backward direction's outputs (T, B, H), put in order."""
         return self.turned_round(outputs)
 
     def joined(self, forth: ndarray, back: ndarray) -> ndarray:
@@ -83,7 +83,7 @@ class WrappedNetwork(Network):
         return np.concatenate([forth, back], axis=-1)
 
     def past_ends(self, outputs: ndarray) -> ndarray:
-        """The outputs (T, B, O) with what stands past each sequence's end."""
+        """The outputs (T, B, O) with the values past each sequence's end."""
         return zero_past(outputs, self.ends())
 
     # -- forward -----------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ class WrappedNetwork(Network):
         return zero_past(self.joined(*found), self.ends()) if len(found) == 2 else found[0]
 
     def forward_tapes(self) -> dict[str, Tape]:
-        """The forward pass by block: its own, or that of the network that it takes it from."""
+        """The forward pass by block: its own, or that of the network that it reuses."""
         return self.tapes if self.model is None else self.model.forward_tapes()
 
     # -- backward ----------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class WrappedNetwork(Network):
         return zero_past(super().upstream(d_outputs), self.ends())
 
     def halves(self, g: ndarray) -> tuple[ndarray, ndarray]:
-        """What of g (T, B, 2H) is each direction's: (T, B, H) each."""
+        """Each direction's half of g (T, B, 2H): (T, B, H) each."""
         forth, back = np.split(g, 2, axis=-1)
         return forth, back
 
@@ -129,11 +129,11 @@ class WrappedNetwork(Network):
         return self.turned_round(g)
 
     def from_backward(self, d_x: ndarray) -> ndarray:
-        """The gradient of what the backward direction read, (T, B, I), put in order."""
+        """The gradient of the backward direction's input, (T, B, I), put in order."""
         return self.turned_round(d_x)
 
     def of_inputs(self, d_forth: ndarray, d_back: ndarray) -> ndarray:
-        """The gradient of a layer's inputs, of what each direction makes of it, (T, B, I) each."""
+        """The gradient of a layer's inputs, from each direction's part of it, (T, B, I) each."""
         return d_forth + d_back
 
     @override

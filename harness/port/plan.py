@@ -1,4 +1,4 @@
-"""What is ported where, and the case that both files are run on: known before any framework starts."""
+"""The plan of a port, and the case that both files run on: known before any framework starts."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from harness.checkpoint import CheckpointRefused, Recurrent, Stated, contradicti
 from harness.port.sides import Side, readers, sides
 
 BATCHES, STEPS = (3, 2, 4), (6, 7, 5)
-"""The sizes of the case, the first that is no size of the network: sizes that are alike hide transposes."""
+"""The sizes of the case, the first that is no size of the network: equal sizes hide transposes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A port that can be done.
+    """A possible port.
 
     Attributes:
         source: the file.
-        target: what is to be written.
+        target: the file to write.
         layers: the recurrent layers of the source.
-        case: what both are run on.
+        case: the case that both run on.
         original, ported: the two sides.
     """
 
@@ -47,27 +47,27 @@ def planned(
     ignored: Collection[str] = (),
     **stated: Any,
 ) -> Plan:
-    """Find out whether a port can be done.
+    """Return the plan of a port.
 
     Args:
         source: the file with the weights.
-        to: the framework, as ``Side.to`` has it.
+        to: the framework, by ``Side.to``.
         target: the file to write.
-        layout: of the tensors in the source, if that is to be said.
-        layer: which recurrent layers, if there are several.
-        ignored: the names beside the layers that are to be passed over.
-        **stated: what is stated of the cell, as ``harness.checkpoint.Stated`` has it.
+        layout: of the tensors in the source, if it must be stated.
+        layer: the recurrent layers, if there are several.
+        ignored: the names beside the layers that are skipped.
+        **stated: the statements about the cell, as for ``harness.checkpoint.Stated``.
 
     Raises:
-        CheckpointRefused: if it cannot; nothing was written.
+        CheckpointRefused: if it is impossible; nothing was written.
     """
     ported = next(each for each in sides().values() if each.to == to)
     _check_target(target, ported)
     layers = find(source, layout, layer, Stated(**stated), ignored)
     for field, value, why in contradictions(layers.cell, Stated(**stated)):
         option = field.replace("_", "-")
-        raise CheckpointRefused(f"has layers to which --{option} {value} does not fit: {why}", f"leave --{option} out")
-    layers.tensors()  # so that what cannot be read, and what is not finite, is known before any framework starts
+        raise CheckpointRefused(f"has layers that --{option} {value} does not fit: {why}", f"leave --{option} out")
+    layers.tensors()  # so that unreadable and infinite weights are found before any framework starts
     case = _case(source, layers, layout, layer, ignored, stated)
     if why_not := ported.why_not(case.structure, case.activation):
         raise CheckpointRefused(f"cannot be ported to {to}: {why_not}")
@@ -83,7 +83,7 @@ def _check_target(target: Path, ported: Side) -> None:
         raise CheckpointRefused(f"cannot be ported to {target}: files of {ported.to} end in {listed(endings)}", hint)
     for file in (target, *ported.written(target)):
         if file.exists() or file.is_symlink():
-            raise CheckpointRefused(f"cannot be ported to {target}: {file} is there already, and is left alone")
+            raise CheckpointRefused(f"cannot be ported to {target}: {file} exists already, and is left unchanged")
     if not target.parent.is_dir():
         raise CheckpointRefused(f"cannot be ported to {target}: there is no folder {target.parent}")
 
@@ -109,7 +109,7 @@ def _case(
     return Case(
         name=f"port/{source.name}",
         file=str(source),
-        about=f"{source.name} and what it was ported to: the same outputs, and the same gradient of everything.",
+        about=f"{source.name} and its port: the same outputs, and the same gradients.",
         cell=block.cell,  # type: ignore[arg-type]
         reset=block.reset,  # type: ignore[arg-type]
         activation=layers.cell.activation,  # type: ignore[arg-type]
@@ -130,5 +130,5 @@ def _check_memory(case: Case) -> None:
 
     needed, there = memory_needed(case), psutil.virtual_memory().total
     if needed > there:
-        problem = f"has layers whose proof needs about {needed / 2**30:,.1f} GiB of memory"
+        problem = f"has layers with a proof that needs about {needed / 2**30:,.1f} GiB of memory"
         raise CheckpointRefused(problem, f"this machine has {there / 2**30:.1f} GiB")

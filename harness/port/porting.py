@@ -1,4 +1,4 @@
-"""A port: read, convert, write beside the target, prove, and only then put in place."""
+"""A port: read, convert, write beside the target, prove, and only then move into place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.problem.checkpoint import of_checkpoint
 
 
 class ProofFailed(Exception):
-    """A port is not there, since its framework could not write it, or it is not what it should be.
+    """A port was not made: its framework could not write it, or its proof failed.
 
     Attributes:
         detail: a traceback; may be empty.
@@ -36,11 +36,11 @@ class ProofFailed(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Ported:
-    """What came of a port.
+    """The result of a port.
 
     Attributes:
         run: the proof.
-        files: what was written; empty if the proof failed.
+        files: the written files; empty if the proof failed.
     """
 
     run: Run
@@ -78,10 +78,10 @@ def port(plan: Plan, workers: Porters, keep: Callable[[CaseOutcome], str]) -> Po
 
 
 def _in_place(files: Iterable[Path], folder: Path) -> list[Path]:
-    """Move files into a folder, and none of them where another came while the proof ran.
+    """Move files into a folder, or none of them if a file of the same name came while the proof ran.
 
     Raises:
-        ProofFailed: if a file of the same name is there now; it is left alone, and nothing is written.
+        ProofFailed: if such a file exists now; it is left unchanged, and nothing is written.
     """
     moved: list[Path] = []
     for file in files:
@@ -92,13 +92,13 @@ def _in_place(files: Iterable[Path], folder: Path) -> list[Path]:
         except FileExistsError:
             for each in moved:
                 each.unlink()
-            raise ProofFailed(f"{target} came while the proof ran, and is left alone") from None
+            raise ProofFailed(f"{target} came while the proof ran, and is left unchanged") from None
         file.replace(target)
     return moved
 
 
 def _converted(plan: Plan, canonical: dict[str, ndarray]) -> dict[str, ndarray]:
-    """Return the weights in the layout of the target; where that is the layout of the source, they are as they were."""
+    """Return the weights in the layout of the target; unchanged if it is the layout of the source."""
     usual = plan.layers.cell.forget_bias in (None, plan.layers.naming.forget_bias)
     if plan.original.layout == plan.ported.layout and usual:
         return plan.layers.tensors()
@@ -122,7 +122,7 @@ def _write(plan: Plan, weights: dict[str, ndarray], beside: Path, workers: Porte
 
 
 def _check_bits(expected: dict[str, ndarray], found: dict[str, ndarray], layout: str) -> None:
-    """Make sure that every weight came through; those that compute nothing on the case, too.
+    """Check that every weight came through, including those that the case does not use.
 
     Raises:
         ProofFailed: if one did not.
@@ -131,7 +131,7 @@ def _check_bits(expected: dict[str, ndarray], found: dict[str, ndarray], layout:
         # TensorFlow 1 stores an lstm's forget bias less 1, which may lose half a unit in the last place of 1.
         allowed = np.finfo(array.dtype).eps * np.maximum(1, np.abs(array)) if layout == "tf1" else 0
         if not (np.abs(found[name] - array) <= allowed).all():
-            raise ProofFailed(f"{name} came back from the file that was written as another")
+            raise ProofFailed(f"{name} has other numbers in the written file")
 
 
 def _proven(plan: Plan, workers: Porters, files: Mapping[str, File], keep: Callable[[CaseOutcome], str]) -> Run:

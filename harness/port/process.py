@@ -1,6 +1,6 @@
-"""The process of one side: reads, computes and writes by its framework.
+"""The process of one side: it reads, computes and writes by its framework.
 
-``python -m harness.port.process SIDE``. The file that a question is about stands in the question.
+``python -m harness.port.process SIDE``. A question names its file.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from harness.tensors import Structure
 
 
 def main(name: str) -> None:
-    """Serve one side until the harness is gone."""
+    """Serve one side until the harness ends."""
     serve(readers()[name].framework.modules, lambda request: answered(name, request))
 
 
 def answered(name: str, request: Message) -> Answer:
-    """Answer a request to write, or to run on what a file has."""
+    """Answer a request to write, or to run on a file."""
     side, header = readers()[name], request.header
     try:
         if header["do"] == "write":

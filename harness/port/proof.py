@@ -20,14 +20,14 @@ from harness.problem import Problem
 
 ORIGINAL, PORTED = "original", "ported"
 REFERENCE = "numpy-split"
-"""What computes with the weights as the harness itself read them, beside the two."""
+"""The implementation that computes with the harness's own reading of the weights, besides the two."""
 
 
 class Porters(Workers):
-    """The processes of the sides, beside those that measure rounding noise; each is told which file it is asked about.
+    """The processes of the sides, besides those that measure rounding noise; each question to one names its file.
 
     Args:
-        memory: what the other processes answered before.
+        memory: the earlier answers of the other processes.
     """
 
     def __init__(self, memory: Memory | None = None) -> None:
@@ -36,7 +36,7 @@ class Porters(Workers):
 
     @contextmanager
     def about(self, files: Mapping[str, File]) -> Iterator[None]:
-        """Have implementations run on files, by their names."""
+        """Make implementations run on files, by their names."""
         self._files = {name: {"file": file.to_plain()} for name, file in files.items()}
         try:
             yield
@@ -44,7 +44,7 @@ class Porters(Workers):
             self._files = {}
 
     def ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:
-        """Ask a process, and tell it its file."""
+        """Ask a process, with its file."""
         of_file = self._files.get(str(header.get("implementation", "")), {})
         return super().ask(framework, {**header, **of_file}, arrays)
 
@@ -56,7 +56,7 @@ def process_of(side: Side) -> Framework:
 
 
 def contestants(plan: Plan) -> tuple[Implementation, list[Implementation]]:
-    """Return the original, which is the baseline, and what is compared with it."""
+    """Return the original, which is the baseline, and the implementations that are compared with it."""
 
     def of(name: str, side: Side) -> Implementation:
         about = f"by {side.framework.name}"
@@ -71,5 +71,5 @@ def files_of(plan: Plan, written: Path, ported: Recurrent) -> dict[str, File]:
 
 
 def _elsewhere(problem: Problem) -> Returned:
-    """Stand for a function that only a side's process has."""
+    """Replace a function that only a side's process has."""
     raise RuntimeError(f"a side runs in a process of its own, never here (on {problem.case.name})")

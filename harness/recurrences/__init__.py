@@ -19,7 +19,7 @@ ENTRY_POINTS = "harness.recurrences"
 
 @cache
 def recurrences() -> dict[str, Recurrence]:
-    """Return every recurrence by name: those of this package's modules, then those that other packages offer.
+    """Return every recurrence by name: first those of this package's modules, then those of other packages.
 
     Raises:
         DeclarationError: if two have one name.

@@ -3,7 +3,7 @@
     e_j = v_a · tanh(h₋ W_a + m_j U_a),   α = softmax(e),   c = Σ_j α_j m_j
     z, r = σ(x W + h₋ U + c C + b),   h̃ = tanh(x W + (r ∘ h₋) U + c C + b),   h = (1 − z) ∘ h₋ + z ∘ h̃
 
-m_j is row j of the context ``memory``, (M, E). z, r and h̃ stand side by side in W, U, C and b.
+m_j is row j of the context ``memory``, (M, E). z, r and h̃ are side by side in W, U, C and b.
 
 Bahdanau, Cho and Bengio 2014, "Neural Machine Translation by Jointly Learning to Align and Translate", appendix A;
 x is the embedded word before. Biases, which the paper omits, are added. |e_j| is at most the sum of |v_a|, so the

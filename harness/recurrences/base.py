@@ -1,4 +1,4 @@
-"""A recurrence: one function of one step, and the shapes of all that it is given."""
+"""A recurrence: one function of one step, and the shapes of all its arguments."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from harness.problem.recurrent import RecurrenceProblem
 
 Step = Callable[..., tuple[Mapping[str, Any], Any]]
-"""Maps ``xp``, weights, inputs of one step and the state before it to the state after it and the output."""
+"""A function from ``xp``, weights, inputs of one step and the state before it to the state after it and the output."""
 
 _WORD = re.compile(r"(?:(\d+)\*)?([A-Za-z]\w*)|(\d+)")
 _RESERVED = {"B": "the batch", "T": "the time"}
 SIZES = (4, 5, 2, 6, 8, 9, 10, 11)
-"""Sizes of letters that no size is given for, in their order; with B 3 and T 7 no two are equal."""
+"""Default sizes of letters, in their order; with B 3 and T 7 no two are equal."""
 
 
 class DeclarationError(ValueError):
-    """The declaration of a recurrence is wrong; the text says where, and what should stand there."""
+    """The declaration of a recurrence is wrong; the text has the place and the right form."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +37,12 @@ class Recurrence:
         name: its name in cases, reports and on the command line.
         step: the function of one step.
         weights: the shape of each weight.
-        inputs: the shape of each input at one step of one sequence; the step is given (B, …).
-        state: the shape of each state of one sequence; the step is given (B, …) and returns the same.
-        context: the shape of what each step of one sequence reads: a memory, a mask that is the same for all steps. The
-            step finds it among its inputs, (B, …).
-        positive: names of weights, inputs and states whose numbers must be above zero.
-        about: one line on what it is.
+        inputs: the shape of each input at one step of one sequence; the step receives (B, …).
+        state: the shape of each state of one sequence; the step receives (B, …) and returns the same.
+        context: the shape of each array that all steps of a sequence share, such as a memory or a mask; the step
+            receives it among its inputs, (B, …).
+        positive: the names of weights, inputs and states that must be above zero.
+        about: a description in one line.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Recurrence:
         for name, text in self.context.items():
             _check(f"{self.name}: context[{name!r}]", text)
         if not self.inputs:
-            raise DeclarationError(f"{self.name} has no inputs; a step without one could not be given a length")
+            raise DeclarationError(f"{self.name} has no inputs; a sequence without inputs has no length")
         names = [*self.weights, *self.inputs, *self.state, *self.context]
         for name in self.positive:
             if name not in names:
@@ -70,10 +70,10 @@ class Recurrence:
         if clash := sorted(self.weights.keys() & {f"{state}0" for state in self.state}):
             raise DeclarationError(f"{self.name}: weight {clash[0]!r} has the name of an initial state; rename it")
         if twice := sorted(self.inputs.keys() & self.context.keys()):
-            raise DeclarationError(f"{self.name}: {twice[0]!r} is among inputs and context; one of them should go")
+            raise DeclarationError(f"{self.name}: {twice[0]!r} is among inputs and context; remove it from one of them")
 
     def __call__(self, xp: Any, w: Any, x: Any, s: Any) -> tuple[Mapping[str, Any], Any]:
-        """Call the step, so that it stays usable in its own file."""
+        """Call the step, so that the recurrence stays usable in its own file."""
         return self.step(xp, w, x, s)
 
     def problem(
@@ -82,15 +82,15 @@ class Recurrence:
         """Return a problem with random numbers and a random upstream gradient of every output and last state.
 
         Args:
-            seed: of the random numbers.
+            seed: the seed of the random numbers.
             dtype: of every number, ``float32`` or ``float64``.
             B: the batch.
             T: the time.
-            sizes: of the declared letters, ``H=5``; those that are left out are given sizes that all differ.
+            sizes: of the declared letters, ``H=5``; all others differ from each other.
 
         Raises:
             DeclarationError: if a size is not the recurrence's.
-            StepError: if the step does what a step may not.
+            StepError: if the step does something that a step may not.
         """
         from harness.problem.recurrent import Draw, problem_of
 
@@ -109,7 +109,7 @@ class Recurrence:
 
     @classmethod
     def from_declared(cls, declared: Mapping[str, Any]) -> Recurrence:
-        """Return a recurrence whose step is in another process: it has shapes, and refuses to run."""
+        """Return a recurrence with its step in another process: it has shapes, and refuses to run."""
 
         def step(xp: Any, w: Any, x: Any, s: Any) -> Any:
             del xp, w, x, s
@@ -119,7 +119,7 @@ class Recurrence:
 
     @property
     def file(self) -> str:
-        """The file that the step stands in."""
+        """The step's file."""
         return self.step.__code__.co_filename
 
     @property
@@ -144,7 +144,7 @@ class Recurrence:
         return {letter: given[letter] if letter in given else next(free) for letter in self.letters}
 
     def shapes(self, declared: Mapping[str, str], sizes: Mapping[str, int], *before: int) -> dict[str, Shape]:
-        """Return the shapes that declared texts have under given sizes, each with ``before`` in front.
+        """Return the shapes of declared texts with given sizes, each with ``before`` in front.
 
         Raises:
             DeclarationError: if a letter has no size.
@@ -171,15 +171,15 @@ def recurrence(
 ) -> Callable[[Step], Recurrence]:
     """Declare a function of one step as a recurrence.
 
-    ``step(xp, w, x, s)`` is given a namespace, the weights, the inputs of one step (B, …) and the state before it
+    ``step(xp, w, x, s)`` receives a namespace, the weights, the inputs of one step (B, …) and the state before it
     (B, …), each by name, and returns the state after it and the output (B, …).
 
     Args:
         weights: the shape of each weight, ``{"W": "I 4*H"}``; an empty text for a number.
         inputs: the shape of each input at one step of one sequence. B and T are never written.
         state: the shape of each state of one sequence.
-        context: the shape of what every step of one sequence reads; the step finds it among its inputs.
-        positive: names whose numbers must be above zero.
+        context: the shape of each array that all steps of a sequence share; the step receives it among its inputs.
+        positive: the names of arrays that must be above zero.
         name: its name; the function's unless given.
 
     Raises:
@@ -204,6 +204,6 @@ def _check(where: str, text: Any) -> None:
     for word in text.split():
         match = _WORD.fullmatch(word)
         if match is None:
-            raise DeclarationError(f"{where} has {word!r}, which is no letter, number or product such as 4*H")
+            raise DeclarationError(f"{where} has {word!r}, but should have letters, numbers or products such as 4*H")
         if match[2] in _RESERVED:
             raise DeclarationError(f"{where} has {match[2]}, {_RESERVED[match[2]]}, which is never written")

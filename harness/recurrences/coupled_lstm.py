@@ -3,10 +3,10 @@
     f = σ(x W_f + h₋ U_f + b_f),   g = tanh(x W_g + h₋ U_g + b_g),   o = σ(x W_o + h₋ U_o + b_o)
     c = f ∘ c₋ + (1 − f) ∘ g,   h = o ∘ tanh(c)
 
-The gates f, g, o stand side by side in W, U and b; h₋ and c₋ are the states before the step.
+The gates f, g, o are side by side in W, U and b; h₋ and c₋ are the states before the step.
 
-Greff, Srivastava, Koutník, Steunebrink and Schmidhuber 2015, "LSTM: A Search Space Odyssey", where it is CIFG. No
-peepholes are taken.
+Greff, Srivastava, Koutník, Steunebrink and Schmidhuber 2015, "LSTM: A Search Space Odyssey", under the name CIFG.
+This one has no peepholes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.recurrences.base import recurrence
     state={"h": "H", "c": "H"},
 )
 def coupled_lstm(xp: Any, w: Any, x: Any, s: Any) -> Any:
-    """LSTM whose input gate is one minus its forget gate (Greff et al. 2015)."""
+    """LSTM with an input gate of one minus its forget gate (Greff et al. 2015)."""
     H = s["h"].shape[-1]
     a = x["x"] @ w["W"] + s["h"] @ w["U"] + w["b"]  # (B, 3H)
     f = xp.sigmoid(a[:, :H])  # (B, H)

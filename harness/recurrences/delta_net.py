@@ -7,8 +7,8 @@ for each of H heads; S is (K, V), q, k are K wide, v is V wide, b is the input `
 
 Yang, Wang, Zhang, Shen and Kim 2024, "Parallelizing Linear Transformers with the Delta Rule over Sequence Length", in
 their transposed notation; the rule is that of Schlag, Irie and Schmidhuber 2021, "Linear Transformers Are Secretly
-Fast Weight Programmers". The epsilon inside the root is that of flash-linear-attention, whose kernel is given β itself
-and scales q by 1/√K unless it is given a scale of 1; neither paper scales q.
+Fast Weight Programmers". The epsilon inside the root is that of flash-linear-attention. Its kernel takes β itself and
+scales q by 1/√K unless its scale is 1; neither paper scales q.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
 for each of H heads; S is (K, V), q, k are K wide, v is V wide, b is the input ``beta``.
 
 Yang, Kautz and Hatamizadeh 2024, "Gated Delta Networks: Improving Mamba2 with Delta Rule", in our transposed notation;
-α is that of Mamba-2. The kernels of flash-linear-attention are given log α and β, and scale q by 1/√K unless they are
-given a scale of 1.
+α is that of Mamba-2. The kernels of flash-linear-attention take log α and β, and scale q by 1/√K unless their scale
+is 1.
 """
 
 from __future__ import annotations

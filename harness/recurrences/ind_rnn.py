@@ -1,4 +1,4 @@
-"""IndRNN: each unit sees no state but its own.
+"""IndRNN: each unit sees only its own state.
 
     h = relu(x W + u ∘ h₋ + b)
 
@@ -19,6 +19,6 @@ from harness.recurrences.base import recurrence
     state={"h": "H"},
 )
 def ind_rnn(xp: Any, w: Any, x: Any, s: Any) -> Any:
-    """Rectified network whose units see no state but their own (Li et al. 2018)."""
+    """Rectified network with units that see only their own state (Li et al. 2018)."""
     h = xp.relu(x["x"] @ w["W"] + w["u"] * s["h"] + w["b"])  # (B, H)
     return {"h": h}, h

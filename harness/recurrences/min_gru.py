@@ -1,4 +1,4 @@
-"""minGRU: a gated recurrent unit whose gate and candidate see the input alone.
+"""minGRU: a gated recurrent unit with a gate and candidate that see only the input.
 
     z = σ(x W_z + b_z),   h̃ = g(x W_h + b_h),   h = (1 − z) ∘ h₋ + z ∘ h̃
     g(v) = v + 1/2 where v ≥ 0, σ(v) elsewhere
@@ -21,7 +21,7 @@ from harness.recurrences.base import recurrence
     state={"h": "H"},
 )
 def min_gru(xp: Any, w: Any, x: Any, s: Any) -> Any:
-    """Gated recurrent unit whose gate and candidate see the input alone (Feng et al. 2024)."""
+    """Gated recurrent unit with a gate and candidate that see only the input (Feng et al. 2024)."""
     z = xp.sigmoid(x["x"] @ w["W_z"] + w["b_z"])  # (B, H)
     v = x["x"] @ w["W_h"] + w["b_h"]  # (B, H)
     candidate = xp.where(v >= 0, v + 0.5, xp.sigmoid(v))  # (B, H)

@@ -20,7 +20,7 @@ from harness.recurrences.base import recurrence
     state={"h": "H"},
 )
 def min_lstm(xp: Any, w: Any, x: Any, s: Any) -> Any:
-    """LSTM without a cell, whose two gates of the input add up to one (Feng et al. 2024)."""
+    """LSTM without a cell, with two input gates that add up to one (Feng et al. 2024)."""
     f = xp.sigmoid(x["x"] @ w["W_f"] + w["b_f"])  # (B, H)
     i = xp.sigmoid(x["x"] @ w["W_i"] + w["b_i"])  # (B, H)
     candidate = x["x"] @ w["W_h"] + w["b_h"]  # (B, H)

@@ -3,7 +3,7 @@
     i, f = σ(x W + h U + b + p ∘ c₋),   g = tanh(x W + h U + b)
     c = f ∘ c₋ + i ∘ g,   o = σ(x W + h U + b + p_o ∘ c),   h = o ∘ tanh(c)
 
-The gates i, f, g, o stand side by side in W, U and b; c₋ is the cell before the step.
+The gates i, f, g, o are side by side in W, U and b; c₋ is the cell before the step.
 
 Gers, Schraudolph and Schmidhuber 2002, "Learning precise timing with LSTM recurrent networks".
 """
@@ -21,7 +21,7 @@ from harness.recurrences.base import recurrence
     state={"h": "H", "c": "H"},
 )
 def peephole_lstm(xp: Any, w: Any, x: Any, s: Any) -> Any:
-    """LSTM whose gates see the cell (Gers et al. 2002)."""
+    """LSTM with gates that see the cell (Gers et al. 2002)."""
     H = s["h"].shape[-1]
     a = x["x"] @ w["W"] + s["h"] @ w["U"] + w["b"]  # (B, 4H)
     i = xp.sigmoid(a[:, :H] + w["p_i"] * s["c"])  # (B, H)

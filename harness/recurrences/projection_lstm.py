@@ -23,7 +23,7 @@ from harness.recurrences.base import recurrence
     state={"h": "R", "c": "H"},
 )
 def projection_lstm(xp: Any, w: Any, x: Any, s: Any) -> Any:
-    """LSTM whose hidden state is projected out of its cell (Sak et al. 2014)."""
+    """LSTM with a hidden state projected from its cell (Sak et al. 2014)."""
     H = s["c"].shape[-1]
     a = x["x"] @ w["W"] + s["h"] @ w["U"] + w["b"]  # (B, 4H)
     i = xp.sigmoid(a[:, :H])  # (B, H)

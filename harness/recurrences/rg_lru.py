@@ -1,4 +1,4 @@
-"""RG-LRU: a linear recurrence whose real diagonal is gated by the input.
+"""RG-LRU: a linear recurrence with a real diagonal gated by the input.
 
     r = σ(x W_a + b_a),   i = σ(x W_x + b_x),   log a = −8 r ∘ softplus(Λ)
     h = a ∘ h₋ + √(1 − a²) ∘ (i ∘ x)
@@ -28,7 +28,7 @@ MAXIMUM_SLOPE = 1000.0
     state={"h": "H"},
 )
 def rg_lru(xp: Any, w: Any, x: Any, s: Any) -> Any:
-    """Linear recurrence whose diagonal is gated by the input, of Griffin (De et al. 2024)."""
+    """Linear recurrence with a diagonal gated by the input, of Griffin (De et al. 2024)."""
     r = xp.sigmoid(x["x"] @ w["W_a"] + w["b_a"])  # (B, H)
     i = xp.sigmoid(x["x"] @ w["W_x"] + w["b_x"])  # (B, H)
     log_a = -8.0 * r * xp.softplus(w["Lambda"])  # (B, H)

@@ -8,7 +8,7 @@ with the numerator α = exp(m) a and the denominator β = exp(m) b, so that noth
     m = max(m₋ − exp w, k):   a, b = exp(m₋ − exp w − m) (a₋, b₋) + exp(k − m) (v, 1)
 
 Peng, Alcaide, Anthony et al. 2023, "RWKV: Reinventing RNNs for the Transformer Era", with the running maximum of its
-appendix and of the authors' kernel. ``w`` is the logarithm that is learned; the kernel is given −exp w. The output does
+appendix and of the authors' kernel. ``w`` is the logarithm that is learned; the kernel takes −exp w. The output does
 not depend on m, but the states a and b do, so their gradients go through the maximum.
 """
 

@@ -6,7 +6,7 @@ for each of H heads; S is (V, K), r, w, k, a, b are K wide, v is V wide.
 
 Peng, Zhang, Goldstein et al. 2025, "RWKV-7 "Goose" with Expressive Dynamic State Evolution". Letters and the decay are
 those of the authors' kernel: in the paper a = −κ̂ and b = κ̂ ∘ (the learning rate), and the decay itself is w. There, w
-stays within limits by what comes before the kernel.
+is limited before the kernel.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Selective scan, S6: a diagonal state space whose step size, input and output depend on the input.
+"""Selective scan, S6: a diagonal state space with step size, input and output that depend on the input.
 
     Δ = softplus(δ + dt_bias),   A = −exp A_log
     h = exp(Δ A) ∘ h₋ + (Δ u) Bᵀ,   y = (h C + D ∘ u) ∘ silu(z)
 
-for each of E channels, whose state is N wide: h, A are (E, N), u, δ, z, Δ, y are E wide, B and C are N wide.
+for each of E channels, with a state N wide: h, A are (E, N), u, δ, z, Δ, y are E wide, B and C are N wide.
 
 Gu and Dao 2023, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces". As in the authors'
 ``selective_scan_fn``, B is discretised by Euler's rule, Δ B, and not by the zero-order hold of the paper's equation 4;

@@ -4,7 +4,7 @@
     m = max(log σ(f̃) + m₋, ĩ),   f' = exp(log σ(f̃) + m₋ − m),   i' = exp(ĩ − m)
     c = f' ∘ c₋ + i' ∘ z,   n = f' ∘ n₋ + i',   h = o ∘ c / n
 
-for each of H heads, D wide. A head sees its own state alone: R is (D, 4D) for each. The gates i, f, z, o stand side by
+for each of H heads, D wide. A head sees its own state alone: R is (D, 4D) for each. The gates i, f, z, o are side by
 side in W, R and b of each head.
 
 Beck, Pöppel, Spanring, Auer, Prudnikova, Kopp, Klambauer, Brandstetter and Hochreiter 2024, "xLSTM: Extended Long

@@ -3,7 +3,7 @@
     Δ = softplus(dt + dt_bias),   a = exp(−Δ exp A_log)
     h = a h₋ + (Δ x) Bᵀ,   y = h C + D x
 
-for each of H heads, P wide, whose state is (P, N). All heads share B and C.
+for each of H heads, P wide, with a state of (P, N). All heads share B and C.
 
 Dao and Gu 2024, "Transformers are SSMs: Generalized Models and Efficient Algorithms Through Structured State Space
 Duality": one group of B and C. The gate and the normalisation that follow in the block of Mamba-2 do not belong to it.

@@ -35,7 +35,7 @@ def test_a_wrong_shape_blames_nobody_else(check):
     assert "baseline" not in done.out
     assert "The fault: wrong-shape" in done.out
     told = " ".join(done.out.split())
-    assert "layer0.h0 is the sum of the right one over the batch, as of one initial state for every" in told
+    assert "layer0.h0 is the sum of the right one over the batch, the gradient of one learned initial state for" in told
 
 
 def test_a_shape_and_a_fault_stand_beside_each_other(check):
@@ -103,7 +103,7 @@ def test_a_small_constant_is_not_called_float32(check):
     assert done.status == 1
     assert "lower-precision" not in done.out
     assert "float32" not in done.out
-    assert "as where a small constant is added" in " ".join(done.out.split())
+    assert "as when a small constant is added" in " ".join(done.out.split())
     assert "is not meant for" not in done.out
 
 
@@ -120,7 +120,7 @@ def test_what_is_within_the_tolerance_of_the_case_is_not_first_off(check, workpl
         FAULTY + "    r = {n: a * 1.001 for n, a in faulty(problem).items()}\n"
         "    return r | {'layer0.b_h': 2 * r['layer0.b_h']}\n"
     )
-    assert "first off at the outputs" not in done.out
+    assert "first wrong output" not in done.out
     assert "layer0.b_h is 2 times as large as the right one" in done.out
     assert "The outputs match" in done.out
 

@@ -98,7 +98,7 @@ MISTAKES = {
     "misspelt_file": ("{checkpoint: lstn.npz}", "checkpoint", "lstn.npz does not exist", "'lstm.npz'"),
     "outside": ("{checkpoint: ../lstm.npz}", "checkpoint", "lstm.npz is outside the case file's folder", "beside"),
     "absolute": (f"{{checkpoint: {NUMBERS}}}", "checkpoint", "is outside the case file's folder", "beside"),
-    "of_no_format": ("{checkpoint: x.yaml}", "checkpoint", "x.yaml is no checkpoint that is known", "should end in"),
+    "of_no_format": ("{checkpoint: x.yaml}", "checkpoint", "x.yaml is no known checkpoint", "should end in"),
     "misspelt_key": ("{checkpoint: lstm.npz, layr: a}", "layr", "unknown key", "'layer'"),
     "misspelt_layout": ("{checkpoint: lstm.npz, layout: kears}", "layout", "'kears' should be split, torch, keras or tf1", "'keras'"),
     "no_such_layer": ("{checkpoint: lstm.npz, layer: rnn}", "layer", "no recurrent layer 'rnn'", ". (lstm, 3 to 2)"),
@@ -177,7 +177,9 @@ def test_what_stands_beside_the_layers_is_a_mistake_until_it_is_ignored(folder):
     np.savez(folder / "lstm.npz", **np.load(NUMBERS), **{"layer0.p_i": np.ones(2), "layer1.p_i": np.ones(2)})
     wrong = mistake(folder, NETWORK + WEIGHTS)
     assert wrong.path == ("weights", "ignore")
-    assert "lstm.npz has beside its layer what a plain lstm has not: layer0.p_i, layer1.p_i" in wrong.problem
+    assert (
+        "lstm.npz has tensors beside its layer that a plain lstm does not have: layer0.p_i, layer1.p_i" in wrong.problem
+    )
     assert wrong.hint.endswith("accept each name: ignore: [layer0.p_i, layer1.p_i]")
     accepted = NETWORK + "weights: {checkpoint: lstm.npz, ignore: [layer0.p_i, layer1.p_i]}\n"
     (case,) = loaded(folder, accepted).cases

@@ -198,12 +198,12 @@ TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n"
         (b"\x80\x02cbuiltins\nexec\n.", "builtins.exec"),
         (b"\x80\x02ctorch.nn.modules.rnn\nLSTM\n.", "torch.nn.modules.rnn.LSTM"),
         (b"\x80\x02ctorch\nload\n.", "torch.load"),
-        (b"\x80\x02X\x01\x00\x00\x00aK\x01R.", "calls what is no tensor"),
+        (b"\x80\x02X\x01\x00\x00\x00aK\x01R.", "with a call that makes no tensor"),
         (b"\x80\x02K\x01Q.", "is no storage of torch"),
         (b"\x80\x02h\x07.", "cannot be read"),
-        (b"\x80\x02R.", "takes more than is there"),
+        (b"\x80\x02R.", "takes more than its stack has"),
         (b"\x80\x02(K\x01K\x02.", "cannot be read"),
-        (b"\x80\x02}]K\x01s.", "is no text and no number"),
+        (b"\x80\x02}]K\x01s.", "is neither text nor number"),
         (b"\x80\x02K\x01K\x02a.", "is no list"),
         (b"\x80\x02" + TENSOR + b")R.", "cannot be read|no recurrent layer"),
         (b"\x80\x02}", "cannot be read"),
@@ -344,7 +344,7 @@ def test_an_unknown_name_and_a_missing_file_are_told(tmp_path):
     for name in ("model.bin", "model.pt", "model.index"):
         refused(tmp_path / name, "does not exist")
     (tmp_path / "model.bin").write_text("not weights at all")
-    assert "should end in" in refused(tmp_path / "model.bin", "no checkpoint that is known")
+    assert "should end in" in refused(tmp_path / "model.bin", "no known checkpoint")
     (tmp_path / "folder.npz").mkdir()
     refused(tmp_path / "folder.npz", "is no file")
 
@@ -372,7 +372,7 @@ def test_a_damaged_index_is_noticed_by_its_checksum(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(b"kernel")] ^= 1
     path.write_bytes(content)
-    refused(path, "its checksum is another")
+    refused(path, "it has another checksum")
 
 
 @pytest.mark.parametrize(
@@ -442,5 +442,5 @@ def test_blocks_that_lie_over_each_other_are_refused(tmp_path):
         if fits:
             assert entries(data + index + footer) == {"a": b"x" * 60}
         else:
-            with pytest.raises(ValueError, match="lie over each other"):
+            with pytest.raises(ValueError, match="overlap"):
                 entries(data + index + footer)

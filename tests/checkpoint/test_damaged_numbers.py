@@ -39,7 +39,7 @@ def test_every_flipped_byte_of_a_tensorflow_checkpoint_is_noticed_in_a_case(tens
         assert not found.cases, f"byte {place}"
         (wrong,) = found.mistakes
         assert "is damaged: the numbers of stack_bidirectional_rnn/cell_" in wrong.problem
-        assert "have another checksum than the index says" in wrong.problem
+        assert "have another checksum than in the index" in wrong.problem
 
 
 def varint(number):
@@ -75,7 +75,7 @@ def test_tensors_of_tensorflow_that_lie_over_each_other_are_refused(tensorflow):
     places = block([(b"\xff", varint(0) + varint(len(data) - 5))])
     footer = varint(0) + varint(0) + varint(len(data)) + varint(len(places) - 5)
     (tensorflow / "lstm.index").write_bytes(data + places + footer.ljust(40, b"\0") + END)
-    with pytest.raises(CheckpointRefused, match=f"is damaged: .* lie over each other in {DATA}"):
+    with pytest.raises(CheckpointRefused, match=f"is damaged: .* overlap in {DATA}"):
         find(tensorflow / "lstm.index")
 
 
@@ -88,14 +88,14 @@ def test_tensors_of_safetensors_that_lie_over_each_other_are_refused(tmp_path):
     places = {"a": [0, 32], "b": [28, 60]}
     header = {name: {"dtype": "F32", "shape": [8], "data_offsets": each} for name, each in places.items()}
     (tmp_path / "m.safetensors").write_bytes(safetensors(header))
-    with pytest.raises(CheckpointRefused, match="is damaged: a and b lie over each other"):
+    with pytest.raises(CheckpointRefused, match="is damaged: a and b overlap in the file"):
         find(tmp_path / "m.safetensors")
 
 
 def test_a_name_that_a_file_has_twice_is_refused(tmp_path):
     entry = b'"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}'
     (tmp_path / "m.safetensors").write_bytes(safetensors(b"{" + entry + b"," + entry + b"}"))
-    with pytest.raises(CheckpointRefused, match="a name stands in its header twice"):
+    with pytest.raises(CheckpointRefused, match="its header has a name twice"):
         find(tmp_path / "m.safetensors")
     shutil.copy(NUMBERS, tmp_path / "m.npz")
     with zipfile.ZipFile(tmp_path / "m.npz", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):

@@ -88,7 +88,7 @@ def test_tensors_that_lie_otherwise_are_read_as_they_are(saved):
         ("old.pt", "before torch 1.6"),
         ("script.pt", "TorchScript|runs code|more than name tensors|compressed"),
         ("quantised.pt", r"quantised model \(torch\.ScriptObject\).* before it was quantised"),
-        ("quantised_readout.pt", r"quantised model .* where its recurrent layers are not quantised, save theirs alone"),
+        ("quantised_readout.pt", r"quantised model .* if its recurrent layers are not quantised, save theirs alone"),
         ("quantised_cell.pt", r"quantised model .* before it was quantised"),
         ("quantised_tensor.pt", r"quantised model .* before it was quantised"),
         ("with_dtype.pt", r"has torch\.float32 in its pickle, which is no tensor"),

@@ -29,7 +29,7 @@ def test_a_port_writes_its_file_and_its_proof(harness, workplace, weights):
     assert done.returncode == 0, done.stderr
     assert "wrote out.npz" in done.stdout
     assert (
-        "net: 2 x rnn, 4 to 5, float64\nassumed, for weights alone do not say it: rnn with activation tanh; "
+        "net: 2 x rnn, 4 to 5, float64\nassumed, because weights alone do not show it: rnn with activation tanh; "
         in done.stdout
     )
     written, source = np.load(workplace / "out.npz"), np.load(weights)
@@ -52,8 +52,8 @@ def called(monkeypatch, capsys, workplace, *arguments):
     ("arguments", "words"),
     [
         (("n.npz", "--to", "npz", "out.npz"), "n.npz does not exist"),
-        (("cases/small.yaml", "--to", "npz", "out.npz"), "is no checkpoint that is known"),
-        (("m.npz", "--to", "npz", "m.npz"), "is there already"),
+        (("cases/small.yaml", "--to", "npz", "out.npz"), "is no known checkpoint"),
+        (("m.npz", "--to", "npz", "m.npz"), "exists already"),
         (("m.npz", "--to", "numpy", "out.npz"), "'numpy' is not one of"),
         (("m.npz", "--to", "npz", "out.npz", "--layer", "nett"), "no recurrent layer 'nett'; did you mean 'net'?"),
         (("m.npz", "--to", "npz", "out.npz", "--proof", "cases"), "choose another"),
@@ -118,7 +118,7 @@ def test_a_cell_that_is_stated_and_cannot_be_is_refused(monkeypatch, capsys, wor
         monkeypatch, capsys, workplace, "port", "lstm.npz", "--to", "npz", "o.npz", option, value
     )
     assert status == 2
-    assert f"lstm.npz has layers to which {option} " in errors
+    assert f"lstm.npz has layers that {option} " in errors
     assert f"does not fit: {why}; leave {option} out" in errors
     assert not (workplace / "o.npz").exists()
 
@@ -128,15 +128,15 @@ def test_the_cell_that_weights_alone_are_taken_for_is_said(monkeypatch, capsys, 
     np.savez(workplace / "more.npz", **np.load(weights), **{"net.layer0.scale": np.ones(5)})
     status, _, errors = called(monkeypatch, capsys, workplace, "port", "more.npz", "--to", "npz", "out.npz")
     assert status == 2
-    assert "beside net what a plain rnn has not: net.layer0.scale; " in errors
+    assert "tensors beside net that a plain rnn does not have: net.layer0.scale; " in errors
     asked = ("port", "more.npz", "--to", "npz", "out.npz", "--ignore", "net.layer0.scale", "--activation", "relu")
     status, output, errors = called(monkeypatch, capsys, workplace, *asked, "--json")
     assert status == 0, errors
     found = json.loads(output)
     assert found["assumed"] is True
     assumed, passed_over = found["remarks"]
-    assert assumed.startswith("assumed, for weights alone do not say it: rnn with activation relu; another is stated ")
-    assert passed_over == "passed over, as --ignore says: net.layer0.scale"
+    assert assumed.startswith("assumed, because weights alone do not show it: rnn with activation relu; --activation")
+    assert passed_over == "skipped by --ignore: net.layer0.scale"
 
 
 def test_weights_that_are_not_finite_are_not_ported(monkeypatch, capsys, workplace, weights):
@@ -232,7 +232,7 @@ def test_weights_that_came_through_wrong_end_in_an_error_and_leave_nothing(monke
     monkeypatch.setattr(porting, "_converted", lambda _, weights: {n: each * 1.001 for n, each in weights.items()})
     status, _, errors = called(monkeypatch, capsys, workplace, "port", "m.npz", "--to", "npz", "out.npz")
     assert status == 3
-    assert "Error: nothing was written: layer0.W_xh came back" in errors
+    assert "Error: nothing was written: layer0.W_xh has other numbers in the written file" in errors
     assert not (workplace / "out.npz").exists()
     assert not (workplace / "reports" / "port").exists()
 

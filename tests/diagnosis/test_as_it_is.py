@@ -223,7 +223,7 @@ def test_it_is_said_where_a_number_is_not_finite_and_the_rest_is_explained(value
     (alone,) = diagnose(whole, predictions)
     assert alone.fault == NOT_FINITE
     assert alone.explanation == (
-        f"layer0.b_h has {word} in 6 of 6 elements, first at [0] (counted from 0). Nothing is compared by size there."
+        f"layer0.b_h has {word} in 6 of 6 elements, first at [0] (counted from 0). These elements are not compared."
     )
     part = right["layer1.W_hh"].T.copy()
     part[2, 3] = value

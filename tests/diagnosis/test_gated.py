@@ -55,7 +55,7 @@ def test_the_layer_the_step_and_the_gates_where_a_fault_begins_are_told(case, na
     suspect = next(s for s in suspects_of(faults()[name], predictions.problem) if s.layer == layer)
     found = diagnose(committed(predictions.problem, suspect), predictions)
     assert found[0].fault == name
-    assert f"with this fault the recursion is first off {where}" in found[0].start, found[0].start
+    assert f"with this fault the recursion first goes wrong {where}" in found[0].start, found[0].start
 
 
 def test_a_fault_of_a_sum_begins_nowhere_in_the_recursion():

@@ -227,7 +227,7 @@ def test_noise_is_not_explained(case, seed):
     garbage = {name: noise.normal(size=np.shape(tensor)) for name, tensor in predictions.truth.items()}
     found = diagnose(garbage, predictions)
     assert [each.fault for each in found] == [UNEXPLAINED]
-    assert "first off at the outputs" in found[0].explanation
+    assert "first wrong output" in found[0].explanation
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -1,4 +1,4 @@
-"""Wrong shapes, sums with other weights, and where numbers are first off."""
+"""Wrong shapes, sums with other weights, and the first wrong numbers."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ SHAPES = {
     "sum over the batch": (
         "layer0.h0",
         lambda g: g.sum(0),
-        "the sum of the right one over the batch, as of",
+        "the sum of the right one over the batch, the gradient of one learned initial state",
     ),
     "mean over the batch": ("layer0.h0", lambda g: g.mean(0), "the mean of the right one over the batch"),
     "one sequence": ("layer1.h0", lambda g: g[2], "is sequence 2 of the right one alone"),
@@ -146,11 +146,11 @@ def test_a_wrong_shape_and_a_fault_are_two_diagnoses():
 @pytest.mark.parametrize(
     ("tensor", "words"),
     [
-        ("outputs", "first off at the outputs: step 2, sequence 1, output 3"),
-        ("loss", "first off at the loss; the outputs are right"),
-        ("readout.b_y", "first off on the way back at the readout: readout.b_y"),
-        ("layer1.W_hh", "first off on the way back in layer1: layer1.W_hh"),
-        ("inputs", "first off at the gradient of the inputs, at step 2 (counted from 0); at later steps the gradient"),
+        ("outputs", "first wrong output: step 2, sequence 1, output 3"),
+        ("loss", "the loss is wrong; the outputs are right"),
+        ("readout.b_y", "first wrong gradient: readout.b_y"),
+        ("layer1.W_hh", "first wrong gradient: layer1.W_hh"),
+        ("inputs", "first wrong gradient: inputs, at step 2 (counted from 0); at later steps the gradient"),
     ],
 )
 def test_where_the_numbers_are_first_off(tensor, words):

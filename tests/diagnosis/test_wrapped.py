@@ -100,7 +100,7 @@ def test_where_the_numbers_are_first_off_is_told_of_both_directions_at_once():
     spoilt = {name: truth[name] + noise(size=truth[name].shape) for name in truth if name.endswith("W_hh")}
     spoilt["inputs"] = truth["inputs"] + 1
     (unknown,) = diagnose({**truth, **spoilt}, predictions)
-    assert "first off on the way back in layer1: layer1.W_hh, layer1.reverse.W_hh" in unknown.start
+    assert "first wrong gradients: layer1.W_hh, layer1.reverse.W_hh" in unknown.start
     assert "step" not in unknown.start
 
 

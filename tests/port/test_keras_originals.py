@@ -102,7 +102,7 @@ def test_a_model_that_the_harness_has_not_is_refused_with_the_field(saved, tmp_p
 @pytest.mark.parametrize("name", SEVERAL)
 def test_layers_that_are_no_stack_are_offered_by_their_names(saved, framework, name, ending):
     source, names = saved[framework] / f"{name}{ending}", SEVERAL[name][1]
-    with pytest.raises(CheckpointRefused, match=f"has {len(names)} recurrent layers that are not known") as refused:
+    with pytest.raises(CheckpointRefused, match=f"has {len(names)} recurrent layers without a known order") as refused:
         find(source)
     assert refused.value.about == "layer"
     offered = re.findall(r"([\w/]+) \((?:lstm|gru),", refused.value.hint)
@@ -116,7 +116,7 @@ def test_layers_that_are_no_stack_are_offered_by_their_names(saved, framework, n
 @pytest.mark.parametrize("name", SLICED)
 def test_an_operation_that_keras_3_cannot_load_is_named(saved, name):
     words = (
-        r"has 'GetItem' \('get_item\w*'\) among its layers, by its config an operation; .* a port has recurrent layers"
+        r"has 'GetItem' \('get_item\w*'\) among its layers, an operation by its config; .* a port has recurrent layers"
     )
     with pytest.raises(CheckpointRefused, match=words) as refused:
         find(saved["keras"] / f"{name}.h5", layer=SLICED[name][1][0])
@@ -132,7 +132,7 @@ def test_an_operation_of_a_model_is_no_part_of_a_port_and_named(saved, tmp_path,
     (remark,) = [each for each in plan.layers.remarks if operation in each]
     assert remark.endswith("which are no part of the port")
     if len(names) > 1:
-        with pytest.raises(CheckpointRefused, match=rf"not known to stand on each other; .*{operation}"):
+        with pytest.raises(CheckpointRefused, match=rf"without a known order; .*{operation}"):
             find(source)
         with pytest.raises(CheckpointRefused, match=r"says in its config that high reads \S*get_?item"):
             find(source, layer="low,high")

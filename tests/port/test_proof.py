@@ -45,7 +45,7 @@ def test_weights_that_came_through_wrong_are_found(monkeypatch, tmp_path, porter
     converted = porting._converted
     monkeypatch.setattr(porting, "_converted", lambda plan, weights: WRONG[wrong](converted(plan, weights)))
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(ProofFailed, match=r"layer\d\.\w+ came back from the file that was written as another"):
+    with pytest.raises(ProofFailed, match=r"layer\d\.\w+ has other numbers in the written file"):
         port(planned(source, "npz", tmp_path / "out.npz"), porters, not_kept)
     assert sorted(tmp_path.iterdir()) == before
 
@@ -107,7 +107,7 @@ REFUSED = {
     "ending_of_another_for_tf1": (LSTM, "tf1", "o.pt", "files of tf1 end in .index or .ckpt"),
     "no_ending": (LSTM, "keras", "o", "files of keras end in .keras or .weights.h5"),
     "no_folder": (LSTM, "npz", "nowhere/o.npz", "there is no folder"),
-    "itself": (LSTM, "npz", "m.npz", "is there already, and is left alone"),
+    "itself": (LSTM, "npz", "m.npz", "exists already, and is left unchanged"),
 }  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def test_an_activation_of_an_lstm_is_refused(tmp_path, source):
 
 def test_a_part_of_a_tensorflow_checkpoint_that_is_there_is_left_alone(tmp_path, source):
     (tmp_path / "o.data-00000-of-00001").write_bytes(b"somebody's")
-    with pytest.raises(CheckpointRefused, match=r"o\.data-00000-of-00001 is there already"):
+    with pytest.raises(CheckpointRefused, match=r"o\.data-00000-of-00001 exists already"):
         planned(source, "tf1", tmp_path / "o.index")
 
 
@@ -181,7 +181,7 @@ def test_a_file_that_comes_while_the_proof_runs_is_left_alone(monkeypatch, tmp_p
         return proven(*arguments)
 
     monkeypatch.setattr(porting, "_proven", late)
-    with pytest.raises(ProofFailed, match=r"out\.npz came while the proof ran, and is left alone"):
+    with pytest.raises(ProofFailed, match=r"out\.npz came while the proof ran, and is left unchanged"):
         port(planned(source, "npz", tmp_path / "out.npz"), porters, not_kept)
     assert (tmp_path / "out.npz").read_text() == "mine"
 

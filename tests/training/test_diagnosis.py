@@ -88,7 +88,7 @@ def test_where_no_fault_fits_the_first_step_that_is_off_is_told(problem_of):
         tensors["training.loss"] = tensors["training.loss"] + np.array([0, 0, 0, 0.3, 0.1, 0.2])
 
     told = unexplained(problem_of({}), change)
-    assert "first off at the loss of step 3 (counted from 0)" in told.start
+    assert "first goes wrong at the loss of step 3 (counted from 0)" in told.start
     assert "the norm of the gradient of step 2 was right, so the update after it was not" in told.start
     assert told.tensors == ("training.loss",)
 
@@ -98,7 +98,7 @@ def test_whether_the_gradient_was_right_is_told_by_its_norm(problem_of):
         tensors["training.loss"] = tensors["training.loss"] * np.array([1, 1, 1, 1.3, 1.1, 1.2])
         per_step["gradient_norm"] = per_step["gradient_norm"] * np.array([1, 1, 1.01, 1, 1, 1])
 
-    assert "the norm of the gradient is off at step 2 already" in unexplained(problem_of({}), change).start
+    assert "the norm of the gradient is wrong at step 2 already" in unexplained(problem_of({}), change).start
 
 
 def test_a_loss_that_is_off_before_any_update_is_no_fault_of_the_optimiser(problem_of):
@@ -112,7 +112,7 @@ def test_weights_that_are_off_after_the_last_update_alone(problem_of):
     def change(tensors, per_step):
         tensors["trained.layer0.W_hh"] = tensors["trained.layer0.W_hh"] + 0.1
 
-    assert "first off after the last update, of step 5" in unexplained(problem_of({}), change).start
+    assert "first goes wrong after the last update, of step 5" in unexplained(problem_of({}), change).start
 
 
 def test_without_a_loss_curve_the_weights_tell(problem_of):

@@ -99,8 +99,8 @@ def test_a_gradient_that_is_wrong_only_later_is_found_by_training_alone(check):
     assert done.returncode == 1
     assert set(rows_of(tables, "layer0")["verdict"]) == {"match"}
     assert tables["training"]["verdict"].tolist() == ["match", "match", "match", "mismatch"]
-    assert "first off at the loss of step 3" in " ".join(done.stdout.split())
-    assert "the norm of the gradient is off at step 2 already" in " ".join(done.stdout.split())
+    assert "first goes wrong at the loss of step 3" in " ".join(done.stdout.split())
+    assert "the norm of the gradient is wrong at step 2 already" in " ".join(done.stdout.split())
 
 
 def test_who_raises_half_way_is_told_the_step_and_the_line(check):

@@ -14,7 +14,7 @@ from harness.checkpoint.base import DAMAGED, CheckpointRefused, Format
 
 @cache
 def formats() -> dict[str, Format]:
-    """Every format by its module's name: each module of this package that has a ``FORMAT``."""
+    """Return every format by its module's name: each module of this package that has a ``FORMAT``."""
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
     return {module.__name__.rpartition(".")[2]: module.FORMAT for module in modules if hasattr(module, "FORMAT")}
 
@@ -24,10 +24,10 @@ HEAD = 512
 
 
 def format_of(path: Path) -> Format:
-    """Return the format of a file: by its content, and where that says nothing, by its name.
+    """Return the format of a file: by its content, or by its name if the content does not show it.
 
     Raises:
-        CheckpointRefused: if there is none.
+        CheckpointRefused: if it is unknown.
     """
     head, members = _looked_at(path)
     for each in formats().values():
@@ -40,12 +40,12 @@ def format_of(path: Path) -> Format:
         if path.name.endswith(each.suffixes):
             return each
     tf1 = formats()["tf1"]
-    if any(file.exists() for file in tf1.files(path)):  # such a checkpoint is named without what its files end in
+    if any(file.exists() for file in tf1.files(path)):  # such a checkpoint's name has no suffix
         return tf1
     if not path.exists():
         raise CheckpointRefused("does not exist")
     known = [suffix for each in formats().values() for suffix in each.suffixes]
-    problem = "is no checkpoint that is known: neither its content nor its name says its format"
+    problem = "is no known checkpoint: neither its content nor its name shows its format"
     raise CheckpointRefused(problem, f"its name should end in {listed(known)}")
 
 
@@ -53,7 +53,7 @@ _PACKED = (
     (b"ustar", 257, "a tar archive", "tar -xf"),
     (b"\x1f\x8b", 0, "packed by gzip", "gunzip"),
 )
-"""Files that hold other files: a mark, where it stands, the kind, and the command that unpacks it."""
+"""Files that hold other files: a mark, its place, the kind, and the command that unpacks it."""
 
 
 def _looked_at(path: Path) -> tuple[bytes, frozenset[str]]:

@@ -1,7 +1,7 @@
 """Keras' ``.keras``, ``.weights.h5`` and ``.h5``: HDF5 files, the first in a zip archive beside the layers' configs.
 
-Keras is not asked: loading a ``.keras`` file by it makes objects that the file names. HDF5 has links into other files,
-data that lies in other files, and data that unpack to any size; none of that is followed.
+Keras is not used: it makes objects that a ``.keras`` file names. HDF5 has links into other files, data in other files,
+and data that unpack to any size; none of that is followed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.checkpoint.archive import archive, as_it_is
-from harness.checkpoint.base import CheckpointRefused, Format, Stored, told
+from harness.checkpoint.base import CheckpointRefused, Format, Stored, refusing
 from harness.checkpoint.model import Model, model_of
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ WEIGHTS = "model.weights.h5"
 """The member of a ``.keras`` archive that has the numbers."""
 
 MOST_CONFIG = 2**26
-"""Bytes of config.json."""
+"""Maximum bytes of config.json."""
 
 DEEPEST, MOST_OBJECTS = 64, 100_000
-"""Groups within groups, and groups and tensors, that are looked at: groups can hold themselves."""
+"""Maximum depth of groups, and maximum of groups and tensors: groups can contain themselves."""
 
 
 class Keras(Format):
@@ -55,8 +55,8 @@ class Keras(Format):
         import h5py
 
         content = _content(path)
-        with told(NAME), h5py.File(content, "r") as file:
-            found = list(_datasets(file))  # all of it, so that no link is left that a name could lead through
+        with refusing(NAME), h5py.File(content, "r") as file:
+            found = list(_datasets(file))  # everything, so that no name leads through a link
             return {
                 name: Stored(tuple(map(int, dataset.shape)), dataset.dtype.name, partial(_read, content, name))
                 for name, dataset in found
@@ -66,7 +66,7 @@ class Keras(Format):
     def model(self, path: Path, tensors: Mapping[str, Stored]) -> Model | None:
         import h5py
 
-        with told(NAME):
+        with refusing(NAME):
             if zipfile.is_zipfile(path):
                 with archive(path, NAME) as opened:
                     config = json.loads(as_it_is(opened, "config.json", MOST_CONFIG))
@@ -84,7 +84,7 @@ def _text(value: Any) -> str:
 
 
 def _content(path: Path) -> Path | io.BytesIO:
-    """Return what h5py is to open."""
+    """Return the source that h5py opens."""
     if not zipfile.is_zipfile(path):
         return path
     with archive(path, NAME) as opened:
@@ -116,7 +116,7 @@ def _datasets(group: h5py.Group, path: str = "", left: list[int] | None = None) 
 def _read(content: Path | io.BytesIO, name: str) -> ndarray:
     import h5py
 
-    with told(NAME), h5py.File(content, "r") as file:
+    with refusing(NAME), h5py.File(content, "r") as file:
         array: ndarray = file[name][()]
         return array
 

@@ -60,17 +60,17 @@ def _read(path: Path, member: str) -> ndarray:
 
 
 def header(file: IO[bytes]) -> tuple[Shape, np.dtype[Any]]:
-    """Read the shape and the dtype that an .npy file says it has.
+    """Read the shape and the dtype in the header of an .npy file.
 
     Raises:
-        ValueError: if it says nothing of the kind.
+        ValueError: if the header has none.
     """
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     elif version == (2, 0):
         shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    else:  # numpy writes it for names of fields, which plain arrays have none of
+    else:  # a later version is for names of fields, which plain arrays do not have
         raise ValueError(f"its array has the format {version}")
     return shape, dtype
 

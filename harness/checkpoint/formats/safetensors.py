@@ -1,7 +1,7 @@
 """``.safetensors``: a JSON header, and the numbers behind it.
 
-As the format's own description has it (github.com/huggingface/safetensors): eight bytes for the header's length,
-little-endian, the header, then one buffer without holes. Read here, since its NumPy reader knows no bfloat16.
+The format's description (github.com/huggingface/safetensors): eight bytes for the header's length, little-endian, the
+header, then one buffer without holes. It is read here because its NumPy reader does not support bfloat16.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 from typing_extensions import override
 
-from harness.checkpoint.base import CheckpointRefused, Format, Stored, refuse_overlaps, told
+from harness.checkpoint.base import CheckpointRefused, Format, Stored, refuse_overlaps, refusing
 
 NAME = "a .safetensors file"
 MOST_HEADER = 100_000_000
-"""Bytes of the header, as in the format's description."""
+"""Maximum bytes of the header, by the format's description."""
 
 DTYPES = {"F16": ("float16", 2), "BF16": ("bfloat16", 2), "F32": ("float32", 4), "F64": ("float64", 8)}
 
@@ -38,7 +38,7 @@ class Safetensors(Format):
 
     @override
     def tensors(self, path: Path) -> Mapping[str, Stored]:
-        with told(NAME), path.open("rb") as file:
+        with refusing(NAME), path.open("rb") as file:
             size = path.stat().st_size
             (length,) = struct.unpack("<Q", file.read(8))
             if not 2 <= length <= min(MOST_HEADER, size - 8):
@@ -55,7 +55,7 @@ class Safetensors(Format):
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands in its header twice")
+        raise ValueError("its header has a name twice")
     return found
 
 

@@ -1,4 +1,4 @@
-"""A checkpoint in several files, with an index that says which tensor is in which: ``model.safetensors.index.json``.
+"""A checkpoint in several files, with an index of the file of each tensor: ``model.safetensors.index.json``.
 
 The index is JSON: ``{"metadata": {...}, "weight_map": {"encoder.weight_ih_l0": "model-00001-of-00002.safetensors"}}``.
 """
@@ -12,13 +12,13 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from harness.checkpoint.base import CheckpointRefused, Format, Part, Stored, told
+from harness.checkpoint.base import CheckpointRefused, Format, Part, Stored, refusing
 
 NAME = "the index of a checkpoint in several files"
 INDEX = ".index.json"
 MAP = "weight_map"
 MOST_INDEX = 2**26
-"""Bytes of the index."""
+"""Maximum bytes of the index."""
 
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.\w+)", re.DOTALL)
 
@@ -58,7 +58,7 @@ class Shards(Format):
         found = {part.path.name: formats()[part.format].tensors(part.path) for part in self.parts(path)}
         for name, file in own.items():
             if name not in found[file]:
-                raise CheckpointRefused(f"is damaged: it says that {name} is in {file}, and it is not there")
+                raise CheckpointRefused(f"is damaged: {file} has no {name}, which the index expects there")
         return {name: found[file][name] for name, file in own.items()}
 
 
@@ -71,7 +71,7 @@ def _mapped(path: Path) -> dict[str, str] | None:
     if path.stat().st_size > MOST_INDEX:
         return None
     try:
-        with told(NAME):
+        with refusing(NAME):
             found = json.loads(path.read_bytes().decode())
     except CheckpointRefused:
         return None
@@ -85,14 +85,14 @@ def _mapped(path: Path) -> dict[str, str] | None:
 
 
 def others(path: Path) -> dict[str, str]:
-    """Return the other files of a checkpoint of which ``path`` is one shard, each with where that is said."""
+    """Return the other files of a checkpoint with ``path`` as one shard, each with the source of its name."""
     for index in sorted(path.parent.glob(f"*{INDEX}")):
         try:
             own = _mapped(index) if index.is_file() else None
         except CheckpointRefused:
             continue
         if own and path.name in (files := dict.fromkeys(own.values())):
-            return {file: f"{index.name}, which can be given in its place," for file in files if file != path.name}
+            return {file: f"{index.name}, which can be given instead" for file in files if file != path.name}
     if (said := _SHARD.fullmatch(path.name)) is None or ".data-" in path.name:
         return {}
     numbers = range(1, min(int(said["count"]), 1000) + 1)

@@ -1,8 +1,8 @@
-"""Checkpoints of TensorFlow 1: ``PREFIX.index`` says what there is, ``PREFIX.data-00000-of-00001`` has the numbers.
+"""Checkpoints of TensorFlow 1: ``PREFIX.index`` lists the tensors, ``PREFIX.data-00000-of-00001`` has the numbers.
 
-The index is a sorted table of keys and protocol buffers, which tensorflow/core/util/tensor_bundle writes: the empty key
-has the header, each other key is a tensor's name. What ``tf.train.load_checkpoint`` reads is read here without it, so
-that TensorFlow need not be installed, nor take five seconds to start.
+The index is a sorted table of keys and protocol buffers, by tensorflow/core/util/tensor_bundle: the empty key has the
+header, and each other key is a tensor's name. This reader replaces ``tf.train.load_checkpoint``, so that TensorFlow
+need not be installed, nor take five seconds to start.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from harness.checkpoint.base import CheckpointRefused, Format, Stored, refuse_overlaps, told
+from harness.checkpoint.base import CheckpointRefused, Format, Stored, refuse_overlaps, refusing
 from harness.checkpoint.checksum import crc32c, masked
 from harness.checkpoint.table import END, Fields, entries, fields_of, first
 
 NAME = "a TensorFlow checkpoint"
 INDEX = ".index"
 MOST_INDEX = 2**26
-"""Bytes of the index; a hundred thousand tensors have about ten million."""
+"""Maximum bytes of the index; 100,000 tensors have about ten million."""
 
 DTYPES = {1: ("float32", 4), 2: ("float64", 8), 14: ("bfloat16", 2), 19: ("float16", 2)}
-"""By their numbers in tensorflow/core/framework/types.proto."""
+"""The dtypes by their numbers in tensorflow/core/framework/types.proto."""
 
 TEXT = 7
-"""The number of a tensor of texts there."""
+"""The number of the dtype of texts."""
 
 
 class TF1(Format):
@@ -53,7 +53,7 @@ class TF1(Format):
     @override
     def tensors(self, path: Path) -> Mapping[str, Stored]:
         index, *shards = self.files(path)
-        with told(NAME):
+        with refusing(NAME):
             if index.stat().st_size > MOST_INDEX:
                 raise CheckpointRefused(
                     f"has an index of {index.stat().st_size:,} bytes; at most {MOST_INDEX:,} are read"
@@ -62,11 +62,11 @@ class TF1(Format):
             header = fields_of(table.pop("", b""))
             count = first(header, 1, 0)
             if first(header, 2, 0) != 0:
-                raise CheckpointRefused("is of a big-endian machine", "write it on one like this")
+                raise CheckpointRefused("was written on a big-endian machine", "write it on a little-endian one")
             expected = [f"{prefix_of(path).name}.data-{n:05}-of-{count:05}" for n in range(min(count, 100_000))]
             there = {shard.name: shard for shard in shards}
             if missing := [name for name in expected if name not in there]:
-                raise CheckpointRefused(f"has no {missing[0]} beside it, where the numbers are")
+                raise CheckpointRefused(f"has no {missing[0]} beside it, the file of the numbers")
             shards = [there[each] for each in expected]
             entries_of = {name: fields_of(said) for name, said in table.items()}
             found = {name: _stored(name, fields, shards) for name, fields in entries_of.items()}
@@ -77,7 +77,7 @@ class TF1(Format):
 
 
 def prefix_of(path: Path) -> Path:
-    """Return what a checkpoint's files have in common."""
+    """Return the common prefix of a checkpoint's files."""
     name = path.name.partition(".data-")[0] if ".data-" in path.name else path.name.removesuffix(INDEX)
     return path.with_name(name)
 
@@ -113,14 +113,14 @@ def _read(shard: Path, offset: int, size: int) -> bytes:
 
 
 def _check_numbers(shard: Path, entries_of: Mapping[str, Fields]) -> None:
-    """Make sure that each tensor of a file has the checksum that the index says, and its bytes for itself.
+    """Check that each tensor of a file has its checksum in the index, and its own bytes.
 
     Raises:
-        CheckpointRefused: if one has not.
+        CheckpointRefused: if one does not.
     """
     places = {name: (first(each, 4, 0), first(each, 5, 0)) for name, each in entries_of.items()}
     refuse_overlaps(((offset, offset + size, name) for name, (offset, size) in places.items()), shard.name)
-    # A text's checksum is made in another way.
+    # The checksum of a text is another.
     sums = {name: first(each, 6, b"") for name, each in entries_of.items() if first(each, 1, 0) != TEXT}
     stamp = shard.stat()
     damaged = _damaged(
@@ -128,19 +128,19 @@ def _check_numbers(shard: Path, entries_of: Mapping[str, Fields]) -> None:
     )
     if damaged:
         raise CheckpointRefused(
-            f"is damaged: the numbers of {damaged} in {shard.name} have another checksum than the index says",
+            f"is damaged: the numbers of {damaged} in {shard.name} have another checksum than in the index",
             "copy the checkpoint anew",
         )
 
 
 @lru_cache(maxsize=64)
 def _damaged(shard: Path, changed: int, length: int, places: tuple[tuple[str, int, int, bytes], ...]) -> str:
-    """Return the first tensor whose bytes have another checksum than is said; empty if there is none.
+    """Return the first tensor with bytes of another checksum; empty if there is none.
 
     Args:
         shard: the file.
-        changed: when it was changed, so that an answer holds for one content.
-        length: how long it is, for the same reason.
+        changed: the time of its last change, so that an answer holds for one content.
+        length: its length, for the same reason.
         places: for each tensor its name, its first byte, its length and its checksum.
     """
     del changed, length

@@ -1,7 +1,7 @@
 """torch's ``.pt`` and ``.pth``: state dicts, in the zip format that ``torch.save`` has written since 1.6.
 
-The archive has a pickle that says which tensors there are, and a member for each storage. The pickle is not unpickled:
-``pickled`` follows what it says and builds nothing but what is named there. So it reads what ``torch.load`` reads with
+The archive has a pickle that lists the tensors, and a member for each storage. The pickle is not unpickled: ``pickled``
+follows it and builds only the tensors' records. So it reads the files that ``torch.load`` reads with
 ``weights_only=True``, and torch need not be installed.
 """
 
@@ -26,10 +26,10 @@ BARE_PICKLE = b"\x80\x02"
 """The first bytes of a file that torch.save wrote before torch 1.6."""
 
 MOST_PICKLE = 2**26
-"""Bytes of the pickle; a hundred thousand tensors have about ten million."""
+"""Maximum bytes of the pickle; 100,000 tensors have about ten million."""
 
 DEEPEST, MOST_MAPPINGS = 100, 10_000
-"""Dots in the name of a mapping, and mappings: a training's checkpoint has its state dicts two or three deep."""
+"""Maximum depth and number of mappings: a training's checkpoint has its state dicts two or three deep."""
 
 DTYPES = {
     "HalfStorage": "float16",
@@ -78,12 +78,12 @@ def _is_pickle(member: str) -> bool:
 
 
 def _tensors(value: Any, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Made]]:
-    """Find the tensors in mappings of mappings; their names are the keys on the way, with dots between.
+    """Yield the tensors in mappings of mappings; their names are the keys on the way, with dots between.
 
     Args:
-        value: what is looked at.
+        value: the value to search.
         path: the keys that lead there.
-        seen: the mappings that were looked at, since one that stands in many places could have any number of paths.
+        seen: the mappings that were searched, since a mapping in many places could have any number of paths.
     """
     seen = set() if seen is None else seen
     if isinstance(value, Made) and value.what == "torch._utils _rebuild_parameter":
@@ -120,7 +120,7 @@ def _stored(
     count = 1
     for each in shape:
         count *= each
-    if count * width > there:  # strides of 0 would make any size of it
+    if count * width > there:  # strides of 0 could give any size
         raise CheckpointRefused(
             f"has {name} expanded: {shape} of {there // width:,} numbers", "call contiguous() on it"
         )

@@ -1,4 +1,4 @@
-"""How each layout's frameworks name the tensors of a recurrent layer. A new one is one new file here."""
+"""The names of a recurrent layer's tensors, by layout. A new naming is one new file here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Block", "Incomplete", "Naming", "Part", "namings"]
 
 @cache
 def namings() -> dict[str, Naming]:
-    """Every naming by its layout: each module of this package that has a ``NAMING``."""
+    """Return every naming by its layout: each module of this package that has a ``NAMING``."""
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
     found: list[Naming] = [module.NAMING for module in modules if hasattr(module, "NAMING")]
     return {each.layout: each for each in found}

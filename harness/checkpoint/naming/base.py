@@ -1,4 +1,4 @@
-"""What a name says of a tensor, and what the tensors of one direction of one layer say of it."""
+"""The base of all namings: the parts of a tensor's name, and of the tensors of one direction of one layer."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CELLS = {gates: cell for cell, gates in GATES.items()}
 
 @dataclass(frozen=True)
 class Part:
-    """What a tensor's name says of it.
+    """The parts of a tensor's name.
 
     Attributes:
-        path: of the layer; of the stack, where that numbers its layers.
-        role: which of the layer's tensors it is, as the framework calls it.
-        number: of the layer in its stack; None where each layer has a path of its own.
+        path: of the layer, or of the stack if that numbers its layers.
+        role: the framework's name for this tensor of the layer.
+        number: of the layer in its stack; None if each layer has its own path.
         reverse: whether it is of the backward direction.
     """
 
@@ -35,7 +35,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Block:
-    """What the shapes of one direction of one layer say.
+    """The cell and sizes of one direction of one layer, by the shapes of its tensors.
 
     Attributes:
         cell: a key of ``GATES``.
@@ -52,12 +52,12 @@ class Block:
 
 
 class Naming(ABC):
-    """How a framework names the tensors of a recurrent layer, and holds them.
+    """A framework's names for the tensors of a recurrent layer, and its shapes.
 
     Attributes:
         layout: the layout.
-        example: names that would do, for a message.
-        forget_bias: what the framework's lstm adds to its forget gate at run time, unless told otherwise.
+        example: accepted names, for a message.
+        forget_bias: the bias that the framework's lstm adds to its forget gate at run time by default.
     """
 
     layout: str
@@ -66,20 +66,20 @@ class Naming(ABC):
 
     @abstractmethod
     def part(self, name: str) -> Part | None:
-        """Return what a name says; None if no recurrent layer has such a tensor."""
+        """Return the parts of a name; None if no recurrent layer has such a tensor."""
 
     @abstractmethod
     def block(self, stored: Mapping[str, Stored], reset: str | None, called: Callable[[str], str]) -> Block | None:
-        """Return what tensors, by role, say of their layer; None if they are no recurrent layer's.
+        """Return the cell and sizes of a layer from its tensors, by role; None if they are no recurrent layer's.
 
         Args:
             stored: the tensors.
-            reset: of a gru, where neither names nor shapes say it; ``after`` unless given.
+            reset: of a gru, if neither names nor shapes show it; ``after`` unless given.
             called: returns the file's name of a role's tensor, or the name that it would have.
 
         Raises:
-            CheckpointRefused: if it is a layer that the harness has not, such as one with peepholes; if a tensor of
-                it is not there, or has a shape that does not fit.
+            CheckpointRefused: if the harness has no such layer, such as one with peepholes; if a tensor is
+                missing, or has a shape that does not fit.
         """
 
     def sibling(self, name: str, own: str, role: str) -> str:
@@ -96,7 +96,7 @@ class Naming(ABC):
 
     @abstractmethod
     def beside(self, name: str, shape: Shape, path: str, block: Block, own: str) -> bool:
-        """Return whether a tensor stands in a recurrent layer, or belongs to it by its name or its shape.
+        """Return whether a tensor is inside a recurrent layer, or belongs to it by its name or its shape.
 
         Args:
             name: the tensor's.
@@ -110,10 +110,10 @@ class Naming(ABC):
     def named(
         self, n: int, reverse: bool | None, block: Block, arrays: Mapping[str, ndarray], dtype: str
     ) -> dict[str, ndarray]:
-        """Return the tensors of one direction of layer n under the layout's names; biases that are not there are zero.
+        """Return the tensors of one direction of layer n under the layout's names; missing biases are zero.
 
         Args:
-            n: which layer of the stack.
+            n: the layer's number in the stack.
             reverse: whether it is the backward direction; None if there is one direction.
             block: its sizes.
             arrays: its tensors by role.
@@ -126,13 +126,13 @@ class Naming(ABC):
 
 
 def leads_to(folder: str, path: str, separator: str) -> bool:
-    """Return whether a folder of names is a layer's, or one of those around it, or one within it."""
+    """Return whether a folder of names is a layer's, or around it, or within it."""
     first, second = (f"{each}{separator}" if each else "" for each in (folder, path))
     return first.startswith(second) or second.startswith(first)
 
 
 def gated(columns: int, hidden: int) -> str | None:
-    """Return the cell whose gates have so many columns; None if there is none."""
+    """Return the cell with gates of so many columns; None if there is none."""
     gates, rest = divmod(columns, hidden) if hidden else (0, 1)
     return None if rest else CELLS.get(gates)
 
@@ -152,7 +152,7 @@ class Incomplete(CheckpointRefused):
         self.there = there
 
     def among(self, names: Iterable[str], others: Collection[str]) -> CheckpointRefused:
-        """Return the same with a hint: the tensors that may stand for those that are missing, and the other files.
+        """Return the same with a hint: the tensors that may replace the missing ones, and the other files.
 
         Args:
             names: the names of all tensors of the file.
@@ -161,7 +161,7 @@ class Incomplete(CheckpointRefused):
         leaves = [each.rpartition(".")[2] for each in self.missing]
         made_of = re.compile("|".join(rf"\b{re.escape(each)}[._](?!reverse$)" for each in leaves))
         if others:
-            hint = f"its checkpoint goes on in {', '.join(others)}"
+            hint = f"its checkpoint continues in {', '.join(others)}"
         elif in_place := [name for name in names if made_of.search(name)]:
             hint = (
                 f"it may be made of {', '.join(in_place[:4])}; save the matrix itself, without weight norm or the like"
@@ -172,7 +172,7 @@ class Incomplete(CheckpointRefused):
 
 
 def whole(stored: Collection[str], roles: Collection[str], called: Callable[[str], str]) -> None:
-    """Make sure that no tensor of a layer is missing.
+    """Check that no tensor of a layer is missing.
 
     Raises:
         Incomplete: if one is.
@@ -184,7 +184,7 @@ def whole(stored: Collection[str], roles: Collection[str], called: Callable[[str
 def sized(
     stored: Mapping[str, Stored], roles: tuple[str, str], called: Callable[[str], str], *, gates_first: bool = False
 ) -> tuple[str, int, int]:
-    """Return the cell, I and H that the two matrices of a layer say.
+    """Return the cell, I and H from the two matrices of a layer.
 
     Args:
         stored: the layer's tensors by role; all but the two matrices are biases.
@@ -214,10 +214,10 @@ def sized(
     fewest = [each for each in readings if sum(each[0]) == min(sum(turned) for turned, *_ in readings)]
     if len(fewest) == 1:
         wrong = [role for role, turned in zip(roles, fewest[0][0], strict=True) if turned]
-        told = [
+        transposed = [
             f"{called(role)} of shape {stored[role].shape}, where {stored[role].shape[::-1]} fits" for role in wrong
         ]
-        raise CheckpointRefused(f"has {' and '.join(told)}: transposed", "save it as its framework has it")
+        raise CheckpointRefused(f"has {' and '.join(transposed)}: transposed", "save it in its framework's shape")
     (first, of_first), (second, of_second) = ((called(role), stored[role].shape) for role in roles)
     had = "(G*H, I) and (G*H, H)" if gates_first else "(I, G*H) and (H, G*H)"
     raise CheckpointRefused(
@@ -227,7 +227,7 @@ def sized(
 
 
 def shaped(stored: Mapping[str, Stored], wanted: Mapping[str, Shape], called: Callable[[str], str]) -> None:
-    """Make sure that tensors have their shapes.
+    """Check the shapes of tensors.
 
     Raises:
         CheckpointRefused: if one has another.

@@ -18,7 +18,7 @@ _NAME = re.compile(
 )
 _ROLES = ("kernel", "recurrent_kernel", "bias")
 _RECURRENT = re.compile(r"/cell/vars/|recurrent_kernel|(?:lstm|gru|simple_rnn)_cell(?:_\d+)?/(?:kernel|bias):0$")
-"""The names that no layer has but a recurrent one."""
+"""The names that only a recurrent layer has."""
 
 _NUMBERED = re.compile(r"(?<=vars/)[012]$")
 _DIRECTION = re.compile(r"[/.](?P<direction>forward|backward)(?:_[^/.]*)?(?=[/.]|$)")
@@ -46,7 +46,7 @@ class Keras(Naming):
         matrices = [stored[role].shape for role in _ROLES[:2] if role in stored]
         if not any(_RECURRENT.search(called(role)) for role in stored):
             if len(matrices) != 2 or {len(each) for each in matrices} != {2}:
-                return None  # a Dense, say, whose second tensor is its bias
+                return None  # such as a Dense, with its bias second
             (_, columns), recurrent = matrices
             if recurrent[1] != columns or gated(columns, recurrent[0]) is None:
                 return None
@@ -66,7 +66,7 @@ class Keras(Naming):
 
     @override
     def beside(self, name: str, shape: Shape, path: str, block: Block, own: str) -> bool:
-        # A layer with dropout keeps the state of its random numbers, which take no part in inference.
+        # A layer with dropout stores the state of its random numbers, which inference does not use.
         return name.startswith(f"{path}/") and "/seed_generator/" not in name
 
     @override

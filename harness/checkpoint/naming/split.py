@@ -1,4 +1,4 @@
-"""The canonical names: ``layer0.W_xh``, ``layer0.reverse.W_xh``, with or without something in front."""
+"""The canonical names: ``layer0.W_xh``, ``layer0.reverse.W_xh``, with or without a path in front."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LINEAR = re.compile(r"(?P<path>(?:.*\.)?readout)\.(?P<role>W_hy|b_y)", re.DOTAL
 
 
 class Split(Naming):
-    """What ``harness port --to npz`` writes."""
+    """The names of ``harness port --to npz``."""
 
     layout = "split"
     example = "layer0.W_xh, layer0.W_hh and layer0.b_h (the harness's own)"

@@ -19,9 +19,9 @@ OTHERS = {
     "w_f_diag": "an lstm with peepholes",
     "w_i_diag": "an lstm with peepholes",
     "w_o_diag": "an lstm with peepholes",
-    "opaque_kernel": "a cuDNN layer, whose weights are in one tensor that only cuDNN reads",
+    "opaque_kernel": "a cuDNN layer, with its weights in one tensor that only cuDNN reads",
 }
-"""What tells cells that the harness has not."""
+"""The variables of cells that the harness does not have."""
 
 _NAME = re.compile(
     rf"(?:(?P<path>.*)/)?(?P<cell>{'|'.join(CELLS)})(?:_\d+)?/(?P<role>.*(?:kernel|bias|_diag))", re.DOTALL
@@ -32,10 +32,10 @@ _NUMBERED = re.compile(
 )
 _DIRECTION = re.compile(r"(?:^|/)(?P<direction>fw|bw)(?=/|$)")
 _WHOLE = re.compile(r"(?:^|/)(?:stack_)?(?:bidirectional_)?rnn(?:_\d+)?$", re.IGNORECASE)
-"""Scopes that hold a recurrent network and nothing else."""
+"""Scopes of a recurrent network alone."""
 
 _AROUND = re.compile(r"[^/]*(?:attention|wrapper|norm|projection|highway)", re.IGNORECASE)
-"""Scopes beside a cell's that hold what is put around a cell."""
+"""Scopes beside a cell's for the wrappers of a cell."""
 
 _SLOT = re.compile(r"/(?:Adam|Adagrad|Adadelta|Ftrl|Momentum|RMSProp|ExponentialMovingAverage)(?:_\d+)?$")
 """The variables of optimisers and averages for each variable, under names behind its own."""
@@ -62,7 +62,7 @@ class TF1(Naming):
         if direction is not None:
             path = path[: direction.start()] + path[direction.end() :]
         numbered = _NUMBERED.fullmatch(path)
-        # A role begins with its cell, since no shape tells which it is.
+        # A role begins with its cell, because no shape shows the cell.
         role = f"{CELLS[found['cell']]}:{role}"
         if numbered is None:
             return Part(path, role, reverse=reverse)
@@ -73,7 +73,9 @@ class TF1(Naming):
         for role in stored:
             for mark, what in OTHERS.items():
                 if mark in role:
-                    raise CheckpointRefused(f"has {what} ({role.partition(':')[2] or role}), which the harness has not")
+                    raise CheckpointRefused(
+                        f"has {what} ({role.partition(':')[2] or role}), which the harness does not have"
+                    )
         if len(cells := {role.partition(":")[0] for role in stored}) != 1:
             raise CheckpointRefused(f"has several cells under one name: {', '.join(sorted(cells))}")
         (found,) = cells
@@ -105,7 +107,7 @@ class TF1(Naming):
             return False
         parts = path.split("/")
         whole = [scope for n in range(1, len(parts) + 1) if _WHOLE.search(scope := "/".join(parts[:n]))]
-        # Another scope is one that other variables may share, such as a model's.
+        # Other variables may share another scope, such as a model's.
         scope = whole[0] if whole else own[: own.find("/", len(path) + 1)]
         below = name.removeprefix(f"{path}/" if path else "")
         return name.startswith(f"{scope}/") or (below != name and _AROUND.match(below) is not None)

@@ -1,4 +1,4 @@
-"""torch: ``encoder.rnn.weight_ih_l0``, ``…_reverse``; of a single cell ``encoder.cell.weight_ih``."""
+"""torch: ``encoder.rnn.weight_ih_l0``, ``…_reverse``; for a single cell ``encoder.cell.weight_ih``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = re.compile(
     re.DOTALL,
 )
 _KIN = re.compile(r"(weight|bias)_(ih|hh|hr)")
-"""The beginning of names that belong to a recurrent layer: ``weight_hh_l0_raw`` of weight drop stands outside of it."""
+"""The beginning of names that belong to a recurrent layer: ``weight_hh_l0_raw`` of weight drop is outside of it."""
 
 _LINEAR = re.compile(r"(?P<path>.*)\.(?P<role>weight|bias)", re.DOTALL)
 
@@ -38,7 +38,7 @@ class Torch(Naming):
     @override
     def block(self, stored: Mapping[str, Stored], reset: str | None, called: Callable[[str], str]) -> Block | None:
         if "weight_hr" in stored:
-            raise CheckpointRefused("has an lstm with proj_size (weight_hr), which the harness has not")
+            raise CheckpointRefused("has an lstm with proj_size (weight_hr), which the harness does not have")
         biases = ("bias_ih", "bias_hh")
         whole(stored, ("weight_ih", "weight_hh"), called)
         found, I, H = sized(stored, ("weight_ih", "weight_hh"), called, gates_first=True)

@@ -1,6 +1,6 @@
 """The namespace ``xp`` that a step calls: one small set of functions, which each framework's file provides.
 
-The names are those of the Python array API where it has one (2023.12), and ``sigmoid softplus silu relu einsum stop``.
+The names are those of the Python array API (2023.12), and ``sigmoid softplus silu relu einsum stop``.
 ``xp.stop(v)``, ``xp.clip_slope(f, limit)`` and ``xp.surrogate(f, slope)`` declare a backward pass that is not the
 derivative on purpose: no gradient through ``v``, the slope of ``f`` limited to ±``limit``, and the function ``slope``
 in place of the slope of ``f``.
@@ -30,7 +30,7 @@ NAMES = (*UNARY, *BINARY, *STRUCTURAL, *DECLARED)
 
 
 class OutsideNamespaceError(TypeError):
-    """A step calls a function that ``xp`` does not have, or does with arrays what no route can follow."""
+    """A step calls a function that ``xp`` does not have, or uses arrays in a way that no route can follow."""
 
 
 class Namespace:

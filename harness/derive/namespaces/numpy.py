@@ -1,8 +1,8 @@
 """The namespace on NumPy: plain arrays, complex ones for the complex step, and nodes of a tape.
 
 Every function is holomorphic wherever it is smooth, so that a complex step through it gives its derivative. NumPy's
-own ``abs``, ``maximum`` and ``where(z > 0)`` of complex numbers are not: they compare or measure the imaginary part,
-too, and the derivative is wrong without a word.
+own ``abs``, ``maximum`` and ``where(z > 0)`` of complex numbers are not: they also compare or measure the imaginary
+part, and the derivative is silently wrong.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _surrogate(function: Callable[..., Any], slope: Callable[..., Any]) -> Calla
 
 
 for _function in (_einsum, _matmul, _where, _concat, _stack, _reshape, _permute_dims, _sum, _mean, _zeros_like, _stop):
-    _function.__qualname__ = f"xp.{_function.__name__[1:]}"  # as messages about wrong arguments name it
+    _function.__qualname__ = f"xp.{_function.__name__[1:]}"  # the name in messages about wrong arguments
 
 xp = Namespace(
     **{name: _elementwise(name) for name in (*UNARY, *BINARY)},

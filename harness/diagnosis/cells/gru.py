@@ -1,4 +1,4 @@
-"""The layer of a gru in parts, in both variants: ``reference_impls.gru_split``, where the derivation stands."""
+"""The layer of a gru in parts, in both variants; ``reference_impls.gru_split`` has the derivation."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ EVERY: Step = slice(None)
 
 
 class Tape(NamedTuple):
-    """What the forward pass leaves behind."""
+    """The arrays that the forward pass keeps."""
 
     x: ndarray  # (T, B, I)
     before: ndarray  # (T, B, H): h_0, …, h_{T-1}
     pre: ndarray  # (T, B, 3H): the pre-activations
     values: ndarray  # (T, B, 3H): r_t, z_t, n_t
     after: ndarray  # (T, B, H): h_1, …, h_T
-    under_reset: ndarray  # (T, B, H): q_t, what r_t multiplies
+    under_reset: ndarray  # (T, B, H): q_t, the factor of r_t
 
 
 class GruLayer(Layer):
-    """One gru layer, but for what the two variants do differently: what the reset gate multiplies, and where."""
+    """One gru layer, except for the difference of the two variants: the factor of the reset gate, and its place."""
 
     gates = ("r", "z", "n")
 
@@ -46,15 +46,15 @@ class GruLayer(Layer):
     # -- forward -----------------------------------------------------------------------------------------------------
 
     def under_reset(self, before: ndarray) -> ndarray:
-        """q_t, what the reset gate multiplies, of h_{t-1} (B, H): (B, H)."""
+        """q_t, the factor of the reset gate, from h_{t-1} (B, H): (B, H)."""
         raise NotImplementedError
 
     def recurrent_candidate(self, product: ndarray) -> ndarray:
-        """What r_t ⊙ q_t (B, H) adds to the candidate's pre-activation: (B, H)."""
+        """The term of r_t ⊙ q_t (B, H) in the candidate's pre-activation: (B, H)."""
         raise NotImplementedError
 
     def kept(self, z: ndarray) -> ndarray:
-        """The share of the old state that is kept, of z_t (…, H): (…, H)."""
+        """The share of the old state that is kept, from z_t (…, H): (…, H)."""
         del self
         return z
 
@@ -99,19 +99,19 @@ class GruLayer(Layer):
     # -- backward ----------------------------------------------------------------------------------------------------
 
     def to_candidate(self, d_state: ndarray, t: Step) -> ndarray:
-        """What dh_t (B, H) gives n_t: (B, H)."""
+        """The gradient of n_t from dh_t (B, H): (B, H)."""
         return d_state * (1 - self.kept(self.value_of("z")[t]))
 
     def to_update_gate(self, d_state: ndarray, t: Step) -> ndarray:
-        """What dh_t (B, H) gives z_t: (B, H)."""
+        """The gradient of z_t from dh_t (B, H): (B, H)."""
         return d_state * (self.tape.before[t] - self.value_of("n")[t])
 
     def to_product(self, delta_n: ndarray) -> ndarray:
-        """ρ_t, the gradient of r_t ⊙ q_t, of δ^n_t (B, H): (B, H)."""
+        """ρ_t, the gradient of r_t ⊙ q_t, from δ^n_t (B, H): (B, H)."""
         raise NotImplementedError
 
     def to_reset_gate(self, d_product: ndarray, t: Step) -> ndarray:
-        """What ρ_t (B, H) gives r_t: (B, H)."""
+        """The gradient of r_t from ρ_t (B, H): (B, H)."""
         return d_product * self.tape.under_reset[t]
 
     @override
@@ -122,11 +122,11 @@ class GruLayer(Layer):
         return np.concatenate([of_r, self.to_update_gate(d_state, t), of_n], axis=-1)
 
     def directly(self, d_state: ndarray, t: Step) -> ndarray:
-        """What dh_t (B, H) gives h_{t-1} directly: (B, H)."""
+        """The direct part of the gradient of h_{t-1} from dh_t (B, H): (B, H)."""
         return d_state * self.kept(self.value_of("z")[t])
 
     def through_candidate(self, delta_n: ndarray, t: Step) -> ndarray:
-        """What δ^n_t (B, H) gives h_{t-1}: (B, H)."""
+        """The gradient of h_{t-1} from δ^n_t (B, H): (B, H)."""
         raise NotImplementedError
 
     @override
@@ -137,7 +137,7 @@ class GruLayer(Layer):
         return self.directly(self.total(g, carried, t), t) + through_gates + through_n
 
     def of_candidate(self, delta_n: ndarray) -> tuple[ndarray, ndarray]:
-        """What is multiplied for W_hn: two of (T, B, H), of δ^n (T, B, H)."""
+        """The two factors of the gradient of W_hn, (T, B, H) each, from δ^n (T, B, H)."""
         raise NotImplementedError
 
     @override
@@ -148,7 +148,7 @@ class GruLayer(Layer):
 
 
 class GruAfterLayer(GruLayer):
-    """One gru layer whose reset gate multiplies the state after the recurrent product.
+    """One gru layer with its reset gate after the recurrent product.
 
     Attributes:
         b_hn: the recurrent bias of the candidate, (H,).
@@ -184,7 +184,7 @@ class GruAfterLayer(GruLayer):
         return self.state_operand(), delta_n * self.reset()
 
     def of_recurrent_bias(self, delta_n: ndarray) -> ndarray:
-        """What is summed for b_hn, of δ^n (T, B, H): (T, B, H)."""
+        """The terms of the gradient of b_hn, from δ^n (T, B, H): (T, B, H)."""
         return delta_n * self.reset()
 
     @override
@@ -193,7 +193,7 @@ class GruAfterLayer(GruLayer):
 
 
 class GruBeforeLayer(GruLayer):
-    """One gru layer whose reset gate multiplies the state before the recurrent product."""
+    """One gru layer with its reset gate before the recurrent product."""
 
     @override
     def under_reset(self, before: ndarray) -> ndarray:

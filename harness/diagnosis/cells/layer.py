@@ -1,18 +1,18 @@
-r"""What the layers of all cells have in common, in parts.
+r"""The common parts of the layers of all cells.
 
-The same mathematics as ``reference_impls``, where the derivations stand. Whatever the cell, a step's pre-activations
-a_t have a block of H columns for each gate, and on the way back
+The mathematics is that of ``reference_impls``, which has the derivations. A step's pre-activations a_t have a block of
+H columns for each gate. On the way back,
 
-    dL/dh_t = g_t + what the next step hands back                    ``total``
+    dL/dh_t = g_t + the gradient from the next step                  ``total``
     the gradient of the gates' values, cell by cell                  ``at_values``
     δ_t = that ⊙ the slopes of the gates                             ``through_activation``
-    what δ_t hands to the step before, cell by cell                  ``carry``
+    the gradient for the step before, cell by cell                   ``carry``
     dW = Σ_t operandᵀ δ_t                                            ``products``, ``accumulated``
 
-What is carried from step to step is (B, H); of an lstm (2, B, H), that of the state and that of the cell. A step t may
-be a slice of steps, for arrays whose axis before the batch is time: gradients of one age are one call for all steps.
+The carried gradient is (B, H); for an lstm it is (2, B, H), the state's and the cell's. A step t may be a slice of
+steps, for arrays with time as the axis before the batch: gradients of one age are one call for all steps.
 
-Time first inside: T time, B batch, I input, H hidden, G gates. Everything is computed in the dtype it is given.
+Time first inside: T time, B batch, I input, H hidden, G gates. Everything is computed in the dtype of the input.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ Products = Mapping[str, list[tuple[ndarray | None, ndarray]]]
 
 
 class Run(NamedTuple):
-    """What a layer's recursion makes of what reached its states."""
+    """The results of a recursion."""
 
-    g: ndarray  # (T, B, H): what reached the states from above
+    g: ndarray  # (T, B, H): the gradient from above
     delta: ndarray  # (T, B, G·H): the gradient of the pre-activations
-    arrived: ndarray  # (…, T, B, H): what each step was handed by the next
-    carried: ndarray  # (…, B, H): what the first step hands on
+    arrived: ndarray  # (…, T, B, H): the gradient that each step received from the next
+    carried: ndarray  # (…, B, H): the gradient that the first step hands on
 
 
 SUMS = frozenset({"input_operand", "state_operand", "products", "accumulated"})
-"""The methods that make the weights' gradients of the δ of all steps."""
+"""The methods that compute the weights' gradients from the δ of all steps."""
 
 AFTERWARDS = SUMS | frozenset(
     {
@@ -50,23 +50,23 @@ AFTERWARDS = SUMS | frozenset(
         "of_inputs",
     }
 )
-"""The methods that make gradients of what the recursion left; a fault of these alone leaves the recursion as it is."""
+"""The methods that compute gradients after the recursion; a fault of these alone leaves the recursion as it is."""
 
 
 class Layer:
     """One recurrent layer.
 
     Attributes:
-        gates: the names of the gates whose blocks stand side by side.
+        gates: the names of the gates, in the order of their blocks.
         parameters: its weights and initial states, by name without the layer's.
-        W_xh, W_hh, b_h, h0: those of every cell, (I, G·H), (H, G·H), (G·H,), (B, H).
+        W_xh, W_hh, b_h, h0: the parameters of every cell, (I, G·H), (H, G·H), (G·H,), (B, H).
         name: the name of the activation.
         tape: the forward pass: x (T, B, I), before and after (T, B, H), pre and values (T, B, G·H), and more by cell.
         slopes: the slope of every gate, (T, B, G·H).
         starts: the steps that begin a chunk in this pass, but for the first.
-        runs: the recursion in each pass, by what starts a chunk there.
-        arrived: what each step was handed by the next, in the last pass, (…, T, B, H).
-        model: the same layer without a fault, whose recursion is taken over where nothing differs.
+        runs: the recursion in each pass, by the steps that start a chunk.
+        arrived: the gradient that each step received from the next, in the last pass, (…, T, B, H).
+        model: the same layer without a fault; its recursion is reused if nothing differs.
         gradients: of this pass, by name without the layer's.
         first, below, above: the network's first layer, and the layers next to this one.
         d_x: the gradient of the layer's inputs, (T, B, I).
@@ -108,11 +108,11 @@ class Layer:
         raise NotImplementedError
 
     def argument_of(self, gate: str) -> ndarray:
-        """What a gate's nonlinearity is applied to: (T, B, H)."""
+        """The argument of a gate's nonlinearity: (T, B, H)."""
         return self.block(self.tape.pre, gate)
 
     def value_of(self, gate: str) -> ndarray:
-        """What it gives: (T, B, H)."""
+        """The value of a gate's nonlinearity: (T, B, H)."""
         return self.block(self.tape.values, gate)
 
     def slope_of(self, gate: str) -> ndarray:
@@ -126,7 +126,7 @@ class Layer:
         return self.h0
 
     def next_start(self, after: ndarray) -> ndarray:
-        """The state that the next step starts from, of the one that a step ends with: (B, H)."""
+        """The state that the next step starts from, given the state after a step: (B, H)."""
         del self
         return after
 
@@ -151,7 +151,7 @@ class Layer:
         raise NotImplementedError
 
     def taken(self, tape: Any) -> Any:
-        """The tape of another forward pass, with what the way back computes anew of what is kept."""
+        """The tape of another forward pass, with the parts of it that the way back computes anew."""
         del self
         return tape
 
@@ -163,7 +163,7 @@ class Layer:
         return slopes[0] if len(slopes) == 1 else np.concatenate(slopes, axis=-1)
 
     def prepare(self) -> None:
-        """Compute what the recursion needs of the forward pass."""
+        """Compute the parts of the forward pass that the recursion needs."""
         self.slopes = self.slope()
 
     def nothing(self) -> ndarray:
@@ -171,17 +171,17 @@ class Layer:
         return np.zeros_like(self.h0)
 
     def of_state(self, carried: ndarray) -> ndarray:
-        """The part of what is carried, (…, B, H), that is the state's: (B, H)."""
+        """The state's part of a carried gradient (…, B, H): (B, H)."""
         del self
         return carried
 
     def to_state(self, gradient: ndarray) -> ndarray:
-        """What is carried, (…, B, H), if the state's part is a gradient (B, H) and there is nothing else."""
+        """A carried gradient (…, B, H) with the state's part (B, H), and zero elsewhere."""
         del self
         return gradient
 
     def first_carry(self) -> ndarray:
-        """What the recursion starts from at the last step: (…, B, H)."""
+        """The carried gradient at the last step, where the recursion starts: (…, B, H)."""
         return self.nothing()
 
     def order(self) -> Iterable[int]:
@@ -206,7 +206,7 @@ class Layer:
         return self.recurrent_weights().T
 
     def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
-        """What δ_t (B, G·H) hands to the step before: (…, B, H)."""
+        """The gradient from δ_t (B, G·H) for the step before: (…, B, H)."""
         raise NotImplementedError
 
     def cuts(self) -> Collection[int]:
@@ -214,12 +214,12 @@ class Layer:
         return self.starts
 
     def cut(self, handed: ndarray) -> ndarray:
-        """What is left of what a step would hand on, (…, B, H), where it is cut."""
+        """The part of a gradient (…, B, H) that is carried across a cut."""
         del self
         return np.zeros(handed.shape, handed.dtype)
 
     def handed_on(self, delta: ndarray, g: ndarray, carried: ndarray, t: int) -> ndarray:
-        """What the step before gets of δ_t (B, G·H): (…, B, H)."""
+        """The gradient from δ_t (B, G·H) that reaches the step before: (…, B, H)."""
         handed = self.carry(delta, g, carried, t)
         return self.cut(handed) if t in self.cuts() else handed
 
@@ -235,17 +235,17 @@ class Layer:
         return Run(g, delta, arrived, carried)
 
     def input_operand(self) -> ndarray:
-        """What δ is multiplied with for W_xh: (T, B, I)."""
+        """The factor of δ in the gradient of W_xh: (T, B, I)."""
         x: ndarray = self.tape.x
         return x
 
     def state_operand(self) -> ndarray:
-        """What δ is multiplied with for W_hh: (T, B, H)."""
+        """The factor of δ in the gradient of W_hh: (T, B, H)."""
         before: ndarray = self.tape.before
         return before
 
     def products(self, delta: ndarray) -> Products:
-        """For each weight the operands and what they are multiplied with, of δ (T, B, G·H), column block by block."""
+        """The operands of each weight and their factors, from δ (T, B, G·H), column block by block."""
         return {
             "W_xh": [(self.input_operand(), delta)],
             "W_hh": [(self.state_operand(), delta)],
@@ -253,7 +253,7 @@ class Layer:
         }
 
     def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
-        """Σ over steps and sequences of operandᵀ δ, or of δ for a bias, whose operand is None."""
+        """Σ over steps and sequences of operandᵀ δ, or of δ for a bias, which has the operand None."""
         del self, weight
         return summed_products(operand, delta)
 
@@ -266,7 +266,7 @@ class Layer:
         return found
 
     def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
-        """The gradient of h_0, (B, H), from δ (T, B, G·H), g (T, B, H) and what the first step hands on (…, B, H)."""
+        """The gradient of h_0, (B, H), from δ (T, B, G·H), g (T, B, H) and the last carried gradient (…, B, H)."""
         del delta, g
         return self.of_state(carried)
 
@@ -280,7 +280,7 @@ class Layer:
         return delta @ self.input_weights().T
 
     def backward(self, g: ndarray) -> ndarray:
-        """Set every gradient from g (T, B, H), what reaches the states from above; return d_x."""
+        """Set every gradient from g (T, B, H), the gradient from above; return d_x."""
         self.prepare()
         model = self.model
         known = model.runs.get(self.starts) if model is not None and self.overrides(type(model)) <= AFTERWARDS else None
@@ -298,11 +298,11 @@ class Layer:
         return sum(others, first)
 
     def by_age(self, g: ndarray, ages: int) -> Iterator[tuple[ndarray, ndarray]]:
-        """Sort δ by how many steps later the gradient came from above, which g (T, B, H) is.
+        """Sort δ by the number of steps between a step and the loss, given the gradient from above, g (T, B, H).
 
         Yields:
-            For each age d, from 0 to ages − 1: δ of the steps that have it, (T − d, B, G·H), and what the first step
-            hands on of it, (…, B, H).
+            For each age d, from 0 to ages − 1: δ of the steps that have it, (T − d, B, G·H), and the gradient that the
+            first step hands on, (…, B, H).
         """
         T = len(g)
         carried = np.zeros((*self.nothing().shape[:-2], *g.shape), g.dtype)  # (…, T, B, H)
@@ -312,13 +312,13 @@ class Layer:
             carried = handed[..., 1:, :, :]
 
     def of_age(self, g: ndarray, carried: ndarray, steps: int) -> tuple[ndarray, ndarray]:
-        """δ, (steps, B, G·H), and what each of the first steps hands on, (…, steps, B, H), of one age."""
+        """δ of one age, (steps, B, G·H), and the gradient that each of the first steps hands on, (…, steps, B, H)."""
         t = slice(0, steps)
         delta = self.through_activation(g, carried, t)
         return delta, self.carry(delta, g, carried, t)
 
     def overrides(self, right: type[Layer]) -> frozenset[str]:
-        """The methods that a layer has otherwise than a layer without a fault, or beside its."""
+        """The methods that differ from those of a layer without a fault, or that such a layer lacks."""
         kinds: tuple[Any, Any] = type(self), right  # to mypy a class is not hashable
         return _overridden(*kinds)
 

@@ -1,6 +1,6 @@
-"""The layer of an lstm in parts: ``reference_impls.lstm_split``, where the derivation stands.
+"""The layer of an lstm in parts; ``reference_impls.lstm_split`` has the derivation.
 
-What is carried is (2, B, H): δ_{t+1} W_hhᵀ, which the state gets, and dc_{t+1} ⊙ f_{t+1}, which the cell gets.
+The carried gradient is (2, B, H): δ_{t+1} W_hhᵀ for the state, and dc_{t+1} ⊙ f_{t+1} for the cell.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reference_impls.activations import ACTIVATIONS, Activation
 
 
 class Tape(NamedTuple):
-    """What the forward pass leaves behind."""
+    """The arrays that the forward pass keeps."""
 
     x: ndarray  # (T, B, I)
     before: ndarray  # (T, B, H): h_0, …, h_{T-1}
@@ -89,12 +89,12 @@ class LstmLayer(Layer):
         return after
 
     def next_cell(self, before: ndarray, i: ndarray, f: ndarray, g: ndarray) -> ndarray:
-        """c_t of c_{t-1} and the gates, (B, H) each: (B, H)."""
+        """c_t from c_{t-1} and the gates, (B, H) each: (B, H)."""
         del self
         return f * before + i * g
 
     def next_start_cell(self, cell: ndarray) -> ndarray:
-        """The cell that the next step starts from, of the one that a step ends with: (B, H)."""
+        """The cell that the next step starts from, given the cell after a step: (B, H)."""
         del self
         return cell
 
@@ -127,12 +127,12 @@ class LstmLayer(Layer):
         return np.stack([gradient, np.zeros_like(gradient)])
 
     def of_cell(self, carried: ndarray) -> ndarray:
-        """The part of what is carried, (2, B, H), that is the cell's: (B, H)."""
+        """The cell's part of a carried gradient (2, B, H): (B, H)."""
         cell: ndarray = carried[1]
         return cell
 
     def to_cell(self, d_state: ndarray, t: Step) -> ndarray:
-        """What dh_t (B, H) gives the cell of the same step: (B, H)."""
+        """The gradient of the same step's cell from dh_t (B, H): (B, H)."""
         return d_state * self.state_from_cell[t]
 
     def total_cell(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
@@ -140,23 +140,23 @@ class LstmLayer(Layer):
         return self.to_cell(self.total(g, carried, t), t) + self.of_cell(carried)
 
     def to_input_gate(self, d_cell: ndarray, t: Step) -> ndarray:
-        """What dc_t (B, H) gives i_t: (B, H)."""
+        """The gradient of i_t from dc_t (B, H): (B, H)."""
         return d_cell * self.value_of("g")[t]
 
     def to_forget_gate(self, d_cell: ndarray, t: Step) -> ndarray:
-        """What dc_t (B, H) gives f_t: (B, H)."""
+        """The gradient of f_t from dc_t (B, H): (B, H)."""
         return d_cell * self.cell_operand()[t]
 
     def cell_operand(self) -> ndarray:
-        """What the forget gate multiplies, c_{t-1}: (T, B, H)."""
+        """c_{t-1}, the factor of the forget gate: (T, B, H)."""
         return self.tape.cells_before
 
     def to_candidate(self, d_cell: ndarray, t: Step) -> ndarray:
-        """What dc_t (B, H) gives g_t: (B, H)."""
+        """The gradient of g_t from dc_t (B, H): (B, H)."""
         return d_cell * self.value_of("i")[t]
 
     def to_output_gate(self, d_state: ndarray, t: Step) -> ndarray:
-        """What dh_t (B, H) gives o_t: (B, H)."""
+        """The gradient of o_t from dh_t (B, H): (B, H)."""
         return d_state * self.value_of("c")[t]
 
     @override
@@ -166,7 +166,7 @@ class LstmLayer(Layer):
         return np.concatenate([*of_cell, self.to_output_gate(d_state, t)], axis=-1)
 
     def cell_before(self, d_cell: ndarray, t: Step) -> ndarray:
-        """What dc_t (B, H) gives c_{t-1} directly: (B, H)."""
+        """The direct part of the gradient of c_{t-1} from dc_t (B, H): (B, H)."""
         return d_cell * self.value_of("f")[t]
 
     @override
@@ -177,7 +177,7 @@ class LstmLayer(Layer):
         return handed
 
     def of_initial_cell(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
-        """The gradient of c_0, (B, H), from δ (T, B, 4H), g (T, B, H) and what the first step hands on (2, B, H)."""
+        """The gradient of c_0, (B, H), from δ (T, B, 4H), g (T, B, H) and the last carried gradient (2, B, H)."""
         del delta, g
         return self.of_cell(carried)
 

@@ -1,4 +1,4 @@
-"""The layer of a vanilla rnn in parts: ``reference_impls.rnn_split``, where the derivation stands."""
+"""The layer of a vanilla rnn in parts; ``reference_impls.rnn_split`` has the derivation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reference_impls.activations import ACTIVATIONS, Activation
 
 
 class Tape(NamedTuple):
-    """What the forward pass leaves behind."""
+    """The arrays that the forward pass keeps."""
 
     x: ndarray  # (T, B, I)
     before: ndarray  # (T, B, H): the state that each step starts from
@@ -23,7 +23,7 @@ class Tape(NamedTuple):
 
 
 class RnnLayer(Layer):
-    """One vanilla recurrent layer. Its one gate, so to say, is the state itself."""
+    """One vanilla recurrent layer. Its one gate is the state itself."""
 
     gates = ("h",)
 

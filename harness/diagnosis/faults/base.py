@@ -1,7 +1,7 @@
-"""What a fault is: one part of backpropagation through time put in another's place.
+"""The base of all faults: each replaces one part of backpropagation through time by another.
 
-A fault is a class. Its name is the class's, its docstring says in one sentence what the numbers then are, with the
-fault's parameters in braces. It overrides a method of ``Layer`` or ``Network``, and calls ``super()`` where it can, so
+A fault is a class. The class's name is its name, and its docstring explains the wrong numbers in one sentence, with the
+fault's parameters in braces. It overrides a method of ``Layer`` or ``Network``, and calls ``super()`` if it can, so
 that several faults combine into one class.
 """
 
@@ -31,14 +31,13 @@ class Fault:
 
     Attributes:
         alters_forward: whether the forward pass is another one; the backward pass then is right for that forward pass.
-        unlikely: how much rarer than others it is: 0 for what everybody gets wrong once.
+        unlikely: how much rarer than others it is: 0 for the commonest faults.
         hidden_by: the blind spots of a case that can hide it, as ``harness.diagnosis.sight`` names them.
-        declare: how a case says that this is what is meant; empty if it is never meant.
+        declare: the words by which a case declares it as intended; empty if it is never intended.
         cells: the cells that can have it.
-        replaces: what it puts something else in the place of; two faults that replace the same contradict each other.
-        without_loss: what to say in place of the docstring where no loss was returned, as nothing is known of it then;
-            empty if another fault says the same of the gradients, so that this is not named; None if the docstring
-            holds.
+        replaces: the term that it replaces; two faults that replace the same term contradict each other.
+        without_loss: the explanation where no loss was returned; None for the docstring, empty if another fault
+            explains the same gradients, so that this one is not named.
     """
 
     alters_forward: ClassVar[bool] = False
@@ -61,7 +60,7 @@ class Fault:
 
     @classmethod
     def described(cls) -> str:
-        """What the numbers are with it, an ellipsis for each parameter but for clauses that may be left out."""
+        """Return the explanation with an ellipsis for each parameter, without optional clauses."""
         return re.sub(r"(?<=\w)…", "", cls.summary().format_map(_Ellipses()))
 
     @classmethod
@@ -106,7 +105,7 @@ class GruFault(LayerFault, GruLayer):
 
 
 class GruAfterFault(GruFault, GruAfterLayer):
-    """A fault that only a gru can have whose reset gate is after the product."""
+    """A fault that only a gru with its reset gate after the product can have."""
 
     @override
     @classmethod
@@ -115,7 +114,7 @@ class GruAfterFault(GruFault, GruAfterLayer):
 
 
 class GruBeforeFault(GruFault, GruBeforeLayer):
-    """A fault that only a gru can have whose reset gate is before the product."""
+    """A fault that only a gru with its reset gate before the product can have."""
 
     @override
     @classmethod
@@ -124,7 +123,7 @@ class GruBeforeFault(GruFault, GruBeforeLayer):
 
 
 class NetworkFault(Fault, Network):
-    """A fault around the layers: in what they are given, in the readout, in the loss."""
+    """A fault around the layers: in their inputs, in the readout, in the loss."""
 
 
 @dataclass(frozen=True)
@@ -148,12 +147,12 @@ class Suspect:
 
     @property
     def explanation(self) -> str:
-        """What the numbers are, in words."""
+        """The explanation, in words."""
         return self._said(self.fault.summary())
 
     @property
     def explanation_without_loss(self) -> str:
-        """What the numbers are, in words, where no loss was returned; empty if the fault is not named there."""
+        """The explanation where no loss was returned; empty if the fault is not named there."""
         without = self.fault.without_loss
         return self.explanation if without is None else without and self._said(without)
 
@@ -163,7 +162,7 @@ class Suspect:
 
     @property
     def declaration(self) -> str:
-        """How a case says that this is what is meant; empty if it is never meant, or cannot be said of one layer."""
+        """The words by which a case declares it as intended; empty if it is never intended, or in one layer alone."""
         return "" if self.layer is not None else self.fault.declare.format_map(dict(self.parameters))
 
 
@@ -222,7 +221,7 @@ def kinds_of(
     return network, kinds, any(s.fault.alters_forward for s in suspects)
 
 
-@lru_cache(maxsize=2048)  # a class is dear to make, and a search has the same few thousand times
+@lru_cache(maxsize=2048)  # a search makes the same classes thousands of times
 def _with_faults(faults: tuple[type, ...], right: type) -> type:
-    """Return the class that inherits from all these faults, and does right what they do not do wrong."""
+    """Return the class that inherits from all these faults and from the right class."""
     return type("Faulty", (*faults, right), {}) if faults else right

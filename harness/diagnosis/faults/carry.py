@@ -1,4 +1,4 @@
-"""Faults of what a step hands to the step before: the state gradient on its way back through time."""
+"""Faults of the gradient that a step hands to the step before: the state gradient on its way back through time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _one_step(problem: Problem) -> str:
 
 
 class CarryUntransposed(LayerFault):
-    """The state gradient is carried back through W_hh where its transpose belongs: δ W_hh for δ W_hhᵀ."""
+    """The state gradient is carried back with W_hh untransposed: δ W_hh instead of δ W_hhᵀ."""
 
     unlikely = 0
     hidden_by = ("one unit", "constant weights", "no gradient passes between steps")
@@ -31,7 +31,7 @@ class CarryUntransposed(LayerFault):
 
 
 class CarryThroughInputWeights(LayerFault):
-    """The state gradient is carried back through W_xhᵀ where W_hhᵀ belongs."""
+    """The state gradient is carried back with W_xhᵀ instead of W_hhᵀ."""
 
     hidden_by = ("constant weights", "no gradient passes between steps")
 
@@ -47,7 +47,7 @@ class CarryThroughInputWeights(LayerFault):
 
 
 class CarryMissing(LayerFault):
-    """Nothing is carried from step to step: each step's loss reaches only its own step."""
+    """No gradient is carried from step to step: each step's loss reaches only its own step."""
 
     unlikely = 0
     hidden_by = ("zero recurrent weights", "no gradient passes between steps")
@@ -58,7 +58,7 @@ class CarryMissing(LayerFault):
 
 
 class CarryThroughFirstLayer(LayerFault):
-    """The state gradient of every layer is carried back through the W_hhᵀ of the first layer."""
+    """Every layer carries its state gradient back with the first layer's W_hhᵀ."""
 
     hidden_by = ("no gradient passes between steps",)
 
@@ -73,7 +73,7 @@ class CarryThroughFirstLayer(LayerFault):
 
 
 class HandedOnBeforeSlope(LayerFault):
-    """What is handed on, to the step before and to the layer below, lacks the derivative of the activation, or of the
+    """The gradient handed to the step before and to the layer below lacks the derivative of the activation, or of the
     gates: the gradient of their values is taken for δ_t.
     """
 
@@ -89,7 +89,7 @@ class HandedOnBeforeSlope(LayerFault):
 
 
 class CarryBeforeSlope(LayerFault):
-    """What is carried back lacks the derivative of the activation, or of the gates, at step t."""
+    """The gradient carried back lacks the derivative of the activation, or of the gates, at step t."""
 
     hidden_by = ("no gradient passes between steps", "slope of one")
 
@@ -99,7 +99,7 @@ class CarryBeforeSlope(LayerFault):
 
 
 class CarryNeverReset(LayerFault):
-    """What is carried back adds up from step to step where it should be replaced."""
+    """The gradient carried back adds up from step to step; each step should replace it."""
 
     hidden_by = ("no gradient passes between steps", "few steps", "no gradient reaches further than a step")
 
@@ -109,9 +109,7 @@ class CarryNeverReset(LayerFault):
 
 
 class UpstreamHandedOn(LayerFault):
-    """The gradient from above is counted twice: at its own step and, once more, in what is carried to the step
-    before.
-    """
+    """The gradient from above is counted twice: at its own step, and in the gradient carried to the step before."""
 
     hidden_by = ("no gradient passes between steps", "no upstream between the first and the last step")
 
@@ -131,7 +129,7 @@ class UpstreamTwice(LayerFault):
 
 
 class CarryNotAdded(LayerFault):
-    """At a step that has a gradient from above, that gradient replaces what is carried back, where the two add up."""
+    """At a step with a gradient from above, that gradient replaces the gradient carried back; the two should add up."""
 
     unlikely = 0
     hidden_by = ("no gradient passes between steps", "loss at the last step alone", "one recursion for each loss")
@@ -172,8 +170,8 @@ class LastStepSkipped(LayerFault):
 
 
 class FirstStepSkipped(LayerFault):
-    """The recursion ends before the first step: that step gets no gradient, and the initial state what is meant for
-    it.
+    """The recursion ends before the first step: that step gets no gradient, and the initial state gets the first
+    step's.
     """
 
     unlikely = 0
@@ -190,9 +188,7 @@ class FirstStepSkipped(LayerFault):
 
 
 class CarryFromTheStart(LayerFault):
-    """The gradient that is carried back starts with the last step's gradient from above, where it should start
-    with zero.
-    """
+    """The gradient carried back starts with the last step's gradient from above; it should start with zero."""
 
     hidden_by = ("loss at the first step alone",)
 
@@ -224,8 +220,8 @@ class CarryClipped(LayerFault):
 
 
 class CarryLeaksBetweenLayers(LayerFault):
-    """What is carried back is not reset between layers: a layer's recursion starts with what the layer above
-    ended with.
+    """The gradient carried back is not reset between layers: a layer's recursion starts with the final value of the
+    layer above.
     """
 
     hidden_by = ("no gradient reaches the initial state",)
@@ -237,11 +233,11 @@ class CarryLeaksBetweenLayers(LayerFault):
 
     @override
     def first_carry(self) -> ndarray:
-        if self.above is None or not self.above.runs:  # as where upper layers are left out
+        if self.above is None or not self.above.runs:  # upper layers may be left out
             return super().first_carry()
         return self.above.last_carry
 
 
 def values_at_each_step(layer: Layer, g: ndarray) -> ndarray:
-    """The gradient of the gates' values, (T, B, G·H), from g (T, B, H) and what each step was handed."""
+    """The gradient of the gates' values, (T, B, G·H), from g (T, B, H) and the gradients that the steps received."""
     return np.stack([layer.at_values(g, layer.arrived[..., t, :, :], t) for t in range(len(g))])

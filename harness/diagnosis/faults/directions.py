@@ -1,4 +1,4 @@
-"""Faults of bidirectional layers: in the order of steps of the reverse direction, and in what is whose half."""
+"""Faults of bidirectional layers: in the step order of the reverse direction, and in the halves of directions."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class DirectionsSwapped(_DirectionFault):
 
 
 class UpstreamDirectionsSwapped(_DirectionFault):
-    """Each direction is carried back the gradient of the other one's outputs."""
+    """Each direction receives the gradient of the other direction's outputs."""
 
     @override
     def halves(self, g: ndarray) -> tuple[ndarray, ndarray]:

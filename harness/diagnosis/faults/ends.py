@@ -1,4 +1,4 @@
-"""Faults at the ends of the chain: the gradients of the initial state, of the inputs, and what a layer hands below."""
+"""Faults at the ends of the chain: the gradients of the initial state, of the inputs and for the layer below."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class InitialStateWithoutWeights(RnnFault):
 
 
 class InitialStateUntransposed(LayerFault):
-    """The gradient of the initial state goes through W_hh, where W_hhᵀ belongs: δ_1 W_hh."""
+    """The gradient of the initial state is computed with W_hh untransposed: δ_1 W_hh."""
 
     hidden_by = ("one unit", "no gradient reaches the initial state")
 
@@ -53,8 +53,8 @@ class InitialStateIsFirstState(LayerFault):
 
 
 class InitialStateThroughSlope(RnnFault):
-    """The gradient of the initial state is multiplied by the activation's derivative once more, though no
-    activation made it.
+    """The gradient of the initial state is multiplied by the activation's derivative, though no activation made that
+    state.
     """
 
     hidden_by = (
@@ -69,7 +69,7 @@ class InitialStateThroughSlope(RnnFault):
 
 
 class InitialStateFromLastStep(LayerFault):
-    """The gradient of the initial state is what the last step hands back."""
+    """The gradient of the initial state is the one that the last step hands back."""
 
     @override
     @classmethod
@@ -99,7 +99,7 @@ class InitialStateSummedOverBatch(LayerFault):
 
 
 class InputsUntransposed(LayerFault):
-    """The gradient of a layer's inputs is δ W_xh, where W_xhᵀ belongs."""
+    """The gradient of a layer's inputs is computed with W_xh untransposed: δ W_xh."""
 
     hidden_by = ("one unit", "constant weights")
 
@@ -114,7 +114,7 @@ class InputsUntransposed(LayerFault):
 
 
 class InputsThroughRecurrentWeights(LayerFault):
-    """The gradient of a layer's inputs goes through W_hhᵀ, where W_xhᵀ belongs."""
+    """The gradient of a layer's inputs is computed with W_hhᵀ instead of W_xhᵀ."""
 
     hidden_by = ("constant weights",)
 
@@ -139,7 +139,7 @@ class InputsWithoutSlope(LayerFault):
 
 
 class InputsFromUpstreamOnly(LayerFault):
-    """The gradient of a layer's inputs is that of its own step alone: what later steps send back is left out of it."""
+    """The gradient of a layer's inputs counts its own step alone: the gradient from later steps is left out."""
 
     hidden_by = ("no gradient passes between steps",)
 
@@ -178,9 +178,7 @@ class BelowGetsNothing(NetworkFault):
 
 
 class BelowGetsTop(NetworkFault):
-    """Each layer below is given the gradient of the last layer's states, where that of the next layer's inputs
-    belongs.
-    """
+    """Each layer below receives the gradient of the last layer's states instead of that of the next layer's inputs."""
 
     @override
     @classmethod
@@ -193,7 +191,7 @@ class BelowGetsTop(NetworkFault):
 
 
 class BelowGetsTopToo(NetworkFault):
-    """Each layer below is given the gradient of the last layer's states besides that of the next layer's inputs."""
+    """Each layer below receives the gradient of the last layer's states besides that of the next layer's inputs."""
 
     @override
     @classmethod
@@ -220,8 +218,8 @@ class BelowReversed(NetworkFault):
 
 
 class BelowThroughSlopeTwice(NetworkFault):
-    """What a layer hands below is multiplied by the activation's derivative of the layer below before that
-    layer does so.
+    """The gradient handed to the layer below is multiplied by that layer's activation derivative before the layer does
+    so itself.
     """
 
     hidden_by = (

@@ -15,7 +15,7 @@ from harness.problem import Problem
 from reference_impls.activations import ACTIVATIONS, Activation
 
 NOT_PUT_BACK = "not"
-"""The word in a fault's parameter by which the gradient of what is read in another order is left in that order."""
+"""The word in a fault's parameter that leaves the gradient of reordered data in that order."""
 
 
 def _no_square(problem: Problem) -> str:
@@ -72,7 +72,7 @@ class BiasLeftOut(LayerFault):
 
 
 class BiasTwice(LayerFault):
-    """The bias b_h is added twice in the forward pass, as where torch's two biases are both set to it."""
+    """The bias b_h is added twice in the forward pass, as when both of torch's biases are set to it."""
 
     alters_forward = True
     hidden_by = ("zero biases",)
@@ -99,7 +99,7 @@ class InitialStateIgnored(LayerFault):
         return np.zeros_like(self.h0)
 
     def start_cell(self) -> ndarray:
-        """Of an lstm: c_0."""
+        """c_0 of an lstm."""
         return np.zeros_like(self.h0)
 
 
@@ -227,7 +227,7 @@ class StateNeverUpdated(LayerFault):
         return self.start()
 
     def next_start_cell(self, cell: ndarray) -> ndarray:
-        """Of an lstm: the cell that the next step starts from."""
+        """The cell of an lstm that the next step starts from."""
         del cell
         return self.start_cell()  # type: ignore[attr-defined]
 
@@ -287,7 +287,7 @@ class InputsReversed(NetworkFault):
 
 
 class ReshapedForTransposed(NetworkFault):
-    """The inputs are made time first by a reshape, where a transpose belongs: sequences and steps are mixed up. Their
+    """The inputs are made time first by a reshape instead of a transpose: sequences and steps are mixed up. Their
     gradient is {inputs_back}.
     """
 
@@ -366,12 +366,12 @@ class InitialStateOfFirstLayer(LayerFault):
         return self.first.h0
 
     def start_cell(self) -> ndarray:
-        """Of an lstm: c_0."""
+        """c_0 of an lstm."""
         return self.first.c0  # type: ignore[attr-defined]
 
 
 class StateOfLayerBelow(LayerFault):
-    """A layer starts from the state that the layer below it ended with, where it should start from its own."""
+    """A layer starts from the final state of the layer below instead of its own initial state."""
 
     alters_forward = True
 
@@ -385,6 +385,6 @@ class StateOfLayerBelow(LayerFault):
         return super().start() if self.below is None else self.below.tape.after[-1]
 
     def start_cell(self) -> ndarray:
-        """Of an lstm: c_0."""
+        """c_0 of an lstm."""
         own: ndarray = super().start_cell()  # type: ignore[misc]
         return own if self.below is None else self.below.tape.cells[-1]

@@ -1,4 +1,4 @@
-"""Another forward pass, and the backward pass of the case's."""
+"""Another forward pass with the backward pass of the case."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ForwardAlone(LayerFault):
         for fault in OTHERS:
             for suspect in suspects_of(fault, problem):
                 if suspect.layer is None:
-                    # What follows is of the backward pass, or a comment.
+                    # The rest describes the backward pass, or is a comment.
                     text = suspect.explanation.partition(", forward and backward")[0].rstrip(".")
                     for words, anew in _of_product(fault, right):
                         texts[text + words] = None
@@ -86,8 +86,8 @@ class ForwardAlone(LayerFault):
 
 
 def _of_product(fault: type[LayerFault], right: type[Layer]) -> tuple[tuple[str, bool], ...]:
-    """The words for what a backward pass takes of another forward pass, and whether it computes q_t of a gru anew."""
+    """Return the words for the reused parts of another forward pass, and whether q_t of a gru is computed anew."""
     product = {"recurrent_weights", "recurrent_bias", "under_reset"} & set(vars(fault))
     if issubclass(right, GruAfterLayer) and product:
-        return ("", True), (", and what r_t multiplies is taken from there", False)
+        return ("", True), (", and the backward pass reuses its factor of r_t", False)
     return (("", True),)

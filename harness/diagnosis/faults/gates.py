@@ -1,4 +1,4 @@
-"""Faults of gates, whichever gated cell they are of."""
+"""Faults of the gates of any gated cell."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class GateGradientMissing(_OfOneGate):
 
 
 class GateNotCarried(_OfOneGate):
-    """What is carried to the state before lacks what goes there through {gate_not_carried}."""
+    """The gradient carried to the state before lacks the part through {gate_not_carried}."""
 
     unlikely = 0
     hidden_by = ("no gradient passes between steps", "zero recurrent weights")
@@ -74,8 +74,8 @@ class GateNotCarried(_OfOneGate):
 
 
 class GateAloneCarried(_OfOneGate):
-    """What is carried to the state before is what goes there through {gate_alone_carried} alone: overwritten from gate
-    to gate, where it should add up.
+    """The gradient carried to the state before has the part through {gate_alone_carried} alone: each gate overwrites
+    the sum instead of adding to it.
     """
 
     hidden_by = ("no gradient passes between steps", "zero recurrent weights")
@@ -92,7 +92,7 @@ class GateAloneCarried(_OfOneGate):
 
 
 class NoGateCarried(GatedFault):
-    """What is carried to the state before lacks what goes there through the gates, by W_hhᵀ."""
+    """The gradient carried to the state before lacks the part through the gates, by W_hhᵀ."""
 
     unlikely = 0
     hidden_by = ("no gradient passes between steps", "zero recurrent weights")
@@ -103,7 +103,7 @@ class NoGateCarried(GatedFault):
 
 
 class GateNotHandedToInputs(_OfOneGate):
-    """The gradient of a layer's inputs lacks what goes there through {gate_not_handed}."""
+    """The gradient of a layer's inputs lacks the part through {gate_not_handed}."""
 
     gate_not_handed: str
 
@@ -118,8 +118,8 @@ class GateNotHandedToInputs(_OfOneGate):
 
 
 class GateAloneHandedToInputs(_OfOneGate):
-    """The gradient of a layer's inputs is what goes there through {gate_alone_handed} alone: overwritten from gate to
-    gate, where it should add up.
+    """The gradient of a layer's inputs has the part through {gate_alone_handed} alone: each gate overwrites the sum
+    instead of adding to it.
     """
 
     gate_alone_handed: str
@@ -143,7 +143,7 @@ class GatesPermutedOnTheWayBack(GatedFault):
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        # Two that are taken for each other; who has another order has it forward, too.
+        # Two swapped gates; any other order is wrong in the forward pass, too.
         right = GATE_NAMES[problem.structure.cell]
         swapped = (
             each for each in _orders(problem) if sum(a != b for a, b in zip(each.split(", "), right, strict=True)) == 2
@@ -157,9 +157,7 @@ class GatesPermutedOnTheWayBack(GatedFault):
 
 
 class GatesStackedInAnotherOrder(GatedFault):
-    """The blocks of δ_t are stacked in the order {order_stacked}, and multiplied so with what belongs to the gates in
-    their own order.
-    """
+    """The blocks of δ_t are stacked in the order {order_stacked}, their factors in the gates' own order."""
 
     unlikely = 0
     order_stacked: str
@@ -191,7 +189,7 @@ class GatesReadInAnotherOrder(GatedFault):
             yield from ({"order_read": each, "order_gradient": back} for each in _orders(problem))
 
     def _read(self, stored: ndarray) -> ndarray:
-        """An array (…, G·H) in the right order, of one whose blocks stand in the order that is read."""
+        """Return an array (…, G·H) in the right order, given one with its blocks in the order that is read."""
         order = self.order_read.split(", ")
         H = self.h0.shape[-1]
         blocks = [stored[..., order.index(gate) * H : (order.index(gate) + 1) * H] for gate in self.gates]

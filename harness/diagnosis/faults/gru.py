@@ -1,4 +1,4 @@
-"""Faults that only a gru's backward pass can have: of its gates, and of the ways from a state to the one before."""
+"""Faults of a gru's backward pass alone: of its gates, and of the ways from a state to the one before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PASSING = ("one step", "no gradient passes between steps")
 
 
 class DirectPathMissing(GruFault):
-    """What is carried to the state before lacks the direct path, dh_t ⊙ z_t."""
+    """The gradient carried to the state before lacks the direct path, dh_t ⊙ z_t."""
 
     unlikely = 0
     hidden_by = PASSING
@@ -29,7 +29,7 @@ class DirectPathMissing(GruFault):
 
 
 class DirectPathWithAnotherFactor(GruFault):
-    """What is carried to the state before directly is {direct_path}, where dh_t ⊙ z_t belongs."""
+    """The direct part of the gradient carried to the state before is {direct_path}; it should be dh_t ⊙ z_t."""
 
     unlikely = 0
     hidden_by = PASSING
@@ -51,7 +51,7 @@ class DirectPathWithAnotherFactor(GruFault):
 
 
 class UpdateGateWithAnotherFactor(GruFault):
-    """The gradient of the update gate is {update_gate_times}, where dh_t ⊙ (h_{{t-1}} − n_t) belongs."""
+    """The gradient of the update gate is {update_gate_times}; it should be dh_t ⊙ (h_{{t-1}} − n_t)."""
 
     unlikely = 0
     update_gate_times: str
@@ -82,7 +82,7 @@ class UpdateGateWithAnotherFactor(GruFault):
 
 
 class NewStateWithAnotherFactor(GruFault):
-    """The gradient of the candidate is {new_state_times}, where dh_t ⊙ (1 − z_t) belongs."""
+    """The gradient of the candidate is {new_state_times}; it should be dh_t ⊙ (1 − z_t)."""
 
     unlikely = 0
     new_state_times: str
@@ -98,7 +98,7 @@ class NewStateWithAnotherFactor(GruFault):
 
 
 class ResetGateWithAnotherFactor(GruAfterFault):
-    """The gradient of the reset gate is δ^n_t ⊙ {under_reset_is}, where δ^n_t ⊙ (h_{{t-1}} W_hn + b_hn) belongs."""
+    """The gradient of the reset gate is δ^n_t ⊙ {under_reset_is}; it should be δ^n_t ⊙ (h_{{t-1}} W_hn + b_hn)."""
 
     unlikely = 0
     under_reset_is: str
@@ -119,7 +119,7 @@ class ResetGateWithAnotherFactor(GruAfterFault):
 
 
 class ResetGateAsIfBefore(GruAfterFault):
-    """The gradient of the reset gate is (δ^n_t W_hnᵀ) ⊙ h_{{t-1}}, as where it is before the product."""
+    """The gradient of the reset gate is (δ^n_t W_hnᵀ) ⊙ h_{{t-1}}, as if the gate were before the product."""
 
     unlikely = 0
 
@@ -129,7 +129,7 @@ class ResetGateAsIfBefore(GruAfterFault):
 
 
 class ResetGateAsIfAfter(GruBeforeFault):
-    """The gradient of the reset gate is δ^n_t ⊙ {as_if_after}, as where it is after the product; it is before it."""
+    """The gradient of the reset gate is δ^n_t ⊙ {as_if_after}, as if the gate were after the product."""
 
     unlikely = 0
     as_if_after: str
@@ -149,7 +149,7 @@ class ResetGateAsIfAfter(GruBeforeFault):
 
 
 class ResetGateWithoutSlopeOfCandidate(GruFault):
-    """On its way to the reset gate, the gradient of the candidate is not multiplied by the candidate's derivative."""
+    """The candidate's gradient is not multiplied by the candidate's derivative on its way to the reset gate."""
 
     unlikely = 0
 
@@ -161,7 +161,7 @@ class ResetGateWithoutSlopeOfCandidate(GruFault):
 
 
 class CarriedInOneWayAlone(GruFault):
-    """What is carried to the state before is what goes there {carried_way} alone."""
+    """The gradient carried to the state before has the part {carried_way} alone."""
 
     hidden_by = PASSING
     carried_way: str
@@ -180,7 +180,7 @@ class CarriedInOneWayAlone(GruFault):
 
 
 class InputsThroughReset(GruFault):
-    """The gradient of a layer's inputs has δ^n_t ⊙ r_t, where δ^n_t belongs."""
+    """The gradient of a layer's inputs has δ^n_t ⊙ r_t instead of δ^n_t."""
 
     @override
     def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
@@ -205,7 +205,7 @@ class CandidateWithoutReset(GruFault):
 
     @override
     def through_candidate(self, delta_n: ndarray, t: Step) -> ndarray:
-        if self._unreset("what is carried to the state before"):
+        if self._unreset("the gradient carried to the state before"):
             return delta_n @ self.weights_back(t)[2 * self.h0.shape[-1] :]
         return super().through_candidate(delta_n, t)
 
@@ -221,7 +221,7 @@ class CandidateWithoutReset(GruFault):
 
 
 def _each_and_all(problem: Problem) -> list[str]:
-    whats = ["what is carried to the state before", "the gradient of W_hn"]
+    whats = ["the gradient carried to the state before", "the gradient of W_hn"]
     if problem.structure.has_recurrent_bias:
         return [
             *whats,
@@ -233,7 +233,7 @@ def _each_and_all(problem: Problem) -> list[str]:
 
 
 class RecurrentCandidateNotTransposed(GruBeforeFault):
-    """The way back through the candidate goes by W_hn, where its transpose belongs: δ^n_t W_hn."""
+    """The way back through the candidate uses W_hn untransposed: δ^n_t W_hn."""
 
     hidden_by = ("one unit", "constant weights")
 
@@ -243,7 +243,7 @@ class RecurrentCandidateNotTransposed(GruBeforeFault):
 
 
 class ResetProductWithAnotherFactor(GruBeforeFault):
-    """The gradient of r_t ⊙ h_{{t-1}} is {reset_product_is}, where δ^n_t W_hnᵀ belongs."""
+    """The gradient of r_t ⊙ h_{{t-1}} is {reset_product_is}; it should be δ^n_t W_hnᵀ."""
 
     reset_product_is: str
 
@@ -263,7 +263,7 @@ class ResetProductWithAnotherFactor(GruBeforeFault):
 
 
 class RecurrentBiasGradientIsBias(GruAfterFault):
-    """The gradient of b_hn is {of_recurrent_bias_is}, where the sum of δ^n_t ⊙ r_t belongs."""
+    """The gradient of b_hn is {of_recurrent_bias_is}; it should be the sum of δ^n_t ⊙ r_t."""
 
     of_recurrent_bias_is: str
 
@@ -279,7 +279,7 @@ class RecurrentBiasGradientIsBias(GruAfterFault):
 
 
 class BiasMultipliedByReset(GruAfterFault):
-    """The gradient of the candidate's b_n is multiplied by r_t, as that of b_hn is."""
+    """The gradient of the candidate's b_n is multiplied by r_t, like that of b_hn."""
 
     @override
     def products(self, delta: ndarray) -> Products:
@@ -289,7 +289,7 @@ class BiasMultipliedByReset(GruAfterFault):
 
 
 class InputOfCandidateMultipliedByReset(GruFault):
-    """The gradient of W_xn multiplies x_t with δ^n_t ⊙ r_t, where δ^n_t belongs."""
+    """The gradient of W_xn multiplies x_t with δ^n_t ⊙ r_t instead of δ^n_t."""
 
     @override
     def products(self, delta: ndarray) -> Products:

@@ -49,9 +49,7 @@ class ResetLeftOut(GruFault):
 
 
 class ResetBeforeTheProduct(GruAfterFault):
-    """The reset gate is before the recurrent product, (r_t ⊙ h_{{t-1}}) W_hn, where it belongs after it; b_hn is
-    {b_hn_then}.
-    """
+    """The reset gate is before the recurrent product, (r_t ⊙ h_{{t-1}}) W_hn, not after it; b_hn is {b_hn_then}."""
 
     alters_forward = True
     unlikely = 0
@@ -90,7 +88,7 @@ class ResetBeforeTheProduct(GruAfterFault):
 
 
 class ResetAfterTheProduct(GruBeforeFault):
-    """The reset gate is after the recurrent product, r_t ⊙ (h_{{t-1}} W_hn), where it belongs before it."""
+    """The reset gate is after the recurrent product, r_t ⊙ (h_{{t-1}} W_hn), not before it."""
 
     alters_forward = True
     unlikely = 0

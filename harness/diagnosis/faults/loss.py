@@ -17,7 +17,7 @@ from harness.problem import Problem
 
 
 class TargetsOfAnotherStep(NetworkFault):
-    """Each output is held against the target of the step {targets_of}."""
+    """Each output is compared with the target of the step {targets_of}."""
 
     alters_forward = True
     hidden_by = ("same target at every step",)
@@ -44,7 +44,7 @@ class TargetsOfAnotherStep(NetworkFault):
 
 
 class LossOfAllSteps(NetworkFault):
-    """The loss covers every step, though the case's covers only some."""
+    """The loss covers every step, but the case's loss covers only some."""
 
     alters_forward = True
     without_loss = ""  # uncovered-steps-too
@@ -61,7 +61,7 @@ class LossOfAllSteps(NetworkFault):
 
 
 class LossOfLastStep(NetworkFault):
-    """The loss covers the last step alone, though the case's covers more."""
+    """The loss covers the last step alone, but the case's loss covers more."""
 
     alters_forward = True
     without_loss = ""  # upstream-of-last-step-only
@@ -81,7 +81,7 @@ class LossOfLastStep(NetworkFault):
 
 
 class LossScaled(NetworkFault):
-    """The loss and every gradient are {loss_scaled_by} as large as they should be, as of another reduction."""
+    """The loss and every gradient are {loss_scaled_by} as large as they should be, for example by another reduction."""
 
     alters_forward = True
     without_loss = ""  # upstream-scaled

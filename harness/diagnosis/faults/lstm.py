@@ -1,4 +1,4 @@
-"""Faults that only an lstm's backward pass can have: of its cell, and of what each gate is multiplied with."""
+"""Faults of an lstm's backward pass alone: of its cell, and of the factors of each gate."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class CellNotCarried(LstmFault):
 
 
 class CellReplaced(LstmFault):
-    """What the next step hands to the cell is replaced by what comes through h_t, where the two add up to dc_t."""
+    """The gradient that the next step hands to the cell is replaced by the gradient through h_t; the two should add up
+    to dc_t.
+    """
 
     unlikely = 0
     hidden_by = PASSING
@@ -47,7 +49,7 @@ class CellReplaced(LstmFault):
 
 
 class StateFromCarriedCell(LstmFault):
-    """What the next step hands to the cell is added to dh_t, too."""
+    """The gradient that the next step hands to the cell is added to dh_t, too."""
 
     unlikely = 2
     hidden_by = PASSING
@@ -58,7 +60,7 @@ class StateFromCarriedCell(LstmFault):
 
 
 class CellCarriedWithoutForgetGate(LstmFault):
-    """The gradient of the cell is carried to the step before as {cell_carried_as}, where dc_t ⊙ f_t belongs."""
+    """The gradient of the cell is carried to the step before as {cell_carried_as}; it should be dc_t ⊙ f_t."""
 
     unlikely = 0
     hidden_by = PASSING
@@ -106,7 +108,7 @@ class CellCarriedThroughAnotherStep(LstmFault):
 
 
 class CellCarriedTwice(LstmFault):
-    """What the next step hands to the cell is added twice to dc_t."""
+    """The gradient that the next step hands to the cell is added twice to dc_t."""
 
     hidden_by = PASSING
 
@@ -120,7 +122,7 @@ class CellCarriedTwice(LstmFault):
 
 
 class CellFromStateWithoutFactor(LstmFault):
-    """What dh_t gives the cell is {given_to_cell}, where dh_t ⊙ o_t ⊙ (1 − tanh²(c_t)) belongs."""
+    """The state gradient dh_t adds {given_to_cell} to dc_t; it should add dh_t ⊙ o_t ⊙ (1 − tanh²(c_t))."""
 
     unlikely = 0
     given_to_cell: str
@@ -143,7 +145,7 @@ class CellFromStateWithoutFactor(LstmFault):
 
 
 class CellFromStateTwice(LstmFault):
-    """What dh_t gives the cell is added twice to dc_t."""
+    """The contribution of dh_t is added twice to dc_t."""
 
     @override
     def to_cell(self, d_state: ndarray, t: Step) -> ndarray:
@@ -151,7 +153,7 @@ class CellFromStateTwice(LstmFault):
 
 
 class CellFromPartOfState(LstmFault):
-    """The cell is given of dh_t only what comes {part_of_state}."""
+    """The cell receives only the part of dh_t that comes {part_of_state}."""
 
     hidden_by = (*PASSING, "loss at the last step alone")
     part_of_state: str
@@ -168,7 +170,7 @@ class CellFromPartOfState(LstmFault):
 
 
 class CellFromStateAtLastStepOnly(LstmFault):
-    """What dh_t gives the cell is added to dc_t at the last step alone."""
+    """The contribution of dh_t is added to dc_t at the last step alone."""
 
     hidden_by = (*PASSING, "no gradient reaches further than a step")
 
@@ -184,8 +186,8 @@ class CellFromStateAtLastStepOnly(LstmFault):
 
 
 class GatesWithoutCarriedCell(LstmFault):
-    """For the gates i, f and g the gradient of the cell is what comes through h_t alone; what later steps hand to the
-    cell is carried past them.
+    """The gates i, f and g receive the gradient of the cell through h_t alone; the gradient from later steps is carried
+    past them.
     """
 
     hidden_by = PASSING
@@ -199,7 +201,7 @@ class GatesWithoutCarriedCell(LstmFault):
 
 
 class InputGateWithAnotherFactor(LstmFault):
-    """The gradient of the input gate is {input_gate_times}, where dc_t ⊙ g_t belongs."""
+    """The gradient of the input gate is {input_gate_times}; it should be dc_t ⊙ g_t."""
 
     input_gate_times: str
 
@@ -222,7 +224,7 @@ class InputGateWithAnotherFactor(LstmFault):
 
 
 class ForgetGateWithAnotherFactor(LstmFault):
-    """The gradient of the forget gate is {forget_gate_times}, where dc_t ⊙ c_{{t-1}} belongs."""
+    """The gradient of the forget gate is {forget_gate_times}; it should be dc_t ⊙ c_{{t-1}}."""
 
     forget_gate_times: str
     unlikely = 0
@@ -247,7 +249,7 @@ class ForgetGateWithAnotherFactor(LstmFault):
 
 
 class CandidateWithAnotherFactor(LstmFault):
-    """The gradient of the candidate is {candidate_times}, where dc_t ⊙ i_t belongs."""
+    """The gradient of the candidate is {candidate_times}; it should be dc_t ⊙ i_t."""
 
     candidate_times: str
 
@@ -269,7 +271,7 @@ class CandidateWithAnotherFactor(LstmFault):
 
 
 class OutputGateWithAnotherFactor(LstmFault):
-    """The gradient of the output gate is {output_gate_times}, where dh_t ⊙ tanh(c_t) belongs."""
+    """The gradient of the output gate is {output_gate_times}; it should be dh_t ⊙ tanh(c_t)."""
 
     unlikely = 0
     output_gate_times: str
@@ -310,9 +312,7 @@ class OutputGateWithAnotherFactor(LstmFault):
 
 
 class CellBeforeFirstFromEnd(LstmFault):
-    """For the gradient of the forget gate the cell before the first step is taken from the end of the array: c_T for
-    c_0.
-    """
+    """The gradient of the forget gate takes the cell before the first step from the end of the array: c_T for c_0."""
 
     unlikely = 0
     hidden_by = ("no gradient reaches the initial state",)
@@ -323,7 +323,7 @@ class CellBeforeFirstFromEnd(LstmFault):
 
 
 class InitialCellLeftOut(LstmFault):
-    """For the gradient of the forget gate the cell before the first step is taken as zero, where it is c_0."""
+    """The gradient of the forget gate takes the cell before the first step as zero; it should be c_0."""
 
     unlikely = 0
     hidden_by = ("zero initial state", "no gradient reaches the initial state")
@@ -336,7 +336,7 @@ class InitialCellLeftOut(LstmFault):
 
 
 class CellTwoStepsBefore(LstmFault):
-    """For the gradient of the forget gate the cell is c_{{t-2}}, where c_{{t-1}} belongs."""
+    """The gradient of the forget gate takes the cell c_{{t-2}} instead of c_{{t-1}}."""
 
     hidden_by = ("loss at the first step alone",)
 
@@ -352,9 +352,7 @@ class CellTwoStepsBefore(LstmFault):
 
 
 class TanhOfCellBefore(LstmFault):
-    """On the way back tanh(c_{{t-1}}) stands where tanh(c_t) belongs, in the gradient of the output gate and in that of
-    the cell.
-    """
+    """The gradients of the output gate and of the cell have tanh(c_{{t-1}}) instead of tanh(c_t)."""
 
     unlikely = 0
 
@@ -367,7 +365,7 @@ class TanhOfCellBefore(LstmFault):
 
 
 class InitialCellFromAnotherTerm(LstmFault):
-    """The gradient of the initial cell is {initial_cell_is}, where dc_1 ⊙ f_1 belongs."""
+    """The gradient of the initial cell is {initial_cell_is}; it should be dc_1 ⊙ f_1."""
 
     initial_cell_is: str
     hidden_by = ("no gradient reaches the initial state",)
@@ -379,7 +377,7 @@ class InitialCellFromAnotherTerm(LstmFault):
         if problem.case.sizes.batch > 1:
             ways.append("its sum over the batch, for every sequence")
         if problem.case.sizes.time > 1:
-            ways.append("what the last step hands back")
+            ways.append("the gradient that the last step hands back")
         yield from ({"initial_cell_is": each} for each in ways)
 
     @override
@@ -396,7 +394,7 @@ class InitialCellFromAnotherTerm(LstmFault):
 
 
 class OnlyOneStateCut(LstmFault):
-    """Where a chunk begins, the gradient of the {state_cut} is cut and that of the {state_not_cut} carried on; both
+    """The gradient of the {state_cut} is cut where a chunk begins, but that of the {state_not_cut} is carried on; both
     should be cut.
     """
 
@@ -424,7 +422,7 @@ class OnlyOneStateCut(LstmFault):
 
 
 class ReadoutOfCell(NetworkFault):
-    """The gradient of W_hy multiplies the output error with the cell c_t, where h_t belongs."""
+    """The gradient of W_hy multiplies the output error with the cell c_t instead of h_t."""
 
     cells = ("lstm",)
 

@@ -47,8 +47,8 @@ class InitialCellIgnored(LstmFault):
 
 
 class InitialStatesSwapped(LstmFault):
-    """The initial states h_0 and c_0 are taken for each other, forward and backward, as where a pair is (c, h) here and
-    (h, c) there.
+    """The initial states h_0 and c_0 are swapped, forward and backward, as when the pair is (c, h) in one place and (h,
+    c) in another.
     """
 
     alters_forward = True
@@ -69,7 +69,7 @@ class InitialStatesSwapped(LstmFault):
 
 
 class InputGateCoupled(LstmFault):
-    """In place of the input gate stands 1 − f_t, as where the two are coupled."""
+    """The input gate is replaced by 1 − f_t, as in a coupled lstm."""
 
     alters_forward = True
     unlikely = 2
@@ -92,7 +92,7 @@ class InputGateCoupled(LstmFault):
 
 
 class CellNotKept(LstmFault):
-    """The cell is {cell_is}, where f_t ⊙ c_{{t-1}} + i_t ⊙ g_t belongs."""
+    """The cell is {cell_is}; it should be f_t ⊙ c_{{t-1}} + i_t ⊙ g_t."""
 
     alters_forward = True
     cell_is: str

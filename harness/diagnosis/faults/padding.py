@@ -1,4 +1,4 @@
-"""Faults of sequences of unequal length: what is made of the padding behind a sequence's end."""
+"""Faults of sequences of unequal length, in the padding behind a sequence's end."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LengthsIgnored(_PaddingFault):
 
 
 class PaddingCarriedBack(_PaddingFault):
-    """The padding behind a sequence's end is left out of the loss, and its gradient is carried back all the same."""
+    """The padding behind a sequence's end is left out of the loss, but its gradient is carried back."""
 
     alters_forward = True
     without_loss = "The gradient of the padding behind a sequence's end is carried back."
@@ -117,11 +117,11 @@ class MeanOverPadding(_PaddingFault):
 
 
 class StepsFromOwnEnds(_PaddingFault):
-    """The negative steps of the loss are counted from each sequence's own end, where sizes.time is meant."""
+    """The negative steps of the loss are counted from each sequence's own end instead of sizes.time."""
 
     alters_forward = True
     without_loss = (
-        "The gradient of the outputs is that of steps counted from each sequence's own end, where sizes.time is meant."
+        "The gradient of the outputs is that of steps counted from each sequence's own end instead of sizes.time."
     )
     unlikely = 0
 
@@ -143,7 +143,7 @@ class StepsFromOwnEnds(_PaddingFault):
 
 
 class ReverseStartsInPadding(_PaddingFault):
-    """The reverse direction begins with the padding behind a sequence's end, and not at its own last step."""
+    """The reverse direction begins with the padding behind a sequence's end instead of the sequence's last step."""
 
     alters_forward = True
     unlikely = 0
@@ -161,7 +161,7 @@ class ReverseStartsInPadding(_PaddingFault):
 
 
 class OutputsPastEnds(_PaddingFault):
-    """The outputs past a sequence's end are {outputs_past_ends}, where they should be zero."""
+    """The outputs past a sequence's end are {outputs_past_ends}; they should be zero."""
 
     alters_forward = True
     unlikely = 0
@@ -174,7 +174,7 @@ class OutputsPastEnds(_PaddingFault):
         if problem.case.readout == "linear":
             yield {"outputs_past_ends": "the bias of the readout"}
         if problem.structure.directions == 1:
-            yield {"outputs_past_ends": "what the recursion makes of the padding"}
+            yield {"outputs_past_ends": "the recursion's results for the padding"}
 
     @override
     def past_ends(self, outputs: ndarray) -> ndarray:

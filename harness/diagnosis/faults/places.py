@@ -1,4 +1,4 @@
-"""Where in a cell there is a nonlinearity, in words: its gates, alone and together."""
+"""The names of the nonlinearities in a cell: its gates, alone and together."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _OF_CELL = {
 
 
 def places(problem: Problem, among: frozenset[str] | None = None) -> Iterator[str]:
-    """Yield the places of a problem's cell: all, or those whose gates are some of ``among``; no two are the same."""
+    """Yield the places of a problem's cell, each once: all, or those with gates among ``among`` alone."""
     own, seen = _OF_CELL[problem.structure.cell], set()
     for place, everywhere in PLACES.items():
         here = everywhere & own

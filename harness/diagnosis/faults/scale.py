@@ -1,4 +1,4 @@
-"""The constant factors that gradients are wrong by, with their likely names."""
+"""The constant factors of wrong gradients, with their likely names."""
 
 from __future__ import annotations
 

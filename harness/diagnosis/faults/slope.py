@@ -34,7 +34,7 @@ class SlopeMissing(LayerFault):
 
 
 class SlopeOfAnotherActivation(LayerFault):
-    """The derivative of {another_at} is that of {whose_slope}, though the forward pass is not."""
+    """The derivative of {another_at} is that of {whose_slope}, though the forward pass uses another function."""
 
     hidden_by = ("slope of one",)
     another_at: str
@@ -57,7 +57,7 @@ class SlopeOfAnotherActivation(LayerFault):
 
 
 class SlopeFormulaAtPreActivation(LayerFault):
-    """The derivative's formula for {formula_at}, which takes the value h = φ(a), is given its argument a: 1 − a² for
+    """The derivative's formula for {formula_at}, which takes the value h = φ(a), receives the argument a: 1 − a² for
     tanh.
     """
 
@@ -82,8 +82,8 @@ class SlopeFormulaAtPreActivation(LayerFault):
 
 
 class SlopeOfTheValue(LayerFault):
-    """The derivative of {value_at} is taken at its value where it belongs at its argument: the function is applied once
-    too often, as in 1 − tanh²(h_t) or σ(i_t) (1 − σ(i_t)).
+    """The derivative of {value_at} is taken at its value instead of its argument: the function is applied once too
+    often, as in 1 − tanh²(h_t) or σ(i_t) (1 − σ(i_t)).
     """
 
     value_at: str
@@ -135,7 +135,7 @@ class SlopeOfTheNextStep(LayerFault):
 
 
 class SlopeOnUpstreamOnly(RnnFault):
-    """The derivative multiplies the gradient from above and not what is carried back from the next step."""
+    """The derivative multiplies the gradient from above, but not the gradient carried back from the next step."""
 
     hidden_by = ("no gradient passes between steps", "slope of one")
 
@@ -145,7 +145,7 @@ class SlopeOnUpstreamOnly(RnnFault):
 
 
 class SlopeOnCarriedOnly(RnnFault):
-    """The derivative multiplies what is carried back from the next step and not the gradient from above."""
+    """The derivative multiplies the gradient carried back from the next step, but not the gradient from above."""
 
     hidden_by = ("slope of one",)
 
@@ -155,8 +155,8 @@ class SlopeOnCarriedOnly(RnnFault):
 
 
 class CarriedSlopeOfNextStep(RnnFault):
-    """What is carried back is multiplied by the derivative of the step that it comes from, a second time, and not by
-    that of its own step.
+    """The gradient carried back is multiplied a second time by the derivative of the step that it comes from, instead
+    of its own step.
     """
 
     hidden_by = ("no gradient passes between steps", "slope of one")
@@ -177,7 +177,7 @@ class CarriedSlopeOfNextStep(RnnFault):
 
 
 class ReluLeaks(RnnFault):
-    """relu's derivative is {leak} where the pre-activation is negative, as that of a leaky relu."""
+    """relu's derivative is {leak} where the pre-activation is negative, like that of a leaky relu."""
 
     unlikely = 2
     hidden_by = ("slope of one",)
@@ -199,7 +199,7 @@ class ReluLeaks(RnnFault):
 
 
 class CacheOverwritten(LayerFault):
-    """Every step has the last step's state: what is kept of each step is one array, which the next step writes over."""
+    """Every step has the last step's state: one array keeps the states of all steps, and each step overwrites it."""
 
     unlikely = 0
     hidden_by = ("same state at every step",)
@@ -223,7 +223,7 @@ class CacheOverwritten(LayerFault):
 
 
 class SlopeTwice(LayerFault):
-    """The derivative of {twice_at} is multiplied in twice at each step."""
+    """Each step multiplies by the derivative of {twice_at} twice."""
 
     hidden_by = (
         "slope of zero or one",
@@ -263,7 +263,7 @@ class SlopeNotSquared(LayerFault):
 
 
 class SlopeIsValue(LayerFault):
-    """The value of {slopeless_at} itself stands where its derivative belongs."""
+    """The derivative of {slopeless_at} is replaced by its value."""
 
     hidden_by = ("one step",)
     slopeless_at: str
@@ -279,7 +279,7 @@ class SlopeIsValue(LayerFault):
 
 
 class SlopeIsSigmoidOfValue(LayerFault):
-    """Where the derivative of {resquashed_at} belongs, the sigmoid is applied to its value once more: σ(f_t)."""
+    """The derivative of {resquashed_at} is replaced by the sigmoid of its value: σ(f_t)."""
 
     cells = ("lstm", "gru")
     resquashed_at: str

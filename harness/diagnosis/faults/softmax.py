@@ -24,7 +24,7 @@ class _SoftmaxFault(NetworkFault):
 
 
 class SoftmaxOverWrongAxis(_SoftmaxFault):
-    """The softmax is taken over {softmax_axis}, where it belongs over the classes."""
+    """The softmax is taken over {softmax_axis} instead of the classes."""
 
     alters_forward = True
     softmax_axis: str
@@ -47,7 +47,7 @@ class SoftmaxOverWrongAxis(_SoftmaxFault):
             picked, self.problem.targets.T[:, :, None], covered[:, :, None].astype(outputs.dtype), axis=-1
         )
         loss = -(picked * (shifted - np.log(sums))).sum() / terms
-        # d/dy of −log softmax along the axis, summed over what was picked: p Σ picked − picked.
+        # d/dy of −log softmax along the axis, summed over the picked classes: p Σ picked − picked.
         p = exponentials / sums
         return np.asarray(loss), (p * picked.sum(axis=axis, keepdims=True) - picked) / terms
 
@@ -80,11 +80,11 @@ class SoftmaxTwiceBackOnce(_SoftmaxFault):
 
 
 class SigmoidForSoftmax(_SoftmaxFault):
-    """The loss takes the sigmoid of each output, where the softmax over the classes belongs."""
+    """The loss takes the sigmoid of each output instead of the softmax over the classes."""
 
     alters_forward = True
     unlikely = 2
-    without_loss = "The gradient has the sigmoid of each output, where the softmax over the classes belongs."
+    without_loss = "The gradient has the sigmoid of each output instead of the softmax over the classes."
 
     @override
     def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
@@ -133,9 +133,9 @@ class OneHotNotSubtracted(_SoftmaxFault):
 
 
 class GradientSoftmaxOverWrongAxis(_SoftmaxFault):
-    """In the gradient alone, the softmax is normalised over {gradient_axis}, where it belongs over the classes."""
+    """The gradient alone normalises the softmax over {gradient_axis}; it should normalise over the classes."""
 
-    without_loss = "The softmax in the gradient is normalised over {gradient_axis}, where it belongs over the classes."
+    without_loss = "The gradient normalises the softmax over {gradient_axis}; it should normalise over the classes."
     gradient_axis: str
 
     @override
@@ -177,7 +177,7 @@ class LabelOnly(_SoftmaxFault):
 
 
 def one_hot(problem: Problem, d_outputs: ndarray) -> ndarray:
-    """onehot(label) wherever the loss looks, as d_outputs (T, B, O) contains it, reduction included: (T, B, O)."""
+    """Return onehot(label) at the loss's steps, as d_outputs (T, B, O) contains it, reduction included: (T, B, O)."""
     labels = problem.targets.T  # (T, B)
     covered = problem.covered.T  # (T, B)
     found = np.zeros_like(d_outputs)  # (T, B, O)
@@ -187,7 +187,7 @@ def one_hot(problem: Problem, d_outputs: ndarray) -> ndarray:
 
 
 def softmax(outputs: ndarray) -> ndarray:
-    """Over the classes, the last axis, of outputs (…, O): (…, O)."""
+    """Return the softmax over the classes, the last axis, of outputs (…, O): (…, O)."""
     exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))  # (…, O)
     p: ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)  # (…, O)
     return p

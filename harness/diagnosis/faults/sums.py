@@ -53,7 +53,7 @@ class FirstStepLeftOut(LayerFault):
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        # Of W_hh alone, that is initial-state-left-out.
+        # For W_hh alone, that is initial-state-left-out.
         yield from (each for each in _each_weight_and_all("without_first", problem) if each["without_first"] != "W_hh")
 
     @override
@@ -86,9 +86,7 @@ class LastStepLeftOut(LayerFault):
 
 
 class AccumulatorOverwritten(LayerFault):
-    """The gradient of {overwritten} is overwritten at each step where it should add up: only the first step's
-    is left.
-    """
+    """Each step overwrites the gradient of {overwritten} instead of adding to it: only the first step's is left."""
 
     hidden_by = ("loss at the first step alone",)
 
@@ -160,7 +158,7 @@ class OneSequenceOnly(LayerFault):
 
 
 class StateAfterForStateBefore(LayerFault):
-    """The gradient of W_hh multiplies δ_t with h_t where h_{{t-1}} belongs."""
+    """The gradient of W_hh multiplies δ_t with h_t instead of h_{{t-1}}."""
 
     unlikely = 0
     hidden_by = ("same state at every step",)
@@ -172,7 +170,7 @@ class StateAfterForStateBefore(LayerFault):
 
 
 class StateBeforeFirstFromEnd(LayerFault):
-    """For the gradient of W_hh the state before the first step is taken from the end of the array: h_T for h_0."""
+    """The gradient of W_hh takes the state before the first step from the end of the array: h_T for h_0."""
 
     unlikely = 0
     hidden_by = ("same state at every step", "no gradient reaches the initial state")
@@ -184,8 +182,8 @@ class StateBeforeFirstFromEnd(LayerFault):
 
 
 class StateBeforeFirstIsFirst(LayerFault):
-    """For the gradient of W_hh the state before the first step is the state after it: h_1 for h_0. Every other step has
-    the state before it.
+    """The gradient of W_hh takes the state after the first step for the state before it: h_1 for h_0. All other steps
+    are right.
     """
 
     hidden_by = ("same state at every step", "no gradient reaches the initial state")
@@ -202,7 +200,7 @@ class StateBeforeFirstIsFirst(LayerFault):
 
 
 class InitialStateLeftOut(LayerFault):
-    """For the gradient of W_hh the state before the first step is taken as zero: the sum leaves the first step out."""
+    """The gradient of W_hh takes the state before the first step as zero: the sum leaves the first step out."""
 
     unlikely = 0
     hidden_by = ("zero initial state", "no gradient reaches the initial state")
@@ -216,7 +214,7 @@ class InitialStateLeftOut(LayerFault):
 
 
 class StateTwoStepsBefore(LayerFault):
-    """The gradient of W_hh multiplies δ_t with h_{{t-2}} where h_{{t-1}} belongs."""
+    """The gradient of W_hh multiplies δ_t with h_{{t-2}} instead of h_{{t-1}}."""
 
     hidden_by = (
         "loss at the first step alone",
@@ -236,8 +234,8 @@ class StateTwoStepsBefore(LayerFault):
 
 
 class StateBeforeOverwritten(LayerFault):
-    """For the gradient of W_hh every step has the last state, h_T: the array that is kept of each step is written
-    over.
+    """The gradient of W_hh has the last state, h_T, at every step: one array keeps the states of all steps, and each
+    step overwrites it.
     """
 
     unlikely = 0
@@ -255,7 +253,7 @@ class StateBeforeOverwritten(LayerFault):
 
 
 class OwnStateForInput(LayerFault):
-    """The gradient of W_xh multiplies δ_t with the layer's own state h_t, where its input belongs."""
+    """The gradient of W_xh multiplies δ_t with the layer's own state h_t instead of its input."""
 
     @override
     @classmethod
@@ -334,8 +332,8 @@ class InputOfAnotherStep(LayerFault):
 
 
 class BroadcastForOuterProduct(LayerFault):
-    """The gradient of W_hh is an elementwise product spread over the rows, h_j δ_j, where the outer product h_i
-    δ_j belongs.
+    """The gradient of W_hh is an elementwise product repeated over the rows, h_j δ_j, instead of the outer product h_i
+    δ_j.
     """
 
     hidden_by = ("one unit",)
@@ -350,7 +348,7 @@ class BroadcastForOuterProduct(LayerFault):
 
 
 class BiasSummedOverWrongAxis(LayerFault):
-    """The gradient of the bias sums δ over its units where it should sum over {bias_axis}."""
+    """The gradient of the bias sums δ over its units instead of {bias_axis}."""
 
     bias_axis: str
     hidden_by = ("one unit",)
@@ -398,7 +396,7 @@ class ReadoutStateOfStepBefore(NetworkFault):
 
 
 class ReadoutOfPreActivation(NetworkFault):
-    """The gradient of W_hy multiplies the output error with the pre-activation a_t where h_t belongs."""
+    """The gradient of W_hy multiplies the output error with the pre-activation a_t instead of h_t."""
 
     hidden_by = ("slope of one",)
     cells = ("rnn",)
@@ -414,9 +412,7 @@ class ReadoutOfPreActivation(NetworkFault):
 
 
 class ReadoutOfFirstLayer(NetworkFault):
-    """The gradient of W_hy multiplies the output error with the states of the first layer, where the last one's
-    belong.
-    """
+    """The gradient of W_hy multiplies the output error with the first layer's states instead of the last layer's."""
 
     @override
     @classmethod
@@ -431,8 +427,8 @@ class ReadoutOfFirstLayer(NetworkFault):
 
 
 class ReadoutOverwritten(NetworkFault):
-    """The gradient of {readout_overwritten} is that of the {readout_step} step of the loss alone: overwritten where it
-    should add up.
+    """The gradient of {readout_overwritten} is that of the {readout_step} step of the loss alone: each step overwrites
+    it instead of adding to it.
     """
 
     readout_overwritten: str

@@ -1,4 +1,4 @@
-"""Faults of how far a gradient is carried back through time: cut where it should not be, or not where it should."""
+"""Faults of truncation: a gradient is cut at the wrong steps, or is not cut."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _lengths(problem: Problem) -> list[int]:
 
 
 def _reaches(problem: Problem) -> list[int]:
-    """How many steps back a window may reach: further than its own step, less far than all; some count the own step."""
+    """Return the numbers of steps that a window may reach back: more than its own step, fewer than all."""
     T = problem.case.sizes.time
     lengths = [k for k in _lengths(problem) if k <= LONGEST_WINDOW]
     return sorted({reach for k in lengths for reach in (k - 1, k) if 0 < reach < T - 1})
@@ -82,13 +82,13 @@ class Truncated(NetworkFault):
         alike = type(self).to_below is Network.to_below and all(layer.overrides(right) <= SUMS for layer in self.layers)
         if not alike:
             return super().through_layers(d_top)
-        # Without another fault of the recursion by age: so many passes would take as long as all other faults together.
+        # One pass for each loss would take as long as all other faults together.
         return self.through_layers_by_age(d_top, self.reach + 1)
 
 
 class LayersTruncated(LayerFault):
-    """Backpropagation is truncated in each layer anew: what reaches a layer at a step reaches that step and
-    {layer_reach} before it, so that a loss reaches further in lower layers.
+    """Each layer truncates backpropagation anew: a gradient reaches its own step and {layer_reach} before it in each
+    layer, so that a loss reaches further in lower layers.
     """
 
     hidden_by = HIDING
@@ -145,7 +145,7 @@ class Detached(_CutFault):
 class DetachedAtEveryStep(_CutFault):
     """The gradient of the state is cut at every step: only that of the first step goes on, to the initial state."""
 
-    unlikely = 2  # who truncates on purpose keeps a few steps; who forgets what is carried has this
+    unlikely = 2  # a deliberate truncation keeps a few steps; a forgotten carry keeps one
     declare = "truncation: {{kind: detach, every: 1}}"
 
     @override
@@ -187,7 +187,7 @@ class LastStepsOnlyConnected(_CutFault):
 
 
 class TruncationLeftOut(LayerFault):
-    """The gradient is carried all the way back through time, where the case truncates it."""
+    """The gradient is carried all the way back through time, though the case truncates it."""
 
     unlikely = 0
     hidden_by = (*HIDING, "the truncation cuts nothing")
@@ -204,8 +204,8 @@ class TruncationLeftOut(LayerFault):
 
 
 class ChunksShifted(LayerFault):
-    """The first chunk has {first_chunk} step(s), where it should be as long as the others: the gradient of the state is
-    cut at other steps.
+    """The first chunk has {first_chunk} step(s), but should be as long as the others: the gradient of the state is cut
+    at other steps.
     """
 
     hidden_by = (*HIDING, "the truncation cuts nothing")
@@ -232,8 +232,8 @@ class ChunksShifted(LayerFault):
 
 
 class ChunksFromZero(LayerFault):
-    """Each chunk of {chunk_length} step(s) but the first starts from a state of zero, where it should start from the
-    state that the chunk before it ended with.
+    """Each chunk of {chunk_length} step(s) but the first starts from a state of zero instead of the final state of the
+    chunk before it.
     """
 
     alters_forward = True
@@ -269,6 +269,6 @@ class ChunksFromZero(LayerFault):
         return super().start() if self.chunk == 0 else np.zeros_like(self.h0)
 
     def start_cell(self) -> ndarray:
-        """Of an lstm: c_0."""
+        """c_0 of an lstm."""
         own: ndarray = super().start_cell()  # type: ignore[misc]
         return own if self.chunk == 0 else np.zeros_like(own)

@@ -45,7 +45,7 @@ class UpstreamStepMissing(NetworkFault):
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
-        # Of two steps, without the first: upstream-of-last-step-only.
+        # Two steps without the first: upstream-of-last-step-only.
         missing = ("first", "last") if len(problem.case.steps) > 2 else ("last",)
         yield from ({"missing_step": which} for which in missing)
 
@@ -95,9 +95,7 @@ class UpstreamOneStepLate(NetworkFault):
 
 
 class SquaredErrorHalved(NetworkFault):
-    """Every gradient is half as large: it is that of ½ (y − t)²: the factor 2 is left out, though the loss's
-    value has no ½.
-    """
+    """Every gradient is half as large, that of ½ (y − t)²: the factor 2 is missing, though the loss has no ½."""
 
     unlikely = 0
     without_loss = ""  # upstream-scaled
@@ -115,7 +113,7 @@ class SquaredErrorHalved(NetworkFault):
 
 class UpstreamScaled(NetworkFault):
     """Every gradient is {scaled_by} as large as it should be: the gradient of the outputs has a factor that the loss
-    has not, as of another reduction or a sign.
+    does not have (mean for sum, or a sign).
     """
 
     unlikely = 0
@@ -147,7 +145,7 @@ class UncoveredStepsToo(NetworkFault):
 
 
 class ReadoutUntransposed(NetworkFault):
-    """The output error is carried to the states through W_hy, where W_hyᵀ belongs."""
+    """The output error is carried to the states with W_hy untransposed."""
 
     hidden_by = ("one unit",)
 
@@ -164,7 +162,7 @@ class ReadoutUntransposed(NetworkFault):
 
 
 def of_all_steps(problem: Problem, outputs: ndarray) -> tuple[ndarray, ndarray]:
-    """The loss and d_outputs (T, B, O) of outputs (T, B, O), had the loss covered every step that there is."""
+    """Return the loss and d_outputs (T, B, O) of outputs (T, B, O) for a loss over every step."""
     from reference_impls.losses import LOSSES
 
     loss = problem.case.loss

@@ -62,7 +62,7 @@ def faults_of(
 
     Args:
         name: the tensor.
-        actual: what was returned, by which weights of parts are fitted.
+        actual: the returned tensor, to which weights of parts are fitted.
         parts: the right gradients and their parts.
         recording: the problem on a tape.
         problem: the problem.

@@ -1,8 +1,8 @@
 """An explanation of wrong gradients of a recurrence, from its step alone.
 
-Every tensor counts for itself. A rule explains the tensors that it gives to the last digit; what it changes and does
-not give is left to a second rule, sought with the first one broken; what no rule gives may be a fault of one tensor
-alone. The rest is unexplained, and said to be so.
+Every tensor counts by itself. A rule explains the tensors that it gives to the last digit. Tensors that it changes
+without giving them need a second rule, sought with the first one broken. Tensors that no rule gives may have a fault of
+one tensor alone. All others are reported as unexplained.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MOST_SHOWN = 4
 
 
 MOST_STEPS_BACK = 2
-"""Steps that a sequence must have for its last step to say less than all of it."""
+"""Minimum number of steps of a sequence with less evidence in its last step than in all of it."""
 
 MOST_SCREENED = 60_000
 """Maximum of pairs that are tried at the last step."""
@@ -63,7 +63,7 @@ class Explainer:
 
     Args:
         problem: the problem.
-        noise: how far rounding alone moves each tensor, absolute.
+        noise: the change by rounding alone of each tensor, absolute.
     """
 
     def __init__(self, problem: RecurrenceProblem, noise: Mapping[str, float]) -> None:
@@ -84,10 +84,10 @@ class Explainer:
         return predicted(self._recording, self._sequences, [[rule] for rule in self._rules])
 
     def explained(self, actual: Mapping[str, ndarray], matching: Sequence[str] = ()) -> list[Diagnosis]:
-        """Return what explains an answer, the best first; nothing if nothing is wrong.
+        """Return the explanations of an answer, the best first; nothing if nothing is wrong.
 
         Args:
-            actual: what was returned, by name.
+            actual: the returned tensors, by name.
             matching: names of tensors that were judged to match.
         """
         found = [self._misshapen(name, array) for name, array in actual.items() if name in self.right]
@@ -306,7 +306,7 @@ class Explainer:
         changes: ndarray,
         alone: Mapping[str, Diagnosis | None],
     ) -> list[Diagnosis]:
-        """Return what explains some tensors, tensor by tensor, and what is left."""
+        """Return the explanations of some tensors, tensor by tensor, and of the rest."""
         columns = {name: i for i, name in enumerate(gradients)}
         found, left = [], list(off)
         consistent = np.flatnonzero(~(changes & ~fits).any(1) & (fits & changes).any(1))  # gives all that it changes
@@ -334,7 +334,7 @@ class Explainer:
         return None
 
     def _first_wrong(self, actual: Mapping[str, ndarray], left: Sequence[str]) -> str:
-        """Return where the way back first goes wrong: the last step whose gradient of an input is wrong."""
+        """Return the first wrong gradient on the way back: the last step with a wrong gradient of an input."""
         for name in left:
             if name.removeprefix("inputs.") in self.problem.recurrence.inputs:
                 wrong = np.abs(actual[name] - self.right[name]) > self._bound(name)

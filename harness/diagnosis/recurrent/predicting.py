@@ -1,4 +1,4 @@
-"""What broken reverse passes would give, many at once along a leading axis.
+"""The gradients of broken reverse passes, many at once along a leading axis.
 
 A rule changes the contribution of one operation to one operand, so that row is replaced and all others are computed
 together. A small pass costs its number of NumPy calls, which does not grow with the number of rules.

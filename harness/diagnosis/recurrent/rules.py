@@ -1,6 +1,6 @@
 """Ways to break one rule of a derived reverse pass, for any recurrence.
 
-A rule changes what one operation of the step hands to one operand, at every time step, or what the pass begins with.
+A rule changes the contribution of one operation of the step to one operand, at every step, or the start of the pass.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from harness.derive.tape import Node, Site
 from harness.diagnosis.recurrent.naming import Names
 
 Handed = Callable[[Node, ndarray], ndarray]
-"""Maps a node and its gradient, (…), to what it hands to the operand of the rule."""
+"""A function from a node and its gradient, (…), to its contribution to the operand of the rule."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Rule:
     Attributes:
         fault: a short name of its kind.
         text: one sentence.
-        site, k: the operation and the operand whose contribution changes; None where the beginning changes.
+        site, k: the operation and the operand whose contribution changes; None if the start changes.
         handed: the changed contribution.
         begins: the changed upstream gradients.
         skips: a step that the pass leaves out; None for none.
@@ -63,7 +63,7 @@ def rules(recording: Recording, problem: Sequences, names: Names) -> list[Rule]:
 
 
 def _beginnings(problem: Sequences) -> Iterator[Rule]:
-    """Yield faults of what the pass begins with, and of its loop."""
+    """Yield faults of the start of the pass, and of its loop."""
 
     def states(*left_out: str) -> Callable[[Sequences], Sequences]:
         return lambda p: replace(
@@ -153,7 +153,7 @@ def _scaled(k: int, factor: float) -> Handed:
 
 
 def _whole(k: int) -> Handed:
-    """Return what an operation hands over that passes its gradient on as it is."""
+    """Return the contribution of an operation that passes its gradient on unchanged."""
     return lambda q, g: unbroadcast(g + 0 * q.value, q.parents[k].shape, 0)
 
 
@@ -215,7 +215,7 @@ Value = Callable[[Node, ndarray], ndarray]
 
 
 def _taking(value: Value, j: int, k: int) -> Handed:
-    """Return what an operation hands to operand k if another value stands for operand j."""
+    """Return the contribution of an operation to operand k if another value replaces operand j."""
 
     def handed(q: Node, g: ndarray) -> ndarray:
         values = [each.value for each in q.parents]

@@ -1,4 +1,4 @@
-"""The two ends of a port: a framework that reads a file, computes with what it read, and writes one.
+"""The two ends of a port: a framework that reads a file, computes with its weights, and writes one.
 
 A new one is one new file here.
 """

@@ -1,4 +1,4 @@
-"""What a side does. Its methods that read, compute and write run in its framework's process."""
+"""The base of all sides. Their methods that read, compute and write run in their framework's process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.tensors import Structure
 
 @dataclass(frozen=True)
 class File:
-    """A file, as a question to the process that is to read it has it.
+    """A file, in a question to the process that reads it.
 
     Attributes:
         path: the file.
@@ -28,10 +28,10 @@ class File:
         layout: of its tensors.
         block: the cell and sizes of its first layer.
         names: for each layer and direction the file's names of its tensors, by role.
-        forget_bias: what an lstm adds to its forget gate at run time.
+        forget_bias: the bias that an lstm adds to its forget gate at run time.
         objects: for each layer of a whole model, the names of the models around it and its own; empty for weights
             alone.
-        ours: whether the harness wrote it, so that it is nothing but these layers.
+        ours: whether the harness wrote it, so that it has only these layers.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class File:
 
     @staticmethod
     def of(path: Path, layers: Recurrent, ours: bool) -> File:
-        """Return what a process needs to know of layers in a file."""
+        """Return the layers in a file as a question to a process."""
         names = tuple((n, reverse, dict(each)) for (n, reverse), each in layers.names.items())
         parts = tuple(Part(each.path.absolute(), each.format) for each in layers.parts)
         objects = tuple(each.names for each in layers.said)
@@ -53,7 +53,7 @@ class File:
         return File(path.absolute(), parts, layers.layout, layers.block, names, bias, objects, ours)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return it in a form for JSON."""
         return {
             **vars(self),
             "path": str(self.path),
@@ -81,11 +81,11 @@ class Side(ABC):
 
     Attributes:
         name: its own; the process is started by it.
-        to: what it is called behind ``--to``; empty for one that only reads.
+        to: its name behind ``--to``; empty for one that only reads.
         layout: its layout.
-        framework: whose process reads, computes and writes.
+        framework: the framework; its process reads, computes and writes.
         implementation: the name of the implementation that computes.
-        endings: how the names of the files that it writes may end; the first is the one in messages.
+        endings: the possible endings of its files' names; messages show the first.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Side(ABC):
         return ""
 
     def settled(self, weights: Mapping[str, ndarray]) -> dict[str, ndarray]:
-        """Return weights of the layout as a file is to have them, where the layout leaves a choice."""
+        """Return weights of the layout in the file's form, if the layout leaves a choice."""
         return dict(weights)
 
     def arrays(self, part: Part) -> Mapping[str, ndarray]:
@@ -119,23 +119,23 @@ class Side(ABC):
         """Write a file.
 
         Args:
-            path: where to.
+            path: the file.
             weights: in the layout.
             structure: the network; its batch and time do not matter.
             activation: of an rnn.
         """
 
     def written(self, path: Path) -> tuple[Path, ...]:
-        """Return the files that are there after ``write``, the one last without which the others are none."""
+        """Return the files after ``write``, the one last that makes the others usable."""
         return (path,)
 
     def layer_in(self, path: Path, structure: Structure) -> str | None:
-        """Return how the layers of a written file are called, where the file does not say that they are a stack."""
+        """Return the names of a written file's layers, if the file does not show that they are a stack."""
         del path, structure
         return None
 
     def returned(self, file: File, problem: Problem) -> Returned:
-        """Read a file by the framework, and compute with what was read; the problem's weights are not looked at."""
+        """Read a file by the framework, and compute with its weights, without the problem's own."""
         return implementations()[self.implementation].function(self.filled(file, problem))
 
     def filled(self, file: File, problem: Problem) -> Problem:
@@ -151,7 +151,7 @@ class Side(ABC):
 
 
 def merged(first: ndarray, second: ndarray, added: int) -> tuple[ndarray, ndarray]:
-    """Return two biases of which the first ``added`` elements are only ever added, with all of those in the first."""
+    """Return two biases with the sum of their first ``added`` elements in the first, where only the sum matters."""
     both = first.copy(), second.copy()  # (G·H,) each
     both[0][:added] += both[1][:added]
     both[1][:added] = 0

@@ -1,8 +1,8 @@
 """Keras 3: a Sequential model, saved whole (``.keras``) or its weights alone (``.weights.h5``).
 
 A file of a whole model is loaded as such, and its own layers compute (``keras_model``). A file of weights alone that
-the harness wrote is loaded into a model such as it was made of; of any other, each layer here loads its own variables
-(``load_own_variables``) from the group in the file that is its.
+the harness wrote is loaded into an equal model. For any other file, each layer here loads its own variables
+(``load_own_variables``) from its group in the file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WEIGHTS = ".weights.h5"
 
 
 class Keras(Side):
-    """SimpleRNN, LSTM and GRU, in Bidirectional where there are two directions."""
+    """SimpleRNN, LSTM and GRU, in Bidirectional for two directions."""
 
     name, to, layout, framework, implementation = "keras", "keras", "keras", KERAS, "keras"
     endings = (".keras", WEIGHTS)
@@ -35,7 +35,7 @@ class Keras(Side):
     def settled(self, weights: Mapping[str, ndarray]) -> dict[str, ndarray]:
         settled = dict(weights)
         for name, array in weights.items():
-            if array.ndim == 2 and name.endswith(".bias"):  # (2, 3H), of a gru whose reset is after the product
+            if array.ndim == 2 and name.endswith(".bias"):  # (2, 3H), of a gru with its reset after the product
                 settled[name] = np.stack(merged(array[0], array[1], 2 * array.shape[1] // 3))
         return settled
 
@@ -103,7 +103,7 @@ def _with_states(own: Sequence[Any]) -> dict[str, Any]:
 
 
 def _load_own(built: Mapping[str, Any], file: File, structure: Structure) -> None:
-    """Have each cell load its variables from its group of a file."""
+    """Load the variables of each cell from its group of a file."""
     import h5py
 
     with h5py.File(file.path, "r") as opened:

@@ -1,7 +1,7 @@
 """The original of a port from a whole Keras model: its own layers, loaded by its own Keras, run on the proof's inputs.
 
-Works in Keras 3 and in Keras 2 (tf_keras) alike. Nothing of the harness's conversion is in it: the framework reads the
-file, makes the layer that the config describes, and that layer object computes and is differentiated.
+It works in Keras 3 and in Keras 2 (tf_keras). It uses nothing of the harness's conversion: the framework reads the file
+and makes the layer of the config, and that layer object computes and is differentiated.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Load = Callable[..., Any]
 
 
 def solved_by_model(file: File, problem: Problem, load: Load) -> Returned:
-    """Load a whole model, and run its recurrent layers on a problem, one on another.
+    """Load a whole model, and run its recurrent layers on a problem in sequence.
 
     Args:
         file: the model's file.
-        problem: the problem; its weights are not looked at.
+        problem: the problem; its weights are not used.
         load: loads a model.
     """
     with _named_by_content(file) as path:
@@ -41,7 +41,7 @@ def solved_by_model(file: File, problem: Problem, load: Load) -> Returned:
 
 @contextmanager
 def _named_by_content(file: File) -> Iterator[str]:
-    """Name a file as Keras wants it, which goes by the ending, whatever it is called."""
+    """Yield a name of a file with the ending that Keras requires."""
     with file.path.open("rb") as opened:
         ending = ".keras" if opened.read(2) == b"PK" else ".h5"
     if file.path.name.endswith(ending):
@@ -72,7 +72,7 @@ def _solved(layers: Sequence[Any], problem: Problem) -> Returned:
     inputs = tf.constant(problem.inputs)  # (B, T, I)
     states = {name: tf.constant(array) for name, array in problem.initial_state.items()}  # (B, H) each
     for layer in layers:
-        for each in [layer, *_directions(layer)]:  # what it hands on changes, and not what it computes
+        for each in [layer, *_directions(layer)]:  # its return value changes, but not its computation
             each.return_sequences = each.return_state = True
     alone = _run(layers, structure, inputs, states).numpy()
     variables = _variables(layers, structure)
@@ -81,7 +81,7 @@ def _solved(layers: Sequence[Any], problem: Problem) -> Returned:
         outputs = _run(layers, structure, inputs, states)  # (B, T, D·H)
         loss = loss_of(problem, outputs)
     if not np.array_equal(outputs.numpy(), alone):
-        raise ValueError("a bias of zero, added where the layer has none, changes what it computes")
+        raise ValueError("a bias of zero, added to a layer without biases, changes its results")
     sources = {**variables, **states, "inputs": inputs}
     gradients = tape.gradient(loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return {
@@ -92,7 +92,7 @@ def _solved(layers: Sequence[Any], problem: Problem) -> Returned:
 
 
 def _run(layers: Sequence[Any], structure: Structure, inputs: Any, states: Mapping[str, Any]) -> Any:
-    """Run layers one on another over inputs (B, T, I); return the outputs of the last, (B, T, D·H)."""
+    """Run layers in sequence over inputs (B, T, I); return the outputs of the last, (B, T, D·H)."""
     import tensorflow as tf
 
     outputs = inputs
@@ -108,7 +108,7 @@ def _run(layers: Sequence[Any], structure: Structure, inputs: Any, states: Mappi
 def _variables(layers: Sequence[Any], structure: Structure) -> dict[str, Any]:
     """Return the weights of layers by their names in the keras layout.
 
-    A layer without biases is given one of zero, so that the port's, which is zero, has a gradient to be held against.
+    A layer without biases gets one of zero, so that the port's bias of zero has a gradient to be compared with.
     """
     import tensorflow as tf
 
@@ -127,6 +127,6 @@ def _variables(layers: Sequence[Any], structure: Structure) -> dict[str, Any]:
 
 
 def _tensor(variable: Any) -> Any:
-    """Return TensorFlow's variable of Keras 3's; that of Keras 2 is one."""
+    """Return TensorFlow's variable of a variable of Keras 3; one of Keras 2 is its own."""
     value = getattr(variable, "value", variable)
     return variable if callable(value) else value

@@ -26,7 +26,7 @@ class Torch(Side):
         if structure.cell == "gru" and structure.reset == "before":
             return (
                 "its gru has the reset before the recurrent product, and torch's after it: two functions, and no "
-                "weights make them one"
+                "weights make them equal"
             )
         if structure.cell == "rnn" and activation not in ("tanh", "relu"):
             return f"its activation is {activation}, and nn.RNN has tanh and relu"

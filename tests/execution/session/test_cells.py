@@ -193,7 +193,7 @@ def test_a_diagnosis_knows_the_algebra_of_a_gated_cell_and_tells_where_the_rest_
     assert found(W_hh.T)[0].fault == "wrong-shape"
     (unknown,) = found(W_hh + np.random.default_rng(1).normal(size=W_hh.shape))
     assert unknown.fault == UNEXPLAINED
-    assert "first off on the way back in layer0: layer0.W_hh" in unknown.explanation
+    assert "first wrong gradient: layer0.W_hh" in unknown.explanation
     (narrow,) = diagnose(
         {name: each.astype(np.float32).astype(np.float64) for name, each in right.items()}, predictions
     )
