@@ -39,7 +39,7 @@ Arrays = Mapping[str, ndarray]
 EPSILON = 1e-6
 
 
-class Cache(NamedTuple):
+class DeltaNetCache(NamedTuple):
     """Values of the forward pass that the backward pass needs, batch first."""
 
     q: ndarray  # (B, T, H, K): q̂_t
@@ -68,7 +68,7 @@ def before_normalisation(d_unit: ndarray, unit: ndarray, length: ndarray) -> nda
     return (d_unit - unit * (unit * d_unit).sum(-1, keepdims=True)) / length
 
 
-def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> Cache:
+def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> DeltaNetCache:
     """Run the layer over whole sequences.
 
     Args:
@@ -90,10 +90,10 @@ def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> Cache:
         learned = beta[:, t, :, None] * missing[:, t]  # (B, H, V): e_t
         states[:, t + 1] = states[:, t] + k[:, t, :, :, None] * learned[:, :, None]  # (B, H, K, V)
     outputs = np.einsum("bthkv,bthk->bthv", states[:, 1:], q)  # (B, T, H, V)
-    return Cache(q, k, q_length, k_length, beta, missing, states, outputs)
+    return DeltaNetCache(q, k, q_length, k_length, beta, missing, states, outputs)
 
 
-def backward(weights: Arrays, cache: Cache, upstream: ndarray, upstream_state: Arrays) -> dict[str, ndarray]:
+def backward(weights: Arrays, cache: DeltaNetCache, upstream: ndarray, upstream_state: Arrays) -> dict[str, ndarray]:
     """Carry the gradient back to everything that went in.
 
     Args:

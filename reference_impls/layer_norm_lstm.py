@@ -53,7 +53,7 @@ class Normalised(NamedTuple):
     root: ndarray  # (…, 1)
 
 
-class Cache(NamedTuple):
+class LayerNormLstmCache(NamedTuple):
     """Values of the forward pass that the backward pass needs, time first."""
 
     x: ndarray  # (T, B, I)
@@ -89,7 +89,7 @@ def before_normalisation(du: ndarray, of: Normalised) -> ndarray:
     return (du - du.mean(-1, keepdims=True) - u * (u * du).mean(-1, keepdims=True)) / of.root
 
 
-def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> Cache:
+def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> LayerNormLstmCache:
     """Run the layer over whole sequences.
 
     Args:
@@ -115,10 +115,12 @@ def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> Cache:
         of_cells.append(normalised(cells[t + 1]))  # (B, H)
         squashed[t] = np.tanh(weights["g_c"] * of_cells[t].value + weights["b_c"])  # (B, H)
         states[t + 1] = o[t] * squashed[t]  # (B, H)
-    return Cache(x, from_inputs, from_states, of_cells, gates, squashed, states, cells)
+    return LayerNormLstmCache(x, from_inputs, from_states, of_cells, gates, squashed, states, cells)
 
 
-def backward(weights: Arrays, cache: Cache, upstream: ndarray, upstream_state: Arrays) -> dict[str, ndarray]:
+def backward(
+    weights: Arrays, cache: LayerNormLstmCache, upstream: ndarray, upstream_state: Arrays
+) -> dict[str, ndarray]:
     """Carry the gradient back to everything that went in.
 
     Args:

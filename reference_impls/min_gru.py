@@ -34,7 +34,7 @@ from numpy import ndarray
 Arrays = Mapping[str, ndarray]
 
 
-class Cache(NamedTuple):
+class MinGruCache(NamedTuple):
     """Values of the forward pass that the backward pass needs, time first."""
 
     x: ndarray  # (T, B, I)
@@ -54,7 +54,7 @@ def sigmoid(a: ndarray) -> ndarray:
     return np.exp(-np.logaddexp(0, -a))
 
 
-def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> Cache:
+def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> MinGruCache:
     """Run the layer over whole sequences.
 
     Args:
@@ -71,10 +71,10 @@ def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> Cache:
     states[0] = initial_state["h"]
     for t in range(len(z)):
         states[t + 1] = (1 - z[t]) * states[t] + z[t] * candidates[t]  # (B, H)
-    return Cache(x, z, linear, candidates, states)
+    return MinGruCache(x, z, linear, candidates, states)
 
 
-def backward(weights: Arrays, cache: Cache, upstream: ndarray, upstream_state: Arrays) -> dict[str, ndarray]:
+def backward(weights: Arrays, cache: MinGruCache, upstream: ndarray, upstream_state: Arrays) -> dict[str, ndarray]:
     """Carry the gradient back to everything that went in.
 
     Args:

@@ -50,7 +50,7 @@ from numpy import ndarray
 Arrays = Mapping[str, ndarray]
 
 
-class Cache(NamedTuple):
+class MlstmCache(NamedTuple):
     """Values of the forward pass that the backward pass needs, batch first."""
 
     inputs: Arrays  # q, k: (B, T, H, K); v: (B, T, H, V); i, f: (B, T, H)
@@ -70,7 +70,7 @@ def sigmoid(a: ndarray) -> ndarray:
     return np.exp(-np.logaddexp(0, -a))
 
 
-def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> Cache:
+def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> MlstmCache:
     """Run the layer over whole sequences.
 
     Args:
@@ -99,10 +99,10 @@ def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> Cache:
         n[:, t + 1] = f[:, t, :, None] * n[:, t] + i[:, t, :, None] * k[:, t]  # (B, H, K)
     weight = np.maximum(np.abs((n[:, 1:] * q).sum(-1)), np.exp(-m[:, 1:]))  # (B, T, H)
     outputs = np.einsum("bthvk,bthk->bthv", C[:, 1:], q) / weight[..., None]  # (B, T, H, V)
-    return Cache(inputs, k, f, i, old_is_larger, C, n, m, weight, outputs)
+    return MlstmCache(inputs, k, f, i, old_is_larger, C, n, m, weight, outputs)
 
 
-def backward(weights: Arrays, cache: Cache, upstream: ndarray, upstream_state: Arrays) -> dict[str, ndarray]:
+def backward(weights: Arrays, cache: MlstmCache, upstream: ndarray, upstream_state: Arrays) -> dict[str, ndarray]:
     """Carry the gradient back to everything that went in.
 
     Args:

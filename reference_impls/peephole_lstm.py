@@ -43,7 +43,7 @@ from numpy import ndarray
 Arrays = Mapping[str, ndarray]
 
 
-class Cache(NamedTuple):
+class PeepholeLstmCache(NamedTuple):
     """Values of the forward pass that the backward pass needs, time first."""
 
     x: ndarray  # (T, B, I)
@@ -62,7 +62,7 @@ def sigmoid(a: ndarray) -> ndarray:
     return np.exp(-np.logaddexp(0, -a))
 
 
-def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> Cache:
+def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> PeepholeLstmCache:
     """Run the layer over whole sequences.
 
     Args:
@@ -87,10 +87,12 @@ def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> Cache:
         cells[t + 1] = f[t] * c + i[t] * g[t]  # (B, H)
         o[t] = sigmoid(a_o + p_o * cells[t + 1])  # (B, H)
         states[t + 1] = o[t] * np.tanh(cells[t + 1])  # (B, H)
-    return Cache(x, gates, states, cells)
+    return PeepholeLstmCache(x, gates, states, cells)
 
 
-def backward(weights: Arrays, cache: Cache, upstream: ndarray, upstream_state: Arrays) -> dict[str, ndarray]:
+def backward(
+    weights: Arrays, cache: PeepholeLstmCache, upstream: ndarray, upstream_state: Arrays
+) -> dict[str, ndarray]:
     """Carry the gradient back to everything that went in.
 
     Args:

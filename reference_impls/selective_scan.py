@@ -40,7 +40,7 @@ from numpy import ndarray
 Arrays = Mapping[str, ndarray]
 
 
-class Cache(NamedTuple):
+class SelectiveScanCache(NamedTuple):
     """Values of the forward pass that the backward pass needs, batch first."""
 
     inputs: Arrays  # u, delta, z: (B, T, E); B, C: (B, T, N)
@@ -57,7 +57,7 @@ def sigmoid(a: ndarray) -> ndarray:
     return np.exp(-np.logaddexp(0, -a))
 
 
-def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> Cache:
+def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> SelectiveScanCache:
     """Run the layer over whole sequences.
 
     Args:
@@ -76,10 +76,12 @@ def forward(weights: Arrays, inputs: Arrays, initial_state: Arrays) -> Cache:
     for t in range(T):
         states[:, t + 1] = decay[:, t] * states[:, t] + added[:, t]  # (B, E, N)
     y = np.einsum("bten,btn->bte", states[:, 1:], inputs["C"]) + weights["D"] * u  # (B, T, E)
-    return Cache(inputs, dt, A, decay, states, y, y * z * sigmoid(z))
+    return SelectiveScanCache(inputs, dt, A, decay, states, y, y * z * sigmoid(z))
 
 
-def backward(weights: Arrays, cache: Cache, upstream: ndarray, upstream_state: Arrays) -> dict[str, ndarray]:
+def backward(
+    weights: Arrays, cache: SelectiveScanCache, upstream: ndarray, upstream_state: Arrays
+) -> dict[str, ndarray]:
     """Carry the gradient back to everything that went in.
 
     Args:

@@ -497,7 +497,7 @@ class Case(Fields):
 
     @property
     def structure(self) -> Structure:
-        """Which tensors there are, and their shapes."""
+        """The network's tensors and their shapes."""
         if self.recurrence is None:
             return super().structure
         shapes = self.recurrence["shapes"]

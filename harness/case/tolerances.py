@@ -1,4 +1,4 @@
-"""What is wrong with a tolerance, wherever it was given: in a case file, from Python or on the command line."""
+"""Checks of a tolerance, which may come from a case file, from Python or from the command line."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ EXAMPLE = "such as {rtol: 1e-7, atol: 1e-9}, or those by tensor with default for
 
 
 def mistakes(tolerance: Any, tensors: Collection[str]) -> Iterator[Problem]:
-    """Yield path, problem and hint of everything that is wrong with a tolerance.
+    """Yield path, problem and hint of each mistake in a tolerance.
 
     Args:
         tolerance: ``rtol`` and ``atol``, or those by tensor, with ``default`` for the rest.
-        tensors: the names of the tensors that there are.
+        tensors: The names of the tensors of the case.
     """
     if not isinstance(tolerance, Mapping):
         yield (), f"{tolerance!r} should be a mapping", EXAMPLE
@@ -47,7 +47,7 @@ def _of_bound(bound: Mapping[Any, Any], path: tuple[Any, ...]) -> Iterator[Probl
 
 
 def of_number(value: Any) -> str:
-    """Return what is wrong with ``rtol`` or ``atol``; empty if nothing is."""
+    """Return the problem of ``rtol`` or ``atol``; empty if it is right."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return f"{value!r} should be a number"
     if not math.isfinite(value) or value < 0:

@@ -69,7 +69,7 @@ class FuzzSearch:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ScreeningAnswer:
     """The answer of a process to a batch.
 
     Attributes:
@@ -111,19 +111,19 @@ class Screens:
         for process in self._free:
             process.wait_until_ready()
 
-    def ask(self, numbers: range) -> Future[Answer]:
+    def ask(self, numbers: range) -> Future[ScreeningAnswer]:
         """Send a batch to be screened; a failure of the process is an answer, too."""
         return self._pool.submit(self._ask, numbers, list(self.names))
 
-    def _ask(self, numbers: range, names: list[str]) -> Answer:
+    def _ask(self, numbers: range, names: list[str]) -> ScreeningAnswer:
         header = {**self._header, "first": numbers.start, "last": numbers.stop, "implementations": names}
         process = self._free.pop()
         try:
-            return Answer(names, dict(process.ask(header, {}, limit=LIMIT).header))
+            return ScreeningAnswer(names, dict(process.ask(header, {}, limit=LIMIT).header))
         except WorkerFailed as failure:
             if not self._ended:
                 process = WorkerProcess(self.framework)
-            return Answer(names, {}, failure)
+            return ScreeningAnswer(names, {}, failure)
         finally:
             self._free.append(process)
 
@@ -191,11 +191,11 @@ def search(
 
 def _batches(
     screens: Sequence[Screens], cases: int | None, deadline: float | None, ahead: int
-) -> Iterator[tuple[range, list[Answer]]]:
+) -> Iterator[tuple[range, list[ScreeningAnswer]]]:
     """Yield the numbers of each batch with the answers of each framework's processes."""
     starts = iter(itertools.count(0, BATCH) if cases is None else range(0, cases, BATCH))
-    batch_of: dict[Future[Answer], range] = {}
-    waiting: dict[range, list[Future[Answer]]] = {}
+    batch_of: dict[Future[ScreeningAnswer], range] = {}
+    waiting: dict[range, list[Future[ScreeningAnswer]]] = {}
     while True:
         while len(waiting) <= ahead and (deadline is None or time.perf_counter() < deadline):
             if (first := next(starts, None)) is None:
@@ -231,7 +231,7 @@ class Inspector:
         self.folder = folder
         self.done = done
 
-    def look(self, numbers: range, answers: Sequence[Answer]) -> None:
+    def look(self, numbers: range, answers: Sequence[ScreeningAnswer]) -> None:
         """Confirm the suspects of a batch; if a process failed, run all of the batch's cases again."""
         for screen, answer in zip(self.screens, answers, strict=True):
             while answer.failure is not None and set(answer.names) != set(screen.names):

@@ -100,32 +100,31 @@ class Implementation:
     """A way to compute loss, outputs and gradients of a problem.
 
     Attributes:
-        name: how it is named in cases, reports and on the command line.
-        layout: the layout in which it receives weights and returns gradients.
-        function: maps a problem, in that layout, to ``{tensor: gradient, ..., "loss": ..., "outputs": ...}``.
-        framework: where it runs.
-        supports: for a field of a case, the values that it can represent (of ``truncation``, the kinds); fields that
-            are not named are all supported, and so is a field that says nothing of the case, as ``reset`` of an rnn.
-            ``{"bidirectional": (False,)}`` is for one direction.
-        complete: whether a tensor that it does not return is a mismatch, and so is another dtype than the case's.
-        all_gradients: whether a gradient that it does not return is a mismatch.
-        is_oracle: whether it uses no backward pass, so that it can say which of two others is right.
-        initial_weights: maps a structure, a seed and a dtype to the framework's own initial weights, in ``layout``;
-            None if the implementation has no initialisation to offer.
-        only_with: a field of a case, without which it takes no part; empty for none.
-        only_named: whether it takes part only in cases whose ``implementations`` lists it: one that differs on purpose.
-        specialised: whether it takes part only in cases that it supports, since nobody would miss it in others.
-        first_of_sweep: whether it takes part only in the first case of each sweep, unless it is asked for by name: one
-            to which every case costs a compilation.
-        own_optimiser: whether it trains with an optimiser of its own, and returns what became of it; it takes part only
-            in cases with training.
-        work: how many multiplications of numbers it takes for a problem, where that is far more than the reference
-            takes; None where it is not.
-        float32_eps: the eps of its products in float32, where they are rounded further than to that; 0 where they are
-            not. Its tolerances grow with it.
-        recurrence: the recurrence that it is an implementation of: a name, ``*`` for any recurrence beside networks,
-            empty for networks alone.
-        about: one line on what it is.
+        name: The name in cases, reports and on the command line.
+        layout: The layout in which it receives weights and returns gradients.
+        function: A function from a problem in that layout to ``{tensor: gradient, ..., "loss": ..., "outputs": ...}``.
+        framework: The framework, whose process it runs in.
+        supports: The values that it can represent, by field of a case; ``{"bidirectional": (False,)}`` means one
+            direction. For ``truncation``, the values are its kinds. All values of other fields are supported, and so is
+            a field without meaning for the case, such as ``reset`` of an rnn.
+        complete: True if a missing tensor is a mismatch, and so is another dtype than the case's.
+        all_gradients: True if a missing gradient is a mismatch.
+        is_oracle: True if it uses no backward pass, so that it can decide which of two others is right.
+        initial_weights: A function from a structure, a seed and a dtype to the framework's own initial weights, in
+            ``layout``; None if it has none.
+        only_with: A field of a case that it requires to take part; empty for none.
+        only_named: True if it takes part only in cases whose ``implementations`` lists it: one that differs on purpose.
+        specialised: True if it takes part only in cases that it supports, without a remark in others.
+        first_of_sweep: True if it takes part only in the first case of each sweep, unless it is requested by name: one
+            that must compile every case.
+        own_optimiser: True if it trains with an optimiser of its own and returns the results; it takes part only in
+            cases with training.
+        work: A function that returns the number of scalar multiplications for a problem, if that is far more than the
+            reference's; otherwise None.
+        float32_eps: The eps of its products in float32, if it is larger than float32's own; otherwise 0. Tolerances
+            grow with it.
+        recurrence: The recurrence that it implements: a name, ``*`` for any recurrence, empty for networks alone.
+        about: A description in one line.
     """
 
     name: str
@@ -152,7 +151,7 @@ class Implementation:
         return self.function(problem)
 
     def takes_part_in(self, case: Fields) -> bool:
-        """Whether a case is for this implementation."""
+        """Return whether this implementation takes part in a case."""
         if not self._is_of(case):
             return False
         if self.only_with:
@@ -188,7 +187,7 @@ class Implementation:
         return self.recurrence in (("", ANY) if is_network else (case.cell, ANY))
 
     def reason_against(self, case: Fields) -> str:
-        """Return why the implementation cannot represent a case; empty if nothing is known against it."""
+        """Return the reason why the implementation cannot represent a case; empty if none is known."""
         if not self._is_of(case):
             of = f"the recurrence {self.recurrence}" if self.recurrence else "networks of rnn, lstm and gru"
             return f"{self.name} is of {of}, and the case of {case.cell}"

@@ -55,7 +55,7 @@ def why_not(
 
 
 def fitting_layouts(tensors: Mapping[str, Shape], structure: Structure) -> list[str]:
-    """Return the layouts that have all of these tensors, each of its shape."""
+    """Return the layouts that contain all of these tensors with these shapes."""
     there = layouts_of(structure)
     return [name for name, layout in there.items() if tensors.items() <= dict(layout.shapes(structure)).items()]
 

@@ -1,4 +1,4 @@
-"""A case made concrete: its arrays."""
+"""Build a problem: make the arrays of a case."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from harness.tensors import Shape
 
 
 def build(case: Case, native_weights: NativeWeights) -> Problem:
-    """Make the arrays of a case. Nobody can write to them; ``Problem.copy`` has such as one can.
+    """Make the arrays of a case. They are read-only; ``Problem.copy`` has writable ones.
 
     Args:
-        case: a valid case.
-        native_weights: fetches a framework's own initial weights.
+        case: A valid case.
+        native_weights: The function that returns a framework's own initial weights.
     """
     if case.recurrence is not None:
         return build_recurrence(case)
@@ -60,7 +60,7 @@ def build(case: Case, native_weights: NativeWeights) -> Problem:
 
 
 def _spec_of(specs: ArraySpecs, tensor: str) -> ArraySpec:
-    """Return the spec of one tensor from a spec for all or a mapping by name."""
+    """Return the spec of one tensor from a spec for all tensors or from a mapping by name."""
     if isinstance(specs, str) or spec_kind(specs) is not None:
         return specs
     spec: ArraySpec = specs[tensor] if tensor in specs else specs.get("default", "zeros")

@@ -1,8 +1,8 @@
-"""The problems that are made for a recurrence: configurations that wrong gradients have hidden behind.
+"""The problems of a recurrence: configurations that have hidden wrong gradients in the past.
 
 Kernels shipped wrong gradients for years because their tests had one head, one batch, a length that was a multiple of
-the chunk, ones for an upstream gradient, or no gradient by the last state. Here the sizes all differ, and each of these
-is varied by itself.
+the chunk, ones as the upstream gradient, or no gradient by the last state. Here all sizes differ, and each of these
+properties is varied by itself.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from harness.problem.recurrent import Draw, case_of
 from harness.recurrences import Recurrence
 
 LONG = 65
-"""Steps of the longest sequence: one more than the chunks of 16, 32 and 64 that kernels work in."""
+"""Steps of the longest sequence: one more than the kernels' chunks of 16, 32 and 64."""
 
 WIDE = 65
-"""The size of one letter after the other: one more than the tiles of 16, 32 and 64 that kernels work in."""
+"""The large size, which each letter has in turn: one more than the kernels' tiles of 16, 32 and 64."""
 
 SATURATED = 20.0
 """Factor of the inputs that drives gates to 0 and 1, and a step size beyond 20, where kernels take another branch."""
 
 
 def configurations(recurrence: Recurrence) -> Iterator[Case]:
-    """Yield the cases of a recurrence, the plainest first.
+    """Yield the cases of a recurrence; the simplest comes first.
 
     Raises:
-        DeclarationError: if a shape cannot be made.
-        StepError: if the step does what a step may not.
+        DeclarationError: If a shape cannot be made.
+        StepError: If the step does something that a step may not do.
     """
     ones = dict.fromkeys(recurrence.letters, 1)
     yield case_of(recurrence, Draw(), {})

@@ -26,18 +26,18 @@ from harness.recurrences import Recurrence, recurrences
 
 @dataclass(frozen=True, eq=False)
 class RecurrenceProblem(Problem):
-    """What an implementation of a recurrence is given. B is the batch, T the time.
+    """The input of an implementation of a recurrence. B is the batch, T the time.
 
     Attributes:
-        weights: by name, as the recurrence declares them.
-        initial_state: (B, …) by the name of the state.
-        inputs: (B, T, …) by name, and (B, …) for the context.
-        targets: the gradient of the loss by the outputs, (B, T, …); the same array as ``upstream``.
-        upstream_state: the gradient of the loss by the last states, (B, …) by name.
-        recurrence: the recurrence.
+        weights: The weights by name, as the recurrence declares them.
+        initial_state: The initial states by name, (B, …).
+        inputs: The inputs by name, (B, T, …), or (B, …) for the context.
+        targets: The gradient of the loss by the outputs, (B, T, …); the same array as ``upstream``.
+        upstream_state: The gradient of the loss by the last states by name, (B, …).
+        recurrence: The recurrence.
     """
 
-    inputs: Mapping[str, ndarray]  # type: ignore[assignment] # of a network it is one array
+    inputs: Mapping[str, ndarray]  # type: ignore[assignment] # a network has one array
     upstream_state: Mapping[str, ndarray] = field(default_factory=dict)
     recurrence: Recurrence = field(kw_only=True)
 
@@ -67,8 +67,8 @@ class RecurrenceProblem(Problem):
         """Return the loss of outputs (B, T, …) and last states (B, …), of shape (), and its gradient by the outputs.
 
         Args:
-            outputs: the outputs.
-            last: the last states by name; those that are left out count as zero.
+            outputs: The outputs.
+            last: The last states by name; a missing state counts as zero.
         """
         total = (np.asarray(outputs) * self.targets).sum()
         for name, state in (last or {}).items():
@@ -108,16 +108,16 @@ class RecurrenceProblem(Problem):
 
 @dataclass(frozen=True)
 class Draw:
-    """The numbers of a problem that is made for a recurrence, beside the sizes of its letters.
+    """The parameters of a recurrence's problem, besides the sizes of its letters.
 
     Attributes:
-        B: the batch.
-        T: the time.
-        dtype: of every number.
-        seed: of the random numbers.
-        upstream: which upstream gradients there are: ``all``, ``outputs alone`` or ``last states alone``.
-        state: the initial states, ``random`` or ``zeros``; a state that must be positive is random all the same.
-        scale: a factor of the inputs, above 1 to saturate gates.
+        B: The batch.
+        T: The time.
+        dtype: The dtype of every number.
+        seed: The seed of the random numbers.
+        upstream: The upstream gradients that are not zero: ``all``, ``outputs alone`` or ``last states alone``.
+        state: The initial states, ``random`` or ``zeros``; a state that must be positive is random in both.
+        scale: A factor of the inputs, above 1 to saturate gates.
     """
 
     B: int = 3
@@ -129,7 +129,7 @@ class Draw:
     scale: float = 1.0
 
     def named(self, sizes: Mapping[str, int]) -> str:
-        """Return what tells a problem from others of the recurrence."""
+        """Return the part of a problem's name that distinguishes it from others of the recurrence."""
         said = [
             f"dtype={self.dtype}",
             *(f"{name}={size}" for name, size in {"B": self.B, "T": self.T, **sizes}.items()),
@@ -145,8 +145,8 @@ def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> Cas
     The step runs once, on ones, to learn the shape of its output.
 
     Raises:
-        DeclarationError: if a size is not the recurrence's.
-        StepError: if the step does what a step may not.
+        DeclarationError: If a size is not the recurrence's.
+        StepError: If the step does something that a step may not do.
     """
     B, T = draw.B, draw.T
     known = recurrence.sizes(**sizes)
@@ -182,11 +182,11 @@ def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> Cas
 
 
 def build_recurrence(case: Case, recurrence: Recurrence | None = None) -> RecurrenceProblem:
-    """Draw the arrays of a recurrence's case. They are read-only; ``copy`` has such as can be written to.
+    """Draw the arrays of a recurrence's case. They are read-only; ``copy`` has writable ones.
 
     Args:
-        case: of the recurrence.
-        recurrence: the recurrence; the library's of that name, or the declaration alone, if None.
+        case: The case of the recurrence.
+        recurrence: The recurrence; if None, the library's of that name, or the declaration alone.
     """
     assert case.recurrence is not None
     recurrence = recurrence or known_as(case)
@@ -217,11 +217,11 @@ def build_recurrence(case: Case, recurrence: Recurrence | None = None) -> Recurr
 
 
 def known_as(case: Case, known: Mapping[str, Recurrence] | None = None) -> Recurrence:
-    """Return the recurrence of a case: one that is known by its name and its step's source, or its declaration alone.
+    """Return the recurrence of a case: a known one with its name and its step's source, or its declaration alone.
 
     Args:
-        case: of the recurrence.
-        known: recurrences beside the library's.
+        case: The case of the recurrence.
+        known: Recurrences besides the library's.
     """
     assert case.recurrence is not None
     found = {**recurrences(), **(known or {})}.get(case.cell)
@@ -234,8 +234,8 @@ def problem_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> 
     """Return a problem of a recurrence with random numbers.
 
     Raises:
-        DeclarationError: if a size is not the recurrence's.
-        StepError: if the step does what a step may not.
+        DeclarationError: If a size is not the recurrence's.
+        StepError: If the step does something that a step may not do.
     """
     return build_recurrence(case_of(recurrence, draw, sizes), recurrence)
 

@@ -1,4 +1,4 @@
-"""An answer: a result, or why there is none, and what was noticed on the way."""
+"""An answer: a result or the reason why it is missing, with remarks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Answer:
     Attributes:
         status: ``ok``, ``unsupported`` or ``error``.
         result: the result, if the status is ``ok``, or if only a second call or a step of training ended in an error.
-        reason: one line, if it is not.
-        detail: the traceback, or the last lines of the process's standard error.
-        second: the result of a second call, if that is another; None if it is the same to the bit.
-        remarks: facts to report before the numbers.
-        said: the text that it printed.
-        failure: the exception that a second call raised, or a step of training, where it was called in this process.
+        reason: The reason in one line, if the status is not ``ok``.
+        detail: The traceback, or the last lines of the process's standard error.
+        second: The result of a second call, if it differs; None if it is the same to the bit.
+        remarks: Facts to report before the numbers.
+        said: The text that it printed.
+        failure: The exception of a second call or of a step of training, if it was called in this process.
     """
 
     status: Status

@@ -1,4 +1,4 @@
-"""Something about how an implementation behaves that is to be known before its numbers are looked at."""
+"""Remarks: properties of an implementation that a report shows before its numbers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Remark:
-    """One thing noticed.
+    """A remark about an implementation.
 
     Attributes:
-        kind: what sort of thing; remarks of one kind on several cases are told as one.
-        text: what was noticed, with tensor, index and values, in one line.
+        kind: The kind of the remark; remarks of one kind on several cases are reported as one.
+        text: The observation, with tensor, index and values, in one line.
     """
 
     kind: str

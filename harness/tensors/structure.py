@@ -194,7 +194,7 @@ class RecurrenceStructure(Structure):
 
 
 def is_gradient(tensor: str) -> bool:
-    """Return True for the name of a gradient, False for one of the forward pass or of training."""
+    """Return whether a name is that of a gradient, and not of the forward pass or of training."""
     forward = tensor in ("loss", "outputs", "directional") or tensor.startswith("last.")
     return not forward and kind_of(tensor) not in ("training.loss", "trained")
 

@@ -1,4 +1,4 @@
-"""The end of a command: its exit status, and the message where it was cut short."""
+"""The end of a command: its exit status, and the message if it failed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ INTERNAL = 70
 """EX_SOFTWARE of sysexits.h."""
 
 INTERRUPTED = 130
-"""128 and the number of SIGINT, as shells have it."""
+"""128 plus the number of SIGINT, as in shells."""
 
 TERMINATED = 143
 """128 and the number of SIGTERM."""
 
 
 class Refused(ValueError):
-    """Something of the user's cannot be used; the text says what, where and why, and what to do."""
+    """A user's argument or file cannot be used; the text says what, where and why, and what to do."""
 
 
 _WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
@@ -32,7 +32,7 @@ _OF_THE_SYSTEM = {
     *(errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP, errno.EXDEV, errno.EBUSY, errno.ETXTBSY, errno.ESTALE),
     *(errno.EIO, errno.ENXIO, errno.ENODEV, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM),
 }
-"""Errors that the user's file system, disk or limits raise; other ones are the harness's own."""
+"""Errors of the user's file system, disk or limits; any other error is the harness's own."""
 
 _HARNESS = Path(__file__).parent.parent
 
@@ -43,13 +43,13 @@ _FAILED = (
 
 
 def ended(work: Callable[[], int], *, for_good: bool) -> int:
-    """Do a command's work behind the doors of the terminal; return the process's exit status, whatever happens.
+    """Do a command's work with safe output streams; return the process's exit status, even after an error.
 
     An error's notes are printed with it. They should say what is kept and how to continue.
 
     Args:
-        work: does everything, and returns the exit status.
-        for_good: the process ends afterwards.
+        work: The function that does the work and returns the exit status.
+        for_good: True if the process ends afterwards.
     """
     interrupts = Interrupts(for_good=for_good)
     try:
@@ -62,7 +62,7 @@ def ended(work: Callable[[], int], *, for_good: bool) -> int:
                     interrupts.ignore()
             except BaseException as error:
                 if not for_good and not isinstance(error, Exception | KeyboardInterrupt | SystemExit):
-                    raise  # it is of the caller's own making, such as a time-out
+                    raise  # the caller caused it, for example by a time-out
                 status = _status_of(error, interrupted=interrupts.came)
             if status == INTERRUPTED and interrupts.came:
                 status = 128 + interrupts.came
@@ -74,7 +74,7 @@ def ended(work: Callable[[], int], *, for_good: bool) -> int:
 def _status_of(error: BaseException, *, interrupted: int) -> int:
     """Report the error that ended the work, and return its exit status; ``interrupted`` is the signal, 0 for none."""
     notes: list[str] = getattr(error, "__notes__", [])
-    if interrupted or isinstance(error, KeyboardInterrupt):  # an import that is interrupted may raise ImportError
+    if interrupted or isinstance(error, KeyboardInterrupt):  # an interrupted import may raise ImportError
         _say("terminated" if interrupted == TERMINATED - 128 else "interrupted", *notes)
         return INTERRUPTED
     if isinstance(error, Refused):
@@ -91,10 +91,9 @@ def _status_of(error: BaseException, *, interrupted: int) -> int:
 
 
 def _with_output(out: Door, status: int) -> int:
-    """Return the exit status with regard to standard output.
+    """Return the exit status, given the state of standard output.
 
-    A reader that has gone has read enough. A disk that is full has cut off what a program would take for the whole, so
-    that 0 would be false.
+    If the reader is gone, it has read enough. If the disk is full, the output is incomplete, so the status is not 0.
     """
     if out.lost is None or out.lost.errno == errno.EPIPE:
         return status
@@ -103,7 +102,7 @@ def _with_output(out: Door, status: int) -> int:
 
 
 def _is_of_the_system(error: OSError) -> bool:
-    """Return whether a user can cause and mend an error, so that it is no error in the harness."""
+    """Return whether an error belongs to the user's system, and not to the harness."""
     named = [Path(name) for name in (error.filename, error.filename2) if isinstance(name, str)]
     return error.errno in _OF_THE_SYSTEM and not any(path.is_relative_to(_HARNESS) for path in named)
 

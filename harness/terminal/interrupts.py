@@ -13,7 +13,7 @@ PATIENCE = 3.0
 """Seconds after the first of them from which another ends the process at once."""
 
 AGAIN = 0.01
-"""Seconds after which an interrupt is repeated that Python could not raise."""
+"""Seconds until an interrupt that Python could not raise is repeated."""
 
 
 class Interrupts:
@@ -59,7 +59,7 @@ class Interrupts:
             self._patient_until = time.monotonic() + PATIENCE
 
     def end(self) -> None:
-        """Leave interrupts as they were, or ignored if the process ends."""
+        """Restore the handling of interrupts, or keep ignoring them if the process ends."""
         if self._handled:
             sys.unraisablehook = self._hook
         if signal.SIGINT in self._handled:
@@ -78,7 +78,7 @@ class Interrupts:
             os._exit(128 + (self.came or number))
 
     def _not_raised(self, what: sys.UnraisableHookArgs) -> None:
-        """Repeat an interrupt that came in a finalizer, out of which nothing can be raised."""
+        """Repeat an interrupt that came in a finalizer, which cannot raise it."""
         if what.exc_type is not KeyboardInterrupt:
             self._hook(what)
             return
