@@ -49,6 +49,12 @@ class Names:
             return f"the part of {parent}"
         return f"the {node.operation.name} in `{self.line(node.site)}`"
 
+    def is_variable(self, node: Node) -> bool:
+        """Return whether a node has a name of its own in the step: of what it is given, or of a variable."""
+        if node.name or node.operation is None:
+            return bool(node.name)
+        return _TARGET.match(self.line(node.site)) is not None and node.site.nth == self._last[node.site.line]
+
     def is_ambiguous(self, site: Site, operand: Node) -> bool:
         """Return whether an operand's name stands for more than one operand in a line of the step."""
         return self._counts[site.line, self.of(operand)] > 1
