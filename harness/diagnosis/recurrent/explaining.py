@@ -18,6 +18,7 @@ from harness.derive.noise import answered
 from harness.derive.recording import Recording
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
 from harness.diagnosis.finite import where_not_finite
+from harness.diagnosis.precision import lower_precision
 from harness.diagnosis.recurrent.alone import Parts, changes_of, faults_of
 from harness.diagnosis.recurrent.further import further
 from harness.diagnosis.recurrent.naming import Names
@@ -113,6 +114,10 @@ class Explainer:
         off = [name for name in usable if name not in matching and not self._same(name, usable[name], self.right[name])]
         if not off:
             return at_once
+        worst = max(self._residual(name, usable[name], self.right[name]) for name in off)
+        if text := lower_precision([usable[name] for name in off], worst, self.problem.case.dtype):
+            residuals = {name: self._residual(name, usable[name], self.right[name]) for name in off}
+            return [*at_once, Diagnosis("lower-precision", text, residuals)]
         forward = [name for name in off if not is_gradient(name)]
         if forward:
             return [*at_once, self._forward(forward, off)]

@@ -23,6 +23,7 @@ from harness.diagnosis.recurrent.rules import (
     Place,
     Rule,
     before_function,
+    into_operand,
     moments,
     same_at,
 )
@@ -104,7 +105,7 @@ def _arguments(names: Names) -> Iterator[Rule]:
     for site, node, _, parent in names.operands():
         if isinstance(node.operation, Elementwise) and len(node.parents) == 1:
             for i, (text, _) in enumerate(before_function(parent, names)):
-                slope = f"in `{names.line(site)}`, the slope of the {node.operation.name} is taken at {text}"
+                slope = f"in `{names.line(site)}`, the slope of the {names.operation(node)} is taken at {text}"
                 yield Rule("slope", slope, {(site, 0): _slope_at_part(names, i)})
 
 
@@ -127,7 +128,7 @@ def _kept(recording: Recording, names: Names) -> Iterator[Rule]:
             own = _slope_at_moment(node, moment)
             if own is not None:
                 handed[node.site, 0] = own
-                text = f"in `{names.line(node.site)}`, the slope of the {node.operation.name} is that {when}"  # type: ignore[union-attr]
+                text = f"in `{names.line(node.site)}`, the slope of the {names.operation(node)} is that {when}"
                 yield Rule("stale", text, {(node.site, 0): own})
             if len(handed) > 1:
                 yield Rule("stale", f"{names.of(node)} {when} is taken throughout the backward pass", handed)
@@ -178,7 +179,7 @@ def _divided(names: Names) -> Iterator[Rule]:
             )
             yield Rule("factor", text, {(site, k): _with(1 - k, k, lambda operand: 1 / operand.value)})
         elif isinstance(node.operation, Elementwise) and len(node.parents) == 1:
-            text = f"in `{names.line(site)}`, the gradient is divided by the slope of the {node.operation.name}"
+            text = f"in `{names.line(site)}`, the gradient is divided by the slope of the {names.operation(node)}"
             yield Rule("slope", text, {(site, 0): _by_slope})
 
 
@@ -239,7 +240,7 @@ def _operands(recording: Recording, names: Names, variables: list[Node]) -> Iter
                         text = f"{names.of(variable)} for {names.of(part)}"
                         taken.append((text, _value_of(recording, names, variable)))
                 for text, moment in taken:
-                    into = f"in `{names.line(site)}`, the gradient into {names.of(node.parents[k])}"
+                    into = into_operand(names, node, k)
                     text = f"{into} takes {text} in {names.of(inner)}"
                     yield Rule("other-value", text, {(site, k): _with_inner(j, k, i, moment)})
 
@@ -263,14 +264,16 @@ def _with_inner(j: int, k: int, i: int, moment: Moment) -> Handed:
 
 def _other_values(recording: Recording, names: Names, variables: list[Node]) -> Iterator[Rule]:
     """Yield products, and slopes, with another variable of the same shape."""
-    for site, node, k, parent in names.operands():
+    for site, node, k, _ in names.operands():
         assert node.operation is not None
         line = names.line(site)
         if isinstance(node.operation, Elementwise) and len(node.parents) == 1:
             formula = RIGHT_BY_RESULT.get(node.operation.name)
             for variable in variables if formula else ():
                 if variable.shape == node.shape and variable is not node:
-                    text = f"in `{line}`, the slope of the {node.operation.name} is computed from {names.of(variable)}"
+                    text = (
+                        f"in `{line}`, the slope of the {names.operation(node)} is computed from {names.of(variable)}"
+                    )
                     yield Rule("other-value", text, {(site, 0): _slope_of(recording, names, variable, formula)})
                     for part, mixed in MIXED.get(node.operation.name, {}).items():
                         mixing = f"{text} as {part}, y its result and v that"
@@ -279,7 +282,7 @@ def _other_values(recording: Recording, names: Names, variables: list[Node]) -> 
             for j, other in enumerate(node.parents):
                 for variable in variables if j != k and (other.operation is not None or other.name) else ():
                     if variable.shape == other.shape and not _stands_for(variable, other):
-                        into = f"in `{line}`, the gradient into {names.of(parent)}"
+                        into = into_operand(names, node, k)
                         text = f"{into} takes {names.of(variable)} for {names.of(other)}"
                         yield Rule("other-value", text, {(site, k): _with(j, k, _value_of(recording, names, variable))})
 
@@ -326,7 +329,7 @@ def _other_gradients(recording: Recording, names: Names, variables: list[Node]) 
             if variable.site == site or min(uses, default=0) <= names.by_site[site][last].index:
                 continue  # its gradient is not known yet where this operation is reached
             source = _node_at(recording, names, variable)
-            takes = f"in `{names.line(site)}`, the {node.operation.name} takes the gradient by {names.of(variable)}"  # type: ignore[union-attr]
+            takes = f"in `{names.line(site)}`, the {names.operation(node)} takes the gradient by {names.of(variable)}"
             yield Rule("other-gradient", takes, sources=dict.fromkeys([(site, k) for k in places[site]], source))
             for k in places[site] if len(places[site]) > 1 else ():
                 text = f"{takes}, for {names.of(node.parents[k])} alone"

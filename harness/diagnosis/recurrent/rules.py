@@ -174,9 +174,7 @@ def _operations(recording: Recording, names: Names) -> Iterator[Rule]:
         if isinstance(node.operation, Carry | Gather) and len(node.parents) == 1:
             continue  # the operation that follows hands over the same
         assert node.operation is not None
-        op, line = node.operation.name, names.line(site)
-        through = f" through the {op}" if names.is_ambiguous(site, parent) else ""
-        into = f"in `{line}`, the gradient into {names.of(parent)}{through}"
+        op, line, into = node.operation.name, names.line(site), into_operand(names, node, k)
         for text, fault, factor in (
             ("is left out", "dropped", 0.0),
             ("is counted twice", "doubled", 2.0),
@@ -193,16 +191,23 @@ def _operations(recording: Recording, names: Names) -> Iterator[Rule]:
                     text = f"in `{line}`, the gradients into {names.of(parent)} and {names.of(part)} are exchanged"
                     yield Rule("order", text, {(site, k): _exchanged(k, j), (site, j): _exchanged(j, k)})
         if isinstance(node.operation, Elementwise) and len(node.parents) == 1:
-            yield from _slopes(site, node, f"in `{line}`, the slope of the {op}")
+            yield from _slopes(site, node, f"in `{line}`, the slope of the {names.operation(node)}")
         if op == "where":
             text = f"in `{line}`, {names.of(parent)} takes the whole gradient of both branches"
             yield Rule("branch", text, {(site, k): _whole(k)})
         if op in ("multiply", "divide"):
             other = names.of(node.parents[1 - k])
-            text = f"in `{line}`, the gradient into {names.of(parent)} misses its factor {other}"
+            text = f"{into} misses its factor {other}"
             yield Rule("factor", text, {(site, k): _whole(k)})
         if isinstance(node.operation, Einsum) or op in ("multiply", "divide"):
             yield from _values(recording, names, site, node, k, into)
+
+
+def into_operand(names: Names, node: Node, k: int) -> str:
+    """Return the words for the gradient that an operation hands to an operand."""
+    parent = node.parents[k]
+    through = f" through the {names.operation(node)}" if names.is_ambiguous(node.site, parent) else ""
+    return f"in `{names.line(node.site)}`, the gradient into {names.of(parent)}{through}"
 
 
 def _mean(k: int) -> Handed:
