@@ -7,7 +7,7 @@ alone. The rest is unexplained, and said to be so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -57,6 +57,10 @@ class _Broken:
     given: Mapping[str, ndarray]
 
 
+_Ends = tuple[list[tuple[list[int], list[int]]], ndarray]
+"""Pairs of groups of rules, and the gradients of the inputs at the last step under each pair, (R, elements)."""
+
+
 class Explainer:
     """Explains answers to one problem; what the rules would give is computed once.
 
@@ -72,6 +76,7 @@ class Explainer:
         self._recording = Recording(self._sequences)
         self._names = Names(self._recording, problem.recurrence.file)
         self._parts = Parts(self._recording, self._sequences)
+        self._known_ends: dict[tuple[str, tuple[str, ...]], _Ends] = {}
         self.right = {**answered(self._recording, self._sequences), **self._parts.right}
 
     @cached_property
@@ -267,21 +272,27 @@ class Explainer:
             return []
         seen = np.concatenate([actual[name][:, -1].reshape(-1) for name in inputs])
         bound = max(self._bound(name, actual[name]) for name in inputs)
-        plain = self._alike_at_the_end(0, len(self._plain.rules), inputs)
-        others = self._alike_at_the_end(len(self._plain.rules), len(self._all.rules), inputs)
-        for firsts in (
-            [(one, other) for i, one in enumerate(plain) for other in plain[i:]],
-            [(one, other) for one in plain for other in others],
-        ):
-            if len(firsts) > MOST_SCREENED:
-                continue
-            both = [[self._all.rules[one[0]], self._all.rules[other[0]]] for one, other in firsts]
-            found = predicted_at_the_end(self._recording, self._sequences, both, inputs)
+        for firsts, found in self._ends(tuple(inputs)):
             fitting = np.flatnonzero((np.abs(found - seen) <= bound).all(1))
             pairs = [(r, s) for each in fitting for r in firsts[each][0] for s in firsts[each][1] if r < s]
             if explained := self._tried(pairs, actual, gradients, off):
                 return explained
         return []
+
+    def _ends(self, inputs: tuple[str, ...]) -> Iterator[_Ends]:
+        """Yield pairs of groups of rules, with what each pair gives at the last step; computed once."""
+        plain = self._alike_at_the_end(0, len(self._plain.rules), inputs)
+        others = self._alike_at_the_end(len(self._plain.rules), len(self._all.rules), inputs)
+        for kind, firsts in (
+            ("plain", [(one, other) for i, one in enumerate(plain) for other in plain[i:]]),
+            ("further", [(one, other) for one in plain for other in others]),
+        ):
+            if len(firsts) <= MOST_SCREENED and (kind, inputs) not in self._known_ends:
+                both = [[self._all.rules[one[0]], self._all.rules[other[0]]] for one, other in firsts]
+                given = predicted_at_the_end(self._recording, self._sequences, both, inputs)
+                self._known_ends[kind, inputs] = firsts, given
+            if (kind, inputs) in self._known_ends:
+                yield self._known_ends[kind, inputs]
 
     def _alike_at_the_end(self, start: int, stop: int, inputs: Sequence[str]) -> list[list[int]]:
         """Return groups of rules that give the same at the last step."""
