@@ -171,7 +171,7 @@ class Explainer:
             return pairs
         if pairs := self._with_change(actual, gradients, off, fits, changes):
             return pairs
-        if pairs := self._screened_pairs(actual, gradients, off):
+        if pairs := self._screened_pairs(actual, gradients, off, changes):
             return pairs
         return self._each_its_own(actual, gradients, off, fits, changes, alone)
 
@@ -260,13 +260,16 @@ class Explainer:
         return []
 
     def _screened_pairs(
-        self, actual: Mapping[str, ndarray], gradients: Sequence[str], off: Sequence[str]
+        self, actual: Mapping[str, ndarray], gradients: Sequence[str], off: Sequence[str], changes: ndarray
     ) -> list[Diagnosis]:
         """Return pairs that explain everything, sought at the last step: there the way back begins.
 
         The gradient of an input at the last step needs one step of a pass, so that all pairs can be tried. Rules that
-        are alike there stand for each other; those that fit are then tried over the whole sequence.
+        are alike there stand for each other; those that fit are then tried over the whole sequence. A wrong tensor is
+        changed by one rule or both, a right one by none.
         """
+        wrong = np.array([name in off for name in gradients])
+        usable = ~(changes & ~wrong).any(1)
         inputs = [f"inputs.{name}" for name in self._sequences.recurrence.inputs if f"inputs.{name}" in actual]
         if not inputs or self._sequences.steps < MOST_STEPS_BACK:
             return []
@@ -274,7 +277,14 @@ class Explainer:
         bound = max(self._bound(name, actual[name]) for name in inputs)
         for firsts, found in self._ends(tuple(inputs)):
             fitting = np.flatnonzero((np.abs(found - seen) <= bound).all(1))
-            pairs = [(r, s) for each in fitting for r in firsts[each][0] for s in firsts[each][1] if r < s]
+            pairs = [
+                (r, s)
+                for each in fitting
+                for r in firsts[each][0]
+                if usable[r]
+                for s in firsts[each][1]
+                if r < s and usable[s] and (changes[r] | changes[s])[wrong].all()
+            ]
             if explained := self._tried(pairs, actual, gradients, off):
                 return explained
         return []
