@@ -152,7 +152,7 @@ class Explainer:
     def _forward(self, forward: Sequence[str], off: Sequence[str]) -> Diagnosis:
         text = f"the forward pass computes something else: {', '.join(forward)} differ; compare it with the step first"
         residuals = dict.fromkeys(off, float("nan"))
-        return Diagnosis(UNEXPLAINED, text, residuals, start="the forward pass")
+        return Diagnosis(UNEXPLAINED, text, residuals, start=text)
 
     def _backward(self, actual: Mapping[str, ndarray], off: Sequence[str]) -> list[Diagnosis]:
         gradients = [name for name in actual if is_gradient(name)]
@@ -200,7 +200,9 @@ class Explainer:
         for chosen, i in zip(combinations, at, strict=True):
             residuals = {name: self._residual(name, given[name][i], actual[name]) for name in off}
             text = "; and ".join(rule.text for rule in chosen)
-            found.setdefault(text, Diagnosis(" + ".join(rule.fault for rule in chosen), _sentence(text), residuals))
+            found.setdefault(
+                text, Diagnosis(" + ".join(rule.fault for rule in chosen), self._sentence(text), residuals)
+            )
         return list(found.values())[:MOST_SHOWN]
 
     def _pairs(
@@ -256,7 +258,7 @@ class Explainer:
                 given_by = {name: self._all.given[name][r] for name in off}
                 given_by |= dict(zip(left, [each[2] for each in own], strict=True))
                 residuals = {name: self._residual(name, given_by[name], actual[name]) for name in off}
-                return [Diagnosis(fault, _sentence(text), residuals)]
+                return [Diagnosis(fault, self._sentence(text), residuals)]
         return []
 
     def _screened_pairs(
@@ -347,7 +349,7 @@ class Explainer:
             names = [name for name in left if fits[r, columns[name]] and changes[r, columns[name]]]
             if names:
                 residuals = {name: self._residual(name, self._all.given[name][r], actual[name]) for name in names}
-                found.append(Diagnosis(self._all.rules[r].fault, _sentence(self._all.rules[r].text), residuals))
+                found.append(Diagnosis(self._all.rules[r].fault, self._sentence(self._all.rules[r].text), residuals))
                 left = [name for name in left if name not in names]
         for name in list(left):
             own = alone[name]
@@ -363,8 +365,13 @@ class Explainer:
     def _alone(self, name: str, actual: ndarray) -> Diagnosis | None:
         for fault, text, tensor in faults_of(name, actual, self._parts, self._recording, self._sequences, self._names):
             if self._same(name, actual, tensor):
-                return Diagnosis(fault, _sentence(text), {name: self._residual(name, tensor, actual)})
+                return Diagnosis(fault, self._sentence(text), {name: self._residual(name, tensor, actual)})
         return None
+
+    def _sentence(self, text: str) -> str:
+        """Return a clause as a sentence; a tensor's name keeps its case."""
+        begins = text if text.split()[0].rstrip(":") in self.right else f"{text[0].upper()}{text[1:]}"
+        return f"{begins}."
 
     def _first_wrong(self, actual: Mapping[str, ndarray], left: Sequence[str]) -> str:
         """Return where the way back first goes wrong: the last step whose gradient of an input is wrong."""
@@ -374,7 +381,3 @@ class Explainer:
                 t = int(np.flatnonzero(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != 1)))[-1])
                 return f"first wrong gradient: {name} at step {t} (counted from 0)"
         return f"first wrong gradient: {left[0]}"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."

@@ -71,6 +71,7 @@ def test_a_wrong_answer_in_float32_is_explained():
         assert found, recurrence.name
         assert "last-state" in faults(found)[0], recurrence.name
 
+
 def test_random_answers_have_no_false_explanation(solved):
     explainer, right = solved
     draw = np.random.default_rng(11)
