@@ -68,7 +68,7 @@ def diagnose(
     found = _explained(evidence, predictions, likely, thorough=thorough) if evidence.off else []
     if not places:
         return [*of_shape, *found]
-    of_places = where_not_finite(evidence, places)
+    of_places = where_not_finite(evidence.actual, places)
     if not any(each.fault == UNEXPLAINED for each in found):  # except for a fault that overflows
         return [*of_shape, *found, of_places]
     left = gathered(*without(places, actual, known or {}))

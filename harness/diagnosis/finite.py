@@ -21,12 +21,12 @@ def not_finite(evidence: Evidence) -> dict[str, ndarray]:
     return {name: where for name, where in found.items() if where.any()}
 
 
-def where_not_finite(evidence: Evidence, places: Mapping[str, ndarray]) -> Diagnosis:
+def where_not_finite(actual: Mapping[str, ndarray], places: Mapping[str, ndarray]) -> Diagnosis:
     """Report the tensors with NaN or infinity, the number of such elements, and the first one."""
     texts = []
     for name, where in list(places.items())[:MOST_TOLD]:
         first = tuple(int(i) for i in np.argwhere(where)[0])
-        values = evidence.actual[name][where]
+        values = actual[name][where]
         nan, infinite = int(np.isnan(values).sum()), int(np.isinf(values).sum())
         what = " and ".join(f"{word} in {count}" for word, count in (("NaN", nan), ("infinity", infinite)) if count)
         of = f"{where.size} element" + ("" if where.size == 1 else "s")

@@ -21,7 +21,7 @@ from harness.case.fields import Case, Loss, Sizes
 from harness.derive.recording import Recording, Sequences
 from harness.problem.arrays import generator
 from harness.problem.problem import Problem
-from harness.recurrences import Recurrence, recurrences
+from harness.recurrences import DeclarationError, Recurrence, recurrences
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +106,9 @@ class RecurrenceProblem(Problem):
         )
 
 
+DTYPES = ("float32", "float64")
+
+
 @dataclass(frozen=True)
 class Draw:
     """The parameters of a recurrence's problem, besides the sizes of its letters.
@@ -127,6 +130,13 @@ class Draw:
     upstream: str = "all"
     state: str = "random"
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, size in (("B", self.B), ("T", self.T)):
+            if not isinstance(size, int) or size < 1:
+                raise DeclarationError(f"size {name} is {size!r}, but should be a whole number above 0")
+        if self.dtype not in DTYPES:
+            raise DeclarationError(f"dtype is {self.dtype!r}, but should be {' or '.join(map(repr, DTYPES))}")
 
     def named(self, sizes: Mapping[str, int]) -> str:
         """Return the part of a problem's name that distinguishes it from others of the recurrence."""

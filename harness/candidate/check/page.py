@@ -52,7 +52,8 @@ def lines(run: Run, candidate: Candidate) -> Iterator[str]:
         yield from in_full(wrong[0])
         yield from _others(wrong)
         yield from _faults(run)
-        yield from _meant_for(run)
+        if not candidate.recurrences:
+            yield from _meant_for(run)
     yield from _not_provided(run)
 
 
@@ -74,7 +75,9 @@ def _oracles(run: Run, candidate: Candidate) -> Iterator[str]:
     for name in dict.fromkeys(judged.implementation for _, judged in others):
         judged = [each for _, each in others if each.implementation == name]
         wrong = [each for each in judged if each.verdict != "match"]
-        if wrong:
+        if failed := [each for each in judged if each.verdict == "error" and each.comparison is None]:
+            yield f"{name} is not known in {len(failed)} of {len(judged)} problems: {failed[0].reason}"
+        elif wrong:
             yield f"{name} does not agree with {run.baseline}: {wrong[0].reason or wrong[0].comparison}"
         else:
             yield f"{name}, which has no backward pass, agrees with {run.baseline} on all {len(judged)} problems"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -46,6 +47,17 @@ xp = Namespace(
 """The namespace."""
 
 
+@contextmanager
+def _in_float64() -> Iterator[None]:
+    """Let JAX keep float64, which it makes float32 of by default; a user's own process may leave that so."""
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
 def gradients(problem: Sequences) -> dict[str, ndarray]:
     """Return loss, outputs, last states and every gradient by JAX's reverse mode, in the problem's dtype."""
     recurrence, weights, state = problem.recurrence, dict(problem.weights), dict(problem.initial_state)
@@ -63,10 +75,11 @@ def gradients(problem: Sequences) -> dict[str, ndarray]:
         return loss + sum((last[name] * g).sum() for name, g in problem.upstream_state.items()), (outputs, last)
 
     compiled = jax.jit(jax.value_and_grad(loss_of, (0, 1, 2, 3), has_aux=True))
-    given = jax.tree.map(jnp.asarray, (weights, moving, context, state))
-    (loss, (outputs, last)), (d_weights, d_moving, d_context, d_state) = compiled(*given)
+    with _in_float64():
+        given = jax.tree.map(jnp.asarray, (weights, moving, context, state))
+        (loss, (outputs, last)), (d_weights, d_moving, d_context, d_state) = compiled(*given)
     found = {"loss": loss, "outputs": outputs, **{f"last.{name}": each for name, each in last.items()}, **d_weights}
-    found |= {f"inputs.{name}": jnp.moveaxis(each, 0, 1) for name, each in d_moving.items()}
+    found |= {f"inputs.{name}": np.moveaxis(np.asarray(each), 0, 1) for name, each in d_moving.items()}
     found |= {f"inputs.{name}": each for name, each in d_context.items()}
     found |= {f"{name}0": each for name, each in d_state.items()}
     return {name: np.asarray(each) for name, each in found.items()}

@@ -27,8 +27,8 @@ def _softplus(z: ndarray) -> ndarray:
     return _relu(z) + np.log1p(np.exp(-_abs(z)))
 
 
-def _silu(z: ndarray) -> ndarray:
-    return z * _sigmoid(z)
+def _silu(z: Any) -> Any:
+    return z * xp.sigmoid(z)  # two operations on a tape, as a backward pass by hand has two terms for them
 
 
 def _relu(z: ndarray) -> ndarray:
@@ -50,7 +50,6 @@ def _minimum(a: ndarray, b: ndarray) -> ndarray:
 _OWN: dict[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid,
     "softplus": _softplus,
-    "silu": _silu,
     "relu": _relu,
     "abs": _abs,
     "maximum": _maximum,
@@ -163,7 +162,8 @@ for _function in (_einsum, _matmul, _where, _concat, _stack, _reshape, _permute_
     _function.__qualname__ = f"xp.{_function.__name__[1:]}"  # the name in messages about wrong arguments
 
 xp = Namespace(
-    **{name: _elementwise(name) for name in (*UNARY, *BINARY)},
+    **{name: _elementwise(name) for name in (*UNARY, *BINARY) if name != "silu"},
+    silu=_silu,
     matmul=_matmul,
     einsum=_einsum,
     where=_where,

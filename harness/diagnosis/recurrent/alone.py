@@ -128,9 +128,20 @@ def _in_between(name: str, right: ndarray, parts: Parts, recording: Recording, n
         there: Sequence[ndarray] = [parts.adjoints[at[t].index] for t in sorted(at) if at[t].index in parts.adjoints]
         if len(there) != len(at) or len(at) != T:
             continue
-        if by_step and node.shape == right[:, 0].shape:
-            yield "in-between", f"{name} is the gradient by {names.of(node)}", np.stack(there, 1)
-            values = np.stack([at[t].value for t in range(T)], 1)
-            yield "times-value", f"{name} is the right one times {names.of(node)}", right * values
+        if by_step:
+            if node.shape == right[:, 0].shape:
+                yield "in-between", f"{name} is the gradient by {names.of(node)}", np.stack(there, 1)
+            yield from _times(name, right, names.of(node), np.stack([at[t].value for t in range(T)], 1))
         elif name in parts.by_step and node.shape == right.shape:
             yield "in-between", f"{name} is the gradient by {names.of(node)}", np.sum(there, 0)
+        elif name in parts.by_step:
+            yield from _times(name, right, names.of(node), node.value)
+
+
+def _times(name: str, right: ndarray, called: str, value: ndarray) -> Iterator[Fault]:
+    """Yield the right numbers times a value or divided by it, of either sign."""
+    if value.ndim == right.ndim and all(n in (1, m) for n, m in zip(value.shape, right.shape, strict=True)):
+        for sign, factor in (("", 1.0), ("minus ", -1.0)):
+            yield "times-value", f"{name} is the right one times {sign}{called}", factor * right * value
+            with np.errstate(all="ignore"):
+                yield "times-value", f"{name} is the right one divided by {sign}{called}", factor * right / value

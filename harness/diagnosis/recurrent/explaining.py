@@ -7,19 +7,22 @@ one tensor alone. All others are reported as unexplained.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy import ndarray
 
 from harness.derive.noise import answered
-from harness.derive.recording import Recording, Sequences
+from harness.derive.recording import Recording
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
+from harness.diagnosis.finite import where_not_finite
+from harness.diagnosis.precision import lower_precision
 from harness.diagnosis.recurrent.alone import Parts, changes_of, faults_of
+from harness.diagnosis.recurrent.further import further
 from harness.diagnosis.recurrent.naming import Names
-from harness.diagnosis.recurrent.predicting import predicted
+from harness.diagnosis.recurrent.predicting import predicted, predicted_at_the_end
 from harness.diagnosis.recurrent.rules import Rule, rules
 from harness.problem.recurrent import RecurrenceProblem
 from harness.tensors import is_gradient, shapes
@@ -45,17 +48,17 @@ MOST_PAIRS = 4_000
 
 CHUNK = 400
 
-NOTHING = Rule("nothing", "nothing")
-"""Stands for a rule that a sequence of one step does not have."""
-
 
 @dataclass(frozen=True, eq=False)
-class _End:
-    """The last step on a tape, and the rules there, each at the position that it has for the whole sequence."""
+class _Broken:
+    """Rules, and the gradients that a pass gives with each of them broken by itself, (R, …) by name."""
 
-    recording: Recording
-    sequences: Sequences
-    rules: Sequence[Rule]
+    rules: list[Rule]
+    given: Mapping[str, ndarray]
+
+
+_Ends = tuple[list[tuple[list[int], list[int]]], ndarray]
+"""Pairs of groups of rules, and the gradients of the inputs at the last step under each pair, (R, elements)."""
 
 
 class Explainer:
@@ -73,15 +76,23 @@ class Explainer:
         self._recording = Recording(self._sequences)
         self._names = Names(self._recording, problem.recurrence.file)
         self._parts = Parts(self._recording, self._sequences)
+        self._known_ends: dict[tuple[str, tuple[str, ...]], _Ends] = {}
         self.right = {**answered(self._recording, self._sequences), **self._parts.right}
 
     @cached_property
-    def _rules(self) -> list[Rule]:
-        return rules(self._recording, self._sequences, self._names)
+    def _plain(self) -> _Broken:
+        """The plain rules."""
+        return self._broken(rules(self._recording, self._sequences, self._names))
 
     @cached_property
-    def _single(self) -> dict[str, ndarray]:
-        return predicted(self._recording, self._sequences, [[rule] for rule in self._rules])
+    def _all(self) -> _Broken:
+        """The plain rules, and those that are tried where no plain one explains an answer."""
+        more = self._broken(further(self._recording, self._sequences, self._names))
+        given = {name: np.concatenate([each, more.given[name]]) for name, each in self._plain.given.items()}
+        return _Broken([*self._plain.rules, *more.rules], given)
+
+    def _broken(self, there: list[Rule]) -> _Broken:
+        return _Broken(there, predicted(self._recording, self._sequences, [[rule] for rule in there]))
 
     def explained(self, actual: Mapping[str, ndarray], matching: Sequence[str] = ()) -> list[Diagnosis]:
         """Return the explanations of an answer, the best first; nothing if nothing is wrong.
@@ -91,26 +102,41 @@ class Explainer:
             matching: names of tensors that were judged to match.
         """
         found = [self._misshapen(name, array) for name, array in actual.items() if name in self.right]
-        of_shapes = [each for each in found if each is not None]
+        at_once = [each for each in found if each is not None]
         usable = {
             name: np.asarray(array, np.float64)
             for name, array in actual.items()
             if name in self.right and np.shape(array) == self.right[name].shape
         }
+        wrong = {
+            name: ~np.isfinite(array) & np.isfinite(self.right[name])
+            for name, array in usable.items()
+            if name not in matching
+        }
+        if places := {name: where for name, where in wrong.items() if where.any()}:
+            at_once.append(where_not_finite(usable, places))
+            usable = {name: array for name, array in usable.items() if name not in places}
         off = [name for name in usable if name not in matching and not self._same(name, usable[name], self.right[name])]
         if not off:
-            return of_shapes
+            return at_once
+        worst = max(self._residual(name, usable[name], self.right[name]) for name in off)
+        if text := lower_precision([usable[name] for name in off], worst, self.problem.case.dtype):
+            residuals = {name: self._residual(name, usable[name], self.right[name]) for name in off}
+            return [*at_once, Diagnosis("lower-precision", text, residuals)]
         forward = [name for name in off if not is_gradient(name)]
         if forward:
-            return [*of_shapes, self._forward(forward, off)]
-        return [*of_shapes, *self._backward(usable, off)]
+            return [*at_once, self._forward(forward, off)]
+        return [*at_once, *self._backward(usable, off)]
 
     def _same(self, name: str, one: ndarray, other: ndarray) -> bool:
-        return bool((np.abs(one - other) <= self._bound(name)).all())
+        return bool((np.abs(one - other) <= self._bound(name, one)).all())
 
-    def _bound(self, name: str) -> float:
+    def _bound(self, name: str, actual: ndarray) -> float:
+        """Return how far apart equal numbers may be: what rounding does to the right ones, more if they are larger."""
         largest = float(np.abs(self.right[name]).max(initial=0.0))
-        return UNITS * max(float(np.finfo(self.problem.case.dtype).eps) * largest, self._noise.get(name, 0.0), 1e-300)
+        grown = max(1.0, float(np.abs(actual).max(initial=0.0)) / largest) if largest else 1.0
+        eps = float(np.finfo(self.problem.case.dtype).eps)
+        return grown * UNITS * max(eps * largest, self._noise.get(name, 0.0), 1e-300)
 
     def _residual(self, name: str, one: ndarray, other: ndarray) -> float:
         largest = max(float(np.abs(self.right[name]).max(initial=0.0)), 1e-300)
@@ -126,23 +152,26 @@ class Explainer:
     def _forward(self, forward: Sequence[str], off: Sequence[str]) -> Diagnosis:
         text = f"the forward pass computes something else: {', '.join(forward)} differ; compare it with the step first"
         residuals = dict.fromkeys(off, float("nan"))
-        return Diagnosis(UNEXPLAINED, text, residuals, start="the forward pass")
+        return Diagnosis(UNEXPLAINED, text, residuals, start=text)
 
     def _backward(self, actual: Mapping[str, ndarray], off: Sequence[str]) -> list[Diagnosis]:
         gradients = [name for name in actual if is_gradient(name)]
-        fits = self._fits(self._single, actual, gradients)
-        changes = self._changes(self._single, gradients)
-        rows = np.flatnonzero(fits.all(1))
+        rows = np.flatnonzero(self._fits(self._plain.given, actual, gradients).all(1))
         if rows.size:
-            return self._of_rows([[int(r)] for r in rows], self._single, actual, off)
+            return self._diagnosed([[self._plain.rules[r]] for r in rows], rows, self._plain.given, actual, off)
         alone = {name: self._alone(name, actual[name]) for name in off}
         if len(off) == 1 and alone[off[0]] is not None:
             return [each for each in alone.values() if each is not None]
+        fits = self._fits(self._all.given, actual, gradients)
+        changes = self._changes(self._all.given, gradients)
+        rows = np.flatnonzero(fits.all(1))
+        if rows.size:
+            return self._diagnosed([[self._all.rules[r]] for r in rows], rows, self._all.given, actual, off)
         if pairs := self._pairs(actual, gradients, off, fits, changes):
             return pairs
         if pairs := self._with_change(actual, gradients, off, fits, changes):
             return pairs
-        if pairs := self._screened_pairs(actual, gradients, off):
+        if pairs := self._screened_pairs(actual, gradients, off, changes):
             return pairs
         return self._each_its_own(actual, gradients, off, fits, changes, alone)
 
@@ -151,26 +180,16 @@ class Explainer:
         columns = []
         for name in names:
             apart = np.abs(given[name] - actual[name]).reshape(len(given[name]), -1)
-            columns.append((apart <= self._bound(name)).all(1))
+            columns.append((apart <= self._bound(name, actual[name])).all(1))
         return np.stack(columns, 1)
 
     def _changes(self, given: Mapping[str, ndarray], names: Sequence[str]) -> ndarray:
         """Return which rows change which tensors, (R, tensors) of bool."""
         return ~self._fits(given, self.right, names)
 
-    def _of_rows(
-        self,
-        rows: Sequence[Sequence[int]],
-        given: Mapping[str, ndarray],
-        actual: Mapping[str, ndarray],
-        off: Sequence[str],
-    ) -> list[Diagnosis]:
-        """Return a diagnosis for each combination of rules; ``given`` has a row for each."""
-        return self._diagnosed(rows, [row[-1] for row in rows], given, actual, off)
-
     def _diagnosed(
         self,
-        combinations: Sequence[Sequence[int]],
+        combinations: Sequence[Sequence[Rule]],
         at: Iterable[int],
         given: Mapping[str, ndarray],
         actual: Mapping[str, ndarray],
@@ -178,11 +197,12 @@ class Explainer:
     ) -> list[Diagnosis]:
         """Return a diagnosis for each combination of rules, of which ``given`` has a row at each of ``at``."""
         found: dict[str, Diagnosis] = {}
-        for row, i in zip(combinations, at, strict=True):
-            chosen = [self._rules[r] for r in row]
+        for chosen, i in zip(combinations, at, strict=True):
             residuals = {name: self._residual(name, given[name][i], actual[name]) for name in off}
             text = "; and ".join(rule.text for rule in chosen)
-            found.setdefault(text, Diagnosis(" + ".join(rule.fault for rule in chosen), _sentence(text), residuals))
+            found.setdefault(
+                text, Diagnosis(" + ".join(rule.fault for rule in chosen), self._sentence(text), residuals)
+            )
         return list(found.values())[:MOST_SHOWN]
 
     def _pairs(
@@ -198,15 +218,15 @@ class Explainer:
         order = [r for r in np.argsort(-explaining, kind="stable") if explaining[r]]
         seen: set[bytes] = set()
         for r in order:
-            key = b"".join(np.round(self._single[name][r], 12).tobytes() for name in gradients)
+            key = b"".join(np.round(self._all.given[name][r], 12).tobytes() for name in gradients)
             if key in seen or len(seen) >= MOST_PEELED:
                 continue
             seen.add(key)
-            first = self._rules[r]
-            given = predicted(self._recording, self._sequences, [[first, rule] for rule in self._rules])
+            both = [[self._all.rules[r], rule] for rule in self._all.rules]
+            given = predicted(self._recording, self._sequences, both)
             rows = np.flatnonzero(self._fits(given, actual, gradients).all(1))
             if rows.size:
-                return self._of_rows([[int(r), int(s)] for s in rows], given, actual, off)
+                return self._diagnosed([both[s] for s in rows], rows, given, actual, off)
         return []
 
     def _with_change(
@@ -225,7 +245,7 @@ class Explainer:
                 break
             own: list[tuple[str, str, ndarray]] = []
             for name in left:
-                given = self._single[name][r]
+                given = self._all.given[name][r]
                 fitting = (
                     each
                     for each in changes_of(name, actual[name], given, self._sequences)
@@ -233,69 +253,84 @@ class Explainer:
                 )
                 own += [each for each in [next(fitting, None)] if each is not None]
             if len(own) == len(left):
-                fault = " + ".join([self._rules[r].fault, *(each[0] for each in own)])
-                text = "; and ".join([self._rules[r].text, *(each[1] for each in own)])
-                given_by = {name: self._single[name][r] for name in off}
+                fault = " + ".join([self._all.rules[r].fault, *(each[0] for each in own)])
+                text = "; and ".join([self._all.rules[r].text, *(each[1] for each in own)])
+                given_by = {name: self._all.given[name][r] for name in off}
                 given_by |= dict(zip(left, [each[2] for each in own], strict=True))
                 residuals = {name: self._residual(name, given_by[name], actual[name]) for name in off}
-                return [Diagnosis(fault, _sentence(text), residuals)]
+                return [Diagnosis(fault, self._sentence(text), residuals)]
         return []
 
     def _screened_pairs(
-        self, actual: Mapping[str, ndarray], gradients: Sequence[str], off: Sequence[str]
+        self, actual: Mapping[str, ndarray], gradients: Sequence[str], off: Sequence[str], changes: ndarray
     ) -> list[Diagnosis]:
         """Return pairs that explain everything, sought at the last step: there the way back begins.
 
         The gradient of an input at the last step needs one step of a pass, so that all pairs can be tried. Rules that
-        are alike there stand for each other; those that fit are then tried over the whole sequence.
+        are alike there stand for each other; those that fit are then tried over the whole sequence. A wrong tensor is
+        changed by one rule or both, a right one by none.
         """
+        wrong = np.array([name in off for name in gradients])
+        usable = ~(changes & ~wrong).any(1)
         inputs = [f"inputs.{name}" for name in self._sequences.recurrence.inputs if f"inputs.{name}" in actual]
         if not inputs or self._sequences.steps < MOST_STEPS_BACK:
             return []
-        end = self._end
         seen = np.concatenate([actual[name][:, -1].reshape(-1) for name in inputs])
-        single = self._at_the_end([[rule] for rule in end.rules], inputs)
-        groups: dict[bytes, list[int]] = {}
-        for r, row in enumerate(np.round(single, 10)):
-            groups.setdefault(row.tobytes(), []).append(r)
-        members = list(groups.values())
-        firsts = [(i, j) for i in range(len(members)) for j in range(i, len(members))]
-        if len(firsts) > MOST_SCREENED:
-            return []
-        found = self._at_the_end([[end.rules[members[i][0]], end.rules[members[j][0]]] for i, j in firsts], inputs)
-        bound = max(self._bound(name) for name in inputs)
-        fitting = np.flatnonzero((np.abs(found - seen) <= bound).all(1))
-        pairs = [
-            (r, s) for each in fitting for r in members[firsts[each][0]] for s in members[firsts[each][1]] if r < s
-        ]
-        for start in range(0, min(len(pairs), MOST_PAIRS), CHUNK):
-            some = pairs[start : start + CHUNK]
-            given = predicted(self._recording, self._sequences, [[self._rules[r], self._rules[s]] for r, s in some])
-            rows = np.flatnonzero(self._fits(given, actual, gradients).all(1))
-            if rows.size:
-                return self._diagnosed([list(some[row]) for row in rows], rows, given, actual, off)
+        bound = max(self._bound(name, actual[name]) for name in inputs)
+        for firsts, found in self._ends(tuple(inputs)):
+            fitting = np.flatnonzero((np.abs(found - seen) <= bound).all(1))
+            pairs = [
+                (r, s)
+                for each in fitting
+                for r in firsts[each][0]
+                if usable[r]
+                for s in firsts[each][1]
+                if r < s and usable[s] and (changes[r] | changes[s])[wrong].all()
+            ]
+            if explained := self._tried(pairs, actual, gradients, off):
+                return explained
         return []
 
-    @cached_property
-    def _end(self) -> _End:
-        sequences = self._sequences
-        entering = {name: node.value for name, node in self._recording.entering[-1].items()}
-        own = sequences.recurrence.inputs
-        last = replace(
-            sequences,
-            inputs={name: array[:, -1:] if name in own else array for name, array in sequences.inputs.items()},
-            initial_state=entering,
-            upstream=sequences.upstream[:, -1:],
-        )
-        recording = Recording(last)
-        names = Names(recording, self.problem.recurrence.file)
-        by_text = {rule.text: rule for rule in rules(recording, last, names)}
-        return _End(recording, last, [by_text.get(rule.text, NOTHING) for rule in self._rules])
+    def _ends(self, inputs: tuple[str, ...]) -> Iterator[_Ends]:
+        """Yield pairs of groups of rules, with what each pair gives at the last step; computed once."""
+        plain = self._alike_at_the_end(0, len(self._plain.rules), inputs)
+        others = self._alike_at_the_end(len(self._plain.rules), len(self._all.rules), inputs)
+        for kind, firsts in (
+            ("plain", [(one, other) for i, one in enumerate(plain) for other in plain[i:]]),
+            ("further", [(one, other) for one in plain for other in others]),
+        ):
+            if len(firsts) <= MOST_SCREENED and (kind, inputs) not in self._known_ends:
+                both = [[self._all.rules[one[0]], self._all.rules[other[0]]] for one, other in firsts]
+                given = predicted_at_the_end(self._recording, self._sequences, both, inputs)
+                self._known_ends[kind, inputs] = firsts, given
+            if (kind, inputs) in self._known_ends:
+                yield self._known_ends[kind, inputs]
 
-    def _at_the_end(self, rows: Sequence[Sequence[Rule]], inputs: Sequence[str]) -> ndarray:
-        """Return the gradients of the inputs at the last step under each combination of rules, (R, elements)."""
-        given = predicted(self._end.recording, self._end.sequences, rows)
-        return np.concatenate([given[name].reshape(len(rows), -1) for name in inputs], 1)
+    def _alike_at_the_end(self, start: int, stop: int, inputs: Sequence[str]) -> list[list[int]]:
+        """Return groups of rules that give the same at the last step."""
+        rows = [[rule] for rule in self._all.rules[start:stop]]
+        groups: dict[bytes, list[int]] = {}
+        for r, row in enumerate(
+            np.round(predicted_at_the_end(self._recording, self._sequences, rows, inputs), 10), start
+        ):
+            groups.setdefault(row.tobytes(), []).append(r)
+        return list(groups.values())
+
+    def _tried(
+        self,
+        pairs: Sequence[tuple[int, int]],
+        actual: Mapping[str, ndarray],
+        gradients: Sequence[str],
+        off: Sequence[str],
+    ) -> list[Diagnosis]:
+        """Return those of some pairs that explain everything; a few at a time."""
+        for start in range(0, min(len(pairs), MOST_PAIRS), CHUNK):
+            both = [[self._all.rules[r], self._all.rules[s]] for r, s in pairs[start : start + CHUNK]]
+            given = predicted(self._recording, self._sequences, both)
+            rows = np.flatnonzero(self._fits(given, actual, gradients).all(1))
+            if rows.size:
+                return self._diagnosed([both[row] for row in rows], rows, given, actual, off)
+        return []
 
     def _each_its_own(
         self,
@@ -313,8 +348,8 @@ class Explainer:
         for r in sorted(consistent, key=lambda r: -int((fits & changes)[r].sum())):
             names = [name for name in left if fits[r, columns[name]] and changes[r, columns[name]]]
             if names:
-                residuals = {name: self._residual(name, self._single[name][r], actual[name]) for name in names}
-                found.append(Diagnosis(self._rules[r].fault, _sentence(self._rules[r].text), residuals))
+                residuals = {name: self._residual(name, self._all.given[name][r], actual[name]) for name in names}
+                found.append(Diagnosis(self._all.rules[r].fault, self._sentence(self._all.rules[r].text), residuals))
                 left = [name for name in left if name not in names]
         for name in list(left):
             own = alone[name]
@@ -330,18 +365,19 @@ class Explainer:
     def _alone(self, name: str, actual: ndarray) -> Diagnosis | None:
         for fault, text, tensor in faults_of(name, actual, self._parts, self._recording, self._sequences, self._names):
             if self._same(name, actual, tensor):
-                return Diagnosis(fault, _sentence(text), {name: self._residual(name, tensor, actual)})
+                return Diagnosis(fault, self._sentence(text), {name: self._residual(name, tensor, actual)})
         return None
+
+    def _sentence(self, text: str) -> str:
+        """Return a clause as a sentence; a tensor's name keeps its case."""
+        begins = text if text.split()[0].rstrip(":") in self.right else f"{text[0].upper()}{text[1:]}"
+        return f"{begins}."
 
     def _first_wrong(self, actual: Mapping[str, ndarray], left: Sequence[str]) -> str:
         """Return the first wrong gradient on the way back: the last step with a wrong gradient of an input."""
         for name in left:
             if name.removeprefix("inputs.") in self.problem.recurrence.inputs:
-                wrong = np.abs(actual[name] - self.right[name]) > self._bound(name)
+                wrong = np.abs(actual[name] - self.right[name]) > self._bound(name, self.right[name])
                 t = int(np.flatnonzero(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != 1)))[-1])
                 return f"first wrong gradient: {name} at step {t} (counted from 0)"
         return f"first wrong gradient: {left[0]}"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."

@@ -14,6 +14,8 @@ from harness.derive.tape import Node, Site
 
 _TARGET = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)")
 
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+
 
 class Names:
     """The names of nodes, in the words of the step.
@@ -27,10 +29,14 @@ class Names:
         self._file = file
         self.by_site: dict[Site, dict[int, Node]] = {}
         self._last: dict[int, int] = {}
+        self._alike: dict[tuple[int, str], list[int]] = {}
         for node in recording.tape.nodes:
             if node.operation is not None:
                 self.by_site.setdefault(node.site, {})[node.t] = node
                 self._last[node.site.line] = max(self._last.get(node.site.line, 0), node.site.nth)
+                alike = self._alike.setdefault((node.site.line, node.operation.name), [])
+                if node.site.nth not in alike:
+                    alike.append(node.site.nth)
 
     def line(self, site: Site) -> str:
         """Return the line of a site, without its comment."""
@@ -46,8 +52,24 @@ class Names:
         if target and node.site.nth == self._last[node.site.line]:
             return target[1]
         if node.operation.name == "index" and (parent := self.of(node.parents[0])) and " in " not in parent:
-            return f"the part of {parent}"
-        return f"the {node.operation.name} in `{self.line(node.site)}`"
+            return f"the {self.operation(node).removesuffix('index')}part of {parent}"
+        return f"the {self.operation(node)} in `{self.line(node.site)}`"
+
+    def operation(self, node: Node) -> str:
+        """Return the name of a node's operation, with its position among those of its name in the line."""
+        assert node.operation is not None
+        alike = self._alike[node.site.line, node.operation.name]
+        if len(alike) == 1:
+            return node.operation.name
+        nth = alike.index(node.site.nth)
+        ordinal = ORDINALS[nth] if nth < len(ORDINALS) else f"{nth + 1}th"
+        return f"{ordinal} {node.operation.name}"
+
+    def is_variable(self, node: Node) -> bool:
+        """Return whether a node has a name of its own in the step: of what it is given, or of a variable."""
+        if node.name or node.operation is None:
+            return bool(node.name)
+        return _TARGET.match(self.line(node.site)) is not None and node.site.nth == self._last[node.site.line]
 
     def is_ambiguous(self, site: Site, operand: Node) -> bool:
         """Return whether an operand's name stands for more than one operand in a line of the step."""

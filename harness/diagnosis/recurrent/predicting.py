@@ -14,8 +14,8 @@ from numpy import ndarray
 from harness.derive.operations import Carry
 from harness.derive.recording import Recording, Sequences
 from harness.derive.reverse import contribution
-from harness.derive.tape import Node, Site
-from harness.diagnosis.recurrent.rules import Rule
+from harness.derive.tape import Node
+from harness.diagnosis.recurrent.rules import Place, Rule
 
 MOST_NUMBERS = 2**24
 """Maximum of numbers that the rows of one pass may take in all nodes, 128 MiB in float64."""
@@ -35,28 +35,59 @@ def predicted(recording: Recording, problem: Sequences, rows: Sequence[Sequence[
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def predicted_at_the_end(
+    recording: Recording, problem: Sequences, rows: Sequence[Sequence[Rule]], inputs: Sequence[str]
+) -> ndarray:
+    """Return the gradients of inputs at the last step under each combination of rules, (R, elements).
+
+    The way back begins there, so that they need one step of a pass.
+    """
+    last = problem.steps - 1
+    per_row = sum(node.value.size for node in recording.tape.nodes if node.t == last)
+    chunk = max(1, MOST_NUMBERS // per_row)
+    found = []
+    for start in range(0, len(rows), chunk):
+        some = rows[start : start + chunk]
+        adjoint = _adjoints(recording, problem, some, last)
+        nodes = [recording.inputs[name.removeprefix("inputs.")][last] for name in inputs]
+        zeros = np.zeros((len(some), 1))
+        there = [adjoint.get(node.index, np.zeros((len(some), *node.shape))) for node in nodes]
+        found.append(np.concatenate([(each.reshape(len(each), -1) + zeros) for each in there], 1))
+    return np.concatenate(found)
+
+
 def _predicted(recording: Recording, problem: Sequences, rows: Sequence[Sequence[Rule]]) -> dict[str, ndarray]:
+    return _named(recording, problem, _adjoints(recording, problem, rows, 0), len(rows))
+
+
+def _adjoints(
+    recording: Recording, problem: Sequences, rows: Sequence[Sequence[Rule]], since: int
+) -> dict[int, ndarray]:
+    """Return the gradient of each node that the pass reaches down to a step, (R, …)."""
     R = len(rows)
     adjoint: dict[int, ndarray] = {}
 
     def add(node: Node, g: ndarray) -> None:
         adjoint[node.index] = adjoint[node.index] + g if node.index in adjoint else g
 
-    begins = [_begun(problem, row) for row in rows]
-    upstream = np.stack([each.upstream for each in begins])  # (R, B, T, …)
+    begins = _Beginnings(problem, rows)
+    upstream = begins.of([each.upstream for each in begins.different])  # (R, B, T, …)
     for t, node in enumerate(recording.outputs):
-        add(node, upstream[:, :, t])
+        if t >= since:
+            add(node, upstream[:, :, t])
     for name, node in recording.last.items():
-        add(node, np.stack([each.upstream_state[name] for each in begins]))
-    acting: dict[tuple[Site, int], list[tuple[int, Rule]]] = {}
+        add(node, begins.of([each.upstream_state[name] for each in begins.different]))
+    acting: dict[Place, dict[tuple[int, Rule], list[int]]] = {}
     skipping: dict[int, list[int]] = {}
     for r, row in enumerate(rows):
-        for rule in row:
-            if rule.site is not None:
-                acting.setdefault((rule.site, rule.k), []).append((r, rule))
+        for i, rule in enumerate(row):
+            for place in {**rule.handed, **rule.sources}:
+                acting.setdefault(place, {}).setdefault((i, rule), []).append(r)
             if rule.skips is not None:
                 skipping.setdefault(rule.skips, []).append(r)
     for node in reversed(recording.tape.nodes):
+        if node.t < since:
+            break
         if node.index not in adjoint or node.operation is None:
             continue
         g = adjoint[node.index]
@@ -72,15 +103,42 @@ def _predicted(recording: Recording, problem: Sequences, rows: Sequence[Sequence
             if parent.operation is None and not parent.name:
                 continue
             handed = contribution(node, k, g)
-            changed = acting.get((node.site, k), ())
+            changed = acting.get((node.site, k), {})
             if changed or skipped:
                 handed = np.array(np.broadcast_to(handed, (R, *parent.shape)))
-                for r, rule in changed:
-                    assert rule.handed is not None
-                    handed[r] = rule.handed(node, g[r])
+                for (_, rule), at in sorted(changed.items(), key=lambda each: each[0][0]):  # the second rule last
+                    place, own = (node.site, k), g[at]
+                    if place in rule.sources:
+                        source = rule.sources[place](node)
+                        own = adjoint[source.index][at] if source.index in adjoint else np.zeros_like(own)
+                    change = rule.handed.get(place)
+                    handed[at] = contribution(node, k, own) if change is None else change(node, own)
                 handed[skipped] = 0
             add(parent, handed)
-    return _named(recording, problem, adjoint, R)
+    return adjoint
+
+
+class _Beginnings:
+    """What the pass of each row begins with.
+
+    Attributes:
+        different: the problems, with other upstream gradients, that there are among the rows.
+    """
+
+    def __init__(self, problem: Sequences, rows: Sequence[Sequence[Rule]]) -> None:
+        found: dict[tuple[Rule, ...], int] = {}
+        self.different: list[Sequences] = []
+        self._which = np.zeros(len(rows), np.intp)
+        for r, row in enumerate(rows):
+            changing = tuple(rule for rule in row if rule.begins is not None)
+            if changing not in found:
+                found[changing] = len(self.different)
+                self.different.append(_begun(problem, changing))
+            self._which[r] = found[changing]
+
+    def of(self, arrays: Sequence[ndarray]) -> ndarray:
+        """Return an array of each row, (R, …), given one of each different problem."""
+        return np.stack(arrays)[self._which]
 
 
 def _begun(problem: Sequences, row: Sequence[Rule]) -> Sequences:

@@ -5,20 +5,23 @@ A rule changes the contribution of one operation of the step to one operand, at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy import ndarray
 
-from harness.derive.operations import Carry, Einsum, Elementwise, Gather, unbroadcast
+from harness.derive.operations import Carry, Einsum, Elementwise, Gather, Operation, unbroadcast
 from harness.derive.recording import Recording, Sequences
 from harness.derive.reverse import contribution
 from harness.derive.tape import Node, Site
 from harness.diagnosis.recurrent.naming import Names
 
 Handed = Callable[[Node, ndarray], ndarray]
-"""A function from a node and its gradient, (…), to its contribution to the operand of the rule."""
+"""Maps a node and its gradient, (R, …) of R passes, to what it hands to the operand of the rule, (R, …)."""
+
+Place = tuple[Site, int]
+"""An operation of the step, and the position of an operand of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,26 +31,33 @@ class Rule:
     Attributes:
         fault: a short name of its kind.
         text: one sentence.
-        site, k: the operation and the operand whose contribution changes; None if the start changes.
-        handed: the changed contribution.
+        handed: the changed contributions, each by its place; none where the beginning alone changes.
+        sources: for each place whose operation takes the gradient of another node in place of its own, that node.
         begins: the changed upstream gradients.
         skips: a step that the pass leaves out; None for none.
     """
 
     fault: str
     text: str
-    site: Site | None = None
-    k: int = 0
-    handed: Handed | None = None
+    handed: Mapping[Place, Handed] = field(default_factory=dict)
+    sources: Mapping[Place, Callable[[Node], Node]] = field(default_factory=dict)
     begins: Callable[[Sequences], Sequences] | None = None
     skips: int | None = None
 
 
 SLOPES_BY_RESULT: dict[str, dict[str, Callable[[ndarray], ndarray]]] = {
     "tanh": {"1 - y": lambda y: 1 - y, "1 + y²": lambda y: 1 + y * y, "y²": lambda y: y * y},
-    "sigmoid": {"1 - y": lambda y: 1 - y, "y (1 + y)": lambda y: y * (1 + y), "1 - y²": lambda y: 1 - y * y},
+    "sigmoid": {
+        "1 - y": lambda y: 1 - y,
+        "y²": lambda y: y * y,
+        "y (1 + y)": lambda y: y * (1 + y),
+        "1 - y²": lambda y: 1 - y * y,
+    },
 }
 """Wrong slopes of functions in terms of their result y."""
+
+FLIPPED: dict[Callable[..., ndarray], Callable[..., ndarray]] = {np.add: np.subtract, np.subtract: np.add}
+"""A sum for a difference, and a difference for a sum."""
 
 RIGHT_BY_RESULT: dict[str, Callable[[ndarray], ndarray]] = {
     "tanh": lambda y: 1 - y * y,
@@ -59,7 +69,13 @@ RIGHT_BY_RESULT: dict[str, Callable[[ndarray], ndarray]] = {
 
 def rules(recording: Recording, problem: Sequences, names: Names) -> list[Rule]:
     """Return every rule of a recorded step."""
-    return [*_beginnings(problem), *_carries(names, recording), *_operations(recording, names)]
+    return [
+        *_beginnings(problem),
+        *_carries(names, recording),
+        *_sums(recording, names),
+        *_operations(recording, names),
+        *_parts(names),
+    ]
 
 
 def _beginnings(problem: Sequences) -> Iterator[Rule]:
@@ -88,6 +104,7 @@ def _beginnings(problem: Sequences) -> Iterator[Rule]:
         "are taken one step late": lambda g: np.roll(g, 1, 1),
         "are taken one step early": lambda g: np.roll(g, -1, 1),
         "are taken at the last step alone": lambda g: g * last.reshape(-1, *(1,) * (g.ndim - 2)),
+        "are taken at the first step for all": lambda g: np.repeat(g[:, :1], T, 1),
         "are all taken to be 1": np.ones_like,
     }
     for text, change in changes.items():
@@ -105,10 +122,41 @@ def _carries(names: Names, recording: Recording) -> Iterator[Rule]:
         state = site.state
         for text, factor in (("is not carried back", 0.0), ("is carried back twice", 2.0), ("changes its sign", -1.0)):
             text = f"the gradient of the state {state} {text} from step to step"
-            yield Rule("carry", text, site, 0, _carried_if(lambda t: t == 0, factor))
+            yield Rule("carry", text, {(site, 0): _carried_if(lambda t: t == 0, factor)})
+            also = (
+                f"{text}, and so does that of the last step" if factor < 0 else f"{text}, nor is that of the last step"
+            )
+            if factor <= 0:
+                begins = _last_state_times(state, factor)
+                yield Rule("carry", also, {(site, 0): _carried_if(lambda t: t == 0, factor)}, begins=begins)
         for every in range(2, T):
             text = f"the gradient of the state {state} is cut every {every} steps"
-            yield Rule("truncation", text, site, 0, _carried_if(_not_multiple_of(every), 0.0))
+            yield Rule("truncation", text, {(site, 0): _carried_if(_not_multiple_of(every), 0.0)})
+
+
+def _sums(recording: Recording, names: Names) -> Iterator[Rule]:
+    """Yield weights whose gradient is not the sum over all steps."""
+    last = len(recording.outputs) - 1
+    kept: dict[str, Callable[[int], bool]] = {
+        "has the first step alone": lambda t: t == 0,
+        "has the last step alone": lambda t: t == last,
+        "leaves out the first step": lambda t: t > 0,
+        "leaves out the last step": lambda t: t < last,
+    }
+    for name in recording.weights if last else ():
+        places = [
+            (site, k) for site, _, k, parent in names.operands() if parent.operation is None and parent.name == name
+        ]
+        for text, right in kept.items():
+            yield Rule("step-weights", f"{name} {text}", {(site, k): _at_steps(right, k) for site, k in places})
+
+
+def _at_steps(right: Callable[[int], bool], k: int) -> Handed:
+    return lambda q, g: contribution(q, k, g) if right(q.t) else 0 * contribution(q, k, g)
+
+
+def _last_state_times(state: str, factor: float) -> Callable[[Sequences], Sequences]:
+    return lambda p: replace(p, upstream_state={**p.upstream_state, state: factor * p.upstream_state[state]})
 
 
 def _carried_if(right: Callable[[int], bool], factor: float) -> Handed:
@@ -126,26 +174,74 @@ def _operations(recording: Recording, names: Names) -> Iterator[Rule]:
         if isinstance(node.operation, Carry | Gather) and len(node.parents) == 1:
             continue  # the operation that follows hands over the same
         assert node.operation is not None
-        op, line = node.operation.name, names.line(site)
-        through = f" through the {op}" if names.is_ambiguous(site, parent) else ""
-        into = f"in `{line}`, the gradient into {names.of(parent)}{through}"
+        op, line, into = node.operation.name, names.line(site), into_operand(names, node, k)
         for text, fault, factor in (
             ("is left out", "dropped", 0.0),
             ("is counted twice", "doubled", 2.0),
             ("has the wrong sign", "sign", -1.0),
         ):
-            yield Rule(fault, f"{into} {text}", site, k, _scaled(k, factor))
+            yield Rule(fault, f"{into} {text}", {(site, k): _scaled(k, factor)})
+        if isinstance(node.operation, Elementwise) and parent.shape != node.shape:
+            yield Rule("mean", f"{into} is a mean where it should be a sum", {(site, k): _mean(k)})
+        if isinstance(node.operation, Einsum) and parent.shape == node.shape:
+            yield Rule("factor", f"{into} misses the product", {(site, k): lambda _, g: g})
+        if isinstance(node.operation, Gather):
+            for j, part in enumerate(node.parents):
+                if j > k and part.shape == parent.shape:
+                    text = f"in `{line}`, the gradients into {names.of(parent)} and {names.of(part)} are exchanged"
+                    yield Rule("order", text, {(site, k): _exchanged(k, j), (site, j): _exchanged(j, k)})
         if isinstance(node.operation, Elementwise) and len(node.parents) == 1:
-            yield from _slopes(site, node, f"in `{line}`, the slope of the {op}")
+            yield from _slopes(site, node, f"in `{line}`, the slope of the {names.operation(node)}")
         if op == "where":
             text = f"in `{line}`, {names.of(parent)} takes the whole gradient of both branches"
-            yield Rule("branch", text, site, k, _whole(k))
+            yield Rule("branch", text, {(site, k): _whole(k)})
         if op in ("multiply", "divide"):
             other = names.of(node.parents[1 - k])
-            text = f"in `{line}`, the gradient into {names.of(parent)} misses its factor {other}"
-            yield Rule("factor", text, site, k, _whole(k))
+            text = f"{into} misses its factor {other}"
+            yield Rule("factor", text, {(site, k): _whole(k)})
         if isinstance(node.operation, Einsum) or op in ("multiply", "divide"):
             yield from _values(recording, names, site, node, k, into)
+
+
+def into_operand(names: Names, node: Node, k: int) -> str:
+    """Return the words for the gradient that an operation hands to an operand."""
+    parent = node.parents[k]
+    through = f" through the {names.operation(node)}" if names.is_ambiguous(node.site, parent) else ""
+    return f"in `{names.line(node.site)}`, the gradient into {names.of(parent)}{through}"
+
+
+def _mean(k: int) -> Handed:
+    return lambda q, g: contribution(q, k, g) * (q.parents[k].value.size / q.value.size)
+
+
+def _exchanged(k: int, j: int) -> Handed:
+    """Return what an operation hands to operand k if it takes operand j for it."""
+    return lambda q, g: contribution(q, j, g).reshape(len(g), *q.parents[k].shape)
+
+
+def _parts(names: Names) -> Iterator[Rule]:
+    """Yield exchanges of two parts of one array, as of gates that stand in another order."""
+    found = [
+        (site, node)
+        for site, node, _, _ in names.operands()
+        if isinstance(node.operation, Gather) and node.operation.name == "index"
+    ]
+    for i, (site, node) in enumerate(found):
+        for other_site, other in found[i + 1 :]:
+            same = other.parents[0] is node.parents[0] and other.shape == node.shape
+            if same and other.operation.places.tolist() != node.operation.places.tolist():  # type: ignore[union-attr]
+                text = (
+                    f"the gradients by the parts of {names.of(node.parents[0])} in `{names.line(site)}` and "
+                    f"`{names.line(other_site)}` are exchanged"
+                )
+                handed = {(site, 0): _into(other.operation), (other_site, 0): _into(node.operation)}
+                yield Rule("order", text, handed)
+
+
+def _into(operation: Operation | None) -> Handed:
+    """Return what an operation would hand over in place of the own one."""
+    assert operation is not None
+    return lambda q, g: operation.pull([q.parents[0].value], 0, g)
 
 
 def _scaled(k: int, factor: float) -> Handed:
@@ -153,8 +249,8 @@ def _scaled(k: int, factor: float) -> Handed:
 
 
 def _whole(k: int) -> Handed:
-    """Return the contribution of an operation that passes its gradient on unchanged."""
-    return lambda q, g: unbroadcast(g + 0 * q.value, q.parents[k].shape, 0)
+    """Return what an operation hands over that passes its gradient on as it is."""
+    return lambda q, g: unbroadcast(g, q.parents[k].shape, 1)
 
 
 def _times(by: Callable[[Node], ndarray]) -> Handed:
@@ -172,15 +268,15 @@ def _slopes(site: Site, node: Node, slope: str) -> Iterator[Rule]:
     def at(value: ndarray) -> ndarray:
         return operation.slope_by([value], 0)
 
-    yield Rule("slope", f"{slope} is left out", site, 0, lambda _, g: g)
-    yield Rule("slope", f"{slope} is taken at its result", site, 0, _times(lambda q: at(q.value)))
-    yield Rule("slope", f"{slope} is taken twice", site, 0, _times(lambda q: at(q.parents[0].value) ** 2))
-    yield Rule("slope", f"{slope} is its value", site, 0, _times(lambda q: q.value))
+    yield Rule("slope", f"{slope} is left out", {(site, 0): lambda _, g: g})
+    yield Rule("slope", f"{slope} is taken at its result", {(site, 0): _times(lambda q: at(q.value))})
+    yield Rule("slope", f"{slope} is taken twice", {(site, 0): _times(lambda q: at(q.parents[0].value) ** 2)})
+    yield Rule("slope", f"{slope} is its value", {(site, 0): _times(lambda q: q.value)})
     for text, wrong in SLOPES_BY_RESULT.get(operation.name, {}).items():
-        yield Rule("slope", f"{slope} is computed as {text} of its result y", site, 0, _by_result(wrong))
+        yield Rule("slope", f"{slope} is computed as {text} of its result y", {(site, 0): _by_result(wrong)})
     if formula := RIGHT_BY_RESULT.get(operation.name):
         text = f"{slope} is computed from its argument as if that were its result"
-        yield Rule("slope", text, site, 0, _times(lambda q: formula(q.parents[0].value)))
+        yield Rule("slope", text, {(site, 0): _times(lambda q: formula(q.parents[0].value))})
 
 
 def _values(recording: Recording, names: Names, site: Site, node: Node, k: int, into: str) -> Iterator[Rule]:
@@ -190,14 +286,11 @@ def _values(recording: Recording, names: Names, site: Site, node: Node, k: int, 
             continue
         name = names.of(other)
         taken: list[tuple[str, str, Value]] = [
-            ("stale", f"{name} of the step before", _of_step(recording, names, site, j, -1)),
-            ("stale", f"{name} of the step after", _of_step(recording, names, site, j, 1)),
-            ("stale", f"{name} of the step before, and of the last step at the first", _around(names, site, j)),
-            ("stale", f"{name} of the first step at every step", _first(names, site, j)),
+            ("stale", f"{name} {when}", _at_moment(moment, j)) for when, moment in moments(recording, names, other)
         ]
         if other.shape == node.shape:
             taken.append(("result", f"its result for {name}", lambda q, _: q.value))
-        for i, (text, _) in enumerate(_before(other, names)):
+        for i, (text, _) in enumerate(before_function(other, names)):
             taken.append(("other-value", f"{text} for {name}", _variant(names, j, i)))
         taken += [
             ("index", f"{name} of index 0 along axis {axis} for all", _index_0(axis))
@@ -207,8 +300,11 @@ def _values(recording: Recording, names: Names, site: Site, node: Node, k: int, 
         if isinstance(node.operation, Einsum) and other.ndim >= 2 and other.shape[-1] == other.shape[-2]:
             taken.append(("untransposed", f"{name} untransposed", lambda _, value: np.swapaxes(value, -1, -2)))
         for fault, text, value in taken:
-            yield Rule(fault, f"{into} takes {text}", site, k, _taking(value, j, k))
+            yield Rule(fault, f"{into} takes {text}", {(site, k): _taking(value, j, k)})
 
+
+Moment = Callable[[Node], ndarray]
+"""Maps a node to its value at another step."""
 
 Value = Callable[[Node, ndarray], ndarray]
 """Maps a node and the value of its operand to another value of the same shape."""
@@ -226,48 +322,72 @@ def _taking(value: Value, j: int, k: int) -> Handed:
     return handed
 
 
-def _of_step(recording: Recording, names: Names, site: Site, j: int, shift: int) -> Value:
-    at = names.by_site[site]
-
-    def value(q: Node, own: ndarray) -> ndarray:
-        operand = q.parents[j]
-        if q.t + shift in at:
-            return at[q.t + shift].parents[j].value
-        if shift > 0 and isinstance(operand.operation, Carry):
-            return recording.last[operand.site.state].value
-        for state, after in recording.leaving[q.t].items():
-            if after is operand and shift < 0:  # a new state's value before is the old state
-                return recording.entering[q.t][state].value
-        return own
-
-    return value
+def _at_moment(moment: Moment, j: int) -> Value:
+    return lambda q, _: moment(q.parents[j])
 
 
-def _around(names: Names, site: Site, j: int) -> Value:
-    at = names.by_site[site]
-    return lambda q, _: at[(q.t - 1) % len(at)].parents[j].value
+def moments(recording: Recording, names: Names, node: Node) -> Iterator[tuple[str, Moment]]:
+    """Yield other steps that a value is taken of by mistake, for nodes of one site; nothing for what has no time."""
+    T = len(recording.outputs)
+
+    def at(t: int, node: Node) -> ndarray:
+        return same_at(recording, names, node, t).value
+
+    def before(node: Node) -> ndarray:
+        if node.t > 0:
+            return at(node.t - 1, node)
+        state = next((state for state, after in recording.leaving[0].items() if after is node), None)
+        if state is not None:
+            return recording.entering[0][state].value
+        if isinstance(node.operation, Elementwise) and len(node.parents) == 1:
+            return node.operation.apply([before(node.parents[0])], [False])
+        return node.value
+
+    def after(node: Node) -> ndarray:
+        if node.t + 1 < T:
+            return at(node.t + 1, node)
+        return recording.last[node.site.state].value if isinstance(node.operation, Carry) else node.value
+
+    if node.operation is None and len(recording.inputs.get(node.name, ())) != T:
+        return
+    yield "of the step before", before
+    yield "of the step after", after
+    if isinstance(node.operation, Carry):
+        yield (
+            "of the step before, and the last at the first",
+            lambda node: at(node.t - 1, node) if node.t else recording.last[node.site.state].value,
+        )
+    yield "of the step before, and of the last step at the first", lambda node: at((node.t - 1) % T, node)
+    yield "of the first step at every step", lambda node: at(0, node)
+    yield "of the steps in reverse order", lambda node: at(T - 1 - node.t, node)
 
 
-def _first(names: Names, site: Site, j: int) -> Value:
-    at = names.by_site[site]
-    return lambda *_: at[0].parents[j].value
+def same_at(recording: Recording, names: Names, node: Node, t: int) -> Node:
+    """Return what a node is at step t; the node itself if it is the same at all steps."""
+    if node.operation is not None:
+        return names.by_site[node.site].get(t, node)
+    at = recording.inputs.get(node.name, ())
+    return at[t] if len(at) == len(recording.outputs) else node
 
 
 def _variant(names: Names, j: int, i: int) -> Value:
-    return lambda q, _: list(_before(q.parents[j], names))[i][1]
+    return lambda q, _: list(before_function(q.parents[j], names))[i][1]
 
 
 def _index_0(axis: int) -> Value:
     return lambda _, value: np.broadcast_to(value.take([0], axis), value.shape)
 
 
-def _before(node: Node, names: Names) -> Iterator[tuple[str, ndarray]]:
+def before_function(node: Node, names: Names) -> Iterator[tuple[str, ndarray]]:
     """Yield values that people take for a node's: the operands of its last function."""
     if isinstance(node.operation, Elementwise):
         for parent in node.parents:
             fits = np.broadcast_shapes(parent.shape, node.shape) == node.shape
             if fits and (parent.operation is not None or parent.name):
                 yield names.of(parent), np.broadcast_to(parent.value, node.shape)
+        if node.operation.function in FLIPPED:
+            values = [parent.value for parent in node.parents]
+            yield "the terms with the other sign between them", FLIPPED[node.operation.function](*values)
     elif isinstance(node.operation, Gather) and len(node.parents) == 1:
-        for text, value in _before(node.parents[0], names):
+        for text, value in before_function(node.parents[0], names):
             yield text, node.operation.apply([value], [False])

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
+from harness.derive.recording import StepError
 from harness.diagnosis.recurrent import Explainer
 from harness.execution.processes.messages import baseline_of, of_diagnoses, of_floor, of_result, tensors_of, to_problem
 from harness.execution.processes.serving import Answer
@@ -47,6 +48,8 @@ def answered(request: Message, known: Mapping[str, Recurrence] | None = None) ->
         return {"status": "ok", **header}, arrays
     except (Unsupported, NoErrorFloor) as reason:
         return {"status": "unsupported", "reason": str(reason)}, {}
+    except StepError as refused:  # a mistake in a user's step, with its line
+        return {"status": "error", "reason": str(refused), "detail": ""}, {}
     except TrainingFailed as failed:
         header, arrays = of_result(failed.result)
         reason_line = "".join(traceback.format_exception_only(failed.error)).strip()

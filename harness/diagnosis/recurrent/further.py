@@ -1,0 +1,340 @@
+"""Further ways to break a reverse pass, which are tried where no plain rule explains an answer.
+
+A value that is kept from another step wherever it is used, another variable in a product, the gradient of another
+variable: there are many more of these than of plain rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy import ndarray
+
+from harness.derive.operations import Carry, Einsum, Elementwise, Gather
+from harness.derive.recording import Recording, Sequences
+from harness.derive.reverse import contribution
+from harness.derive.tape import Node, Site
+from harness.diagnosis.recurrent.naming import Names
+from harness.diagnosis.recurrent.rules import (
+    RIGHT_BY_RESULT,
+    Handed,
+    Moment,
+    Place,
+    Rule,
+    before_function,
+    into_operand,
+    moments,
+    same_at,
+)
+
+MULTIPLIED = ("multiply", "divide")
+
+
+def further(recording: Recording, problem: Sequences, names: Names) -> list[Rule]:
+    """Return every further rule of a recorded step."""
+    every = list(_nodes(recording, names))
+    variables = [each for each in every if not isinstance(each.operation, Gather)]
+    return [
+        *_states(recording, problem, names),
+        *_only_through(names),
+        *_arguments(names),
+        *_kept(recording, names),
+        *_divided(names),
+        *_operands(recording, names, variables),
+        *_other_values(recording, names, variables),
+        *_other_gradients(recording, names, every),
+    ]
+
+
+def _nodes(recording: Recording, names: Names) -> Iterator[Node]:
+    """Yield one node for each thing that a step has: its operations, its inputs, its weights."""
+    yield from (next(iter(at.values())) for at in names.by_site.values())
+    yield from (nodes[0] for nodes in recording.inputs.values())
+    yield from recording.weights.values()
+
+
+def _uses(names: Names, node: Node) -> list[tuple[Site, Node, int]]:
+    """Return the places where a node is an operand."""
+    return [(site, user, k) for site, user, k, parent in names.operands() if _stands_for(node, parent)]
+
+
+def _stands_for(node: Node, parent: Node) -> bool:
+    if node.operation is None or parent.operation is None:
+        return node.operation is None and parent.operation is None and parent.name == node.name
+    return parent.site == node.site
+
+
+def _states(recording: Recording, problem: Sequences, names: Names) -> Iterator[Rule]:
+    """Yield gradients of states that are not computed anew at each step."""
+    for site, at in names.by_site.items():
+        if not isinstance(at[0].operation, Carry):
+            continue
+        state = site.state
+        text = f"the gradient of the state {state} before a step is taken to be that after it"
+        yield Rule("carry", text, sources={(site, 0): _leaving(recording, state)})
+        text = f"the gradient of the state {state} is at every step that by the last state"
+        yield Rule("carry", text, {(site, 0): _always(problem.upstream_state[state])})
+
+
+def _always(handed: ndarray) -> Handed:
+    return lambda _, g: 0 * g + handed
+
+
+def _leaving(recording: Recording, state: str) -> Callable[[Node], Node]:
+    return lambda q: recording.leaving[q.t][state]
+
+
+def _only_through(names: Names) -> Iterator[Rule]:
+    """Yield gradients that come through one use of a value alone, where it has three or more."""
+    for at in names.by_site.values():
+        node = next(iter(at.values()))
+        uses = _uses(names, node)
+        for site, _, k in uses if len(uses) > 2 else ():  # of two, one is left out
+            others = {(other, j): _nothing(j) for other, _, j in uses if (other, j) != (site, k)}
+            text = f"the gradient by {names.of(node)} comes through `{names.line(site)}` alone"
+            yield Rule("dropped", text, others)
+
+
+def _nothing(k: int) -> Handed:
+    return lambda q, g: 0 * contribution(q, k, g)
+
+
+def _arguments(names: Names) -> Iterator[Rule]:
+    """Yield slopes at a part of a function's argument."""
+    for site, node, _, parent in names.operands():
+        if isinstance(node.operation, Elementwise) and len(node.parents) == 1:
+            for i, (text, _) in enumerate(before_function(parent, names)):
+                slope = f"in `{names.line(site)}`, the slope of the {names.operation(node)} is taken at {text}"
+                yield Rule("slope", slope, {(site, 0): _slope_at_part(names, i)})
+
+
+def _slope_at_part(names: Names, i: int) -> Handed:
+    def handed(q: Node, g: ndarray) -> ndarray:
+        assert q.operation is not None
+        return q.operation.pull([list(before_function(q.parents[0], names))[i][1]], 0, g)
+
+    return handed
+
+
+def _kept(recording: Recording, names: Names) -> Iterator[Rule]:
+    """Yield values that are of another step wherever the backward pass uses them."""
+    for at in names.by_site.values():
+        node = next(iter(at.values()))
+        if isinstance(node.operation, Gather):
+            continue
+        for when, moment in moments(recording, names, node):
+            handed = _taken_everywhere(names, node, moment)
+            own = _slope_at_moment(node, moment)
+            if own is not None:
+                handed[node.site, 0] = own
+                text = f"in `{names.line(node.site)}`, the slope of the {names.operation(node)} is that {when}"
+                yield Rule("stale", text, {(node.site, 0): own})
+            if len(handed) > 1:
+                yield Rule("stale", f"{names.of(node)} {when} is taken throughout the backward pass", handed)
+    for when, _ in moments(recording, names, next(iter(recording.entering[0].values()))):
+        for what, is_kept in KEPT.items():
+            handed = {(site, k): _all_taken(recording, names, when, is_kept, k) for site, _, k, _ in names.operands()}
+            handed = {place: each for place, each in handed.items() if not place[0].state}
+            yield Rule("stale", f"all that the forward pass keeps{what} is taken {when}", handed)
+
+
+IsKept = Callable[[Recording, Node, Node], bool]
+"""Returns whether an operation reads an operand among what the forward pass kept."""
+
+KEPT: dict[str, IsKept] = {
+    "": lambda _, q, parent: parent.operation is not None or len(q.parents) == 1,
+    " and its inputs to functions": lambda _, q, parent: (
+        parent.operation is not None or isinstance(q.operation, Elementwise)
+    ),
+    " beside the states": lambda recording, q, parent: (
+        (parent.operation is not None or len(q.parents) == 1)
+        and not isinstance(parent.operation, Carry)
+        and all(parent is not after for after in recording.leaving[parent.t].values())
+    ),
+}
+"""Ways in which a forward pass keeps values: with the inputs that functions take, or without the states."""
+
+
+def _all_taken(recording: Recording, names: Names, when: str, is_kept: IsKept, k: int) -> Handed:
+    def handed(q: Node, g: ndarray) -> ndarray:
+        values = []
+        for parent in q.parents:
+            there = dict(moments(recording, names, parent)) if is_kept(recording, q, parent) else {}
+            values.append(there[when](parent) if when in there else parent.value)
+        assert q.operation is not None
+        return q.operation.pull(values, k, g)
+
+    return handed
+
+
+def _divided(names: Names) -> Iterator[Rule]:
+    """Yield a division where a product should be."""
+    for site, node, k, parent in names.operands():
+        assert node.operation is not None
+        if node.operation.name == "multiply":
+            other = names.of(node.parents[1 - k])
+            text = (
+                f"in `{names.line(site)}`, the gradient into {names.of(parent)} is divided by {other}, not multiplied"
+            )
+            yield Rule("factor", text, {(site, k): _with(1 - k, k, lambda operand: 1 / operand.value)})
+        elif isinstance(node.operation, Elementwise) and len(node.parents) == 1:
+            text = f"in `{names.line(site)}`, the gradient is divided by the slope of the {names.operation(node)}"
+            yield Rule("slope", text, {(site, 0): _by_slope})
+
+
+def _by_slope(q: Node, g: ndarray) -> ndarray:
+    assert isinstance(q.operation, Elementwise)
+    return np.asarray(g / q.operation.slope_by([q.parents[0].value], 0))
+
+
+def _taken_everywhere(names: Names, node: Node, moment: Moment) -> dict[Place, Handed]:
+    """Return what each use of a node hands to its other operands with another value of the node."""
+    found: dict[Place, Handed] = {}
+    for site, user, j in _uses(names, node):
+        if isinstance(user.operation, Einsum) or user.operation.name in MULTIPLIED:  # type: ignore[union-attr]
+            for k, other in enumerate(user.parents):
+                if (k != j or user.operation.name == "divide") and (other.operation is not None or other.name):  # type: ignore[union-attr]
+                    found[site, k] = _with(j, k, moment)
+    return found
+
+
+def _with(j: int, k: int, moment: Moment) -> Handed:
+    def handed(q: Node, g: ndarray) -> ndarray:
+        values = [each.value for each in q.parents]
+        values[j] = moment(q.parents[j])
+        assert q.operation is not None
+        return q.operation.pull(values, k, g)
+
+    return handed
+
+
+def _slope_at_moment(node: Node, moment: Moment) -> Handed | None:
+    """Return the slope of a function at its value of another step; None for what is no such function."""
+    operation = node.operation
+    if not isinstance(operation, Elementwise) or len(node.parents) != 1:
+        return None
+    if formula := RIGHT_BY_RESULT.get(operation.name):
+        return lambda q, g: np.asarray(g * formula(moment(q)))
+    if node.parents[0].operation is None and not node.parents[0].name:
+        return None
+    return lambda q, g: np.asarray(g * operation.slope_by([moment(q.parents[0])], 0))
+
+
+def _operands(recording: Recording, names: Names, variables: list[Node]) -> Iterator[Rule]:
+    """Yield products in which an operand of an operand is of another step, or another variable."""
+    for site, node, k, _ in names.operands():
+        assert node.operation is not None
+        if not (isinstance(node.operation, Einsum) or node.operation.name in MULTIPLIED):
+            continue
+        for j, other in enumerate(node.parents):
+            if j == k:
+                continue
+            inner = other.parents[0] if isinstance(other.operation, Gather) and len(other.parents) == 1 else other
+            if not isinstance(inner.operation, Elementwise) or len(inner.parents) < 2:
+                continue
+            for i, part in enumerate(inner.parents):
+                taken = [(f"{names.of(part)} {when}", moment) for when, moment in moments(recording, names, part)]
+                for variable in variables if part.operation is not None or part.name else ():
+                    if variable.shape == part.shape and not _stands_for(variable, part):
+                        text = f"{names.of(variable)} for {names.of(part)}"
+                        taken.append((text, _value_of(recording, names, variable)))
+                for text, moment in taken:
+                    into = into_operand(names, node, k)
+                    text = f"{into} takes {text} in {names.of(inner)}"
+                    yield Rule("other-value", text, {(site, k): _with_inner(j, k, i, moment)})
+
+
+def _with_inner(j: int, k: int, i: int, moment: Moment) -> Handed:
+    def handed(q: Node, g: ndarray) -> ndarray:
+        other = q.parents[j]
+        inner = other.parents[0] if isinstance(other.operation, Gather) else other
+        parts = [each.value for each in inner.parents]
+        parts[i] = moment(inner.parents[i])
+        assert inner.operation is not None
+        assert other.operation is not None
+        assert q.operation is not None
+        value = inner.operation.apply(parts, [False] * len(parts))
+        values = [each.value for each in q.parents]
+        values[j] = value if inner is other else other.operation.apply([value], [False])
+        return q.operation.pull(values, k, g)
+
+    return handed
+
+
+def _other_values(recording: Recording, names: Names, variables: list[Node]) -> Iterator[Rule]:
+    """Yield products, and slopes, with another variable of the same shape."""
+    for site, node, k, _ in names.operands():
+        assert node.operation is not None
+        line = names.line(site)
+        if isinstance(node.operation, Elementwise) and len(node.parents) == 1:
+            formula = RIGHT_BY_RESULT.get(node.operation.name)
+            for variable in variables if formula else ():
+                if variable.shape == node.shape and variable is not node:
+                    text = (
+                        f"in `{line}`, the slope of the {names.operation(node)} is computed from {names.of(variable)}"
+                    )
+                    yield Rule("other-value", text, {(site, 0): _slope_of(recording, names, variable, formula)})
+                    for part, mixed in MIXED.get(node.operation.name, {}).items():
+                        mixing = f"{text} as {part}, y its result and v that"
+                        yield Rule("other-value", mixing, {(site, 0): _mixed(recording, names, variable, mixed)})
+        if isinstance(node.operation, Einsum) or node.operation.name in MULTIPLIED:
+            for j, other in enumerate(node.parents):
+                for variable in variables if j != k and (other.operation is not None or other.name) else ():
+                    if variable.shape == other.shape and not _stands_for(variable, other):
+                        into = into_operand(names, node, k)
+                        text = f"{into} takes {names.of(variable)} for {names.of(other)}"
+                        yield Rule("other-value", text, {(site, k): _with(j, k, _value_of(recording, names, variable))})
+
+
+def _value_of(recording: Recording, names: Names, variable: Node) -> Moment:
+    return lambda operand: same_at(recording, names, variable, operand.t).value
+
+
+MIXED: dict[str, dict[str, Callable[[ndarray, ndarray], ndarray]]] = {
+    "sigmoid": {"y (1 - v)": lambda y, v: y * (1 - v), "v (1 - y)": lambda y, v: v * (1 - y)},
+    "tanh": {"1 - y v": lambda y, v: 1 - y * v},
+}
+"""Slopes in which another variable v stands for the result y once."""
+
+
+def _mixed(
+    recording: Recording, names: Names, variable: Node, formula: Callable[[ndarray, ndarray], ndarray]
+) -> Handed:
+    return lambda q, g: np.asarray(g * formula(q.value, same_at(recording, names, variable, q.t).value))
+
+
+def _slope_of(
+    recording: Recording, names: Names, variable: Node, formula: Callable[[ndarray], ndarray] | None
+) -> Handed:
+    assert formula is not None
+    return lambda q, g: np.asarray(g * formula(same_at(recording, names, variable, q.t).value))
+
+
+def _other_gradients(recording: Recording, names: Names, variables: list[Node]) -> Iterator[Rule]:
+    """Yield operations that take the gradient of another variable of their result's shape."""
+    last = len(recording.outputs) - 1
+    places: dict[Site, list[int]] = {}
+    nodes: dict[Site, Node] = {}
+    for site, node, k, _ in names.operands():
+        places.setdefault(site, []).append(k)
+        nodes[site] = node
+    for site, node in nodes.items():
+        if isinstance(node.operation, Carry):
+            continue
+        for variable in variables:
+            if variable.operation is None or isinstance(variable.operation, Carry) or variable.shape != node.shape:
+                continue
+            uses = [names.by_site[user][last].index for user, _, _ in _uses(names, variable) if not user.state]
+            if variable.site == site or min(uses, default=0) <= names.by_site[site][last].index:
+                continue  # its gradient is not known yet where this operation is reached
+            source = _node_at(recording, names, variable)
+            takes = f"in `{names.line(site)}`, the {names.operation(node)} takes the gradient by {names.of(variable)}"
+            yield Rule("other-gradient", takes, sources=dict.fromkeys([(site, k) for k in places[site]], source))
+            for k in places[site] if len(places[site]) > 1 else ():
+                text = f"{takes}, for {names.of(node.parents[k])} alone"
+                yield Rule("other-gradient", text, sources={(site, k): source})
+
+
+def _node_at(recording: Recording, names: Names, variable: Node) -> Callable[[Node], Node]:
+    return lambda q: same_at(recording, names, variable, q.t)
