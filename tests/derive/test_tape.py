@@ -60,11 +60,11 @@ MISTAKES = {
     "np.where": ("np.where(s['h'] > 0, s['h'], 0)", "use xp.where"),
     "transpose": ("s['h'] @ w['U'].T", r"\.T of an array.*permute_dims"),
     "astype": ("s['h'].astype(np.float32)", r"\.astype of an array"),
-    "an array from the left": ("np.ones(5) * s['h']", "array that it is not given, of shape"),
+    "an array from the left": ("np.ones(5) * s['h']", "array that is not an argument, of shape"),
     "an index by a comparison": ("s['h'][s['h'] > 0]", "an index of a step is a"),
     "einsum with a diagonal": ("xp.einsum('hh->h', w['U'])", "a letter twice"),
     "einsum of too many letters": ("xp.einsum('bhk->b', s['h'])", "3 letters for an operand of 2 axes"),
-    "einsum of too few operands": ("xp.einsum('bh,bk->b', s['h'])", "has 2 operands, but is given 1"),
+    "einsum of too few operands": ("xp.einsum('bh,bk->b', s['h'])", "has 2 operands, but received 1"),
 }
 
 
