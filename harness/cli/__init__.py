@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 BEGAN = time.perf_counter()
-"""When the command line began; what it has waited since is what its user has."""
+"""When the command line began, on the clock of ``time.perf_counter``."""
 
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its status.
 
     Args:
-        args: the arguments; those of the process unless given, which then ends with the command.
+        args: the arguments; by default those of the process, which then ends with the command.
     """
     try:
         from harness.terminal import ended

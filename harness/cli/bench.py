@@ -22,7 +22,7 @@ def _separated(context: click.Context, option: click.Parameter, given: tuple[str
 
 
 @click.command("bench")
-@click.option("--quick", is_flag=True, help="Only points that take milliseconds; under half a minute.")
+@click.option("--quick", is_flag=True, help="Time only points that take milliseconds (under half a minute in all).")
 @click.option("--cell", "cells", multiple=True, callback=_separated, metavar="A,B", help="Only these cells.")
 @click.option("--impl", "names", multiple=True, callback=_separated, metavar="A,B", help="Only these contestants.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of each process.")
@@ -33,9 +33,9 @@ def command(
 ) -> None:
     """Time forward and backward of the hand-written gradients and of the frameworks, side by side in one run.
 
-    Each must first agree with the reference, within the tolerances of `harness run`; whoever does not is not timed.
-    Then all run in turn, round after round, so that whatever else the machine does strikes all alike. The table goes
-    to bench.csv in the folder of --out, a plot to bench.svg, which matplotlib draws (extra `bench`).
+    Each contestant must first agree with the reference, within the tolerances of `harness run`; one that does not is
+    not timed. Then all run in turn, round after round, so that other load on the machine affects all alike. The folder
+    of --out gets the table as bench.csv and a plot as bench.svg, which matplotlib draws (extra `bench`).
     """
     need("matplotlib", extra="bench")
     from harness.bench import bench, grid
@@ -51,7 +51,7 @@ def command(
     with progress(len(points), list, "points") as show:
 
         def keep(so_far: Bench) -> None:
-            """Write what there is, so that a run that is interrupted was not for nothing."""
+            """Write the points timed so far, so that an interrupted run keeps them."""
             folder.put(tables.FILE, lambda path: write(path, tables.COLUMNS, tables.rows(so_far)))
             keeps(f"the points timed so far are in {out / tables.FILE}")
             show(len(so_far.peaks))
@@ -69,27 +69,25 @@ def command(
         write_json(rows)
     else:
         _print(rows)
-        click.echo(
-            f"Threads in each process: {found.threads}; the table is in {out / tables.FILE}, a plot in {out / PLOT}"
-        )
+        click.echo(f"Threads in each process: {found.threads}. Table: {out / tables.FILE}. Plot: {out / PLOT}.")
     refused = [row for row in rows if row["status"] in ("mismatch", "error")]
     for row in refused:
         sizes = ", ".join(f"{row[each]}" for each in ("batch", "time", "input", "hidden"))
         where = f"{row['contestant']}, {row['cell']} {row['dtype']} {sizes}"
-        click.echo(f"{where}: {row['status']}, and not timed: {row['reason']}", err=True)
+        click.echo(f"{where}: not timed ({row['status']}): {row['reason']}", err=True)
     if any(row["status"] == "error" for row in refused):
         raise click.exceptions.Exit(Exit.IMPLEMENTATION_FAILED)
     raise click.exceptions.Exit(Exit.MISMATCH if refused else Exit.AS_EXPECTED)
 
 
 SECONDS = 10.0
-"""For the rounds of one point."""
+"""Seconds for the rounds of one point."""
 
 SECONDS_QUICK = 0.5
 
 
 def _contestants(names: tuple[str, ...]) -> list[Contestant]:
-    """Return contestants by name, or all whose frameworks are there; end the command if one cannot be had."""
+    """Return contestants by name, or all whose frameworks are installed; end the command if a named one is missing."""
     from harness.bench import contestants
     from harness.casefile import nearest
     from harness.implementations import install_line, missing_modules
@@ -148,14 +146,14 @@ def _print(rows: list[Row]) -> None:
     )
     best = best_by_hand(rows)
     for clock, prefix in (("clock", ""), ("processors' time", "processor_")):
-        for whose, suffix in (("torch and TensorFlow", "torch_and_tensorflow"), ("all others", "others")):
+        for others, suffix in (("torch and TensorFlow", "torch_and_tensorflow"), ("all others", "others")):
             column = f"{prefix}ratio_to_{suffix}"
             mean = geometric_mean(best, column)
             if mean is not None:
                 largest = max(row[column] for row in best if row[column] is not None)
                 click.echo(
-                    f"The faster derivation in NumPy to the fastest of {whose}, by the {clock}: "
-                    f"geometric mean {mean:.2f}, largest {largest:.2f}"
+                    f"Time of the faster NumPy derivation over the fastest of {others}, by the {clock}: "
+                    f"geometric mean {mean:.2f}, maximum {largest:.2f}"
                 )
 
 

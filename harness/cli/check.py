@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 LIMIT = 60.0
 MAX_PRINTED = 40
-"""Lines of what the user's code printed on one case that are shown."""
+"""Maximum number of lines that are shown of the output of the user's code on one case."""
 
 
 @click.command("check")
 @click.argument("file", metavar="FILE.py[:FUNCTION]")
 @cases_argument
-@click.option("--baseline", default=DEFAULT_BASELINE, show_default=True, help="What it is compared with.")
+@click.option("--baseline", default=DEFAULT_BASELINE, show_default=True, help="Implementation to compare with.")
 @click.option(
     "--limit",
     type=click.FloatRange(min=0, min_open=True),
@@ -42,20 +42,20 @@ MAX_PRINTED = 40
     default=LIMIT,
     show_default=True,
     metavar="SECONDS",
-    help="How long one case may take, or the import.",
+    help="Time limit for one case, and for the import.",
 )
-@report_option("--out", "reports/check", "The report's folder.")
-@click.option("--require-all", is_flag=True, help="Every gradient must be returned: one that is missing is a mismatch.")
+@report_option("--out", "reports/check", "Folder of the report.")
+@click.option("--require-all", is_flag=True, help="Count every gradient that is not returned as a mismatch.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     file: str, cases: tuple[str, ...], baseline: str, limit: float, out: Path, require_all: bool, as_json: bool
 ) -> None:
     """Compare your own implementation with the baseline.
 
-    FILE.py holds a function under @harness.implementation(...); FUNCTION names it if there are several, or a plain
-    function, which then works in split weights. It runs in a process of its own, twice for each case.
+    FILE.py holds a function under @harness.implementation(...). FUNCTION names one of several such functions, or a
+    plain function, which then gets split weights. The function runs in its own process, twice for each case.
 
-    CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named, simple ones first.
+    CASE is a file, a folder, or the name of a case, such as basic/tanh; default: all of cases/, simple ones first.
     """
     from harness import report
     from harness.candidate import userfile
@@ -82,13 +82,13 @@ def command(
             made = made_cases(process, candidate.recurrences, workers)
         except userfile.FileRefused as refused:
             _refuse(refused)
-        _show_printed(candidate.said, "when it was imported")
+        _show_printed(candidate.said, "during the import")
         wanted = [each.tried_out(require_all=require_all) for each in candidate.implementations]
         if candidate.recurrences:
             if cases or baseline != DEFAULT_BASELINE:
                 given = "CASE" if cases else "--baseline"
                 raise click.UsageError(
-                    f"{named.shown} holds recurrences, for which problems are made; leave {given} out"
+                    f"{named.shown} holds recurrences; the harness makes their problems itself, so leave out {given}"
                 )
             loaded, asked = Loaded(), made
             of_baseline, *others = routes(process)
@@ -107,11 +107,11 @@ def command(
             with progress(len(asked), workers.starting) as show:
                 for run in execute(asked, wanted, of_baseline, Local(workers), keep=keeper.keep):
                     show(len(run.outcomes))
-                    shown = _show_said(run, shown)
+                    shown = _show_output(run, shown)
             again = page.command(file, options)
             try:
                 if not as_json:
-                    for line in page.lines(run, candidate):  # the user waits for the page, and not for the report
+                    for line in page.lines(run, candidate):  # the page does not wait for the report
                         click.echo(line)
             finally:
                 report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
@@ -120,22 +120,22 @@ def command(
     if as_json:
         write_json(_with_remarks(described(run, out, status), run))
     else:
-        waited = time.perf_counter() - BEGAN  # imports and all
+        waited = time.perf_counter() - BEGAN  # imports included
         click.echo(f"{page.conclusion(run)} {waited:.1f} s; the report is in {out}")
-        click.echo(f"next: {page.next_command(run, file, cases, options)}")
+        click.echo(page.next_step(run, file, cases, options))
     raise click.exceptions.Exit(status)
 
 
 def _refuse(refused: FileRefused) -> NoReturn:
-    """End the command with what is wrong with the file."""
+    """End the command with the reason why the file is refused."""
     if refused.detail:
         click.echo(f"{refused.detail}\n", err=True)
     click.echo(f"Error: {refused}", err=True)
     raise click.exceptions.Exit(Exit.BAD_INPUT)
 
 
-def _show_said(run: Run, shown: int) -> int:
-    """Show what the user's code printed on the cases after the first ``shown``; return how many are shown now."""
+def _show_output(run: Run, shown: int) -> int:
+    """Show the output of the user's code on the cases after the first ``shown``; return how many are shown now."""
     for outcome in run.outcomes[shown:]:
         for judged in outcome.judged:
             if judged.verdict is not None and judged.said:
@@ -151,11 +151,11 @@ def _show_printed(text: str, when: str) -> None:
     for line in lines[:MAX_PRINTED]:
         click.echo(line, err=True)
     if len(lines) > MAX_PRINTED:
-        click.echo(f"... and {len(lines) - MAX_PRINTED} more lines", err=True)
+        click.echo(f"... and {len(lines) - MAX_PRINTED:,} more lines", err=True)
 
 
 def _with_remarks(described: dict[str, Any], run: Run) -> dict[str, Any]:
-    """Add to what --json prints what was noticed of the implementation, and what it did not provide."""
+    """Add the remarks, and the tensors that were not returned, to the output of --json."""
     for row, (_, judged) in zip(described["results"], run.comparisons, strict=True):
         row["remarks"] = [each.text for each in judged.remarks]
         row["not_provided"] = list(judged.comparison.not_provided) if judged.comparison else []

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 @click.option("--impl", "name", metavar="N", required=True, help="The implementation, or published.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
-    """Explain what is wrong with an implementation's numbers, or with gradients that a case has as published.
+    """Explain wrong numbers of an implementation, or wrong gradients that a case quotes as published.
 
-    CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named.
+    CASE is a file, a folder, or the name of a case, such as basic/tanh; default: all of cases/.
     """
     from harness.execution.processes import Memory, Workers
     from harness.execution.session import execute
@@ -34,7 +34,7 @@ def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
     end_without_cases(loaded)
     to_run = [case for case in loaded.cases if asked.takes_part_in(case)]
     if not to_run:
-        click.echo(f"{name} takes part in none of these {len(loaded.cases)} cases", err=True)
+        click.echo(f"{name} takes part in none of these {len(loaded.cases):,} cases", err=True)
         raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
     reference = implementations()["numpy-split" if name != "numpy-split" else "numpy-concat"]
     with Workers(Memory()) as workers:
@@ -76,7 +76,7 @@ def _described(outcome: CaseOutcome, judged: Judgement) -> dict[str, Any]:
 
 
 def _number(residual: float) -> float | None:
-    """Return a residual as JSON has numbers: None where it is not finite."""
+    """Return a residual for JSON: None if it is not finite."""
     return residual if math.isfinite(residual) else None
 
 

@@ -13,7 +13,7 @@ from harness.terminal import write_json
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(as_json: bool) -> None:
-    """Start every framework; show versions, threads, how subnormal numbers fare, and what is missing."""
+    """Start every framework; show versions, threads, the handling of subnormal numbers, and what is missing."""
     from harness.execution.cache import Store, place
     from harness.execution.probe import examine
     from harness.execution.processes import Workers
@@ -49,6 +49,6 @@ def _print(findings: list[dict[str, Any]], environment: dict[str, Any]) -> None:
     threads = ", ".join(f"{name}={value}" for name, value in environment["threads"].items())
     click.echo(f"harness {environment['harness']}, Python {environment['python']}, {environment['platform']}")
     gigabytes = environment["memory_bytes"] / 2**30
-    click.echo(f"{environment['processors']} processors, {gigabytes:.1f} GiB of memory; in each process {threads}")
+    click.echo(f"{environment['processors']} processors, {gigabytes:.1f} GiB of memory; each process has {threads}")
     cache = environment["cache"]
-    click.echo(f"{cache['answers']} answers, {cache['bytes'] / 2**20:.1f} MiB, are kept in {cache['folder']}")
+    click.echo(f"The cache in {cache['folder']} holds {cache['answers']:,} answers, {cache['bytes'] / 2**20:,.1f} MiB.")

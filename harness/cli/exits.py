@@ -8,7 +8,7 @@ from harness import terminal
 
 
 class Exit(IntEnum):
-    """What the process's exit status says."""
+    """The exit status of the process."""
 
     AS_EXPECTED = 0
     MISMATCH = 1
@@ -22,7 +22,7 @@ class Exit(IntEnum):
 
 
 MEANINGS = {
-    Exit.AS_EXPECTED: "every comparison as expected",
+    Exit.AS_EXPECTED: "every comparison came out as expected",
     Exit.MISMATCH: "a mismatch",
     Exit.BAD_INPUT: "bad input or usage, or a file that cannot be read or written",
     Exit.IMPLEMENTATION_FAILED: "an implementation failed",

@@ -20,20 +20,18 @@ CASES = 1000
 
 
 @click.command("fuzz")
-@click.option("--cases", type=click.IntRange(min=1), help=f"How many cases; {CASES} unless --seconds is given.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), callback=finite, help="How long to search.")
-@click.option("--seed", type=click.IntRange(min=0), help="The same seed makes the same cases; random unless given.")
+@click.option("--cases", type=click.IntRange(min=1), help=f"Number of cases; {CASES:,} unless --seconds is given.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), callback=finite, help="Seconds to search.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed: the same seed makes the same cases; random by default.")
 @click.option("--cell", type=click.Choice(CELLS), help="Only cases of this cell.")
-@click.option(
-    "--impl", "names", metavar="A,B", help="Only these implementations; those in NumPy and torch unless given."
-)
-@click.option("--baseline", default="numpy-split", show_default=True, help="What the others are compared with.")
+@click.option("--impl", "names", metavar="A,B", help="Only these implementations; by default those in NumPy and torch.")
+@click.option("--baseline", default="numpy-split", show_default=True, help="Implementation to compare with.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("cases/found"),
     show_default=True,
-    help="Where cases that are found are written.",
+    help="Folder for the case files of disagreements.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -46,10 +44,10 @@ def command(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Run random valid cases; shrink what disagrees to a minimal case file.
+    """Run random valid cases; shrink each disagreement to a minimal case file.
 
-    Any disagreement, crash, NaN or hang of an implementation is shrunk to the smallest case that shows it, and written
-    below cases/found, where harness run finds it like any other. The status is 1 if something was found.
+    Each disagreement, crash, NaN or hang of an implementation is shrunk to the smallest case that shows it. The case is
+    written below cases/found, where harness run finds it like any other. The exit status is 1 if something was found.
     """
     need("hypothesis", extra="fuzz")
     import random
@@ -75,7 +73,9 @@ def command(
         {} if cell is None else {"cell": cell},
         native_frameworks(asked),
     )
-    keeps(f"cases that were found are in {out}; to search the same cases again: harness fuzz --seed {drawing.seed}")
+    keeps(
+        f"the case files found so far are in {out}; to search the same cases again: harness fuzz --seed {drawing.seed}"
+    )
     limit = CASES if cases is None and seconds is None else cases
     try:
         done = search(drawing, asked, of_baseline, out, cases=limit, seconds=seconds, show=_Progress())
@@ -84,41 +84,44 @@ def command(
     if as_json:
         write_json(described(done))
     else:
-        _tell(done)
+        _print(done)
     raise click.exceptions.Exit(Exit.MISMATCH if done.found else Exit.AS_EXPECTED)
 
 
 class _Progress:
-    """Writes a line to standard error now and then, and one for each thing that was found."""
+    """Writes a line to standard error every ``EVERY`` seconds, and one for each disagreement."""
 
     EVERY = 10.0
 
     def __init__(self) -> None:
-        self._said, self._found = 0.0, 0
+        self._last, self._found = 0.0, 0
 
     def __call__(self, done: Search) -> None:
-        if len(done.found) > self._found or done.seconds > self._said + self.EVERY:
-            self._said, self._found = done.seconds, len(done.found)
-            click.echo(f"{done.cases:,} cases in {done.seconds:.0f} s, {len(done.found)} found", err=True)
+        if len(done.found) > self._found or done.seconds > self._last + self.EVERY:
+            self._last, self._found = done.seconds, len(done.found)
+            click.echo(f"{done.cases:,} cases in {done.seconds:,.0f} s, {len(done.found)} found", err=True)
 
 
-def _tell(done: Search) -> None:
+def _print(done: Search) -> None:
+    from harness.report.overview import counted
+
     for each in done.found:
         side = f" ({each.wrong.side})" if each.wrong.side else ""
         click.echo(f"{each.wrong.implementation}: {each.wrong.verdict}: {each.wrong.what}{side}")
         if each.file is None:
-            click.echo(f"  seen once from case {each.number} on, and not again\n")
+            click.echo(f"  seen once, in case {each.number:,} or a later one, and not reproduced\n")
         else:
             next_command = shlex.join(["harness", "run", str(each.file)])
-            click.echo(f"  case {each.number}, shrunk to {each.file}\n  next: {next_command}\n")
+            click.echo(f"  case {each.number:,}, shrunk to {each.file}\n  next: {next_command}\n")
     compared = ", ".join(f"{name} {count:,}" for name, count in sorted(done.compared.items()))
     rate = done.cases / done.seconds if done.seconds else 0.0
-    click.echo(f"{done.cases:,} cases, {rate:,.0f} a second, seed {done.seed}; {len(done.found)} found")
-    click.echo(f"compared: {compared or 'nothing'}")
+    found = f"Failed: {counted(len(done.found), 'disagreement')}" if done.found else "Passed: no disagreement"
+    click.echo(f"{found} in {counted(done.cases, 'case')} ({rate:,.0f} per second, seed {done.seed}).")
+    click.echo(f"Cases compared: {compared or 'none'}")
 
 
 def described(done: Search) -> dict[str, Any]:
-    """Return what --json prints."""
+    """Return the output of --json."""
     return {
         "seed": done.seed,
         "cases": done.cases,

@@ -15,10 +15,10 @@ from harness.cli.exits import MEANINGS, Exit
 
 NAME = "harness"
 COMPLETE = "_HARNESS_COMPLETE"
-"""The environment variable by which a shell asks for what completes a line."""
+"""The environment variable by which a shell asks for completions."""
 
 NO_COMMANDS = {"exits", "group", "options", "overview", "screen"}
-"""The modules beside this one that are no commands."""
+"""The modules in this folder that are not commands."""
 
 
 class Commands(click.Group):
@@ -31,7 +31,7 @@ class Commands(click.Group):
         return [name for name in names if name not in NO_COMMANDS]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Import and return a command; None if there is none of this name."""
+        """Import and return a command; None if no command has this name."""
         if name not in self.list_commands(context):
             return None
         modules = {module.name for module in iter_modules(harness.cli.__path__)}
@@ -42,7 +42,7 @@ class Commands(click.Group):
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the user typed, or say which is nearest."""
+        """Find the command that the user typed, or suggest the nearest one."""
         if args and self.get_command(context, args[0]) is None and not args[0].startswith("-"):
             from harness.casefile import nearest
 
@@ -55,7 +55,7 @@ class Commands(click.Group):
 @click.group(
     NAME,
     cls=Commands,
-    # The terminal's door shows escape sequences; click would remove some of them where there is no terminal.
+    # The terminal's door shows escape sequences; without a terminal, click would remove some of them.
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": True},
     epilog="\n".join(["\b", "Exit status:", *(f"  {int(status)}  {meaning}" for status, meaning in MEANINGS.items())]),
 )
@@ -71,7 +71,7 @@ def status(args: list[str]) -> int:
         args: the arguments.
 
     Raises:
-        BaseException: anything that a command does not expect, with notes that say what is kept.
+        BaseException: anything that a command does not expect, with notes on what is kept.
     """
     if sys.flags.optimize > 1:  # explanations of faults and the commands' help are docstrings
         sys.stderr.write("Error: the harness needs its docstrings: call Python with -O in place of -OO\n")
@@ -79,11 +79,11 @@ def status(args: list[str]) -> int:
     if asked := os.environ.get(COMPLETE):
         from click.shell_completion import shell_complete
 
-        with redirect_stdout(sys.__stdout__):  # what completes a line is bytes, which no door takes
+        with redirect_stdout(sys.__stdout__):  # completions are bytes, which no door takes
             return shell_complete(command_line, {}, NAME, COMPLETE, asked)
     kept: list[str] = []
     try:
-        # Not click's main, which takes any broken pipe for that of standard output and ends with 1, a mismatch.
+        # Not click's main: it takes any broken pipe for that of standard output and ends with 1, a mismatch.
         with command_line.make_context(NAME, list(args), obj=kept) as context:
             command_line.invoke(context)
     except click.exceptions.Exit as ended:

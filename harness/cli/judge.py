@@ -21,7 +21,7 @@ BOUND = click.FloatRange(min=0)
 
 
 def _bound(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
-    """Return a bound that can be one; end the command with what is wrong with another."""
+    """Return a valid bound; end the command with the reason if it is not valid."""
     from harness.case import tolerances
 
     if value is not None and (problem := tolerances.of_number(value)):
@@ -35,28 +35,29 @@ def _bound(context: click.Context, option: click.Parameter, value: float | None)
     "--rtol",
     type=BOUND,
     callback=_bound,
-    help="|actual - expected| may be atol + rtol |expected|; 0 if atol alone is given.",
+    help="Relative tolerance: |actual - expected| may be atol + rtol |expected|; 0 if only --atol is given.",
 )
-@click.option("--atol", type=BOUND, callback=_bound, help="The same; 0 if rtol alone is given.")
-@click.option("--baseline", metavar="NAME", help="What to compare with, in place of the report's baseline.")
-@report_option("--out", None, "Where to write the new report; nowhere unless given.")
+@click.option("--atol", type=BOUND, callback=_bound, help="Absolute tolerance; 0 if only --rtol is given.")
+@click.option("--baseline", metavar="NAME", help="Implementation to compare with, in place of the report's baseline.")
+@report_option("--out", None, "Folder for the new report; none is written by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     folder: Path, rtol: float | None, atol: float | None, baseline: str | None, out: Path | None, as_json: bool
 ) -> None:
-    """Judge the results of a report anew, with other tolerances or against another baseline; nothing is run again."""
+    """Judge the results of a report again, with other tolerances or another baseline, without running anything."""
     from harness import report
     from harness.cli.overview import show_report
     from harness.cli.run import described
     from harness.report.again import again
     from harness.report.judging import judged_anew
     from harness.report.kept import Damaged
+    from harness.report.overview import counted
 
     saved = report_from(folder)
     if baseline is not None:
         _check_baseline(saved, baseline)
     if not saved.kept:
-        raise click.UsageError(f"{folder} kept no tensors; run it again without --tensors none")
+        raise click.UsageError(f"{folder} holds no tensors; run it again without --tensors none")
     tolerance = None if rtol is None and atol is None else {"rtol": rtol or 0.0, "atol": atol or 0.0}
     try:
         if out is not None:
@@ -69,10 +70,10 @@ def command(
         report.write(found, out)
     left = [row for row in saved["cases"] if row["case"] not in saved.kept]
     if left:
-        click.echo(f"warning: of {len(left)} cases the tensors were not kept", err=True)
+        click.echo(f"warning: the tensors of {counted(len(left), 'case')} were not kept", err=True)
     wrong = [row for row in left if not row["as_expected"]]
     for row in wrong:
-        click.echo(f"warning: {row['case']} is not judged anew: {row['surprise']}", err=True)
+        click.echo(f"warning: {row['case']} was not judged again: {row['surprise']}", err=True)
     status = exit_status(run, {row["verdict"] for row in wrong})
     if as_json:
         write_json(described(run, out or folder, status))
@@ -82,11 +83,11 @@ def command(
 
 
 def exit_status(run: Run, others: Set[str] = frozenset()) -> Exit:
-    """Return the exit status: whether everything came out as its case says.
+    """Return the exit status of a run that was judged again.
 
     Args:
-        run: what was judged anew.
-        others: the verdicts on cases that were not, and that did not come out as they say.
+        run: the run that was judged again.
+        others: the unexpected verdicts on cases that could not be judged again.
     """
     if run.failed_implementations or "error" in others:
         return Exit.IMPLEMENTATION_FAILED

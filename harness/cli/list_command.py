@@ -10,13 +10,13 @@ from harness.terminal import write_json
 
 @click.group("list")
 def command() -> None:
-    """List what there is."""
+    """List cases, implementations or faults."""
 
 
 @command.command("cases")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def cases(as_json: bool) -> None:
-    """List every case below cases/, with what it is about."""
+    """List every case below cases/, with its purpose."""
     from harness.cli.options import end_without_cases, load_cases
 
     loaded = load_cases([])
@@ -32,7 +32,7 @@ def cases(as_json: bool) -> None:
 @command.command("implementations")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def implementations(as_json: bool) -> None:
-    """List every implementation, with its weight layout and whether it can run here."""
+    """List every implementation, its weight layout, and whether it can run here."""
     from harness.implementations import implementations, install_line, missing_modules
 
     rows = []
@@ -52,7 +52,7 @@ def implementations(as_json: bool) -> None:
 @command.command("faults")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def faults(as_json: bool) -> None:
-    """List everything that a diagnosis can name: the faults of the catalogue, and what else numbers can be."""
+    """List every name that a diagnosis can give: the faults of the catalogue, and other descriptions of numbers."""
     from harness.diagnosis.explanation import OTHER_NAMES
     from harness.diagnosis.sight import catalogue
     from harness.diagnosis.training_faults import catalogue as of_training
@@ -62,7 +62,7 @@ def faults(as_json: bool) -> None:
         described = [{"name": name, "about": about} for name, about in names.items()]
         write_json(described)
     else:
-        _table("Faults", ["fault", "what the numbers are with it"], [[name, text] for name, text in names.items()])
+        _table("Faults", ["fault", "effect on the numbers"], [[name, text] for name, text in names.items()])
 
 
 def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:

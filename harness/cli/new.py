@@ -18,22 +18,22 @@ SCHEMA = Path("case.schema.json")
 
 @click.command("new")
 @click.argument("name", required=False)
-@click.option("--cell", type=click.Choice(CELLS), help="The cell of what is new; rnn unless given.")
+@click.option("--cell", type=click.Choice(CELLS), help="Cell of the new case or implementation; rnn by default.")
 @click.option("--like", metavar="CASE", help="Start from the file of this case instead.")
-@click.option("--implementation", "file", metavar="FILE.py", help="Write an implementation to begin with instead.")
+@click.option("--implementation", "file", metavar="FILE.py", help="Write an implementation to start from instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print the file and the next command as JSON.")
 def command(name: str | None, cell: str | None, like: str | None, file: str | None, as_json: bool) -> None:
-    """Write a new case file, or an implementation of your own to begin with. Nothing is ever overwritten.
+    """Write a new case file, or an implementation to start from. Existing files are never overwritten.
 
-    NAME is the case's name: mine or lstm/mine becomes cases/mine.yaml or cases/lstm/mine.yaml.
+    NAME is the name of the case: mine or lstm/mine becomes cases/mine.yaml or cases/lstm/mine.yaml.
     """
     from harness.candidate import templates
     from harness.casefile.typed import called
 
     if like is not None and cell is not None:
-        raise click.UsageError("--like brings the cell of its case; leave out --cell")
+        raise click.UsageError("--like takes the cell of its case; leave out --cell")
     if file is not None and like:
-        raise click.UsageError("--like is for a new case, not for an implementation; --cell is for both")
+        raise click.UsageError("--like works for a new case, not for an implementation; --cell works for both")
     if (name is None) == (file is None):
         raise click.UsageError("name a case, as in `harness new mine`, or a file: `harness new --implementation my.py`")
     path = _case_file(str(name)) if file is None else _python_file(file)
@@ -41,11 +41,11 @@ def command(name: str | None, cell: str | None, like: str | None, file: str | No
     if file is not None:
         _create(path, templates.implementation(cell or "rnn"))
         layer = "tanh" if cell in (None, "rnn") else cell
-        wrote, following = f"{path}: one {layer} layer by hand, to change as you like", called("harness check", typed)
+        wrote, following = f"{path}: one {layer} layer by hand, for you to change", called("harness check", typed)
     else:
         text = templates.case(cell or "rnn") if like is None else _text_of(like, path)
         _create(path, _schema_line(path) + text)
-        first = "say in `about` what it is for, then " if like is not None else ""
+        first = "state its purpose in `about`, then " if like is not None else ""
         wrote, following = f"{path}", f"{first}harness validate {typed}, then harness run {typed}"
     if as_json:
         write_json({"file": str(path), "next": following})
@@ -63,7 +63,7 @@ def _case_file(name: str) -> Path:
 
 
 def _text_of(like: str, path: Path) -> str:
-    """Return the text of a case's file without its schema line; what it reads from files must be there for both."""
+    """Return the text of a case's file without its schema line; files that it reads must be found from both places."""
     from harness.case import load
 
     loaded = load([like])
@@ -84,7 +84,7 @@ def _python_file(name: str) -> Path:
 
 
 def _schema_line(path: Path) -> str:
-    """Return the line by which editors find the schema, if it is here."""
+    """Return the line by which editors find the schema, if the schema is here."""
     if not SCHEMA.is_file():
         return ""
     return f"# yaml-language-server: $schema={Path(os.path.relpath(SCHEMA, path.parent)).as_posix()}\n"
@@ -96,4 +96,4 @@ def _create(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise click.UsageError(f"{path} is there already, and is left alone; choose another name") from None
+        raise click.UsageError(f"{path} already exists and was not changed; choose another name") from None

@@ -1,4 +1,4 @@
-"""What several commands ask for in the same way: implementations by name, and cases."""
+"""Options and arguments that several commands share: implementations by name, and cases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_BASELINE = "numpy-split"
 
 
 def finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
-    """Return a number that is one; end the command at NaN, which no range excludes, and at infinity."""
+    """Return a finite number; end the command for infinity and for NaN, which no range excludes."""
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} should be a finite number", context, option)
     return value
@@ -34,7 +34,7 @@ cases_argument = click.argument("cases", nargs=-1, metavar="[CASE]...")
 
 
 def keeps(sentence: str) -> None:
-    """Have an error of this command printed with a sentence that says what is kept, or how to continue."""
+    """Add a sentence to every error of this command: what is kept, or how to continue."""
     kept = click.get_current_context().find_object(list)
     if kept is not None and sentence not in kept:
         kept.append(sentence)
@@ -67,7 +67,7 @@ def report_option(name: str, default: str | None, about: str) -> Callable[[Decor
 
         del context, option
         if folder is not None and (folder / ENVIRONMENT).is_file():
-            keeps(f"the report in {folder} is still that of the last complete run")
+            keeps(f"the report in {folder} is still the one of the last complete run")
         return folder
 
     path = click.Path(path_type=Path)
@@ -98,7 +98,7 @@ def load_cases(names: Sequence[str], weights: Mapping[str, Any] | None = None) -
 
     Args:
         names: files, folders or cases; all of ``cases/`` if there are none.
-        weights: what takes the place of their weights.
+        weights: replaces their weights.
     """
     from harness.case import load
     from harness.implementations import implementations
@@ -114,29 +114,29 @@ ignore_option = click.option(
     "ignored",
     metavar="NAME",
     multiple=True,
-    help="Pass over what stands beside the layers in the file and takes no part in them; may be given again.",
+    help="Name in the file to ignore because it belongs to no recurrent layer; can be repeated.",
 )
 
 
 def checkpoint_of(path: str | None, layer: str | None, ignored: Sequence[str]) -> Mapping[str, Any] | None:
-    """Return what a case has as its weights that takes them from a file; end the command if it cannot be read.
+    """Return the ``weights`` of a case that takes them from a file; end the command if the file cannot be read.
 
     Args:
-        path: the file; None if none was given.
-        layer: which recurrent layers are meant, if that was said.
-        ignored: the names beside them that are to be passed over.
+        path: the file; None if no file was given.
+        layer: the recurrent layers to use; None if not given.
+        ignored: names in the file to ignore.
     """
     from harness.checkpoint import CheckpointRefused, find
 
     if path is None:
         if layer is not None or ignored:
             option = "--ignore" if layer is None else "--layer"
-            raise click.UsageError(f"{option} is of the file that --weights names; give both")
+            raise click.UsageError(f"{option} applies to the file that --weights names; give both")
         return None
     try:
         find(Path(path), layer=layer, ignored=ignored)
     except CheckpointRefused as refused:
-        # A readout that a case takes from the file stands beside its layers; each case is held against the rest.
+        # A readout that a case takes from the file is not in its layers; each case is checked against the rest.
         if refused.about != "ignore":
             raise click.UsageError(f"{path} {refused}") from None
     found: dict[str, Any] = {"checkpoint": str(Path(path).absolute())}
@@ -154,8 +154,8 @@ def end_without_cases(loaded: Loaded) -> None:
     if loaded.mistakes:
         raise click.exceptions.Exit(Exit.BAD_INPUT)
     click.echo(
-        "no case was found; call this beside the folder cases/, or name a file or a folder; "
-        "in a clone of the harness its own are found by name from anywhere, such as basic or cells/lstm",
+        "no case was found; run this in the folder that holds cases/, or name a file or a folder. "
+        "In a clone of the harness, its own cases are found by name from anywhere, such as basic or cells/lstm",
         err=True,
     )
     raise click.exceptions.Exit(Exit.NOTHING_SELECTED)

@@ -1,4 +1,4 @@
-"""A report in the terminal: what disagrees first."""
+"""A report in the terminal, disagreements first."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def show_report(report: Report, folder: Path) -> None:
 
     Args:
         report: the report.
-        folder: where it is.
+        folder: its folder.
     """
     from harness.report import overview
 
     wrong = overview.disagreements(report)
     if wrong:
-        table("What disagrees", ["case", "implementation", "what"], wrong[:MAX_SHOWN])
+        table("Disagreements", ["case", "implementation", "reason"], wrong[:MAX_SHOWN])
         _more(len(wrong), folder / "comparisons.csv")
-    _faults(report, "What the numbers say the fault is (more in diagnoses.csv)", documented=False)
+    _faults(report, "Likely cause (more in diagnoses.csv)", documented=False)
     for row in report["cases"]:
         if row["expect"] == "mismatch" and not row["as_expected"]:
             click.echo(f"{row['case']}: {row['surprise']}")
@@ -38,16 +38,16 @@ def show_report(report: Report, folder: Path) -> None:
     if worst:
         rows = [[name, dtype, f"{each.ratio:.3g}", each.tensor, each.case] for (name, dtype), each in worst]
         table("Worst error ratio (above 1 is a mismatch)", ["implementation", "dtype", "worst", "tensor", "case"], rows)
-    _faults(report, "Mismatches that case files expect, and what the numbers say of them", documented=True)
+    _faults(report, "Known mismatches, declared in their case files", documented=True)
     if absent := overview.not_compared(report):
-        rows = [[name, str(count), reason] for name, count, reason in absent]
+        rows = [[name, f"{count:,}", reason] for name, count, reason in absent]
         table("Not compared", ["implementation", "cases", "reason"], rows)
     if partial := overview.compared_in_part(report):
-        rows = [[each.implementation, str(each.cases), str(each)] for each in partial]
-        table("Compared in part", ["implementation", "cases", "what was compared"], rows)
+        rows = [[each.implementation, f"{each.cases:,}", str(each)] for each in partial]
+        table("Partly compared", ["implementation", "cases", "compared"], rows)
     if ill := overview.ill_conditioned(report):
         rows = [[row["case"], row["tensor"], row["remark"]] for row in ill[:MAX_ILL]]
-        table("Ill-conditioned: rounding explains what differs", ["case", "tensor", "why"], rows)
+        table("Ill-conditioned: rounding explains the difference", ["case", "tensor", "reason"], rows)
         _more(len(ill), folder / "summary.md", MAX_ILL)
     click.echo(overview.status_line(report))
     click.echo(overview.floor_line(report))
@@ -60,18 +60,18 @@ def _faults(report: Report, title: str, *, documented: bool) -> None:
     from harness.report import overview
 
     if faults := overview.explained(report, documented=documented):
-        columns = ["implementation", "fault", "cases", "what it is"]
-        rows = [[each.implementation, each.fault, str(each.cases), each.explanation] for each in faults[:MAX_SHOWN]]
+        columns = ["implementation", "fault", "cases", "explanation"]
+        rows = [[each.implementation, each.fault, f"{each.cases:,}", each.explanation] for each in faults[:MAX_SHOWN]]
         table(title, columns, rows)
 
 
 def _more(count: int, where: Path, shown: int = MAX_SHOWN) -> None:
     if count > shown:
-        click.echo(f"... and {count - shown} more in {where}\n")
+        click.echo(f"... and {count - shown:,} more in {where}\n")
 
 
 def show_case(report: Report, name: str) -> None:
-    """Print one case of a report: what it is, every tensor of every implementation, what explains what is wrong."""
+    """Print one case of a report: its purpose, every tensor of every implementation, and the diagnoses."""
     from harness.report import overview
     from harness.report.again import again
 
@@ -89,10 +89,10 @@ def show_case(report: Report, name: str) -> None:
     for row in of_case:
         if row["verdict"] in ("mismatch", "error"):
             click.echo(f"{row['implementation']}, {overview.in_words(row)}")
-    told = dict.fromkeys(
+    diagnoses = dict.fromkeys(
         (row["implementation"], row["fault"], row["explanation"]) for row in report["diagnoses"] if row["case"] == name
     )
-    for implementation, fault, explanation in told:
+    for implementation, fault, explanation in diagnoses:
         click.echo(f"{implementation}, {fault}: {explanation}")
     for row in report["runs"]:
         if row["case"] == name and row["verdict"] in ("unsupported", "error"):
@@ -102,7 +102,7 @@ def show_case(report: Report, name: str) -> None:
 
 
 def _ratio_of(row: Row) -> str:
-    """Write a tensor's error ratio, or what there is in its place."""
+    """Return a tensor's error ratio and, if it is wrong, its verdict."""
     ratio = "" if row["error_ratio"] is None else f"{row['error_ratio']:.3g}"
     if row["verdict"] in ("mismatch", "error"):
         return f"{ratio} {row['verdict']}".strip()

@@ -18,39 +18,39 @@ if TYPE_CHECKING:
 
 @click.command("port")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.option("--to", type=click.Choice(["torch", "keras", "tf1", "npz"]), required=True, help="The framework of OUT.")
+@click.option("--to", type=click.Choice(["torch", "keras", "tf1", "npz"]), required=True, help="Framework of OUT.")
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
-@click.option("--layer", metavar="PATH", help="Which recurrent layers, where IN has several: encoder.rnn for one.")
+@click.option("--layer", metavar="PATH", help="Recurrent layers to port, if IN has several; for example encoder.rnn.")
 @click.option(
     "--layout",
     type=click.Choice(["split", "torch", "keras", "tf1"]),
-    help="Of the tensors in IN, where its names do not say.",
+    help="Layout of the tensors in IN, if their names do not show it.",
 )
 @click.option(
     "--cell",
     type=click.Choice(["rnn", "gru", "lstm"]),
-    help="The cell of weights alone, whose file does not say it; by default what their shapes say.",
+    help="Cell, if IN holds only weights and does not name it; by default derived from their shapes.",
 )
-@click.option("--activation", metavar="NAME", help="The activation of weights alone: tanh unless given.")
+@click.option("--activation", metavar="NAME", help="Activation, if IN holds only weights; tanh by default.")
 @click.option(
     "--recurrent-activation",
     metavar="NAME",
-    help="The activation of their gates: sigmoid unless given.",
+    help="Activation of the gates, if IN holds only weights; sigmoid by default.",
 )
 @click.option(
     "--forget-bias",
     type=float,
     callback=finite,
     metavar="NUMBER",
-    help="The number that a TensorFlow 1 lstm adds to its forget gate at run time: 1 unless given.",
+    help="Number that a TensorFlow 1 lstm adds to its forget gate at run time; 1 by default.",
 )
 @click.option(
     "--reset",
     type=click.Choice(["before", "after"]),
-    help="The place of a gru's reset, where neither names nor shapes say it: after the product unless given.",
+    help="Place of a gru's reset gate, if neither names nor shapes show it; after the product by default.",
 )
 @ignore_option
-@report_option("--proof", "reports/port", "The folder of the proof, a report.")
+@report_option("--proof", "reports/port", "Folder of the proof, which is a report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     source: Path,
@@ -66,9 +66,8 @@ def command(
     """Port recurrent weights from one framework's file to another's, and prove that both compute the same.
 
     IN is a state dict of torch (.pt, .pth, .safetensors), a file of Keras (.keras, .weights.h5, .h5), a checkpoint of
-    TensorFlow 1 (.index), or an .npz file; its content says which, whatever its name. OUT is the file to write, which
-    must not be there. Each is read and run by its own framework; outputs and every gradient must agree, or OUT is not
-    written.
+    TensorFlow 1 (.index), or an .npz file; its content decides, not its name. OUT is the file to write; it must not
+    exist. Each file is read and run by its own framework. OUT is written only if outputs and all gradients agree.
     """
     from harness import report
     from harness.checkpoint import CheckpointRefused
@@ -117,15 +116,15 @@ def command(
             if each.detail:
                 click.echo(f"--- {each.implementation}:\n{each.detail.rstrip()}\n", err=True)
         show_report(found, proof)
-        click.echo(_told(plan, done))
+        click.echo(_described(plan, done))
     raise click.exceptions.Exit(status)
 
 
 def _check_proof(proof: Path, plan: Plan) -> None:
-    """End the command if the folder of the proof is, or would be, where a file of the port is to stand."""
+    """End the command if the folder of the proof is inside a file that the port writes."""
     for file in (plan.target, *plan.ported.written(plan.target)):
         if proof.resolve().is_relative_to(file.resolve()):
-            raise click.UsageError(f"--proof {proof} lies in {file}, which is to be written; choose another folder")
+            raise click.UsageError(f"--proof {proof} is inside {file}, which will be written; choose another folder")
 
 
 def _of(source: Path, error: Exception) -> str:
@@ -144,15 +143,18 @@ def _end_if_not_installed(plan: Plan) -> None:
             raise click.exceptions.Exit(Exit.NOT_INSTALLED)
 
 
-def _told(plan: Plan, done: Ported) -> str:
+def _described(plan: Plan, done: Ported) -> str:
     case, files = plan.case, [str(file) for file in done.files]
     kind = f"{'bidirectional ' if case.bidirectional else ''}{case.cell}"
-    what = f"{plan.layers.path}: {case.layers} x {kind}, {case.sizes.input} to {case.sizes.hidden}, {case.dtype}"
-    became = f"wrote {', '.join(files)}" if files else f"nothing was written: {_why_not(done)}"
-    return "\n".join([what, *plan.layers.remarks, became])
+    sizes = f"{case.sizes.input:,} inputs, {case.sizes.hidden:,} hidden units"
+    layers = (
+        f"{plan.layers.path}: {case.layers} {kind} {'layer' if case.layers == 1 else 'layers'}, {sizes}, {case.dtype}"
+    )
+    result = f"wrote {', '.join(files)}" if files else f"nothing was written: {_why_not(done)}"
+    return "\n".join([layers, *plan.layers.remarks, result])
 
 
 def _why_not(done: Ported) -> str:
-    for _, each in done.run.failed_implementations:  # the original's stands first, and without it there are no others
+    for _, each in done.run.failed_implementations:  # the original is the first; if it fails, no other ran
         return f"{each.implementation} did not run: {each.reason}"
-    return "the port does not compute the same"
+    return "the ported weights do not compute the same"

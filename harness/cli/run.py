@@ -34,44 +34,44 @@ if TYPE_CHECKING:
 @click.command("run")
 @cases_argument
 @click.option("--impl", "names", metavar="A,B", help="Only these implementations.")
-@click.option("--baseline", default=DEFAULT_BASELINE, show_default=True, help="What the others are compared with.")
-@click.option(
-    "--weights", metavar="PATH", help="A checkpoint whose recurrent weights take the place of the cases' own."
-)
-@click.option("--layer", metavar="PATH", help="Which recurrent layers of --weights, where it has several.")
+@click.option("--baseline", default=DEFAULT_BASELINE, show_default=True, help="Implementation to compare with.")
+@click.option("--weights", metavar="PATH", help="Checkpoint whose recurrent weights replace those of the cases.")
+@click.option("--layer", metavar="PATH", help="Recurrent layers to use, if --weights has several.")
 @ignore_option
-@report_option("--out", "reports/latest", "The report's folder.")
+@report_option("--out", "reports/latest", "Folder of the report.")
 @click.option(
     "--elements",
     type=click.Choice(["failed", "all", "none"]),
     default="failed",
     show_default=True,
-    help="Which elements to list one by one.",
+    help="Which elements are listed one by one.",
 )
 @click.option(
     "--tensors",
     type=click.Choice(["all", "failed", "none"]),
     default="all",
     show_default=True,
-    help="Of which cases to keep the tensors, for harness judge and show: all, or those not as expected.",
+    help="Which cases keep their tensors, for harness judge and show: all, or those not as expected.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Worker processes for each framework; of --executor dask on this machine, Dask workers. By default what suits "
-    "the machine.",
+    help="Worker processes for each framework, or Dask workers on this machine with --executor dask. The default "
+    "depends on the number of processors.",
 )
 @click.option(
     "--executor",
     type=click.Choice(["local", "dask"]),
     default="local",
     show_default=True,
-    help="Where cases are worked on: processes of the harness's own, or the workers of a Dask cluster.",
+    help="Where cases run: in local processes, or on the workers of a Dask cluster.",
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster; without one, it is on this machine.")
-@click.option("--resume", is_flag=True, help="Go on with the run into this folder that was interrupted or killed.")
-@click.option("--no-cache", is_flag=True, help="Compute everything anew; what was computed before is not looked at.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler; without one, the cluster is on this machine."
+)
+@click.option("--resume", is_flag=True, help="Resume the interrupted run into the folder of --out.")
+@click.option("--no-cache", is_flag=True, help="Compute everything; ignore cached results.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def command(
@@ -86,9 +86,9 @@ def command(
     as_json: bool,
     **asked: Any,
 ) -> None:
-    """Run cases, compare each implementation with the baseline, write the report.
+    """Run cases, compare each implementation with the baseline, and write the report.
 
-    CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named.
+    CASE is a file, a folder, or the name of a case, such as basic/tanh; default: all of cases/.
     """
     from harness import report
     from harness.cli.overview import show_report
@@ -99,6 +99,7 @@ def command(
     from harness.execution.session import execute, not_installed
     from harness.execution.session.executors import ExecutorFailed, begin
     from harness.implementations import implementations
+    from harness.report.overview import counted
 
     before = _interrupted(context, out, asked) if resume else None
     asked = asked if before is None else dict(before.asked)
@@ -125,8 +126,8 @@ def command(
         again.append("--no-cache")
 
     def end_early(why: str, status: Exit) -> NoReturn:
-        to_go_on = _to_go_on(begun, memory, again, resume)
-        click.echo(f"{why}, with {done} of {len(loaded.cases)} cases done; {to_go_on}", err=True)
+        how = _how_to_resume(begun, memory, again, resume)
+        click.echo(f"{why} after {done:,} of {len(loaded.cases):,} cases; {how}", err=True)
         raise click.exceptions.Exit(status)
 
     try:
@@ -151,7 +152,8 @@ def command(
     except report.NotAReport:
         raise
     except Exception as error:
-        error.add_note(f"{done} of {len(loaded.cases)} cases are done; {_to_go_on(begun, memory, again, resume)}")
+        how = _how_to_resume(begun, memory, again, resume)
+        error.add_note(f"{done:,} of {len(loaded.cases):,} cases are done; {how}")
         raise
     begun.end()
     status = exit_status(run, loaded)
@@ -163,10 +165,13 @@ def command(
                 click.echo(f"--- {each.implementation} on {outcome.case.name}:\n{each.detail.rstrip()}\n", err=True)
         show_report(found, out)
         if held > len(run.outcomes) and not asked["names"]:
-            click.echo(f"{out} held {held} cases before; --out writes another folder", err=True)
+            click.echo(f"the previous report in {out} had {held:,} cases; --out writes to another folder", err=True)
         if not run.tensors_compared:
-            nothing = "nothing was compared; `harness list implementations` shows what can be named with --impl"
+            nothing = "nothing was compared; `harness list implementations` lists the names for --impl"
             click.echo(nothing, err=True)
+        if loaded.mistakes:
+            mistakes = counted(len(loaded.mistakes), "mistake")
+            click.echo(f"Failed: {mistakes} in case files, listed above; these cases did not run", err=True)
     raise click.exceptions.Exit(status)
 
 
@@ -179,7 +184,7 @@ def _again(asked: Mapping[str, Any]) -> str:
 
 
 def _cases_in(folder: Path) -> int:
-    """Return how many cases the report in a folder has; 0 where there is none that says so."""
+    """Return the number of cases of the report in a folder; 0 if there is no readable report."""
     from harness.report.environment import FILE as ENVIRONMENT
 
     try:
@@ -189,15 +194,15 @@ def _cases_in(folder: Path) -> int:
 
 
 def _interrupted(context: click.Context, out: Path, asked: Mapping[str, Any]) -> Unfinished:
-    """Return the run to resume; end the command if there is none, or it was another.
+    """Return the run to resume; end the command if there is none, or if its options differ.
 
-    Where several runs into the folder were interrupted, it is the last one that was asked for the same.
+    If several runs into the folder were interrupted, return the last one with the same options.
     """
     from harness.execution.cache import unfinished
 
     found = unfinished.find(out)
     if not found:
-        raise click.UsageError(f"no run into {out} was interrupted; leave --resume out to begin one")
+        raise click.UsageError(f"no interrupted run into {out} was found; leave out --resume to start a run")
     given = {
         name: _plain(value)
         for name, value in asked.items()
@@ -207,9 +212,9 @@ def _interrupted(context: click.Context, out: Path, asked: Mapping[str, Any]) ->
     if all(differ):
         name = differ[0][0]
         raise click.UsageError(
-            f"the run into {out} that was interrupted had {name} {found[0].asked.get(name)!r}, and not "
-            f"{given[name]!r}; `{shlex.join(['harness', 'run', '--resume', '--out', str(out)])}` goes on with it, "
-            "without --resume another begins"
+            f"the interrupted run into {out} had {name} {found[0].asked.get(name)!r}, not {given[name]!r}; "
+            f"`{shlex.join(['harness', 'run', '--resume', '--out', str(out)])}` resumes it; "
+            "leave out --resume to start another run"
         )
     resumed = found.pop(differ.index([]))
     for each in found:
@@ -224,14 +229,14 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _to_go_on(begun: Unfinished, memory: Memory, again: Sequence[str], resumed: bool) -> str:
-    """Return how to go on with a run that ends before its report is there, or what stands in the way.
+def _how_to_resume(begun: Unfinished, memory: Memory, again: Sequence[str], resumed: bool) -> str:
+    """Return how to resume a run that ended before its report was written, or why it cannot be resumed.
 
     Args:
         begun: the run.
         memory: its answers.
         again: the command that resumes it.
-        resumed: whether it was resumed itself, so that answers are kept from before.
+        resumed: whether the run was itself resumed, so that earlier answers are kept.
     """
     from harness.report.overview import counted
 
@@ -240,13 +245,13 @@ def _to_go_on(begun: Unfinished, memory: Memory, again: Sequence[str], resumed: 
     none_kept = not store.written and not resumed
     why = begun.not_kept or ("" if begun.is_kept else "the record of this run was removed from the cache")
     if none_kept and (lost or why):
-        return f"nothing was kept, because {reasons or why}; the same command begins anew"
+        return f"nothing was kept, because {reasons or why}; the same command starts from the beginning"
     if why and begun.anew:
-        return f"--resume does not know this run, because {why}; the same command begins anew"
+        return f"this run cannot be resumed, because {why}; the same command starts from the beginning"
     if why:
-        return f"--resume does not know this run, because {why}; the same command uses the answers that were kept"
+        return f"this run cannot be resumed, because {why}; the same command uses the answers that were kept"
     left_out = f"; {counted(lost, 'answer')} could not be kept, because {reasons}" if lost else ""
-    return f"to go on: {shlex.join(again)}{left_out}"
+    return f"to resume: {shlex.join(again)}{left_out}"
 
 
 def exit_status(run: Run, loaded: Loaded) -> Exit:
@@ -263,7 +268,7 @@ def exit_status(run: Run, loaded: Loaded) -> Exit:
 
 
 def described(run: Run, out: Path, status: Exit) -> dict[str, Any]:
-    """Return what --json prints."""
+    """Return the output of --json."""
     from harness.report import of_run
     from harness.report.overview import compared_in_part, floor_line
 

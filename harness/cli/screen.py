@@ -17,7 +17,7 @@ from harness.terminal import Door, printable
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on standard output, as wide as its content where that is no terminal."""
+    """Print a table on standard output, as wide as its content if that is not a terminal."""
     columns = [printable(column) for column in columns]
     rows = [[printable(cell) for cell in row] for row in rows]
     console = Console(file=_styled(sys.stdout), highlight=False)
@@ -34,7 +34,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _styled(stream: object) -> TextIO:
-    """Return the stream of a door that takes styles; everything else in the text must be printable."""
+    """Return the stream that takes styles; everything else in the text must be printable."""
     return cast(TextIO, stream.styled if isinstance(stream, Door) else stream)
 
 
@@ -44,7 +44,7 @@ def _width(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 
 class Starting(ProgressColumn):
-    """What is still starting, asked anew each time the bar is drawn."""
+    """The frameworks that are still starting, asked for each time the bar is drawn."""
 
     def __init__(self, names: Callable[[], Sequence[str]]) -> None:
         super().__init__()
@@ -62,12 +62,12 @@ def progress(total: int, starting: Callable[[], Sequence[str]], what: str = "cas
     """Show a progress bar on standard error, if that is a terminal.
 
     Args:
-        total: how many there are.
+        total: the number of items.
         starting: returns the frameworks that are still starting.
-        what: what they are, in the plural.
+        what: the name of the items, in the plural.
 
     Yields:
-        A function that takes the number of those that are done.
+        A function that takes the number of finished items.
     """
     console = Console(file=_styled(sys.stderr))
     columns = (
@@ -78,7 +78,7 @@ def progress(total: int, starting: Callable[[], Sequence[str]], what: str = "cas
     )
     shown = console.is_terminal
     with Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=not shown) as bar:
-        if shown:  # what is printed now goes above the bar by way of rich, which obeys escape sequences
+        if shown:  # rich prints above the bar, and obeys escape sequences
             sys.stderr = cast(TextIO, Door(sys.stderr))
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 @cases_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(cases: tuple[str, ...], as_json: bool) -> None:
-    """Show which faults of the catalogue each case can see, and which slip through it.
+    """Show which faults of the catalogue each case detects, and which it does not.
 
-    CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named.
+    CASE is a file, a folder, or the name of a case, such as basic/tanh; default: all of cases/.
     """
     from harness.cli.screen import progress
     from harness.diagnosis.sight import catalogue
@@ -44,11 +44,11 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
     else:
         _print(found)
         unseen = [fault for fault in everything if fault not in seen]
-        together = "Together they see" if len(found) > 1 else "It sees"
+        together = "Together, the cases detect" if len(found) > 1 else "The case detects"
         click.echo(f"{together} {len(seen)} of the {len(everything)} faults of the catalogue.")
         if unseen:
-            click.echo(f"Seen by none: {', '.join(unseen)}")
-            click.echo("`harness list faults` says what they are.")
+            click.echo(f"Not detected: {', '.join(unseen)}")
+            click.echo("`harness list faults` describes each fault.")
     raise click.exceptions.Exit(Exit.BAD_INPUT if loaded.mistakes else Exit.AS_EXPECTED)
 
 
@@ -79,14 +79,14 @@ def _print(found: list[tuple[Case, Sight]]) -> None:
         reasons: dict[str, list[str]] = {}
         for fault, reason in each.missed.items():
             reasons.setdefault(reason, []).append(fault)
-        slips = "; ".join(f"{', '.join(faults)} ({reason})" for reason, faults in reasons.items())
-        folded.setdefault((case.name.partition("[")[0], f"{len(each.seen)}", slips), []).append(case.name)
+        missed = "; ".join(f"{', '.join(faults)} ({reason})" for reason, faults in reasons.items())
+        folded.setdefault((case.name.partition("[")[0], f"{len(each.seen)}", missed), []).append(case.name)
     rows = [
         [
             names[0] if len(names) == 1 else f"{file}, {len(names)} cases such as {names[0].removeprefix(file)}",
             seen,
-            slips,
+            missed,
         ]
-        for (file, seen, slips), names in folded.items()
+        for (file, seen, missed), names in folded.items()
     ]
-    table("What each case can see", ["case", "sees", "what slips through it, and why"], rows)
+    table("Faults that each case detects", ["case", "detected", "not detected, with the reason"], rows)

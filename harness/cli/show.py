@@ -12,10 +12,10 @@ from harness.terminal import write_json
 
 @click.command("show")
 @click.argument("folder", metavar="[REPORT]", type=click.Path(path_type=Path), default=Path("reports/latest"))
-@click.option("--case", "names", metavar="CASE", multiple=True, help="Every tensor of this case; can be repeated.")
+@click.option("--case", "names", metavar="CASE", multiple=True, help="Show every tensor of this case; can be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
 def command(folder: Path, names: tuple[str, ...], as_json: bool) -> None:
-    """Show a report in the terminal; reports/latest unless named."""
+    """Show a report in the terminal; default: reports/latest."""
     from harness.cli.overview import show_case, show_report
 
     report = report_from(folder)
@@ -24,7 +24,7 @@ def command(folder: Path, names: tuple[str, ...], as_json: bool) -> None:
         if name not in there:
             from harness.casefile import nearest
 
-            hint = nearest(name, there) or f"the report has {len(there)} cases, {', '.join(there[:3])}, ..."
+            hint = nearest(name, there) or f"the report has {len(there):,} cases: {', '.join(there[:3])}, ..."
             raise click.UsageError(f"{folder} has no case {name!r}; {hint}")
     if as_json:
         tables = {

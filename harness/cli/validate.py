@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 
 
 MOST_CASES = 100
-"""Cases of a sweep that are looked through for what can hide faults."""
+"""Maximum number of cases of a file that are searched for blind spots."""
 
 
 @click.command("validate")
 @cases_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(cases: tuple[str, ...], as_json: bool) -> None:
-    """Check case files, and say where each mistake is.
+    """Check case files, and show the place of each mistake.
 
-    Warns of blind cases, too: those on which a wrong gradient can come out right. CASE is a file, a folder, or a
-    case's name; all of cases/ if none is named. No implementation is run.
+    Warns of blind cases, too: those on which a wrong gradient can look right. CASE is a file, a folder, or the name of
+    a case; default: all of cases/. No implementation is run.
     """
     from harness.case import load
     from harness.implementations import implementations
+    from harness.report.overview import counted
 
     loaded = load(cases, implementations())
     warnings = _blind(loaded.cases)
@@ -52,22 +53,21 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
         for mistake in loaded.mistakes:
             click.echo(str(mistake))
         for warning in warnings:
-            cases_of = f" (in {warning['cases']} cases)" if warning["cases"] > 1 else ""
+            cases_of = f" (in {warning['cases']:,} cases)" if warning["cases"] > 1 else ""
             click.echo(f"{warning['file']}: blind: {warning['blind_spot']}: {warning['text']}{cases_of}", err=True)
         if warnings:
-            click.echo("`harness sensitivity CASE` shows which faults slip through a case", err=True)
-        cases_, mistakes_ = len(loaded.cases), len(loaded.mistakes)
-        valid = f"{cases_} valid {'case' if cases_ == 1 else 'cases'}"
-        click.echo(f"{valid}, {mistakes_} {'mistake' if mistakes_ == 1 else 'mistakes'}")
+            click.echo("`harness sensitivity CASE` shows which faults a case does not detect", err=True)
+        counts = f"{counted(len(loaded.cases), 'valid case')}, {counted(len(loaded.mistakes), 'mistake')}"
+        click.echo(f"Failed: {counts}." if loaded.mistakes or not loaded.cases else f"Passed: {counts}.")
     if loaded.mistakes:
         raise click.exceptions.Exit(Exit.BAD_INPUT)
     end_without_cases(loaded)
 
 
 def _blind(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    """Find what can hide faults in the first cases of each file, once for each file.
+    """Find blind spots in the first cases of each file, once for each file.
 
-    Of weights that a framework makes, nothing is known here.
+    Weights that a framework makes are unknown here, so their blind spots are not found.
     """
     from harness.diagnosis.sight import blind_spots_of_case
 
