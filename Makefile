@@ -9,11 +9,15 @@ LOWEST_INSTALLED := $(LOWEST)/.installed
 
 # Each of the processes that run the tests starts every framework for itself.
 TESTERS ?= 2
+BESIDE := --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
+
+# The mathematics, the comparison, the diagnosis, case files and messages: what a change breaks most often.
+QUICK := $(addprefix tests/,test_selection.py case casefile checkpoint comparison diagnosis layout precision problem reference_impls terminal)
 
 # Tests of each dependency: all tests that need no framework, in some seven minutes, are make lowest LOWEST_TESTS=tests
 # Mutation testing, whose tools need later versions, and the gallery, whose pictures are those of one matplotlib, are never among them.
-LOWEST_TESTS := $(addprefix tests/,balls bench casefile checkpoint comparison fuzz packaging plugin report \
-	reference_impls/test_onnx_node_tests.py session/test_executors.py)
+LOWEST_TESTS := $(addprefix tests/,bench casefile checkpoint comparison fuzz packaging plugin precision report \
+	reference_impls/test_onnx_node_tests.py execution/session/test_executors.py)
 
 # A few cases of each kind, whose report is committed: small enough to be looked at in a change.
 BASELINE := $(addprefix cases/,basic/activations.yaml basic/dot.yaml cells/smallest.yaml cells/gru_reset_ported.yaml \
@@ -28,12 +32,17 @@ help: ## Show what can be made
 report: $(INSTALLED) ## Run all cases and write the comparison report to reports/latest
 	$(BIN)/harness run
 
-test: $(INSTALLED) ## Run all tests, the cases among them
-	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --durations 20
+quick: $(INSTALLED) ## Run the tests that need no framework and no processes (half a minute)
+	PYTHONPATH=tests/no_frameworks $(BIN)/pytest $(QUICK) -m "not full and not framework and not slow" $(BESIDE)
+
+test: $(INSTALLED) ## Run tests of everything: of parameters each pair, of faults each once (five minutes)
+	$(BIN)/pytest -m "not full" $(BESIDE) --durations 20
+
+test-all: $(INSTALLED) ## Run all tests with all parameters, and all cases (half an hour)
+	$(BIN)/pytest $(BESIDE) --durations 20
 
 lowest: $(LOWEST_INSTALLED) ## Run tests of every dependency, with the lowest versions that pyproject.toml allows
-	$(LOWEST)/bin/pytest $(LOWEST_TESTS) --ignore tests/mutation --ignore tests/docs/test_gallery.py \
-	--numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
+	$(LOWEST)/bin/pytest $(LOWEST_TESTS) --ignore tests/mutation --ignore tests/docs/test_gallery.py -m "not full" $(BESIDE)
 
 lint: $(INSTALLED) ## Check style, types and the layers of the imports
 	$(BIN)/ruff check .
@@ -87,6 +96,9 @@ gallery: $(INSTALLED) ## Write docs/faults, every fault with a picture of what i
 
 screenshots: $(INSTALLED) ## Write docs/pictures, a report that shows a wrong gradient (a minute; needs chromium)
 	$(BIN)/python -m benchmarks.gallery.screenshots
+
+snapshots: $(INSTALLED) ## Write the words of messages and pages that tests compare with (tests/**/__snapshots__)
+	$(BIN)/pytest $(addprefix tests/,case/test_located_mistakes.py cli/test_commands.py diagnosis/test_texts.py) --snapshot-update
 
 schema: $(INSTALLED) ## Write case.schema.json, which editors read
 	$(BIN)/harness schema > case.schema.json

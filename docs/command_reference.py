@@ -27,7 +27,7 @@ the strings `"NaN"`, `"Infinity"` and `"-Infinity"`.
 
 def text() -> str:
     """Return the page."""
-    root = click.Context(command_line, info_name="harness")
+    root = click.Context(command_line, info_name="harness", **command_line.context_settings)
     found = list(_commands(command_line, root))
     summaries = [
         (f"[`{name}`](#{name.replace(' ', '-')})", command.get_short_help_str(200)) for name, command, _ in found

@@ -11,6 +11,7 @@ from os import PathLike, fspath
 from typing import Any, Literal
 
 from harness import case as cases
+from harness.candidate.own_loss import check_function
 from harness.candidate.trial import try_out
 from harness.case import tolerances
 from harness.case.training import tensors as training_shapes
@@ -469,6 +470,7 @@ __all__: list[Any] = [
     "HarnessWarning",
     "ImplementationFailed",
     "assert_gradients_match",
+    "check_function",
     "compare",
     "diagnose",
     "load_case",

@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from harness.bench.contestants import contestants
+from harness.cli import main
 from harness.implementations import implementations
+from tests.selection import mark_full
 
 ROOT = Path(__file__).parent.parent
 FAULTY = Path(__file__).parent / "faulty"
+NO_FRAMEWORKS = Path(__file__).parent / "no_frameworks"
 
 SMALL_CASE = """\
 about: Small, and hides nothing.
@@ -31,6 +35,15 @@ upstream: {normal: 1.0, seed: 4}
 """
 
 Harness = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def same_everywhere(text: str, folder: Path) -> str:
+    """Return a text for a snapshot: without folder, memory, seconds, rounding errors and widths of columns."""
+    text = text.replace(str(folder), "FOLDER")
+    text = re.sub(r"this machine has [\d.,]+ GiB", "this machine has MEMORY", text)
+    text = re.sub(r" +$|(?<=\S) +(?= )", "", text.replace("─", ""), flags=re.MULTILINE)
+    text = re.sub(r"\d+(\.\d+)?(?= s\b| seconds)", "SECONDS", text)
+    return re.sub(r"-?\d\.\d+e[+-]\d+|-?\d+\.\d{2,}|\d+\.\de-\d+|\de-\d+", "NUMBER", text)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -55,28 +68,38 @@ def workplace(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def harness(workplace: Path) -> Harness:
-    """Run the command line in the workplace, with the faulty implementations on offer."""
+def harness(workplace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Harness:
+    """Run the command line in the workplace and in this process, with the faulty implementations on offer."""
 
     def run(*arguments: str, faulty: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
-        variables = {**os.environ, **environment}
-        if faulty:
-            variables["PYTHONPATH"] = os.pathsep.join([str(FAULTY), str(ROOT)])
-        return subprocess.run(
-            [sys.executable, "-m", "harness", *arguments],
-            cwd=workplace,
-            env=variables,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
+        capfd.readouterr()
+        with monkeypatch.context() as patch:
+            patch.chdir(workplace)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            if faulty:
+                patch.syspath_prepend(FAULTY)
+                path = os.environ.get("PYTHONPATH", "").split(os.pathsep)  # which the frameworks' processes inherit
+                patch.setenv("PYTHONPATH", os.pathsep.join([str(FAULTY), str(ROOT), *path]))
+            _forget_what_is_offered()
+            with pytest.raises(SystemExit) as ended:
+                main(list(arguments))
+        _forget_what_is_offered()
+        return subprocess.CompletedProcess(arguments, ended.value.code, *capfd.readouterr())
 
     return run
 
 
+def _forget_what_is_offered() -> None:
+    """Have what packages offer by entry points looked up again."""
+    implementations.cache_clear()
+    contestants.cache_clear()
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests that need a framework's process last, in the order in which they stand."""
+    mark_full(items)
     items.sort(key=lambda item: any(item.get_closest_marker(name) for name in ("framework", "harness_case")))
 
 

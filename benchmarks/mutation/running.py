@@ -17,7 +17,7 @@ PYTEST += [
     "-p",
     "harness.pytest_plugin",
     "-m",
-    "not framework",
+    "not framework and not full",
 ]
 
 

@@ -20,6 +20,9 @@ from harness.result import Result, checked, values_of
 from harness.result.returned import array_of
 from harness.tensors import Shape, shapes
 
+DIGITS = "half a unit in the last known digit"
+"""The beginning of the origin of a bound for printed digits."""
+
 MOST_HINTS = 100
 """Tensors of unknown names for which the nearest name is looked for."""
 
@@ -300,9 +303,7 @@ def _tensor(
     atol: float | ndarray = bound.atol if bound.by_element is None else bound.by_element[which]
     if half_unit is not None:
         atol = bound.atol + half_unit.reshape(-1)[which]
-        bound = replace(
-            bound, atol=float(atol.max()), origin=f"half a unit in the last known digit, and {bound.origin}"
-        )
+        bound = replace(bound, atol=float(atol.max()), origin=f"{DIGITS}, and {bound.origin}")
     metrics = measure(
         actual if known is None else actual.reshape(-1)[which],
         expected if known is None else expected.reshape(-1)[which],

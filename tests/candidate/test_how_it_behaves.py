@@ -250,7 +250,15 @@ BEFORE_IT_HANGS = {
 }
 
 
-@pytest.mark.parametrize("before", BEFORE_IT_HANGS.values(), ids=BEFORE_IT_HANGS)
+@pytest.mark.parametrize(
+    "before",
+    [
+        BEFORE_IT_HANGS["in_the_middle_of_a_line"],
+        pytest.param(BEFORE_IT_HANGS["after_a_line"], marks=pytest.mark.full),
+        pytest.param(BEFORE_IT_HANGS["having_handled_faults_itself"], marks=pytest.mark.full),
+    ],
+    ids=["in_the_middle_of_a_line", "after_a_line", "having_handled_faults_itself"],
+)
 def test_a_hang_is_ended_and_told_where_it_was(check, sweep, before):
     sweep("{sizes.time: [1, 2, 3]}")
     start = time.monotonic()

@@ -67,6 +67,7 @@ def test_it_is_a_mistake_and_costs_no_other_case(cases, name, make, words):
         assert load([f"cases/{name}"]).mistakes == [mistake], "the same where it is named"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [b"a\xff.yaml", b"a\nb.yaml", b"\x1b[2J.yaml", b"a\xff/x.yaml"], ids=repr)
 def test_a_name_that_cannot_be_printed_is_refused_and_shown(cases, name):
     path = os.path.join(os.fsencode(cases), name)  # noqa: PTH118 - Path has no bytes
@@ -139,6 +140,7 @@ def without_permission(*command):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_file_and_a_folder_without_permission(cases):
     (cases / "secret.yaml").write_text(SIZES)
     (cases / "secret.yaml").chmod(0)

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from harness.implementations import implementations
+from tests.conftest import same_everywhere
 
 FRAMEWORKS = {module for each in implementations().values() for module in each.framework.modules} - {"numpy"}
 HEAVY = {"numpy", "pandas", "pydantic", "rich", "yaml"} | FRAMEWORKS
@@ -52,11 +53,29 @@ def test_every_command_explains_itself(harness):
         assert "Usage:" in harness(command, "--help").stdout
 
 
-def test_run_prints_what_disagrees_first(harness):
-    text = harness("run", "--impl", "numpy-concat,transposed").stdout
-    assert text.index("What disagrees") < text.index("Worst error ratio")
-    assert "layer0.W_hh: 20 of 25 elements outside the tolerance" in text
-    assert "reports/latest" in text
+PAGES = {
+    "a right one": "run --impl numpy-concat",
+    "right, wrong and failing ones": "run --impl numpy-concat,transposed,not_a_number,missing,representing_nothing",
+    "a diagnosis": "diagnose small --impl transposed",
+    "what a report has of a case": "show reports/latest",
+    "mistakes in case files": "validate",
+    "no such implementation": "run --impl numpy-spilt",
+    "no such case": "run smal",
+    "no such command": "rnu",
+    "the help": "--help",
+}
+
+
+def test_what_the_commands_print(harness, workplace, snapshot):
+    """After a change to the words: make snapshots, and read what it changes."""
+    said = {}
+    for name, arguments in PAGES.items():
+        if name == "mistakes in case files":
+            (workplace / "cases" / "bad.yaml").write_text("sizes: {batch: 0, time: 2, input: 3}\nactivation: tan\n")
+        done = harness(*arguments.split())
+        text = f"$ harness {arguments}\n{done.stdout}--- errors, status {done.returncode}\n{done.stderr}"
+        said[name] = same_everywhere(text, workplace)
+    assert said == snapshot
 
 
 def test_json_holds_every_pair_and_goes_to_standard_output_alone(harness):

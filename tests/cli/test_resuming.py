@@ -65,7 +65,7 @@ def without_timings(report):
 
 @pytest.mark.parametrize(
     ("how", "enough"),
-    [(signal.SIGKILL, 1), (signal.SIGKILL, 15), (signal.SIGINT, 15)],
+    [pytest.param(signal.SIGKILL, 1, marks=pytest.mark.full), (signal.SIGKILL, 15), (signal.SIGINT, 15)],
     ids=["killed at the beginning", "killed half-way", "interrupted half-way"],
 )
 def test_it_goes_on_and_the_report_is_the_same(slow, undisturbed, how, enough):

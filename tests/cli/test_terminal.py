@@ -58,14 +58,14 @@ def begun(workplace, *arguments, python=(), environment=None, **streams):
 
 
 @pytest.fixture
-def called(workplace, monkeypatch, capsys):
+def called(workplace, monkeypatch, capfd):
     """Call the command line here; return its status, output and errors."""
     monkeypatch.chdir(workplace)
 
     def call(*arguments):
         with pytest.raises(SystemExit) as end:
             main([str(each) for each in arguments])
-        return end.value.code, *capsys.readouterr()
+        return end.value.code, *capfd.readouterr()
 
     return call
 

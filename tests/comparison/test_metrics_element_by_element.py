@@ -118,6 +118,7 @@ def test_every_number_of_every_element(pair, rtol, atol, allowed, collect, chunk
     assert_same_rows(element_lists(m.collected) if m.collected else [], kept)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(pair=pairs(), rtol=TOLERANCES, atol=TOLERANCES.filter(bool), allowed=st.booleans())
 @example((np.array([-1.7e308]), np.array([1.7e308])), 1.0, 1.0, False)

@@ -61,14 +61,18 @@ def test_a_transposed_matrix_in_the_forward_pass_is_one_fault(back, gradient, wo
 
 
 def forward_faults():
+    seen = set()
     for case in ("squared-error", "square", "dot", "lstm-detached", "gru-after", "gru-before", *WRAPPED):
         problem = predictions_of(case).problem
         for name, fault in faults().items():
             if fault.alters_forward and name != "forward-alone":
                 for suspect in list(suspects_of(fault, problem))[:1]:
-                    yield pytest.param(case, suspect, id=f"{case}-{name}")
+                    marks = [pytest.mark.full] if name in seen else []
+                    seen.add(name)
+                    yield pytest.param(case, suspect, id=f"{case}-{name}", marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "suspect"), list(forward_faults()))
 def test_another_forward_pass_alone_is_never_two_faults(case, suspect):
     predictions = predictions_of(case)

@@ -66,6 +66,7 @@ def _left_as_it_is(suspect):
 
 
 def forward_faults():
+    seen = set()
     for case in ALL:
         for name, fault in faults().items():
             # A truncated gradient is no derivative of the loss, unless nothing depends on what is cut off.
@@ -75,7 +76,10 @@ def forward_faults():
                 for suspect in suspects_of(fault, problem_of(case)):
                     if suspect.layer is None and not _left_as_it_is(suspect):
                         values = "-".join(str(value) for _, value in suspect.parameters)
-                        yield pytest.param(case, suspect, id=f"{case}-{name}-{values}".rstrip("-"))
+                        kind = name, ALL[case].cell  # of which make test takes one
+                        marks = [pytest.mark.full] if kind in seen else []
+                        seen.add(kind)
+                        yield pytest.param(case, suspect, id=f"{case}-{name}-{values}".rstrip("-"), marks=marks)
 
 
 @pytest.mark.parametrize(("case", "suspect"), list(forward_faults()))

@@ -25,6 +25,7 @@ def prepared(case):
     return Predictions(problem, rounding_noise(problem))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "name", "layer", "where"),
     [
@@ -65,6 +66,7 @@ def test_a_fault_of_a_sum_begins_nowhere_in_the_recursion():
     assert "recursion" not in found[0].start
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", ["i", "f", "g", "o"])
 def test_the_gate_in_which_unexplained_numbers_begin_is_told_where_they_prove_it(gate):
     """δ of one gate is wrong at the step before the last, and of all gates at the steps before it."""
@@ -153,6 +155,7 @@ def lstm_by_hand(problem, *, cell_of_forget_gate=0, keeps_cell=True, tanh_again=
     return {"loss": loss, "outputs": np.stack(hs[1:], axis=1), "inputs": d_x, **of_weights, **states}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mistake", "names"),
     [

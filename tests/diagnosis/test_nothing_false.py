@@ -20,7 +20,10 @@ ONCE_EXPLAINED = (35, 72, 86, 91, 142, 175, 184, 694)
 """Answers that weights fitted to as many numbers, or a pair, were named for."""
 
 
-@pytest.mark.parametrize("number", sorted({*range(21), *ONCE_EXPLAINED}))
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "number", [*range(2), *ONCE_EXPLAINED, *(pytest.param(each, marks=pytest.mark.full) for each in range(2, 21))]
+)
 def test_random_numbers_are_not_explained(number):
     spoilt, returned, found = falsely_explained(number)
     assert found == [], (spoilt, returned)

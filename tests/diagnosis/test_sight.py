@@ -117,10 +117,12 @@ def sights():
     return {case.name: sight(predicted(case)) for case in DEFAULT_CASES}
 
 
+@pytest.mark.slow
 def test_together_the_default_cases_see_every_fault(sights):
     assert set(catalogue()) - {fault for each in sights.values() for fault in each.seen} == set()
 
 
+@pytest.mark.slow
 def test_what_slips_through_a_default_case_has_a_reason(sights):
     unexplained = [
         (name, fault) for name, each in sights.items() for fault, why in each.missed.items() if "the same here" in why

@@ -49,6 +49,7 @@ def inline(truncation):
     return truncation if isinstance(truncation, str) else "-".join(str(value) for value in truncation.values())
 
 
+@pytest.mark.spread(1)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("meant", TRUNCATIONS, ids=inline)
 @pytest.mark.parametrize("case", [LONGER, TWO_LAYERS, DEEP], ids=["one", "two", "three"])
@@ -60,6 +61,7 @@ def test_a_truncated_answer_to_a_full_case_is_told_how_to_declare_it(case, meant
     assert diagnose(answer, prepared(replace(case, truncation=said(best)))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [DETACHED, WINDOWED], ids=["detached", "windowed"])
 @pytest.mark.parametrize("meant", ["none", *TRUNCATIONS], ids=inline)
 def test_another_truncation_than_the_case_has_is_told_how_to_declare_it(case, meant):
@@ -71,6 +73,7 @@ def test_another_truncation_than_the_case_has_is_told_how_to_declare_it(case, me
         assert said(found[0]) == meant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("meant", TRUNCATIONS, ids=inline)
 def test_weights_alone_are_enough(meant):
     answer = answered(replace(TWO_LAYERS, truncation=meant))
@@ -88,6 +91,7 @@ def test_lengths_that_people_choose_are_named_in_long_sequences(meant):
     assert said(diagnose(answered(replace(case, truncation=meant)), prepared(case))[0]) == meant
 
 
+@pytest.mark.spread(1)
 @pytest.mark.parametrize("case", [each for each in ALL_CASES if each.truncation != "none"], ids=lambda case: case.name)
 def test_a_right_answer_to_a_truncated_case_is_no_false_alarm(case):
     predictions = prepared(case)

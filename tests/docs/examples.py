@@ -200,7 +200,7 @@ def not_run(example: Example) -> str | None:
 def _parsed(command: click.Command, words: list[str]) -> None:
     """Parse a command line as click does, without running it."""
     # A group's own parsing hides the rest in an attribute whose name depends on click's version.
-    context = click.Context(command, info_name=command.name)
+    context = click.Context(command, info_name=command.name, **command_line.context_settings)
     rest = click.Command.parse_args(command, context, list(words))
     if isinstance(command, click.Group):
         _, found, rest = command.resolve_command(context, rest)

@@ -36,7 +36,7 @@ def repository(tmp_path: Path) -> Path:
     """A repository with an implementation that is right, and a case."""
     (tmp_path / "cases").mkdir()
     (tmp_path / "cases" / "small.yaml").write_text(SMALL_CASE.replace("layers: 2\n", ""))
-    shutil.copy(ROOT / "harness" / "templates" / "my_rnn.py", tmp_path / "my_rnn.py")
+    shutil.copy(ROOT / "harness" / "candidate" / "templates" / "my_rnn.py", tmp_path / "my_rnn.py")
     return tmp_path
 
 

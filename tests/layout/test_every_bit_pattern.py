@@ -64,6 +64,7 @@ def apart_from_forget_biases(tensors, structure):
     return of_forget, rest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", layouts())
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(case=weights_of_networks())
@@ -83,6 +84,7 @@ def test_weights_there_and_back(layout, case):
     assert_same_bits(back, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", layouts())
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(case=weights_of_networks())

@@ -4,8 +4,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from benchmarks.case_library import Findings, features, firsts, furthest, of_loss, of_recursion, reason, sizes_of
 from harness.case import Case, Loss, Sizes, load
 from harness.case.loading import find
@@ -28,22 +26,22 @@ def test_there_are_many():
     assert {file.partition("/")[0] for file in FILES} >= {"basic", "edge", "cells", "truncation", "tutorials"}
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_a_file_says_what_it_is_for(file):
-    assert re.fullmatch(r"[^|\n]+\.", FILES[file])
-    assert list(FILES.values()).count(FILES[file]) == 1, "another file has the same reason"
+def test_each_file_says_what_it_is_for_and_no_two_the_same():
+    for file, about in FILES.items():
+        assert re.fullmatch(r"[^|\n]+\.", about), file
+        assert list(FILES.values()).count(about) == 1, f"another file has the reason of {file}"
 
 
 def test_the_page_tells_of_every_file_and_no_other():
     assert {file: row[1] for file, row in ROWS.items()} == FILES, "`make library` writes the page anew"
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_the_page_has_its_sizes_and_why_it_is_here(file):
-    cases = [case for case in CASES if case.name.partition("[")[0] == file]
-    _, _, sizes, count, why = ROWS[file]
-    assert (sizes, int(count)) == (sizes_of(cases), len(cases))
-    assert len(why.removesuffix(" |")) > 8
+def test_the_page_has_the_sizes_of_each_file_and_why_it_is_here():
+    for file in FILES:
+        cases = [case for case in CASES if case.name.partition("[")[0] == file]
+        _, _, sizes, count, why = ROWS[file]
+        assert (sizes, int(count)) == (sizes_of(cases), len(cases)), file
+        assert len(why.removesuffix(" |")) > 8, file
 
 
 def test_simple_is_what_says_little():

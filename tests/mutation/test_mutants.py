@@ -11,6 +11,9 @@ from benchmarks.mutation.exchange import exchange, spoil
 from benchmarks.mutation.forks import in_a_fork, within_seconds_of_work
 from benchmarks.mutation.mutants import mutants
 
+# JAX warns at each fork once a test of the same process has imported it; these forks do not use it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+
 SOURCE = '''\
 from __future__ import annotations
 

@@ -57,6 +57,7 @@ def ported(porters, source, folder, **options):
     return plan, outcome, replace(problem, weights=dict(np.load(folder / "out.npz")))
 
 
+@pytest.mark.spread(1)
 @pytest.mark.parametrize(("framework", "name"), ACCEPTED, ids=[f"{framework}-{name}" for framework, name in ACCEPTED])
 def test_a_model_that_the_harness_has_is_ported_and_its_own_layers_agree(saved, tmp_path, porters, framework, name):
     """As the framework itself predicts with the whole model, so does NumPy with what was written."""

@@ -17,6 +17,7 @@ from numpy import ndarray
 
 from harness.derive.recording import forward
 from harness.recurrences import Recurrence, recurrences
+from reference_impls import gru_split
 
 Arrays = dict[str, Any]
 Witness = Callable[[Arrays, Arrays, Arrays], tuple[ndarray, Arrays]]
@@ -119,6 +120,26 @@ def projection_lstm(w, x, s):
     layer = torch.nn.LSTM(I, H, proj_size=R, batch_first=True)
     outputs, (h, c) = native(layer, given, x, s["h"], s["c"])
     return outputs, {"h": h, "c": c}
+
+
+def by_torch(layer: str) -> Witness:
+    """Return torch's own layer; its second bias is zero but for the recurrent bias of a gru's candidate."""
+
+    def witness(w: Arrays, x: Arrays, s: Arrays) -> Any:
+        import torch
+
+        (I, _), H = w["W_xh"].shape, w["W_hh"].shape[0]
+        given = {"weight_ih_l0": w["W_xh"].T, "weight_hh_l0": w["W_hh"].T, "bias_ih_l0": w["b_h"]}
+        given["bias_hh_l0"] = np.concatenate([0 * w["b_h"][: len(w["b_h"]) - H], w.get("b_hn", 0 * w["b_h"][-H:])])
+        outputs, last = native(getattr(torch.nn, layer)(I, H, batch_first=True), given, x, *s.values())
+        return outputs, dict(zip(s, last, strict=True))
+
+    return witness
+
+
+def gru_before(w, x, s):
+    states = gru_split.forward(x["x"].swapaxes(0, 1), s["h"], w["W_xh"], w["W_hh"], w["b_h"]).states  # (T + 1, B, H)
+    return states[1:].swapaxes(0, 1), {"h": states[-1]}
 
 
 def ind_rnn(w, x, s):
@@ -351,8 +372,12 @@ WITNESSES: dict[str, Witness] = {
     "slstm": slstm,
     "rg_lru": rg_lru,
     "attention_decoder": attention_decoder,
+    "rnn": by_torch("RNN"),
+    "lstm": by_torch("LSTM"),
+    "gru": by_torch("GRU"),
+    "gru_before": gru_before,
 }
-BY_TORCH = ("layer_norm_lstm", "projection_lstm", "ind_rnn")
+BY_TORCH = ("rnn", "lstm", "gru", "layer_norm_lstm", "projection_lstm", "ind_rnn")
 MISTAKES = {
     "peephole_lstm": ('w["p_o"] * c)', 'w["p_o"] * s["c"])'),
     "coupled_lstm": ("(1 - f) * g", "f * g"),
@@ -375,6 +400,10 @@ MISTAKES = {
     "slstm": ('* s["n"] + i', '* s["n"] + 1'),
     "rg_lru": ("expm1(2 *", "expm1("),
     "attention_decoder": ('(r * s["h"])', 's["h"]'),
+    "rnn": ('s["h"] @', '0.99 * s["h"] @'),
+    "lstm": ('f * s["c"]', 'i * s["c"]'),
+    "gru": ('r * (b[:, 2 * H :] + w["b_hn"])', 'r * b[:, 2 * H :] + w["b_hn"]'),
+    "gru_before": ('(r * s["h"])', 's["h"]'),
 }
 
 

@@ -14,6 +14,7 @@ def name_of(dtype):
     return np.dtype(dtype).name
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("dtype", REAL, ids=name_of)
 def test_real_in_real_out(net, derivation, activation, loss, reduction, readout, dtype):
     value, outputs, gradients = net(activation, loss, reduction, 2, readout).astype(dtype).solve(derivation)
@@ -42,6 +43,7 @@ def test_activations_and_their_slopes(activation, dtype):
     assert phi.slope_at_value(h).shape == a.shape
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=name_of)
 def test_the_gradient_in_a_narrow_dtype_is_near_the_one_in_a_wide_one(
     net, assert_close, derivation, activation, loss, dtype

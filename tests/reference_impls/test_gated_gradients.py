@@ -18,6 +18,7 @@ def name_of(dtype):
     return np.dtype(dtype).name
 
 
+@pytest.mark.spread(2)
 def test_every_gradient_is_the_derivative_of_the_forward_pass(net, assert_close, cell, gated, layers, readout):
     problem = net("tanh", layers=layers, readout=readout, cell=cell)
     expected = problem.complex_step(gated)
@@ -25,6 +26,7 @@ def test_every_gradient_is_the_derivative_of_the_forward_pass(net, assert_close,
     assert all(tensor.any() for tensor in expected.values())
 
 
+@pytest.mark.spread(2)
 def test_with_other_nonlinearities(net, assert_close, cell, gated, activation):
     problem = net(activation, "dot", layers=2, cell=cell)
     assert_close(problem.solve(gated)[2], problem.complex_step(gated), 1e-13)
@@ -38,6 +40,7 @@ def test_a_loss_on_some_steps(net, assert_close, cell, gated, steps):
     assert not problem.solve(gated)[2]["inputs"][:, after:].any()
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize(
     "sizes",
     [{"T": 1}, {"B": 1}, {"H": 1}, {"I": 1}, {"B": 1, "T": 1, "I": 1, "H": 1}, {"T": 12, "H": 2}, {"I": 3}],
@@ -48,6 +51,7 @@ def test_the_smallest_sizes_and_a_longer_one(sized_net, assert_close, cell, gate
     assert_close(problem.solve(gated)[2], problem.complex_step(gated), 1e-13)
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("dtype", REAL, ids=name_of)
 def test_the_two_derivations_agree_to_the_rounding_of_the_dtype(
     net, assert_close, cell, gated_derivations, layers, loss, dtype

@@ -31,6 +31,7 @@ def run(problem, cell, width, truncation=None):
     return value, outputs, state, oracle.gradients(state)
 
 
+@pytest.mark.spread(2)
 def test_it_is_the_perturbation_of_one_number_at_a_time(
     net, assert_close, cell, gated_derivations, layers, readout, loss, reduction
 ):
@@ -43,6 +44,7 @@ def test_it_is_the_perturbation_of_one_number_at_a_time(
     np.testing.assert_allclose(outputs, expected_outputs, rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("truncation", TRUNCATIONS, ids=str)
 def test_truncated_it_is_the_gradient_by_hand(sized_net, assert_close, cell, gated_derivations, readout, truncation):
     problem = sized_net({"T": 5, "H": 2}, reduction="mean", layers=2, readout=readout, steps=[0, 1, 3, 4], cell=cell)
@@ -51,6 +53,7 @@ def test_truncated_it_is_the_gradient_by_hand(sized_net, assert_close, cell, gat
         assert_close(gradients, problem.solve(layer, truncation)[2], 1e-13)
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize(
     "sizes", [{"T": 1}, {"B": 1}, {"H": 1}, {"I": 1}, {"B": 1, "T": 1, "I": 1, "H": 1, "O": 1}], ids=str
 )

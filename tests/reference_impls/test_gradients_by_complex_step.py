@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 
+@pytest.mark.spread(2)
 def test_every_gradient_is_the_derivative_of_the_forward_pass(
     net, assert_close, derivation, activation, layers, readout, loss, reduction
 ):
@@ -14,6 +15,7 @@ def test_every_gradient_is_the_derivative_of_the_forward_pass(
     assert all(tensor.any() for tensor in expected.values())
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("steps", [[-1], [0], [0, 2], [-2, -1]], ids=str)
 def test_a_loss_on_some_steps(net, assert_close, derivation, loss, reduction, steps):
     problem = net("tanh", loss, reduction, 2, steps=steps)

@@ -41,6 +41,8 @@ def wrapped(layer, directions, ends):
     return layer if ends is None else of_lengths(layer, ends)
 
 
+@pytest.mark.slow
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("directions", [1, 2])
 def test_every_gradient_is_the_derivative_of_the_forward_pass(
     sized_net, assert_close, any_cell, layers, directions, ends, readout

@@ -16,6 +16,7 @@ def solve(problem, truncation=None, module=linear_dynamics):
     )
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("truncation", TRUNCATIONS, ids=str)
 def test_as_the_recursion_says(sized_net, assert_close, truncation, layers, readout, loss):
     problem = sized_net(SIZES, activation="identity", layers=layers, readout=readout, loss=loss)

@@ -13,6 +13,7 @@ def oracle(problem, truncation=None):
     return complex_step.gradients(*problem.for_oracle(), truncation)
 
 
+@pytest.mark.spread(2)
 def test_it_is_the_perturbation_of_one_number_at_a_time(
     net, assert_close, activation, layers, readout, loss, reduction
 ):
@@ -83,6 +84,7 @@ def test_saturation_keeps_the_digits_that_one_minus_h_squared_loses():
 TRUNCATIONS = [*(Detach(k) for k in (1, 2, 3, 4, 5, 8)), *(Window(k) for k in (0, 1, 2, 3, 4, 9))]
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("truncation", TRUNCATIONS, ids=str)
 @pytest.mark.parametrize("chunk", [1, 10**9])
 def test_truncated_it_is_the_gradient_by_lags(
@@ -96,6 +98,7 @@ def test_truncated_it_is_the_gradient_by_lags(
     np.testing.assert_array_equal(outputs, oracle(problem)[1])
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("truncation", TRUNCATIONS, ids=str)
 @pytest.mark.parametrize("T", [1, 2, 5, 7])
 def test_the_loss_of_each_step_counts_once_and_reaches_as_far_as_it_should(truncation, T):

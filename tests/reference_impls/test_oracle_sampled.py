@@ -13,6 +13,7 @@ def chunk(request, monkeypatch):
     monkeypatch.setattr(complex_step_sampled, "CHUNK", request.param)
 
 
+@pytest.mark.spread(2)
 def test_chosen_elements_are_those_of_the_whole(net, chunk, activation, layers, readout, loss):
     problem = net(activation, loss, "mean", layers, readout)
     _, _, expected = complex_step.gradients(*problem.for_oracle())
@@ -36,6 +37,7 @@ def test_chosen_elements_are_those_of_the_whole(net, chunk, activation, layers, 
         np.testing.assert_array_equal(gradient, expected[name])
 
 
+@pytest.mark.spread(2)
 def test_a_directional_derivative_is_the_inner_product_with_the_gradient(
     net, activation, layers, readout, loss, reduction
 ):
@@ -48,6 +50,7 @@ def test_a_directional_derivative_is_the_inner_product_with_the_gradient(
     assert found == pytest.approx(sum(products), rel=0, abs=1e-13 * sum(map(abs, products)))
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("truncation", [Detach(2), Detach(5), Window(0), Window(1), Window(3), Window(4)], ids=str)
 def test_of_a_truncated_gradient_they_are_those_of_the_whole(sized_net, chunk, layers, readout, truncation):
     problem = sized_net({"T": 5}, reduction="mean", layers=layers, readout=readout)

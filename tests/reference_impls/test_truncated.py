@@ -68,6 +68,7 @@ def by_definition(problem, truncation, layer=rnn_split):
     return total
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("truncation", TRUNCATIONS, ids=named)
 def test_it_is_the_sum_of_the_gradients_of_cut_graphs(sized_net, assert_close, derivation, layers, readout, truncation):
     problem = sized_net(
@@ -80,6 +81,7 @@ def test_it_is_the_sum_of_the_gradients_of_cut_graphs(sized_net, assert_close, d
     np.testing.assert_array_equal(outputs, in_full[1])
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("truncation", [Detach(2), Window(2)], ids=named)
 def test_with_every_activation_and_loss(sized_net, assert_close, derivation, activation, loss, truncation):
     problem = sized_net(SIZES, activation=activation, loss=loss, layers=2, readout=True)
@@ -124,6 +126,8 @@ def test_what_no_loss_reaches_is_zero(sized_net, derivation):
         assert not gradients["layer0.h0"].any()
 
 
+@pytest.mark.slow
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("truncation", TRUNCATIONS, ids=named)
 def test_gated_it_is_the_sum_of_the_gradients_of_cut_graphs(sized_net, assert_close, cell, gated, truncation):
     problem = sized_net(SIZES, loss="squared_error", layers=2, readout=True, steps=[0, 1, 3, 4], cell=cell)

@@ -6,6 +6,7 @@ import pytest
 EPS = {dtype: float(np.finfo(dtype).eps) for dtype in (np.float16, np.float32, np.float64, np.longdouble)}
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("dtype", EPS, ids=lambda dtype: np.dtype(dtype).name)
 def test_they_agree_to_the_rounding_of_the_dtype(
     net, assert_close, derivations, activation, layers, readout, loss, dtype

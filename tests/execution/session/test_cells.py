@@ -8,7 +8,6 @@ from harness.case import Case, Loss, Sizes
 from harness.diagnosis import UNEXPLAINED, Predictions, diagnose
 from harness.diagnosis.faults import faults
 from harness.diagnosis.sight import blind_spots_of_case, catalogue, sight
-from harness.execution.processes import Workers
 from harness.execution.session import compare_for
 from harness.implementations import Promise, implementations, initialisers
 from harness.implementations import complex_step as oracle
@@ -57,12 +56,7 @@ def cell(request):
     return CELLS[request.param]
 
 
-@pytest.fixture(scope="module")
-def workers():
-    with Workers() as started:
-        yield started
-
-
+@pytest.mark.spread(2)
 @pytest.mark.framework
 @pytest.mark.parametrize("truncation", TRUNCATIONS, ids=lambda each: each if each == "none" else each["kind"])
 @pytest.mark.parametrize("name", ["numpy-concat", "torch", "torch-cell", "keras", "tf1", "complex-step", "certified"])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from harness.case import Case, Loss, Sizes
-from harness.execution.processes import Workers
 from harness.execution.session import compare_for
 from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
@@ -35,12 +34,6 @@ def problem_of(**fields):
         **{"weights": {"uniform": (-0.9, 0.9), "seed": 1}, **fields},
     )
     return build(case, None)
-
-
-@pytest.fixture(scope="module")
-def workers():
-    with Workers() as started:
-        yield started
 
 
 def answer(workers, name, problem):

@@ -10,7 +10,6 @@ import harness
 from harness.case import Case, Loss, Sizes
 from harness.case.checks import memory_needed
 from harness.diagnosis import Predictions
-from harness.execution.processes import Workers
 from harness.execution.session import compare_for
 from harness.implementations import Promise, implementations
 from harness.implementations import complex_step as oracle
@@ -75,12 +74,7 @@ def shape(request):
     return SHAPES[request.param]
 
 
-@pytest.fixture(scope="module")
-def workers():
-    with Workers() as started:
-        yield started
-
-
+@pytest.mark.spread(2)
 @pytest.mark.framework
 @pytest.mark.parametrize(
     ("name", "shape"),
@@ -174,6 +168,7 @@ def test_what_stands_past_an_end_has_no_say(cell):
         assert comparison.matches, f"{name}: {comparison}"
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("name", ["numpy-split", "complex-step"])
 @pytest.mark.parametrize(
     "truncation", ["none", {"kind": "detach", "every": 2}, {"kind": "window", "steps": 1}], ids=str

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from harness.case import Case, Loss, Sizes
-from harness.execution.processes import Workers
 from harness.execution.session import compare_for
 from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
@@ -54,12 +53,6 @@ def random_case(random, number):
             {"kind": "window", "steps": int(random.integers(time + 1))},
         ),
     )
-
-
-@pytest.fixture(scope="module")
-def workers():
-    with Workers() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import pytest
 
 import harness
 from harness.case import Case, Loss, Sizes, load
-from harness.execution.processes import Workers
 from harness.execution.session import compare_for
 from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
@@ -32,12 +31,6 @@ def problem_of(truncation, **fields):
         "upstream": numbers,
     }
     return build(Case(name="truncated", file="none", truncation=truncation, **{**given, **fields}), None)
-
-
-@pytest.fixture(scope="module")
-def workers():
-    with Workers() as started:
-        yield started
 
 
 @pytest.mark.framework

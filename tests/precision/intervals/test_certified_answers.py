@@ -35,6 +35,7 @@ def in_longdouble(problem):
 CELLS = {"lstm": {"cell": "lstm"}, "gru, after": {"cell": "gru"}, "gru, before": {"cell": "gru", "reset": "before"}}
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("readout", [False, True], ids=["states", "readout"])
@@ -76,6 +77,7 @@ def test_a_saturated_cell_keeps_the_digits_that_one_minus_s_squared_loses(proble
     assert float(ball) == pytest.approx(0.25 / np.cosh(50.0) ** 2, rel=1e-14)
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("readout", [False, True], ids=["states", "readout"])
