@@ -184,7 +184,7 @@ def _summary(fold: Fold) -> str:
     if judged.comparison is None or (judged.verdict == "error" and judged.reason):
         return _short(judged.reason)
     if fold.verdict == "match":
-        return f"{len(judged.comparison.tensors)} tensors"
+        return counted(len(judged.comparison.tensors), "tensor")
     return ", ".join(fold.tensors)
 
 
