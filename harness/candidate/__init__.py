@@ -1,1 +1,1 @@
-"""A candidate: a user's file, called twice and watched, and the page that shows how it came out."""
+"""A candidate: a user's file, called twice and watched, and the page with its result."""

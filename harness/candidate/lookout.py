@@ -1,13 +1,13 @@
-"""Calls for an answer of the reference, noticed where they happen: in this process, and in those that it starts.
+"""Detection of calls to the reference, in this process and in those that it starts.
 
-Calls are seen, and not imports, so it does not matter under which name the reference is called, or through how many
-functions. ``problem.loss`` and the activations are for everybody; they are no answer.
+Calls are detected, not imports, so the name of the reference and the number of functions between do not matter.
+``problem.loss`` and the activations are allowed: they are not answers.
 
-A process that a user's code starts writes its calls to a file of the worker's, which the environment names. On Linux
-that holds for a fork, for ``multiprocessing`` however it starts, for Python as a program, and for what these start.
-Nothing is seen of a process that gets another environment (``env={}``), that other programs start on request
-(``systemd-run``, ``docker``), or that takes the profiler off; nor of a copy of the source, or of threads that were
-there before the watching began. A process on another system than Linux is not watched.
+A process that a user's code starts writes its calls to a file of the worker, which the environment names. On Linux
+this works for a fork, for each start method of ``multiprocessing``, for Python as a program, and for their children.
+Not watched are processes with another environment (``env={}``), processes that other programs start on request
+(``systemd-run``, ``docker``), and processes that remove the profiler. A copy of the source and threads from before
+the watching are not watched either, nor is any process on a system other than Linux.
 
 This module imports nothing of the harness: the package ``reference_impls`` imports it before all else.
 """
@@ -27,19 +27,19 @@ from typing import Any, BinaryIO
 import reference_impls
 
 MOST_EVENTS = 1_000_000
-"""Calls and returns that are looked at, a tenth of a second's; a call of the reference after so many is not seen."""
+"""Maximum number of watched calls and returns, a tenth of a second; a later call of the reference is not seen."""
 
 MOST_EVENTS_OF_CHILD = 10 * MOST_EVENTS
-"""The same of a process that is watched from its beginning: to import the harness takes half a million."""
+"""The same for a process that is watched from its beginning: importing the harness takes half a million."""
 
 MOST_NOTED = 2**16
-"""Bytes of what other processes noted that are read at a time."""
+"""Number of bytes of the notes of other processes that are read at a time."""
 
 WHOLE, FORWARD = "whole", "forward"
 """The kinds of calls: for gradients, and for a forward pass alone."""
 
 Note = Callable[[str, str], None]
-"""Takes the kind of a call, and in words what was called."""
+"""Takes the kind of a call, and the name of the called function."""
 
 _NOTES = "HARNESS_NOTES"
 """The environment variable that has the path of the file of notes."""
@@ -72,7 +72,7 @@ _notes: BinaryIO | None = None
 
 @contextmanager
 def watched(note: Note) -> Iterator[None]:
-    """Note the calls for an answer in this thread and in those that it starts; none where something else profiles."""
+    """Note the calls of the reference in this thread and in those that it starts, unless something else profiles."""
     if sys.getprofile() is not None:
         yield
         return
@@ -88,7 +88,7 @@ def watched(note: Note) -> Iterator[None]:
 
 
 def watch_children() -> None:
-    """Have the processes that this one starts from now on note their calls, for ``noted_by_children``."""
+    """Make the processes that this one starts from now on note their calls, for ``noted_by_children``."""
     global _notes
     if sys.platform != "linux":
         return
@@ -142,7 +142,7 @@ def _is_ours(profiler: object) -> bool:
 
 
 def _write_down(kind: str, called: str) -> None:
-    with suppress(OSError), open(os.environ[_NOTES], "ab", 0) as file:  # noqa: PTH123 - nobody asks any more
+    with suppress(OSError), open(os.environ[_NOTES], "ab", 0) as file:  # noqa: PTH123 - pathlib may be gone at exit
         file.write(f"{kind}\t{called}\n".encode())
 
 
@@ -167,7 +167,7 @@ def _noticing(note: Note, most: int) -> Callable[[FrameType, str, Any], None]:
 
 
 def _answer_of(frame: FrameType) -> str:
-    """Say what is asked for an answer by a call of a function of ours; empty for a helper beside it."""
+    """Return the name of the reference that a call of our function asks for an answer; empty for a helper."""
     file, name = frame.f_code.co_filename, frame.f_code.co_name
     if name == "<module>":
         return ""
@@ -184,7 +184,7 @@ def _answer_of(frame: FrameType) -> str:
         return f"the command harness {_COMMANDS[file]}" if name == "command" else ""
     module = sys.modules.get(_IMPLEMENTATIONS[file])  # None for a copy that was loaded under another name
     for each in vars(module).values() if module is not None else ():
-        function = getattr(each, "function", None)  # of an implementation
+        function = getattr(each, "function", None)  # the function of an implementation
         if getattr(function, "__code__", None) is frame.f_code:
             return f"the implementation {each.name} of the harness"
     return ""

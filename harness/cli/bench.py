@@ -33,9 +33,9 @@ def command(
 ) -> None:
     """Time forward and backward of the hand-written gradients and of the frameworks, side by side in one run.
 
-    Each contestant must first agree with the reference, within the tolerances of `harness run`; one that does not is not
-    timed. Then all run in turn, round after round, so that other load on the machine affects all alike. The folder of
-    --out gets the table as bench.csv and a plot as bench.svg, which matplotlib draws (extra `bench`).
+    Each contestant must first agree with the reference, within the tolerances of `harness run`; one that does not is
+    not timed. Then all run in turn, round after round, so that other load on the machine affects all alike. The folder
+    of --out gets the table as bench.csv and a plot as bench.svg, which matplotlib draws (extra `bench`).
     """
     need("matplotlib", extra="bench")
     from harness.bench import bench, grid

@@ -52,8 +52,8 @@ def command(
 ) -> None:
     """Compare your own implementation with the baseline.
 
-    FILE.py holds a function under @harness.implementation(...). FUNCTION names one of several such functions, or a plain
-    function, which then gets split weights. The function runs in its own process, twice for each case.
+    FILE.py holds a function under @harness.implementation(...). FUNCTION names one of several such functions, or a
+    plain function, which then gets split weights. The function runs in its own process, twice for each case.
 
     CASE is a file, a folder, or the name of a case, such as basic/tanh; default: all of cases/, simple ones first.
     """

@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Worker processes for each framework, or Dask workers on this machine with --executor dask. The default depends "
-    "on the number of processors.",
+    help="Worker processes for each framework, or Dask workers on this machine with --executor dask. The default "
+    "depends on the number of processors.",
 )
 @click.option(
     "--executor",

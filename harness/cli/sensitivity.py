@@ -35,7 +35,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
             try:
                 found.append((case, _of_case(case, workers)))
             except NativeWeightsFailed as failure:
-                click.echo(f"{case.name}: there are no weights to run with: {failure}", err=True)
+                click.echo(f"{case.name}: the weights could not be made: {failure}", err=True)
             show(number)
     everything = list(catalogue())
     seen = {fault for _, each in found for fault in each.seen}

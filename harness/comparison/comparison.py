@@ -1,4 +1,4 @@
-"""One implementation's tensors against the baseline's: names, shapes and dtypes first, then every element."""
+"""The comparison of an implementation's tensors with the baseline's: names, shapes, dtypes, then every element."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DIGITS = "half a unit in the last known digit"
 """The beginning of the origin of a bound for printed digits."""
 
 MOST_HINTS = 100
-"""Tensors of unknown names for which the nearest name is looked for."""
+"""Maximum number of unknown names that get a hint."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +37,8 @@ class TensorComparison:
         bound: the tolerance in force; None where there were no numbers to hold it against.
         metrics: the errors; None where names, shapes or dtypes keep the numbers from being compared.
         verdict: match, mismatch or error.
-        reason: why, if it is no match; and what is to be known of a match.
-        too_small: whether it matches as zeros would, so that the match says nothing.
+        reason: the reason for a mismatch, or a remark on a match.
+        too_small: whether zeros would match, too, so that the match shows nothing.
     """
 
     tensor: str
@@ -52,17 +52,17 @@ class TensorComparison:
 
     @property
     def size(self) -> int:
-        """How many elements the tensor should have."""
+        """The number of elements that the tensor should have."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
     def elements(self) -> int:
-        """How many of them were compared; all, where names, shapes or dtypes kept them from being compared."""
+        """The number of compared elements; all, if names, shapes or dtypes prevented the comparison."""
         return self.metrics.elements if self.metrics is not None else self.size
 
     @property
     def failed(self) -> int:
-        """How many of them are not known to be right."""
+        """The number of elements that are not known to be right."""
         return self.metrics.failed if self.metrics is not None else self.elements
 
     @property
@@ -80,12 +80,12 @@ class TensorComparison:
         return f"{self.tensor}: {self.reason}; {worst(self.worst_index or (), self.dtype, numbers, self.bound.origin)}"
 
     def written(self, value: float) -> str:
-        """Write a value with the digits that tell it from its neighbours in the tensor's own dtype."""
+        """Return a value with the digits that distinguish it from its neighbours in the tensor's own dtype."""
         return written(value, self.dtype)
 
 
 def written(value: float, dtype: str) -> str:
-    """Write a value with the digits that tell it from its neighbours in a dtype."""
+    """Return a value with the digits that distinguish it from its neighbours in a dtype."""
     return str(np.dtype(dtype).type(value))
 
 
@@ -128,12 +128,12 @@ class Comparison:
 
     @property
     def matches(self) -> bool:
-        """Whether every tensor matches."""
+        """True if every tensor matches."""
         return self.verdict == "match"
 
     @property
     def elements(self) -> int:
-        """How many elements were compared, or should have been."""
+        """The number of elements that were compared, or should have been."""
         return sum(each.elements for each in self.tensors)
 
     @property
@@ -156,8 +156,8 @@ class Comparison:
         wrong = self.disagreements
         if not wrong:
             small = ", ".join(self.too_small)
-            of_these = f"; of these {small}: {tolerances.TOO_SMALL}" if small else ""
-            return f"match: {self.elements} elements of {len(self.tensors)} tensors{of_these}"
+            of_these = f"; {small}: {tolerances.TOO_SMALL}" if small else ""
+            return f"match: {self.elements:,} elements of {len(self.tensors)} tensors{of_these}"
         return "\n".join([f"{self.verdict}: {len(wrong)} of {len(self.tensors)} tensors disagree", *map(str, wrong)])
 
 
@@ -169,11 +169,11 @@ def _ratio_for_order(each: TensorComparison) -> float:
 
 @dataclass(frozen=True, eq=False)
 class ComparisonPolicy:
-    """How results are compared.
+    """The settings of a comparison.
 
     Attributes:
         tolerance: ``{"rtol": …, "atol": …}``, or those by tensor; the table of ``harness.precision.tolerance`` if None.
-        noise: for a tensor, how far rounding alone moves it, absolute; its default tolerance grows with it.
+        noise: the rounding noise of each tensor, absolute; its default tolerance grows with it.
         nonfinite: ``refused``, or ``allowed`` if the same NaN or infinity at the same place matches.
         complete: whether a tensor that is missing is a mismatch; if not, it is listed as not provided.
         required: tensors that must not be missing in either case.
@@ -206,7 +206,7 @@ def compare(
     Args:
         actual: a result, or arrays, lists, numbers or tensors of any framework by tensor.
         expected: the baseline's.
-        policy: how.
+        policy: the settings.
 
     Returns:
         A comparison that holds each expected tensor and each unexpected one exactly once.
@@ -296,7 +296,7 @@ def _tensor(
     elif actual.dtype != expected.dtype:
         problem = f"has dtype {actual.dtype}, but should have {expected.dtype}"
     elif known is not None and not known.any():
-        problem = "has no element that both sides know"
+        problem = "has no element that is known to both sides"
     if problem:
         return TensorComparison(name, expected.shape, expected.dtype.name, bound, None, "mismatch", problem)
     which = slice(None) if known is None else np.flatnonzero(known)  # positions in the flattened tensor
@@ -318,7 +318,7 @@ def _tensor(
     )
     if known is not None:
         metrics = metrics.at(np.flatnonzero(known))
-        reason = "; ".join(filter(None, [reason, f"{metrics.elements} of {expected.size} elements compared"]))
+        reason = "; ".join(filter(None, [reason, f"{metrics.elements:,} of {expected.size:,} elements compared"]))
     ill = tolerances.ILL_CONDITIONED if bound.ill_conditioned else ""
     reason = "; ".join(filter(None, [reason, said, ill, tolerances.TOO_SMALL if too_small else ""]))
     return TensorComparison(name, expected.shape, expected.dtype.name, bound, metrics, verdict, reason, too_small)
@@ -327,14 +327,14 @@ def _tensor(
 def _zeros_match(expected: ndarray, which: Any, bound: Bound, atol: float | ndarray) -> bool:
     """Return whether zeros would match what is expected, where that is compared."""
     if (1 - bound.rtol) * tolerances.largest_magnitude(expected.reshape(-1)[which]) > np.max(atol):
-        return False  # as of almost every tensor, and without a copy
+        return False  # for almost every tensor, and without a copy
     with np.errstate(over="ignore", invalid="ignore"):
         magnitudes = np.abs(expected.reshape(-1)[which].astype(np.float64))
         return bool((magnitudes <= atol + bound.rtol * magnitudes).all())
 
 
 def _known(*results: _Read) -> dict[str, ndarray]:
-    """Which elements all results know, for each tensor that one of them knows in part."""
+    """Return which elements all results know, for each tensor that one of them knows in part."""
     known: dict[str, ndarray] = {}
     for result in results:
         for name, each in result.known.items():
@@ -344,7 +344,7 @@ def _known(*results: _Read) -> dict[str, ndarray]:
 
 
 def _half_units(*results: _Read) -> dict[str, ndarray]:
-    """How much each element may be off because digits end, absolute, of all results together."""
+    """Return the absolute error of each element that the last known digits allow, over all results."""
     half_units: dict[str, ndarray] = {}
     for result in results:
         for name, each in result.half_units.items():

@@ -1,4 +1,4 @@
-"""Two float dtypes for one tensor: which one it is judged in, and what that means for the tolerance."""
+"""Two float dtypes for one tensor: the dtype of the comparison, and its effect on the tolerance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def narrower(one: FloatDType, other: FloatDType) -> FloatDType:
 def in_the_narrower(actual: ndarray, expected: ndarray) -> tuple[ndarray, ndarray]:
     """Round two tensors to the narrower of their dtypes."""
     dtype = narrower(actual.dtype, expected.dtype)
-    with np.errstate(over="ignore"):  # what overflows is judged where it is compared
+    with np.errstate(over="ignore"):  # the comparison judges overflows
         return actual.astype(dtype, copy=False), expected.astype(dtype, copy=False)
 
 
@@ -30,7 +30,7 @@ def noise_in(dtype: FloatDType, noise: float | ndarray | None, measured_in: Floa
 
 
 def judged_in(actual: FloatDType, expected: FloatDType) -> str:
-    """Say in which dtype a tensor is judged, where the two differ."""
+    """Return a remark on the dtype in which a tensor is compared, if the two differ."""
     if actual == expected:
         return ""
-    return f"returned as {actual}, where {expected} went in, and judged as {narrower(actual, expected)}"
+    return f"returned as {actual} for {expected} inputs, compared as {narrower(actual, expected)}"

@@ -1,7 +1,7 @@
-"""How far two arrays are apart, element by element. Numbers only; what they mean is decided in ``verdict``.
+"""The errors of one array against another, element by element. ``verdict`` interprets the numbers.
 
 Everything is computed in float64 (longdouble stays longdouble), chunk by chunk, so that beside the two arrays only a
-few megabytes are needed whatever their size. Elements that ``screening`` passes over can change no number of all this.
+few megabytes are needed whatever their size. Elements that ``screening`` skips cannot change any of these numbers.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from harness.comparison import screening
 from harness.comparison.screening import Screen
 
 CHUNK = 2**15
-"""Elements; a chunk of both arrays and two more of its size stay in a core's cache."""
+"""Number of elements of a chunk: four arrays of this size stay in a core's cache."""
 
 FIRST = 2**10
-"""Elements of the first chunk, all of which are looked at; by them those of the others are passed over."""
+"""Number of elements of the first chunk, which is measured whole; its errors decide what is skipped later."""
 
 Collect = Literal["none", "failed", "all"]
 
@@ -54,7 +54,7 @@ class Elements:
 
 @dataclass(frozen=True, eq=False)
 class Metrics:
-    """What a whole tensor's errors amount to.
+    """The errors of a whole tensor, summed up.
 
     Attributes:
         elements: how many were compared.
@@ -157,7 +157,7 @@ class _SoFar:
 
     def __init__(self) -> None:
         self.failed = self.became_nonfinite = 0
-        self.maxima = np.zeros(3)  # of the absolute error, the relative one and that in ulp
+        self.maxima = np.zeros(3)  # absolute error, relative error, error in ulp
         self.ratio, self.worst, self.at_worst = -1.0, 0, np.zeros(3)
 
     def add(self, chunk: Elements) -> None:
@@ -169,7 +169,7 @@ class _SoFar:
         at = int(np.argmax(ratio))  # the first NaN, if there is one
         if not np.isnan(self.ratio) and not ratio[at] <= self.ratio:
             self.ratio, self.worst = float(ratio[at]), int(chunk.position[at])
-            if ratio[at] > 1 >= self.ratio:  # a longdouble that is above 1 by less than a float can tell
+            if ratio[at] > 1 >= self.ratio:  # a longdouble above 1 by less than a float resolves
                 self.ratio = math.nextafter(1, 2)
             self.at_worst = np.array([chunk.actual[at], chunk.expected[at], chunk.allowed[at]], np.float64)
 
@@ -204,7 +204,7 @@ def _elements(
     nonfinite_allowed: bool,
 ) -> Elements:
     dtype = np.promote_types(np.promote_types(raw_a.dtype, raw_e.dtype), np.float64)
-    with np.errstate(all="ignore"):  # what overflows or is NaN here is meant to
+    with np.errstate(all="ignore"):  # overflow and NaN are intended here
         a, e = raw_a.astype(dtype, copy=False), raw_e.astype(dtype, copy=False)
         finite = np.isfinite(a) & np.isfinite(e)
         whole = raw_a.dtype == raw_e.dtype and raw_a.dtype.kind in "biu"
@@ -265,7 +265,7 @@ def _whole_difference(a: ndarray, b: ndarray) -> ndarray:
 
 
 def _longdouble_distance(a: ndarray, b: ndarray) -> ndarray:
-    """``ulp_distance`` for a dtype whose bits differ between machines: from mantissas and exponents."""
+    """Return ``ulp_distance`` from mantissas and exponents, for a dtype with other bits on other machines."""
     info = np.finfo(a.dtype)
     half = np.ldexp(a.dtype.type(1), info.nmant)  # representable numbers in a binade
 

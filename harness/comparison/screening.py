@@ -1,4 +1,4 @@
-"""Which elements can still change what is known of two arrays' errors: a few passes over what is in the cache.
+"""Screening: skip the elements that cannot change the largest errors of two arrays, in a few passes in the cache.
 
 Most elements of a tensor that matches are neither its worst nor near it. An element is passed over if, d being
 |actual − expected| and q = d / |expected|, it is within its bound and none of these can grow by it:
@@ -33,7 +33,7 @@ A_LITTLE_LESS = 1 - 2.0**-20
 
 @dataclass(frozen=True)
 class Limits:
-    """How far off an element may be and change nothing; in float64, for NumPy rounds Python numbers to float32.
+    """The errors up to which an element changes nothing; in float64, because NumPy rounds Python numbers to float32.
 
     Attributes:
         difference: |actual − expected|, at most; nothing is passed over if it is below 0.
@@ -93,7 +93,7 @@ class Screen:
 
     def left(self, actual: ndarray, expected: ndarray) -> ndarray:
         """Return the places in a chunk of the elements that are not passed over."""
-        with np.errstate(all="ignore"):  # what is NaN or infinite is not passed over
+        with np.errstate(all="ignore"):  # NaN and infinity are not skipped
             if self._passes_whole(actual, expected):
                 return np.empty(0, np.intp)
             limits = self._limits

@@ -1,1 +1,1 @@
-"""Where questions are answered: processes for each framework, the cache, and cases side by side."""
+"""Execution: processes for each framework, the cache of their answers, and cases side by side."""

@@ -1,4 +1,4 @@
-"""What can be learnt of an implementation by running it on a problem of one number."""
+"""Probe: run each implementation on a problem of one number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUBNORMAL = 1e-310
 
 
 def examine(implementations: Sequence[Implementation], asking: Asking) -> list[dict[str, str]]:
-    """Run each implementation once; tell whether it works and what becomes of a subnormal gradient.
+    """Run each implementation once; return whether it works, and its treatment of a subnormal gradient.
 
     With one unit, one step, relu at a positive pre-activation and weights of one, the upstream gradient arrives at the
     initial state as it is. A subnormal one arrives as zero where the framework flushes subnormals.
@@ -61,7 +61,7 @@ def examine(implementations: Sequence[Implementation], asking: Asking) -> list[d
 
 
 def subnormals(run: Run, implementations: Sequence[Implementation], asking: Asking) -> dict[str, str]:
-    """Return what becomes of subnormal numbers in each implementation that has answered to a case of a run."""
+    """Return the treatment of subnormal numbers by each implementation that answered a case of a run."""
     answered = {each.implementation for outcome in run.outcomes for each in outcome.judged if each.status == "ok"}
     findings = examine([each for each in implementations if each.name in answered], asking)
     return {each["implementation"]: each["subnormals"] for each in findings if each["subnormals"]}

@@ -1,4 +1,4 @@
-"""Reports: what a run found, as tables and pages in a folder, and read back from there."""
+"""Reports: the findings of a run as tables and pages in a folder, and read back from there."""
 
 from harness.report.folder import check, write
 from harness.report.kept import Keeper

@@ -1,7 +1,7 @@
-"""The command that repeats what a report holds, read from ``environment.json``, which may be anybody's.
+"""The command that repeats a report, read from ``environment.json``, which is untrusted.
 
-It is shown for a person to type. So it is taken apart, held against the commands that write reports, and put together
-anew; what is anything else is not shown, and the plain command is shown instead.
+The command is shown for a person to type. So it is parsed, checked against the commands that write reports, and put
+together again. If it is anything else, the plain command is shown instead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from harness.casefile.typed import called, quoted, word
 
 LONGEST = 4096
-"""Letters of a path that a command may have."""
+"""Maximum length of a path in a command, in characters."""
 
 _TEXT = r"[^-].*"
 _NUMBER = r"-?\d+(\.\d*)?(e[+-]?\d+)?"
@@ -38,8 +38,9 @@ _COMMANDS: dict[str, tuple[int, dict[str, str | None]]] = {
         },
     ),
 }
-"""The commands that may be repeated: the count of operands, and the options, each with the form of its value, or None
-where it has none. Every option of a command that changes what its report holds is here.
+"""The commands that may be repeated: the count of operands, and the options, each with the form of its value.
+
+An option without a value has None. Every option that changes the content of a report is here.
 """
 
 _OPERAND = {"check": r".+\.py(:\w+)?"}
@@ -61,11 +62,11 @@ class Again:
         return shlex.join(self.words)
 
     def for_case(self, name: str, implementation: str = "") -> str:
-        """Return the command as it is typed for one case; of a port, which is of no case, the command alone.
+        """Return the command for one case, as it is typed; a port has no case, so its command alone.
 
         Args:
             name: the case.
-            implementation: the one implementation to run, where the command can be called for one.
+            implementation: the one implementation to run, if the command has an option for it.
         """
         if self.words[1] == "port":
             return self.typed
@@ -79,12 +80,12 @@ PLAIN = Again(("harness", "run"))
 
 
 def again(environment: Mapping[str, Any]) -> Again:
-    """Return the command that repeats a report; the plain one where the report has none that is ours."""
-    said = environment.get("again")
-    if not isinstance(said, str):
+    """Return the command that repeats a report; the plain one if the report has none of the harness."""
+    typed = environment.get("again")
+    if not isinstance(typed, str):
         return PLAIN
     try:
-        words = shlex.split(said)
+        words = shlex.split(typed)
     except ValueError:  # a quotation that does not end
         return PLAIN
     return Again(tuple(words)) if _is_ours(words) else PLAIN

@@ -16,35 +16,36 @@ import numpy as np
 from numpy import ndarray
 
 WIDTH, HEIGHT = 403.2, 230.4
-"""Of the image, in points, as all lengths here; counted from its upper left corner."""
+"""Size of the image, in points, as all lengths here; places count from its upper left corner."""
 
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 7.2, 7.2, 36.0
-"""Between the edges of the image and the plot."""
+"""Margins between the edges of the image and the plot."""
 
 ROW = 13.7
-"""Height of a row of the legend, which stands above the plot, where no line can be."""
+"""Height of a row of the legend, which is above the plot."""
 
 TICKS = 6
 TICK = 3.6
 """Length of a tick."""
 
 SIZE, SMALL = 9.0, 8.0
-"""Of letters; small ones are in the legend."""
+"""Font sizes; the legend has the small one."""
 
 BLACK = "#000000"
 DASHES = {"-": (), "--": (3.7, 1.6), "-.": (6.4, 1.6, 1.0, 1.6), ":": (1.0, 1.65)}
 """Lengths of line and gap, in widths of the line."""
 
 COLUMNS = 342
-"""A line of many points is drawn by its first, least, largest and last in each of so many columns, a point wide each
-(M4: Jugel and others 2014, VLDB 7(10)).
+"""Number of columns of a line of many points, each a point wide.
+
+The line is drawn by the first, least, largest and last point of each (M4: Jugel and others 2014, VLDB 7(10)).
 """
 
 FEW = 100
-"""Points of a line that are all drawn."""
+"""Maximum number of points of a line that are all drawn."""
 
 HAIR = 0.1
-"""How far a line may pass by a point that it leaves out."""
+"""Maximum distance between a line and a point that it leaves out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,7 @@ class Line:
 
 
 MOST_ON_A_LINE = 1e300
-"""What a linear axis leaves out: a loss so large is on its way to infinity."""
+"""Maximum value on a linear axis: a larger loss is on its way to infinity."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def _straightened(points: ndarray) -> ndarray:
     for number in range(1, len(listed)):
         across, up = listed[number]
         from_last = listed[kept[-1]]
-        if not flattest <= _slope(from_last, (across, up)) <= steepest:  # not of a gap, whose slope is NaN, either
+        if not flattest <= _slope(from_last, (across, up)) <= steepest:  # false for a gap, too: its slope is NaN
             if kept[-1] != number - 1:
                 kept.append(number - 1)
                 from_last = listed[number - 1]
@@ -227,7 +228,7 @@ def _draw(svg: Element, points: ndarray, line: Line) -> None:
 
 
 def _write(svg: Element, across: float, level: float, text: str, anchor: str, size: float = SIZE) -> None:
-    """Write a text whose letters stand on both sides of a level; it begins, has its middle or ends at ``across``."""
+    """Write a text, vertically centred on a level; it begins, has its middle or ends at ``across``."""
     base = level + 0.36 * size  # half of the height of a capital
     style = f"font: {size:g}px 'DejaVu Sans', sans-serif; text-anchor: {anchor}"
     ElementTree.SubElement(svg, "text", x=f"{across:.2f}", y=f"{base:.2f}", style=style).text = text

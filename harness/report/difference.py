@@ -1,10 +1,10 @@
 """The changes between two reports: verdicts, errors that grew, tolerances, implementations, cases, versions.
 
-In the cases that both reports have, an answer that is gone is worse, for nothing holds it any longer; one that is new
-is worse where it is wrong.
+In the cases that both reports have, a missing answer is worse, because nothing checks it any longer; a new answer is
+worse if it is wrong.
 
-Errors at the level of rounding come and go. So an error counts as grown only if it is ten times what it was and more
-than one unit of rounding, of which a default tolerance allows ``UNITS_ALLOWED``.
+Errors at the level of rounding come and go. So an error counts as grown only if it grew tenfold and is more than one
+unit of rounding. A default tolerance allows ``UNITS_ALLOWED`` of these units.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from harness.report.table import Row
 from harness.report.tables.comparisons import WITHOUT_ITS_PAIR
 
 GROWN = 10.0
-"""An error that grew by this factor is told."""
+"""Factor above which a grown error is listed."""
 
-NOT_THERE = "not there"
+NOT_THERE = "absent"
 NOT_COMPARED = "not compared"
 WITH_ITS_PAIR = "compared with its pair"
 
 UNITS_ALLOWED = 16.0
-"""Below 1 / this an error ratio is rounding."""
+"""Units of rounding in a default tolerance: an error ratio below 1 / this is rounding."""
 
 
 @dataclass(frozen=True)
 class Changed:
-    """One thing that is not as it was.
+    """One change.
 
     Attributes:
-        case, implementation, tensor: where; what does not apply is empty.
-        before, after: how it was and how it is, in words.
+        case, implementation, tensor: the place; a part that does not apply is empty.
+        before, after: the states, in words.
         worse: whether it got worse.
     """
 
@@ -53,21 +53,18 @@ class Changed:
 
 @dataclass(frozen=True)
 class Difference:
-    """What changed from one report to another.
+    """The changes from one report to another.
 
     Attributes:
-        implementations: that answer in one of the two alone, in all cases that both have; worse where they are gone.
-        verdicts: of implementations on cases; worse where one took a turn for the worse that its case does not expect,
-            or is gone from a case.
-        tensors: of implementations whose verdict on the case is what it was: verdicts on tensors, tensors that are
-            compared in one of the two alone, those of which fewer elements are compared, and those that are wrong
-            without numbers for another reason, as two biases whose gradients should be equal and differ otherwise.
-            Of a pair of biases also the one that is returned in one of the two alone.
-        errors: of tensors that match still, or disagree still, but are off ten times as far.
-        tolerances: that allow ten times as much; a change of the case, and so not worse.
-        cases: that are in one of the two alone, or came out as expected in one alone; those that are gone are not
-            worse, fewer may have been asked for.
-        versions: of frameworks, of the harness, of Python.
+        implementations: implementations that answer in only one report, over the shared cases; worse if gone.
+        verdicts: verdicts of implementations on cases; worse if the case does not expect the new one, or if it is gone.
+        tensors: tensors of implementations with the same verdict on the case: other verdicts, tensors or biases of a
+            pair that only one report compares, fewer compared elements, and other reasons without numbers.
+        errors: tensors with the same verdict and an error that grew tenfold.
+        tolerances: tolerances that grew tenfold; the case changed, so they are not worse.
+        cases: cases that only one report has, or that came out as expected in only one. Missing cases are not worse:
+            the second run may have asked for fewer.
+        versions: versions of frameworks, of the harness, and of Python.
     """
 
     implementations: tuple[Changed, ...]
@@ -86,19 +83,19 @@ class Difference:
 
     @property
     def worse(self) -> list[Changed]:
-        """What got worse."""
+        """The changes for the worse."""
         return [each for each in self.everything if each.worse]
 
     @property
     def nothing(self) -> bool:
-        """Whether nothing changed."""
+        """True if nothing changed."""
         return not self.everything
 
 
 def difference(before: Report, after: Report, *, with_new: bool = True) -> Difference:
     """Return what changed from ``before`` to ``after``; with or without the cases that only ``after`` has."""
     verdicts = tuple(_verdicts(before, after))
-    told = {each.case for each in verdicts}
+    with_verdicts = {each.case for each in verdicts}
     cases = (each for each in _cases(before, after) if with_new or each.before != NOT_THERE)
     return Difference(
         tuple(_implementations(before, after)),
@@ -106,7 +103,7 @@ def difference(before: Report, after: Report, *, with_new: bool = True) -> Diffe
         tuple(_tensors(before, after)),
         tuple(_errors(before, after)),
         tuple(_tolerances(before, after)),
-        tuple(each for each in cases if each.case not in told),
+        tuple(each for each in cases if each.case not in with_verdicts),
         tuple(_versions(before.environment, after.environment)),
     )
 
@@ -152,8 +149,8 @@ def _verdicts(before: Report, after: Report) -> Iterator[Changed]:
         wrong = outcome in ("mismatch", "error")
         if then == outcome or (row["implementation"] in new and not wrong):
             continue
-        said = in_words(worst[key]) if key in worst and wrong else row["reason"]
-        text = f"{outcome}: {said}" if said else outcome
+        reason = in_words(worst[key]) if key in worst and wrong else row["reason"]
+        text = f"{outcome}: {reason}" if reason else outcome
         yield Changed(
             row["case"], row["implementation"], "", then, text, _is_worse(then, outcome, expected[row["case"]])
         )
@@ -169,7 +166,7 @@ def _is_worse(then: str, now: str, as_expected: bool) -> bool:
 
 
 def _outcome(run: Row) -> Any:
-    """Return the verdict on an implementation; of the baseline, which has none, what its status amounts to."""
+    """Return the verdict on an implementation; the baseline has none, so the verdict that matches its status."""
     return run["verdict"] or ("match" if run["status"] == "ok" else run["status"])
 
 
@@ -189,9 +186,9 @@ def _ratio(row: Row) -> float:
 
 
 def _of_steady_runs(before: Report, after: Report) -> Iterator[tuple[tuple[str, ...], Row | None, Row | None]]:
-    """Yield the rows of each tensor that either report compares, of the runs whose verdict is what it was.
+    """Yield the rows of each tensor that either report compares, for the runs with the same verdict in both.
 
-    A row is None where the tensor was not compared.
+    A row is None if the tensor was not compared.
     """
     was, now = _shared(before, after)
     steady = {key for key, row in was.items() if key in now and _outcome(row) == _outcome(now[key])}

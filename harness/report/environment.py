@@ -1,4 +1,4 @@
-"""What a run ran on: ``environment.json``."""
+"""The environment of a run: ``environment.json``."""
 
 from __future__ import annotations
 

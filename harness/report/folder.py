@@ -25,7 +25,7 @@ from harness.report.report import STREAMED, Report, modules
 from harness.report.scratch import is_scratch, scratch, stays
 
 PROBE_BYTES = 2**16
-"""Bytes that are written before a run begins, to see that a report can be."""
+"""Number of bytes that are written before a run begins, to check that a report can be written."""
 
 
 def writers() -> list[ModuleType]:
@@ -48,7 +48,7 @@ def check(target: Path) -> None:
 
 
 def write(report: Report, target: Path) -> None:
-    """Write a report to ``target``, in place of the one that is there; files of anybody else stay.
+    """Write a report to ``target``, in place of the present one; other files stay.
 
     It is made in a folder near the target first, and takes its place when it is complete.
 
@@ -68,7 +68,7 @@ def write(report: Report, target: Path) -> None:
         with alone(place):
             try:
                 own = _own_files(target)
-            except NotAReport as reason:  # it came while the run computed, for which the report is the pay
+            except NotAReport as reason:  # it appeared during the run; the new report must not be lost
                 free = _free(place)
                 new.rename(free)
                 raise NotAReport(f"{reason}; this report is in {free}") from None
@@ -146,7 +146,7 @@ def _fill(folder: Path, report: Report) -> None:
 
 
 def _link(there: Path, here: Path) -> None:
-    """Have a file at a second place: it is never written to again, so that its content need not be copied."""
+    """Link or copy a file to a second place; a link is enough, because nothing writes to the file again."""
     try:
         here.hardlink_to(there)
     except OSError:  # another file system, or one that has no links

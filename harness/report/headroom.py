@@ -1,4 +1,4 @@
-"""How much room each tolerance leaves above the errors in a report: ``python -m harness.report.headroom REPORT``.
+"""The headroom of each tolerance above the errors in a report: ``python -m harness.report.headroom REPORT``.
 
 The default tolerances are set from this table. A line's headroom is its units divided by the worst error seen, counted
 in the same units; it should be large enough for another machine's rounding, and at most ``MOST``.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST = 30.0
-"""A tolerance further above the worst error than this would let errors pass that nothing explains."""
+"""Maximum headroom of a tolerance: a larger one would let unexplained errors pass."""
 
 
 def headroom(report: Path) -> pd.DataFrame:
@@ -33,7 +33,7 @@ def headroom(report: Path) -> pd.DataFrame:
     compared = pd.read_csv(report / "comparisons.csv", keep_default_na=False, na_values={"error_ratio": ["", "nan"]})
     in_force = pd.read_csv(report / "tolerances.csv")
     default = in_force[in_force["origin"].str.contains(" units for ")][["case", "tensor"]]
-    # What was printed is held to its digits, not to the table.
+    # Published values are compared to their digits, not to the table.
     compared = compared[compared["implementation"] != "published"]
     matching = compared[compared["verdict"] == "match"].merge(default, on=["case", "tensor"])
     matching["kind"] = matching["tensor"].map(kind_of)

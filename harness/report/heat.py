@@ -1,4 +1,4 @@
-"""Heatmaps: of a tensor of any size, a small grid of its elements, or of the worst element of each block.
+"""Heatmaps: a small grid of a tensor's elements, or of the worst element of each block of a large tensor.
 
 A tensor (…, M, N) is seen as (…·M, N): its last axis goes across, the others down.
 """
@@ -39,7 +39,7 @@ class Heat:
         return self.rows * self.columns
 
     def plain(self) -> dict[str, Any]:
-        """Return it as JSON can hold it; floats as the shortest texts that tell them from their neighbours."""
+        """Return it for JSON; floats as the shortest texts that distinguish them from their neighbours."""
         return {
             "rows": self.rows,
             "columns": self.columns,

@@ -1,4 +1,4 @@
-"""Since when an implementation disagrees: from the report that a new one is written over."""
+"""The date since which an implementation disagrees, from the report that a new one replaces."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ WRONG = ("mismatch", "error")
 
 
 def with_history(report: Report, target: Path) -> Report:
-    """Return a report that says since when each disagreement is there.
+    """Return a report with the date of each disagreement.
 
-    One that the report in ``target`` has, too, is as old as it is there; one that it has not begins now. What cannot
-    be read there, because it is older than these columns or is not whole, has no say.
+    A disagreement that the report in ``target`` has, too, keeps its date; a new one gets the present date. A report
+    that cannot be read, because it is incomplete or has not these columns, is ignored.
 
     Args:
         report: the report that is to be written.

@@ -1,4 +1,4 @@
-"""Kept results judged anew: with other tolerances, or against another baseline. Nothing is run again."""
+"""Kept results judged again, with other tolerances or another baseline; nothing is run again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Judge:
 
     Args:
         tolerance: ``rtol`` and ``atol`` in place of each case's own; None to leave those.
-        baseline: what to compare with; None for what it was.
+        baseline: the baseline; None for that of the report.
     """
 
     def __init__(self, tolerance: Tolerance | None, baseline: str | None) -> None:
@@ -37,9 +37,9 @@ class Judge:
         if self.tolerance is not None:
             case = replace(case, tolerance=dict(self.tolerance))
         if baseline not in [each.implementation for each in kept.judged]:
-            raise Damaged(f"of {case.name} nothing is kept that {baseline} returned; it cannot be the baseline")
+            raise Damaged(f"{baseline} cannot be the baseline: no result of it was kept for {case.name}")
         problem = replace(kept.problem, case=case)
-        floors = kept.floors if baseline == kept.baseline else Floors(reason=f"they were measured of {kept.baseline}")
+        floors = kept.floors if baseline == kept.baseline else Floors(reason=f"the kept check was of {kept.baseline}")
         evidence = Evidence(problem, kept.noise, kept.results, kept.oracle)
         expected = kept.results.get(baseline)
         judged, to_explain = [], []
@@ -68,26 +68,26 @@ class Judge:
         answer = Answer("error" if each.status == "error" else "ok", results[each.implementation], remarks=noticed)
         judged, _ = standard.judged(each.implementation, each.promise, answer)
         oracle = evidence.oracle
-        told = ""
+        agreement = ""
         if judged.verdict == "mismatch" and oracle in results and oracle != baseline:
-            told = side(judged, oracle, baseline, results, standard)
+            agreement = side(judged, oracle, baseline, results, standard)
         return replace(
             was,
             verdict=judged.verdict,
             comparison=judged.comparison,
             reason=judged.reason,
-            oracle=told,
+            oracle=agreement,
             remarks=judged.remarks,
         )
 
 
 def judged_anew(report: Report, tolerance: Tolerance | None, baseline: str | None) -> Run:
-    """Return the run as it would have been, of the cases whose tensors were kept.
+    """Return the run with new verdicts, over the cases that have kept tensors.
 
     Args:
         report: the report.
         tolerance: ``rtol`` and ``atol`` in place of each case's own; None to leave those.
-        baseline: what to compare with; None for what it was.
+        baseline: the baseline; None for that of the report.
 
     Raises:
         Damaged: if a file of kept tensors cannot be read.

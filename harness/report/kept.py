@@ -35,8 +35,8 @@ NAMES = rf"{FOLDER}/\d+\.safetensors"
 STATUSES = ("ok", "unsupported", "error")
 FORMAT = 1
 Which = Literal["all", "failed", "none"]
-MOST_SAID = 300
-"""Letters of what is wrong with a file that are told; it may quote the file at any length."""
+MAX_MESSAGE = 300
+"""Maximum length of an error message; it may quote the file."""
 
 PLAIN = (
     "float64",
@@ -52,7 +52,7 @@ PLAIN = (
     "uint8",
     "bool",
 )
-"""What safetensors and NumPy both have; an array of another dtype is kept as its bytes."""
+"""Dtypes that both safetensors and NumPy have; an array of another dtype is kept as its bytes."""
 
 
 class Damaged(ValueError):
@@ -83,11 +83,11 @@ class Kept:
 
 
 class Keeper:
-    """Keeps the tensors of a run, case by case, in a folder that is gone when the keeper is left.
+    """Keeps the tensors of a run, case by case, in a folder that is removed on exit.
 
     Args:
         beside: the folder of the report that will take them over.
-        which: the cases whose tensors are kept: ``all``, ``failed`` for those not as expected, or ``none``.
+        which: the cases that keep their tensors: ``all``, ``failed`` for those not as expected, or ``none``.
     """
 
     def __init__(self, beside: Path, which: Which = "all") -> None:
@@ -155,8 +155,8 @@ def _bytes(array: ndarray) -> ndarray:
 
 def _judged(judged: Judgement) -> dict[str, Any]:
     kept = ("implementation", "status", "verdict", "reason", "detail", "loss", "seconds", "oracle", "said")
-    told = {name: getattr(judged, name) for name in kept}
-    return {**told, **asdict(judged.promise), "remarks": [[r.kind, r.text] for r in judged.remarks]}
+    plain = {name: getattr(judged, name) for name in kept}
+    return {**plain, **asdict(judged.promise), "remarks": [[r.kind, r.text] for r in judged.remarks]}
 
 
 def read(path: Path) -> Kept:
@@ -180,7 +180,7 @@ def read(path: Path) -> Kept:
     except Damaged:
         raise
     except (SafetensorError, *_WRONG_CONTENT) as error:
-        raise Damaged(f"{path.name} cannot be read: {type(error).__name__}: {str(error)[:MOST_SAID]}") from None
+        raise Damaged(f"{path.name} cannot be read: {type(error).__name__}: {str(error)[:MAX_MESSAGE]}") from None
 
 
 _PROMISED = tuple(each.name for each in fields(Promise))
@@ -196,7 +196,7 @@ _WRONG_CONTENT = (
     TypeError,
     ValueError,
 )
-"""What is raised when a file says something of itself that is not so, or something else than ``keep`` writes."""
+"""Exceptions for a file that contradicts itself, or that ``keep`` did not write."""
 
 
 def _check(kept: Kept, file: str) -> None:
@@ -210,7 +210,7 @@ def _check(kept: Kept, file: str) -> None:
 
     problem, case = kept.problem, kept.problem.case
     plain = case.to_plain()
-    if case.recurrence is not None:  # what a case file has no words for yet
+    if case.recurrence is not None:  # a case file cannot declare it yet
         plain |= {"cell": "rnn", "sizes": {**plain["sizes"], "input": 1, "hidden": 1}}
     adapter().validate_json(json.dumps({each.name: plain[each.name] for each in fields(Fields)}))
     structure, targets = problem.structure, problem.structure.outputs

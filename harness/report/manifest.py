@@ -1,7 +1,7 @@
 """The manifest of a report: the rows of each table, and the files that are the report's own, with their digests.
 
-A report may take the place of files that a manifest lists and that still have the bytes that it lists. Every other
-file in the folder is somebody else's.
+A report may replace files that a manifest lists and that still have the listed bytes. Every other file in the folder
+belongs to the user.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ FORMAT = 2
 
 _DIGEST = "sha256"
 _MAX_BYTES = 2**24
-"""Maximum size of a manifest that is looked into."""
+"""Maximum size of a manifest that is read."""
 
 
 class NotAReport(Refused):
-    """A folder is no report, or none that can be read or replaced; the text says why and what to do."""
+    """A folder is not a report, or cannot be read or replaced; the text states the reason and what to do."""
 
 
 def write(folder: Path, rows: Mapping[str, int]) -> None:

@@ -1,7 +1,7 @@
-"""Texts of anybody's in a page of Markdown that GitHub renders: each reads as it is, and none of it is markup.
+"""Untrusted texts in a page of Markdown that GitHub renders: each is shown literally, without markup.
 
-GitHub makes links of more than Markdown does: of ``@somebody``, whom it notifies, of ``#12`` and ``GH-12``, which then
-refer to the page, and of addresses. It does so after a backslash is gone, so that a space without width parts these.
+GitHub makes links that Markdown does not: of ``@name``, which notifies a user, of ``#12`` and ``GH-12``, and of
+addresses. It does so after it removes backslashes, so a zero-width space breaks these.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 MOST_LETTERS = 1000
-"""Letters of a text that are shown: a comment on a pull request may have 65,536."""
+"""Maximum number of characters of a text: a comment on a pull request may have 65,536."""
 
 _MARKUP = re.compile(r"[\\|`*_\[\]~#$]")
 _BEGINS_A_LINE = re.compile(r"^(\d*)(?=[-+=.)]+(\s|$))")
-"""The beginnings that make a list, a rule or a heading of a line."""
+"""Beginnings that turn a line into a list, a rule or a heading."""
 
 _LINKS = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=GH-)(?=\d)|(?<=:)(?=//)|(?<=www\.)", re.IGNORECASE)
 NO_WIDTH = "\u200b"
@@ -31,6 +31,6 @@ def plain(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Return the lines of a table, whose cells are texts of anybody's or numbers."""
+    """Return the lines of a table; its cells are untrusted texts or numbers."""
     lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
     return [*lines, *(f"| {' | '.join(plain(str(cell)) for cell in row)} |" for row in rows)]

@@ -1,4 +1,4 @@
-"""What every form of a report says first: the counts, what disagrees, the worst error ratios."""
+"""The summary that every form of a report begins with: counts, disagreements, worst error ratios."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Noticed(NamedTuple):
 
 
 def remarks(report: Report) -> list[Noticed]:
-    """Return what was noticed when implementations were tried out; what is of one kind is told once."""
+    """Return the remarks on implementations that were tried out, one for each implementation and kind."""
     found: dict[tuple[str, str], Noticed] = {}
     for row in report["remarks"]:
         key = (row["implementation"], row["kind"])
@@ -45,42 +45,49 @@ def remarks(report: Report) -> list[Noticed]:
 
 
 def compared(report: Report) -> list[Row]:
-    """Return the comparisons of tensors that were held against the baseline's, with numbers or without."""
+    """Return the comparisons of tensors with those of the baseline, with or without numbers."""
     return [row for row in report["comparisons"] if row["elements"]]
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: 1 case, 2 cases."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, ending: str = "s") -> str:
+    """Return a number with its noun: 1 case, 2,000 cases."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{ending}"
 
 
 def status_line(report: Report) -> str:
-    """Return one line that says how the run came out, with its counts."""
-    tensors = compared(report)
-    sums = {"case": len(report["cases"]), "tensor": len(tensors), "element": sum(row["elements"] for row in tensors)}
-    cases, of_tensors, elements = (counted(number, noun) for noun, number in sums.items())
-    what = f"{cases}, {of_tensors} and {elements} compared with {report.environment['baseline']}"
-    verdicts = Counter(row["verdict"] for row in report["runs"] if row["verdict"])
+    """Return the result of a run in one line: whether it passed, and its counts."""
+    tensors, cases, runs = compared(report), report["cases"], report["runs"]
+    surprises = sum(not row["as_expected"] for row in cases)
+    broken = sum("error" in (row["status"], row["verdict"]) for row in runs)
+    if surprises:
+        result = f"Failed: {surprises:,} of {counted(len(cases), 'case')} not as expected"
+    elif broken:
+        result = f"Failed: {counted(broken, 'error')} in {counted(len(cases), 'case')}"
+    elif tensors:
+        result = f"Passed: {len(cases):,} of {counted(len(cases), 'case')} as expected"
+    else:
+        return f"Nothing was compared in {counted(len(cases), 'case')}."
+    verdicts = Counter(row["verdict"] for row in runs if row["verdict"])
     found = ", ".join(
-        f"{verdicts[verdict]} {verdict}"
+        f"{verdicts[verdict]:,} {verdict}"
         for verdict in ("match", "mismatch", "error", "unsupported")
         if verdicts[verdict]
     )
-    surprises = sum(not row["as_expected"] for row in report["cases"])
-    conclusion = "all as expected" if not surprises else f"{counted(surprises, 'case')} not as expected"
-    if idle := sum(row["verdict"] == "unsupported" for row in report["cases"]):
-        conclusion += f"; nothing was compared in {counted(idle, 'case')}"
-    return f"{what}: {found}; {conclusion}." if tensors or surprises else f"{what}: {found or 'nothing was compared'}."
+    elements = counted(sum(row["elements"] for row in tensors), "element")
+    counts = f"{found}; {counted(len(tensors), 'tensor')} and {elements} compared with {report.environment['baseline']}"
+    if idle := sum(row["verdict"] == "unsupported" for row in cases):
+        counts += f"; nothing was compared in {counted(idle, 'case')}"
+    return f"{result}: {counts}."
 
 
 def disagreements(report: Report, words: Callable[[Row], str] | None = None) -> list[tuple[str, str, str]]:
-    """Return (case, implementation, what is wrong) for each that was not expected to disagree, errors first.
+    """Return (case, implementation, reason) for each unexpected disagreement, errors first.
 
     Args:
         report: the report.
-        words: says how the worst tensor came out, as ``in_brief`` does; ``in_words`` unless given.
+        words: describes the worst tensor, as ``in_brief`` does; ``in_words`` by default.
     """
-    say = words or in_words
+    describe = words or in_words
     as_expected = {row["case"] for row in report["cases"] if row["as_expected"]}
     wrong: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in compared(report):
@@ -100,7 +107,7 @@ def disagreements(report: Report, words: Callable[[Row], str] | None = None) -> 
         else:
             first, *more = sorted(wrong[pair], key=_worst_first)
             also = f" (+{len(more)} more)" if more else ""
-            found.append((run["verdict"], *pair, "; ".join(filter(None, [say(first) + also, run["oracle"]]))))
+            found.append((run["verdict"], *pair, "; ".join(filter(None, [describe(first) + also, run["oracle"]]))))
     return [row[1:] for row in sorted([*found, *failed], key=lambda row: row[0] != "error")]
 
 
@@ -110,14 +117,14 @@ def _worst_first(row: Row) -> tuple[int, float]:
 
 
 def in_brief(row: Row) -> str:
-    """Say how a tensor came out, a row of ``comparisons``, without its worst element."""
+    """Describe the result of a tensor, a row of ``comparisons``, without its worst element."""
     ratio = row["error_ratio"]
     far = "" if ratio is None or not math.isfinite(ratio) else f", {ratio:.2g} times the bound"
     return f"{row['tensor']}: {row['reason'] or row['verdict']}{far}"
 
 
 def in_words(row: Row) -> str:
-    """Say in one line how a tensor came out: a row of ``comparisons``."""
+    """Describe the result of a tensor, a row of ``comparisons``, in one line."""
     if row["error_ratio"] is None or row["verdict"] == "match":
         return f"{row['tensor']}: {row['reason'] or 'match'}"
     numbers = (row["actual"], row["expected"], row["allowed"], row["error_ratio"])
@@ -126,25 +133,28 @@ def in_words(row: Row) -> str:
 
 
 def floor_line(report: Report) -> str:
-    """Return a sentence on where the floors come from: how far the baseline itself is off."""
+    """Return a sentence on the answers that the baseline itself was checked against."""
     cases = report["cases"]
     counts = Counter(row["floor_source"] for row in cases if row["floor_source"])
+
+    def in_cases(count: int) -> str:
+        return f"in {'all ' if count == len(cases) > 1 else ''}{counted(count, 'case')}"
+
     found = ", ".join(
-        f"{_SOURCES.get(source, f'against {source}')} in {counted(count, 'case')}"
-        for source, count in counts.most_common()
+        f"against {_SOURCES.get(source, source)} {in_cases(count)}" for source, count in counts.most_common()
     )
     missing = sum(not row["floor_source"] for row in cases)
-    without = f"there is none in {counted(missing, 'case')}" if missing else ""
     reasons = Counter(row["floor_reason"] for row in cases if row["floor_reason"])
     because = f" ({'; '.join(reason for reason, _ in reasons.most_common(MAX_REASONS))})" if reasons else ""
-    baseline = report.environment["baseline"]
-    return f"Floor, how far {baseline} itself is off: {'; '.join(filter(None, [found, without]))}{because}."
+    checked = f"was checked {found}" if found else ""
+    unchecked = f"could not be checked {in_cases(missing)}" if missing or not found else ""
+    return f"The baseline {', and '.join(filter(None, [checked, unchecked]))}{because}."
 
 
 _SOURCES = {
-    "certified": "against certified answers",
-    "float64": "against the reference in float64",
-    "longdouble": "against the reference in longdouble",
+    "certified": "certified answers",
+    "float64": "the reference in float64",
+    "longdouble": "the reference in longdouble",
 }
 
 
@@ -164,11 +174,11 @@ class Explained(NamedTuple):
 
 
 def explained(report: Report, *, documented: bool) -> list[Explained]:
-    """Return what is named first for each implementation that disagrees, what explains the most cases first.
+    """Return the best diagnosis of each implementation that disagrees, the one of the most cases first.
 
     Args:
         report: the report.
-        documented: whether of the cases that came out as their files say, or of the others.
+        documented: True for the cases that came out as their files declare, False for the others.
     """
     as_expected = {row["case"]: row["as_expected"] for row in report["cases"]}
     best: dict[tuple[str, str], Row] = {}
@@ -194,7 +204,7 @@ def training_line(report: Report) -> str:
     if not steps:
         return ""
     by = f"{counted(len(names), 'implementation')} in {counted(len(cases), 'case')}"
-    return f"Training: {counted(len(steps), 'step')} of {by}; each in training.csv."
+    return f"Training: {counted(len(steps), 'step')} of {by}; training.csv lists each step."
 
 
 def not_compared(report: Report) -> list[tuple[str, int, str]]:
@@ -206,7 +216,7 @@ def not_compared(report: Report) -> list[tuple[str, int, str]]:
 
 
 class Part(NamedTuple):
-    """How much was compared of an implementation that knew only a part, over the cases in which it did."""
+    """The amount that was compared of an implementation that returned only a part of its tensors."""
 
     implementation: str
     cases: int
@@ -215,12 +225,12 @@ class Part(NamedTuple):
     directional: int
 
     def __str__(self) -> str:
-        beside = f", and {self.directional} directional derivatives" if self.directional else ""
-        return f"{self.elements} of {self.size} elements{beside}"
+        beside = f", and {self.directional:,} directional derivatives" if self.directional else ""
+        return f"{self.elements:,} of {self.size:,} elements{beside}"
 
 
 def compared_in_part(report: Report) -> list[Part]:
-    """Return how much was compared of each implementation that knew only a part."""
+    """Return the amount that was compared of each implementation that returned only a part of its tensors."""
     pairs: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in report["comparisons"]:
         size = math.prod(row["shape"])

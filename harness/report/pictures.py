@@ -1,4 +1,4 @@
-"""What of a case is shown as a picture: heatmaps of its tensors, gradients along time, loss curves."""
+"""The pictures of a case: heatmaps of its tensors, gradients along time, loss curves."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from harness.report.table import Row
 from harness.result import Result
 
 MOST_LINES = 3
-"""Implementations in one plot: those that are off the furthest."""
+"""Maximum number of implementations in one plot: those with the largest errors."""
 
 MOST_POINTS = 250
-"""Of a line; of more, the largest of each block."""
+"""Maximum number of points of a line; a longer one shows the largest of each block."""
 
 CURVE = "training.loss"
 

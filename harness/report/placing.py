@@ -1,4 +1,4 @@
-"""The exchange by which a report takes the place of another, and of nothing else in its folder."""
+"""The exchange of one report for another, which leaves everything else in the folder alone."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The plots of a report.
 
-Colours are those of Okabe and Ito, which people tell apart however they see colours; lines differ in their dashes, too.
+Colours are those of Okabe and Ito, which colour-blind readers can distinguish; lines differ in their dashes, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Plot:
 
     Attributes:
         svg: the image.
-        alt: what it shows, for those who do not see it.
+        alt: a description, for readers without images.
         caption: what to look for.
     """
 
@@ -58,9 +58,7 @@ def ulp_histogram(errors: Mapping[str, Sequence[float]]) -> Plot:
     x = Axis("largest error of a tensor, ulp (from here to the next)", ticks, (-0.5, len(bins) - 0.5))
     y = linear("tensors", np.concatenate([[0.0], *(line.y for line in lines)]), whole=True)
     worst = ", ".join(f"{name} median {np.median(values):.3g}" for name, values in errors.items())
-    caption = (
-        "Errors in units in the last place. An element that is small because larger terms cancelled is many ulp off."
-    )
+    caption = "Errors in units in the last place. Where larger terms cancel, a small element has an error of many ulp."
     return Plot(chart(lines, x, y), f"Histogram of errors in ulp by implementation: {worst}", caption)
 
 
@@ -78,7 +76,7 @@ def along_time(steps: ndarray, norm: ndarray, errors: Mapping[str, ndarray], wha
     x = linear("step", steps.astype(np.float64), whole=True)
     y = logarithmic(f"gradient of {what}, absolute", np.concatenate([line.y for line in lines]))
     alt = f"Norm of the gradient of {what} along time, from {norm[0]:.3g} at step 0 to {norm[-1]:.3g} at the last step"
-    caption = f"Where the gradient of {what} vanishes, and where implementations part from the baseline."
+    caption = f"Steps where the gradient of {what} vanishes, and where implementations differ from the baseline."
     return Plot(chart(lines, x, y), alt, caption)
 
 
@@ -96,7 +94,7 @@ def curves(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot:
     wide = (of_baseline > 0).all() and of_baseline.max() > 30 * of_baseline.min()
     y = logarithmic("loss", values) if wide else linear("loss", values)
     alt = f"Loss along a training, from {of_baseline[0]:.3g} to {of_baseline[-1]:.3g}"
-    return Plot(chart(lines, x, y), alt, "The loss at each step; lines that lie on each other agree.")
+    return Plot(chart(lines, x, y), alt, "The loss at each step. Lines that coincide agree.")
 
 
 def apart(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot | None:
@@ -119,7 +117,9 @@ def apart(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot | None:
     x = linear("step of the training", steps.astype(np.float64), whole=True)
     y = logarithmic("error of the loss, absolute", np.concatenate([line.y for line in lines]))
     last = ", ".join(f"{name} {each[-1]:.3g}" for name, each in errors.items())
-    caption = "Where trainings part from the baseline's: rounding alone makes an error that grows slowly, if at all."
+    caption = (
+        "The difference of each loss from the baseline's. Rounding alone makes an error that grows slowly, if at all."
+    )
     return Plot(chart(lines, x, y), f"Error of the loss along a training, at the last step: {last}", caption)
 
 

@@ -16,23 +16,23 @@ from harness.report import environment, tables
 from harness.report.table import Row
 
 STREAMED = "elements"
-"""The table that may be larger than memory: it is gone through, not held."""
+"""The table that may be larger than memory: its rows are iterated over, not held."""
 
 MOST_LETTERS = 30_000
-"""Letters of a text that a report holds; a cell of a spreadsheet holds 32,767."""
+"""Maximum number of characters of a text in a report; a cell of a spreadsheet holds 32,767."""
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What a run found, as tables.
+    """The findings of a run, as tables.
 
     Attributes:
-        environment: what it ran on, as JSON can hold it.
-        tables: the rows of each table but ``elements``, by the table's name.
-        elements: goes through the rows of ``elements``.
-        folder: below which the kept tensors are, as the table ``cases`` names them; None if none were kept.
+        environment: the environment of the run, as plain data for JSON.
+        tables: the rows of each table except ``elements``, by the table's name.
+        elements: returns an iterator over the rows of ``elements``.
+        folder: the folder of the kept tensors, which the table ``cases`` names; None if none were kept.
         plotted: whether its page has plots; they take a second or two.
-        dated: whether it says since when each disagreement is there, as far as the report in its place knows.
+        dated: whether it has the date of each disagreement, from the report that it replaces.
     """
 
     environment: Mapping[str, Any]
@@ -60,7 +60,15 @@ def modules() -> dict[str, ModuleType]:
 def of_run(
     run: Run, folder: Path | None = None, *, again: str = "harness run", plotted: bool = True, dated: bool = True
 ) -> Report:
-    """Return the report of a run, whose tensors were kept below a folder, and which ``again`` and a case repeat."""
+    """Return the report of a run.
+
+    Args:
+        run: the run.
+        folder: the folder of its kept tensors; None if none were kept.
+        again: the command that repeats it, without a case.
+        plotted: whether its page has plots.
+        dated: whether it has the date of each disagreement.
+    """
     makers = modules()
 
     def rows(name: str) -> Iterator[Row]:
@@ -74,12 +82,12 @@ def of_run(
 def _writable(value: Any) -> Any:
     """Return a value with texts that every file of a report can hold.
 
-    They come from cases, frameworks and user code: an odd character in one of them may not cost the report.
+    They come from cases, frameworks and user code: an odd character in one of them must not prevent the report.
     """
     if isinstance(value, str):
         shown = visible(value[:MOST_LETTERS])
         is_whole = len(value) <= MOST_LETTERS and len(shown) <= MOST_LETTERS
-        return shown if is_whole else f"{shown[:MOST_LETTERS]} … ({len(value):,} letters in all)"
+        return shown if is_whole else f"{shown[:MOST_LETTERS]} … ({len(value):,} characters in all)"
     if isinstance(value, Mapping):
         return {_writable(key): _writable(each) for key, each in value.items()}
     return [_writable(each) for each in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Folders in which a report is made, near the folder that it is for; those that a killed process left are removed."""
+"""Scratch folders in which reports are made, next to their target; those of killed processes are removed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pathlib import Path
 
 _LOCK = ".lock"
 _MARK = b"A report of bptt-harness is made in this folder.\n"
-"""The content of the lock: a folder without it was made by somebody else and stays."""
+"""The content of the lock: a folder without it is not a scratch folder and stays."""
 
 _BEING_MADE = 60.0
-"""Seconds after which an empty scratch folder is one that no process will lock."""
+"""Seconds after which an empty scratch folder counts as abandoned."""
 
 _NAME_LETTERS = 50
-"""Letters of the target's name in the name of a scratch folder; a file system allows some 255 bytes."""
+"""Maximum number of characters of the target's name in the name of a scratch folder; a name has some 255 bytes."""
 
 
 @contextmanager
 def scratch(target: Path) -> Iterator[Path]:
-    """Make a folder near ``target`` that is gone when it is left; remove those of processes that were killed.
+    """Make a folder near ``target`` that is removed on exit; remove those of killed processes.
 
     Args:
         target: the folder that a report is for.
@@ -71,7 +71,7 @@ def remove_abandoned(target: Path) -> None:
         if is_scratch(folder, target):
             with suppress(OSError):
                 if time.time() - folder.stat().st_mtime > _BEING_MADE:
-                    folder.rmdir()  # of a process that ended before it had locked it; one that has a lock is not empty
+                    folder.rmdir()  # its process ended before locking it; a locked folder is not empty
             with suppress(OSError):
                 lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
                 try:
@@ -90,8 +90,8 @@ def is_scratch(path: Path, target: Path) -> bool:
 def stays(target: Path) -> bool:
     """Return whether a folder must stay where it is, so that only the files in it can be replaced.
 
-    A process keeps its present folder when another takes that place, so that the user's shell would be in none; a mount
-    point cannot be moved; nothing can be put beside a folder whose parent is not this user's.
+    A shell in the folder would lose it; a mount point cannot be moved; and the parent folder must be writable for a
+    replacement next to it.
     """
     if not target.is_dir():
         return False

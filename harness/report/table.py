@@ -1,7 +1,7 @@
-"""CSV files whose floats read back to the same bits, and whose cells read back to the same values.
+"""CSV files that read back exactly: floats to the same bits, cells to the same values.
 
-A text that a spreadsheet would take for a formula has an apostrophe in front, by which spreadsheets know a text; so has
-one that begins with an apostrophe, so that the first of a cell is never the text's own. ``read`` takes it away.
+A text that a spreadsheet would take for a formula gets an apostrophe in front, which marks a text in spreadsheets. A
+text that begins with an apostrophe gets one, too. ``read`` removes it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 """A value for each column of a table."""
 
 Columns = Mapping[str, str]
-"""The columns of a table in order, each with what its cells hold, a key of ``CELLS``."""
+"""The columns of a table in order, each with the kind of its cells, a key of ``CELLS``."""
 
 
 def _flag(text: str) -> bool:
@@ -36,14 +36,14 @@ CELLS: dict[str, tuple[Callable[[str], Any], str]] = {
     "flag": (_flag, "True or False"),
     "index": (_index, "a list of whole numbers"),
 }
-"""What a column's cells may hold: how one is read, and what to call it. Any but a text may be missing: None."""
+"""The kinds of cells: the function that reads one, and the name of the kind. Any but a text may be missing: None."""
 
 
 MARK = "'"
-"""The mark before a text that begins as a formula does, or with this mark."""
+"""The mark before a text that begins like a formula, or with this mark."""
 
 _BEGINS_A_FORMULA = re.compile(rf"[{MARK}\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-"""The last four are the wide forms of the others, which some spreadsheets take for them."""
+"""The last four are the wide forms of the others; some spreadsheets treat them alike."""
 
 _NUMBER = re.compile(r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|inf|nan)")
 

@@ -103,7 +103,7 @@ def test_the_quick_run_writes_table_and_plot(harness, workplace):
 def test_a_wrong_contestant_is_refused_and_the_others_are_timed(harness, workplace):
     done = harness(*QUICK, "--impl", "numpy-split,wrong-contestant")
     assert done.returncode == 1
-    assert "wrong-contestant, rnn float32 8, 50, 32, 64: mismatch, and not timed: layer0.W_hh" in done.stderr
+    assert "wrong-contestant, rnn float32 8, 50, 32, 64: not timed (mismatch): layer0.W_hh" in done.stderr
     rows = read(workplace / "speed" / "bench.csv", tables.COLUMNS)
     assert {(row["contestant"], row["status"], row["runs"] > 0) for row in rows} == {
         ("numpy-split", "ok", True),

@@ -9,8 +9,8 @@ import pytest
 from harness.candidate import lookout
 from harness.candidate.trial.borrowing import Borrowing, watched
 
-WHOLE = "so a match says nothing of its own backward pass"
-FORWARD = "so loss and outputs say nothing of its own forward pass"
+WHOLE = "so a match does not check its own backward pass"
+FORWARD = "so loss and outputs do not check its own forward pass"
 
 SPLIT = """
 def split(problem, layer, network):

@@ -15,7 +15,7 @@ REMARKS = {
                 total[name] = total.get(name, 0) + array
             return dict(total)
         """,
-        ["called twice, it gives two answers: loss is", "the second is twice the first: gradients are added up"],
+        ["two calls return different answers: loss is", "the second is twice the first: gradients are added up"],
         1,
     ),
     "draws_random_numbers": (
@@ -26,7 +26,10 @@ REMARKS = {
             r["layer0.W_hh"] = r["layer0.W_hh"] + np.random.normal(size=(5, 5))
             return r
         """,
-        ["it gives two answers: layer0.W_hh[0, 0] is", "is state kept from the first call, or a random number drawn?"],
+        [
+            "two calls return different answers: layer0.W_hh[0, 0] is",
+            "is state kept from the first call, or a random number drawn?",
+        ],
         1,
     ),
     "keeps_state_and_crashes": (
@@ -50,7 +53,7 @@ REMARKS = {
             problem.inputs[:] = 0
             return r
         """,
-        ["alters what it is given: problem.weights['layer0.W_xh'], problem.inputs"],
+        ["it changes its inputs: problem.weights['layer0.W_xh'], problem.inputs"],
         0,
     ),
     "writes_to_what_it_returned": (
@@ -63,7 +66,7 @@ REMARKS = {
             r["layer0.W_hh"] = kept
             return r
         """,
-        ["it gives two answers", "the second call wrote to what the first had returned: layer0.W_hh"],
+        ["two calls return different answers", "the second call changed arrays that the first returned: layer0.W_hh"],
         1,
     ),
     "returns_an_input": (
@@ -72,7 +75,7 @@ REMARKS = {
         def mine(problem):
             return {**right(problem), "inputs": problem.inputs}
         """,
-        ["returns what it was given: inputs is problem.inputs or a view of it"],
+        ["it returns its inputs: inputs is problem.inputs or a view of it"],
         1,
     ),
     "one_array_under_two_names": (
@@ -91,7 +94,7 @@ REMARKS = {
         def mine(problem):
             return {name: np.asarray(array, np.float32) for name, array in right(problem).items()}
         """,
-        ["float64 went in, float32 came out, and judged as float32: loss, outputs, layer0.W_xh"],
+        ["returned as float32 for float64 inputs, compared as float32: loss, outputs, layer0.W_xh"],
         0,
     ),
     "clips_by_value": (
@@ -112,7 +115,10 @@ REMARKS = {
             norm = np.sqrt(sum((r[name] ** 2).sum() for name in problem.weights))
             return {**r, **{name: r[name] * min(1, 0.25 / (norm + 1e-6)) for name in problem.weights}}
         """,
-        ["gradients look clipped: layer0.W_xh, layer0.W_hh, layer0.b_h are the true ones times", "together is 0.25"],
+        [
+            "gradients look clipped: layer0.W_xh, layer0.W_hh, layer0.b_h are the true values times",
+            "joint norm is 0.25",
+        ],
         1,
     ),
 }
@@ -123,7 +129,7 @@ def test_what_is_noticed_is_said_first(check, source, words, status):
     done = check(source)
     assert done.status == status, done.out + done.err
     first, _, rest = done.out.partition("small")
-    assert "First of all:" in first
+    assert "Warnings:" in first
     for each in words:
         assert each in done.out.partition("\n\n  ")[0] + rest.partition("\n\n")[0]
     found = check(source, "--json").json["results"][0]
@@ -133,7 +139,7 @@ def test_what_is_noticed_is_said_first(check, source, words, status):
 def test_a_faultless_one_is_told_without_remarks(check):
     done = check("mine = harness.implementation('mine')(right)")
     assert done.status == 0, done.out + done.err
-    assert "First of all" not in done.out
+    assert "Warnings" not in done.out
     assert done.err == ""
 
 
@@ -147,7 +153,7 @@ def test_a_wrong_answer_in_float32_is_a_mismatch(check):
         """
     )
     assert done.status == 1
-    assert "judged as float32" in done.out
+    assert "compared as float32" in done.out
 
 
 FAILURES = {
@@ -238,7 +244,7 @@ def test_a_crash_costs_its_own_case(check, sweep, body, words):
     source = "@harness.implementation('mine')\ndef mine(problem):\n    if problem.case.sizes.time == 2:\n        "
     done = check(f"{PIPES}{source}{body}\n    return right(problem)\n")
     assert done.status == 3, done.out + done.err
-    assert "3 cases: 1 error, 2 match" in done.out
+    assert "1 error, 2 match in 3 cases" in done.out
     assert "transport.py" not in done.out + done.err
     assert words.format(line=check.lines + PIPES.count("\n") + 4) in done.out
 
@@ -276,7 +282,7 @@ def test_a_hang_is_ended_and_told_where_it_was(check, sweep, before):
     )
     assert time.monotonic() - start < 30
     assert done.status == 3, done.out + done.err
-    assert "3 cases: 1 error, 2 match" in done.out
+    assert "1 error, 2 match in 3 cases" in done.out
     assert "did not answer within 1 s; it was at my_rnn.py:" in done.out
     assert "in mine" in done.out
     assert "while problem.case.sizes.time == 2:" in done.out or "pass" in done.out
@@ -289,7 +295,7 @@ def test_one_that_always_hangs_is_given_up(check, sweep):
         "@harness.implementation('mine')\ndef mine(problem):\n    import time; time.sleep(99)\n", "--limit", "0.3"
     )
     assert done.status == 3
-    assert "6 cases: 6 error" in done.out
+    assert "6 error in 6 cases" in done.out
 
 
 def test_what_it_prints_is_shown_and_corrupts_nothing(check):
@@ -360,7 +366,7 @@ def test_unsupported_is_no_failure(check, sweep):
     )
     assert done.status == 0, done.out
     assert "1 of 2 cases (activation=relu): only tanh here" in done.out
-    assert "2 cases: 1 match, 1 unsupported" in done.out
+    assert "1 match, 1 unsupported in 2 cases" in done.out
 
 
 @pytest.mark.parametrize(
@@ -377,7 +383,7 @@ def test_what_divides_right_from_wrong_is_told(check, sweep, swept, divide):
     source = "@harness.implementation('mine'{})\ndef mine(problem):\n    return right(problem)\n"
     done = check(source.format(""))
     assert done.status in (1, 3), done.out
-    assert f"All that fails has {divide[0]}, and all else is right." in done.out
+    assert f"Only cases with {divide[0]} fail." in done.out
     assert divide[1] in done.out
     done = check(source.format(f", {divide[1]}"))
     assert done.status == 0, done.out
@@ -389,7 +395,7 @@ def test_lengths_that_divide_right_from_wrong_are_told(check, workplace):
     (workplace / "cases" / "unequal.yaml").write_text(f"{equal}lengths: [4, 2]\n")
     done = check("@harness.implementation('mine')\ndef mine(problem):\n    return right(problem)\n")
     assert done.status == 1, done.out
-    assert "All that fails has lengths, and all else is right." in done.out
+    assert "Only cases with lengths fail." in done.out
     assert "where problem.lengths is not None" in done.out
 
 
@@ -435,10 +441,10 @@ def test_cases_that_fail_alike_are_told_once(check, sweep):
     assert done.status == 1
     assert done.out.count("outside the tolerance") == 1
     assert "8 cases: layer0.W_hh" in done.out
-    assert "The same in 7 other cases" in done.out
+    assert "Same result in 7 other cases" in done.out
     assert "match: loss, outputs, layer0.W_xh, layer0.b_h, layer0.h0" in done.out
     assert "the fault is in the backward pass" in done.out
-    assert "next: harness check my_rnn.py 'small[sizes.time=2,dtype=float32]'" in done.out
+    assert "After fixing it, run: harness check my_rnn.py 'small[sizes.time=2,dtype=float32]'" in done.out
     rows = check.command("check", "my_rnn.py", "--json").json["results"]
     assert [each["verdict"] for each in rows] == ["mismatch"] * 8
 
@@ -455,7 +461,7 @@ def test_the_report_has_it(check, workplace):
 def test_another_baseline(check):
     done = check("mine = harness.implementation('mine')(right)", "--baseline", "numpy-concat")
     assert done.status == 0
-    assert "against numpy-concat" in done.out
+    assert "compared with numpy-concat" in done.out
 
 
 def test_a_case_that_documents_a_mismatch_of_others_may_match(check, workplace):

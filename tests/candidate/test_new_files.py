@@ -89,7 +89,7 @@ def test_nothing_is_overwritten(check, workplace):
     for arguments in (["new", "small"], ["new", "--implementation", "mine.py"], ["new", "--implementation", "mine"]):
         done = check.command(*arguments)
         assert done.status == 2
-        assert "is there already, and is left alone" in done.err
+        assert "already exists and was not changed" in done.err
     assert (workplace / "mine.py").read_text() == "years of work"
     assert "One layer, nothing hidden" in (workplace / "cases/small.yaml").read_text()
 
@@ -113,7 +113,7 @@ def test_a_name_that_begins_as_an_option_is_typed_behind_two_dashes(check):
     assert done.out.endswith("next: harness check -- -x.py\n")
     checked = check.command("check", "--require-all", "--", "-x.py", "small")
     assert checked.status == 0, checked.out + checked.err
-    assert checked.out.splitlines()[-1].startswith("next: harness check --require-all -- -x.py")
+    assert checked.out.splitlines()[-1].startswith("To check all cases, run: harness check --require-all -- -x.py")
     shown = check.command("show", "reports/check", "--case", "small")
     assert "next: harness check --require-all -- -x.py 'small'" in shown.out
 
@@ -143,7 +143,7 @@ def test_a_new_case_starts_from_another(check, workplace, pytestconfig):
     shutil.copytree(pytestconfig.rootpath / "cases" / "truncation", workplace / "cases" / "truncation")
     done = check.command("new", "deep/mine", "--like", "truncation/detach")
     assert done.status == 0, done.err
-    assert "say in `about` what it is for" in done.out
+    assert "state its purpose in `about`" in done.out
     new = (workplace / "cases/deep/mine.yaml").read_text().splitlines()
     old = (workplace / "cases/truncation/detach.yaml").read_text().splitlines()
     assert new[0] == "# yaml-language-server: $schema=../../case.schema.json"

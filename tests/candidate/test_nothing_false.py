@@ -33,7 +33,7 @@ def test_a_wrong_shape_blames_nobody_else(check):
     done = check(FAULTY + "    r = faulty(problem)\n    return r | {'layer0.h0': r['layer0.h0'].sum(0)}\n")
     assert done.status == 1
     assert "baseline" not in done.out
-    assert "The fault: wrong-shape" in done.out
+    assert "Likely cause: wrong-shape" in done.out
     told = " ".join(done.out.split())
     assert "layer0.h0 is the sum of the right one over the batch, the gradient of one learned initial state for" in told
 
@@ -41,9 +41,9 @@ def test_a_wrong_shape_blames_nobody_else(check):
 def test_a_shape_and_a_fault_stand_beside_each_other(check):
     source = "    r = faulty(problem)\n    r['layer0.W_hh'] = r['layer0.W_hh'].T\n"
     done = check(FAULTY + source + "    return r | {'layer0.h0': np.ones(7)}\n")
-    assert "The fault: wrong-shape" in done.out
+    assert "Likely cause: wrong-shape" in done.out
     assert "is no sum, mean, repetition or slice along one axis of the right one" in done.out
-    assert "Besides: transposed" in done.out
+    assert "Another cause: transposed" in done.out
     assert "cannot tell it from: reshaped." in done.out, "and not from the wrong shape"
     assert "nan" not in done.out
 
@@ -55,17 +55,23 @@ LOW = """\
                                  inputs=np.float32(problem.inputs))
 """
 FLOAT32 = {
-    "as_it_is": ("return faulty(narrow)", ("float32 came out, and judged as float32: loss, outputs",)),
+    "as_it_is": (
+        "return faulty(narrow)",
+        ("compared as float32: loss, outputs",),
+    ),
     "in_float64_arrays": (
         "return {n: np.float64(a) for n, a in faulty(narrow).items()}",
         (
-            "numbers with no more digits than float32 has came out, and judged as float32: outputs",
-            "the loss is judged as float32",
+            "returned with float32 digits for float64 inputs, compared as float32: outputs",
+            "the loss is compared as float32",
         ),
     ),
     "loss_of_float64": (
         "r = faulty(narrow); return r | {'loss': problem.loss(np.float64(r['outputs']))[0]}",
-        ("float32 came out, and judged as float32: outputs", "the loss is judged as float32, as all else is"),
+        (
+            "returned as float32 for float64 inputs, compared as float32: outputs",
+            "the loss is compared as float32, like all else",
+        ),
     ),
 }
 
@@ -83,7 +89,7 @@ def test_wrong_code_in_float32_is_named_all_the_same(check, body):
     wrong = body.replace("faulty(narrow)", "faulty(narrow, carry=lambda d, W: d @ W)")
     done = check(f"{FAULTY}{LOW}    {wrong}\n")
     assert done.status == 1
-    assert "The fault: carry-untransposed" in done.out
+    assert "Likely cause: carry-untransposed" in done.out
     slightly = body.replace("faulty(narrow)", "faulty(narrow, carry=lambda d, W: d @ W.T * np.float32(1.0001))")
     assert check(f"{FAULTY}{LOW}    {slightly}\n").status == 1
 
@@ -92,10 +98,10 @@ def test_a_loss_of_float32_alone_is_not_summed_otherwise(check):
     done = check(FAULTY + "    r = faulty(problem)\n    return r | {'loss': np.float64(np.float32(r['loss']))}\n")
     assert done.status == 1
     assert "how the loss is summed" not in done.out
-    assert "The outputs match, and the loss is off by" in done.out
+    assert "The outputs match; the loss has a relative error of" in done.out
     done = check(FAULTY + "    r = faulty(problem)\n    return r | {'loss': r['loss'] / 7.7}\n")
-    assert "look at how the loss is summed" in done.out
-    assert "no fault of the catalogue explains these numbers" in done.out
+    assert "check how the loss is summed" in done.out
+    assert "No fault of the catalogue explains these numbers" in done.out
 
 
 def test_a_small_constant_is_not_called_float32(check):
@@ -130,7 +136,7 @@ def test_a_tolerance_below_rounding_is_said_to_be_that(check, workplace):
     case.write_text(case.read_text() + "tolerance: {rtol: 0.0, atol: 1.0e-300}\n")
     done = check(FAULTY + "    return faulty(problem)\n")
     assert done.status == 1
-    assert "The fault: tolerance-below-rounding" in done.out
+    assert "Likely cause: tolerance-below-rounding" in done.out
 
 
 def test_a_first_answer_that_is_right_is_said_to_be(check):
@@ -139,9 +145,7 @@ def test_a_first_answer_that_is_right_is_said_to_be(check):
         + "    calls.append(1)\n    return faulty(problem, carry=lambda d, W: d @ W.T * len(calls))\n"
     )
     assert done.status == 1
-    assert (
-        "of its two answers, this is the second; the first is right, so state is kept from the first call" in done.out
-    )
+    assert "this is the second of its two answers; the first is right, so state is kept from the first call" in done.out
     assert "random number" not in done.out
 
 
@@ -151,8 +155,8 @@ def test_cases_with_another_explanation_are_not_the_same(check, sweep):
         FAULTY + "    r = faulty(problem)\n    W = r['layer0.W_hh']\n"
         "    return r | {'layer0.W_hh': W.T if problem.case.sizes.time < 6 else 2 * W}\n"
     )
-    assert "The same in 2 other cases" in done.out
-    assert "mismatch in 1 case, small[sizes.time=6] first: layer0.W_hh (factor)" in done.out
+    assert "Same result in 2 other cases" in done.out
+    assert "mismatch in 1 case, first in small[sizes.time=6]: layer0.W_hh (factor)" in done.out
 
 
 def test_a_factor_that_differs_from_case_to_case_is_the_same(check, sweep):
@@ -160,7 +164,7 @@ def test_a_factor_that_differs_from_case_to_case_is_the_same(check, sweep):
     done = check(
         FAULTY + "    r = faulty(problem)\n    return r | {'layer0.W_hh': r['layer0.W_hh'] / problem.case.sizes.time}\n"
     )
-    assert "The same in 2 other cases" in done.out
+    assert "Same result in 2 other cases" in done.out
 
 
 WITHOUT_READOUT_BIAS = """\
@@ -182,7 +186,7 @@ def test_leaving_cases_out_is_not_advised_for_a_fault(check, workplace):
     (workplace / "cases" / "with_readout.yaml").write_text(with_readout)
     done = check(FAULTY + WITHOUT_READOUT_BIAS)
     assert done.status == 1, done.out
-    assert "The fault: readout-bias-left-out" in done.out
+    assert "Likely cause: readout-bias-left-out" in done.out
     assert "supports=" not in done.out
     assert "is not meant for" not in done.out
 
@@ -193,7 +197,7 @@ def test_of_several_fields_that_divide_none_is_picked(check, workplace):
     done = check(FAULTY + "    return faulty(problem)\n")
     assert done.status in (1, 3)
     assert "supports=" not in done.out
-    assert "Are there cases that it is not meant for?" in done.out
+    assert "For cases outside its scope" in done.out
 
 
 def test_explanations_of_the_same_tensors_exclude_each_other_and_others_do_not():
@@ -206,16 +210,16 @@ def test_explanations_of_the_same_tensors_exclude_each_other_and_others_do_not()
             ]
         )
     )
-    assert "The fault: zero" in told
-    assert "cannot tell it from: factor + zero" in told
-    assert "With it, b agrees to 0.0e+00" in told
-    assert "Besides: no fault of the catalogue explains h0." in told
+    assert "Likely cause: zero" in told
+    assert "cannot distinguish it from: factor + zero" in told
+    assert "Simulating this fault reproduces b to 0.0e+00" in told
+    assert "Another cause: unknown. No fault of the catalogue explains h0." in told
 
 
 OUTPUTS_ALONE = {
-    "of_the_last_step": ("r['outputs'][0, 3, 2] += 1; return r", "what is returned as outputs is not what loss"),
+    "of_the_last_step": ("r['outputs'][0, 3, 2] += 1; return r", "loss and gradients were computed from other outputs"),
     "of_an_uncovered_step": ("r['outputs'][0, 0, 2] += 1; return r", "at a step that the loss does not cover"),
-    "of_nothing_else": ("return {'outputs': r['outputs'] + 1}", "begin with the forward pass"),
+    "of_nothing_else": ("return {'outputs': r['outputs'] + 1}", "check the forward pass"),
 }
 
 

@@ -40,7 +40,7 @@ def test_a_bias_that_is_no_longer_returned_is_worse(check, reported):
     assert reported("both", "pass").status == 0
     done = reported("one", "del found['bias_hh_l0']")
     assert done.status == 0
-    assert "Not provided, and not compared: inputs, bias_hh_l0" in done.out
+    assert "Not returned, so not compared: inputs, bias_hh_l0" in done.out
     assert diff(check, "both", "one") == (1, [("bias_hh_l0", "compared with its pair", "not compared")])
     assert diff(check, "one", "both") == (0, [("bias_hh_l0", "not compared", "compared with its pair")])
     assert diff(check, "one", "one") == (0, [])

@@ -128,7 +128,11 @@ def test_a_file_with_a_recurrence_alone(checked):
 
 
 REFUSED = {
-    "a batch mean": ("z = xp.sigmoid(", "z = xp.sigmoid(xp.mean(s['h'], axis=0, keepdims=True) + ", "affect each other"),
+    "a batch mean": (
+        "z = xp.sigmoid(",
+        "z = xp.sigmoid(xp.mean(s['h'], axis=0, keepdims=True) + ",
+        "affect each other",
+    ),
     "a function of NumPy": ("xp.tanh(", "np.tanh(", "a step uses np.tanh, .*use xp.tanh"),
     "a step that raises": (
         "z = xp.sigmoid(",

@@ -244,5 +244,5 @@ def test_of_two_answers_the_worse_counts(place, mine):
         row = rows["restless", each.tensor]
         assert described(each) == (row["verdict"], row["reason"], row["rtol"], row["atol"])
     said = asserted(mine, problem.case, require_all=False)
-    assert "of its two answers, this is the second" in said
+    assert "this is the second of its two answers" in said
     assert str(second.disagreements[0]) in said

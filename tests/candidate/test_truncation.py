@@ -53,6 +53,6 @@ COMPUTED = {
 def test_what_is_computed_is_what_to_declare(check, workplace, computed, declared):
     (workplace / "cases" / "small.yaml").write_text(f"{CASE.replace('time: 4', 'time: 8')}truncation: {declared}\n")
     done = check(COMPUTED[computed])
-    line = f"If that is what you mean, say so in the case: truncation: {computed}\n"
+    line = f"If this is intended, declare it in the case: truncation: {computed}\n"
     assert done.status == (computed != declared), done.out + done.err
     assert (line in done.out) == (computed != declared), done.out

@@ -3,7 +3,7 @@
 import pytest
 
 ACCEPTED = {
-    "a_part": ("return {'layer0.W_hh': r['layer0.W_hh']}", "Not provided, and not compared: loss, outputs"),
+    "a_part": ("return {'layer0.W_hh': r['layer0.W_hh']}", "Not returned, so not compared: loss, outputs"),
     "lists": ("return {name: array.tolist() for name, array in r.items()}", "1 match"),
     "a_python_number": ("r['loss'] = float(r['loss']); return r", "1 match"),
     "other_byte_order": ("return {name: np.asarray(a).astype('>f8') for name, a in r.items()}", "1 match"),
@@ -56,7 +56,7 @@ ERRORS = {
         "layer0.b_h should be an array of real numbers, but is",
     ),
     "complex": ("r['layer0.b_h'] = r['layer0.b_h'] * 1j; return r", "but has dtype complex128"),
-    "not_finite": ("r['layer0.b_h'][2] = np.nan; return r", "1 of 5 not finite where the baseline is finite"),
+    "not_finite": ("r['layer0.b_h'][2] = np.nan; return r", "1 of 5 elements not finite where the baseline is finite"),
     "a_masked_array": (
         "r['layer0.W_hh'] = np.ma.masked_less(r['layer0.W_hh'], r['layer0.W_hh'].min() + 1e-9); return r",
         "layer0.W_hh is a MaskedArray, 1 of 25 elements masked: a gradient has no masked elements; return zeros where",
@@ -164,8 +164,8 @@ def mine(problem):
 def test_a_tensor_that_is_known_in_part(check):
     done = check(PARTIAL.format(factor=1, known="known"))
     assert done.status == 0, done.out + done.err
-    assert "1 match; 1 tensors, 5 elements compared" in done.out
-    assert "First of all" not in done.out
+    assert "1 match in 1 case; 1 tensor and 5 elements compared" in done.out
+    assert "Warnings" not in done.out
     done = check(PARTIAL.format(factor=1.001, known="known"))
     assert done.status == 1, done.out + done.err
     assert "5 of 25 elements compared" in done.out
@@ -201,7 +201,7 @@ def test_torch_tensors(check):
     )
     assert done.status == 0, done.out + done.err
     assert "1 match" in done.out
-    assert "First of all" not in done.out
+    assert "Warnings" not in done.out
 
 
 PART = "@harness.implementation('mine'{})\ndef mine(problem):\n    r = right(problem)\n    return {}\n"
@@ -215,9 +215,9 @@ def test_every_gradient_can_be_required(check, how):
     assert done.status == 1
     for name in ("layer0.W_xh", "layer0.b_h", "layer0.h0", "inputs"):
         assert f"  {name}: is missing\n" in done.out
-    assert "Not provided, and not compared: outputs\n" in done.out
+    assert "Not returned, so not compared: outputs\n" in done.out
     assert "The fault" not in done.out
-    assert ("next: harness check --require-all my_rnn.py" in done.out) is bool(option)
+    assert ("After fixing it, run: harness check --require-all my_rnn.py" in done.out) is bool(option)
     again = check.command("judge", "reports/check", "--rtol", "1e5", "--json")
     assert again.status == 1
     assert "layer0.b_h: is missing" in again.json["results"][0]["reason"]
@@ -248,4 +248,4 @@ def dx(problem, r):
 def test_a_match_without_a_gradient_is_told_to_be_none_of_the_backward_pass(check):
     done = check(PART.format("", "{'loss': r['loss'], 'outputs': r['outputs']}"))
     assert done.status == 0
-    assert "  ! returns no gradient, so nothing of its backward pass is compared (on small)" in done.out
+    assert "  ! it returns no gradient, so its backward pass is not checked (on small)" in done.out

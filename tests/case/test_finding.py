@@ -80,7 +80,7 @@ def test_a_name_that_cannot_be_printed_is_refused_and_shown(cases, name):
     (line, count) = done.stdout.splitlines()
     assert "its name is not UTF-8, or has a control character or a line break; rename it" in line
     assert line.isprintable()
-    assert count == "1 valid case, 1 mistake"
+    assert count == "Failed: 1 valid case, 1 mistake."
 
 
 def test_other_files_stay_silent(cases):

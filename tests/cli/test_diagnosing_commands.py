@@ -49,8 +49,8 @@ def test_check_names_the_fault(harness, one_layer):
     (one_layer / "mine.py").write_text(WRONG.format(wrapped=False, transpose=""))
     done = harness("check", "mine.py")
     assert done.returncode == 1
-    assert "The fault: carry-untransposed" in done.stdout
-    assert "with W_hh untransposed" in done.stdout
+    assert "Likely cause: carry-untransposed" in done.stdout
+    assert "where its transpose belongs" in done.stdout
     with (one_layer / "reports/check/diagnoses.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {(row["case"], row["tensor"], row["fault"]) for row in rows} == {
@@ -71,7 +71,7 @@ def test_check_without_a_fault_names_none(harness, one_layer):
 def test_diagnose_explains_an_implementation(harness, workplace):
     done = harness("diagnose", "small", "--impl", "transposed")
     assert done.returncode == 1
-    assert "The fault: transposed" in done.stdout
+    assert "Likely cause: transposed" in done.stdout
     assert "layer0.W_hh is the transpose of the right one" in done.stdout
     found = json.loads(harness("diagnose", "small", "--impl", "sign", "--json").stdout)
     assert [each["diagnoses"][0]["fault"] for each in found] == ["factor"]
@@ -105,7 +105,7 @@ def test_diagnose_explains_published_values(harness, workplace):
         file.write(f"    - {{tensor: layer1.W_hh, at: [1], values: [{rows}]}}\n")
     done = harness("diagnose", "small", "--impl", "published")
     assert done.returncode == 1
-    assert "The fault: initial-state-left-out" in done.stdout
+    assert "Likely cause: initial-state-left-out" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ def test_sensitivity_says_what_slips_through(harness, one_layer):
     assert "zero initial state" in found["blind"]["missed"]["initial-state-left-out"]
     assert len(found["one"]["seen"]) > len(found["blind"]["seen"]) + 20
     text = harness("sensitivity").stdout
-    assert "Together they see" in text
-    assert "Seen by none: " in text
+    assert "Together, the cases detect" in text
+    assert "Not detected: " in text
 
 
 def test_the_list_of_faults_describes_each(harness):

@@ -29,8 +29,8 @@ def test_a_port_writes_its_file_and_its_proof(harness, workplace, weights):
     assert done.returncode == 0, done.stderr
     assert "wrote out.npz" in done.stdout
     assert (
-        "net: 2 x rnn, 4 to 5, float64\nassumed, because weights alone do not show it: rnn with activation tanh; "
-        in done.stdout
+        "net: 2 rnn layers, 4 inputs, 5 hidden units, float64\n"
+        "assumed, for weights alone do not say it: rnn with activation tanh; " in done.stdout
     )
     written, source = np.load(workplace / "out.npz"), np.load(weights)
     assert {f"net.{name}": each.tolist() for name, each in written.items()} == {
@@ -57,10 +57,10 @@ def called(monkeypatch, capsys, workplace, *arguments):
         (("m.npz", "--to", "numpy", "out.npz"), "'numpy' is not one of"),
         (("m.npz", "--to", "npz", "out.npz", "--layer", "nett"), "no recurrent layer 'nett'; did you mean 'net'?"),
         (("m.npz", "--to", "npz", "out.npz", "--proof", "cases"), "choose another"),
-        (("m.npz", "--to", "npz", "out.npz", "--proof", "out.npz"), "--proof out.npz lies in out.npz"),
+        (("m.npz", "--to", "npz", "out.npz", "--proof", "out.npz"), "--proof out.npz is inside out.npz"),
         (
             ("m.npz", "--to", "npz", "out.npz", "--proof", "cases/../out.npz/x"),
-            "lies in out.npz, which is to be written",
+            "is inside out.npz, which will be written",
         ),
         (("m.npz", "--to", "torch", "out.pt", "--activation", "identity"), "nn.RNN has tanh and relu"),
     ],
@@ -203,8 +203,8 @@ def problem_of(case, text):
     [
         (("--weights", "n.npz"), "n.npz does not exist"),
         (("--weights", "m.npz", "--layer", "x"), "no recurrent layer 'x'"),
-        (("--layer", "x"), "--layer is of the file that --weights names"),
-        (("--ignore", "x"), "--ignore is of the file that --weights names"),
+        (("--layer", "x"), "--layer applies to the file that --weights names"),
+        (("--ignore", "x"), "--ignore applies to the file that --weights names"),
     ],
     ids=["missing", "layer", "layer_of_nothing", "ignore_of_nothing"],
 )
@@ -244,8 +244,8 @@ def test_a_proof_that_fails_is_a_report_of_a_mismatch_and_leaves_no_file(monkeyp
     monkeypatch.setattr(porting, "_check_bits", lambda *_: None)
     status, output, _ = called(monkeypatch, capsys, workplace, "port", "m.npz", "--to", "npz", "out.npz")
     assert status == 1
-    assert "nothing was written: the port does not compute the same" in output
-    assert "What disagrees" in output
+    assert "nothing was written: the ported weights do not compute the same" in output
+    assert "Disagreements" in output
     assert not (workplace / "out.npz").exists()
     verdicts = pandas.read_csv(workplace / "reports" / "port" / "comparisons.csv").set_index("implementation")[
         "verdict"

@@ -36,16 +36,16 @@ def test_show_as_json_holds_the_tables(harness):
 
 @pytest.mark.usefixtures("reports")
 def test_diff_fails_when_something_got_worse(harness, workplace):
-    assert harness("diff", "good", "good").stdout == "nothing changed\n"
+    assert harness("diff", "good", "good").stdout == "Passed: nothing changed.\n"
     same = harness("diff", "bad", "bad")
-    assert (same.returncode, same.stdout) == (0, "nothing changed\n"), "what was wrong before is not worse"
+    assert (same.returncode, same.stdout) == (0, "Passed: nothing changed.\n"), "what was wrong before is not worse"
     case = workplace / "cases" / "small.yaml"
     case.write_text(case.read_text() + "tolerance: {rtol: 0, atol: 1e10}\n")
     assert harness("run", "--impl", "numpy-concat,sign", "--out", "blind").returncode == 0
     worse = harness("diff", "blind", "bad")
     assert worse.returncode == 1
     assert "mismatch: layer0.h0" in worse.stdout
-    assert worse.stdout.endswith("1 got worse\n")
+    assert worse.stdout.endswith("Failed: 1 change for the worse.\n")
     better = harness("diff", "bad", "blind", "--json")
     assert better.returncode == 0
     assert json.loads(better.stdout)["verdicts"][0]["after"].startswith("match: ")
@@ -56,7 +56,7 @@ def test_diff_fails_where_an_implementation_is_gone_or_is_new_and_wrong(harness)
     gone = harness("diff", "bad", "good")
     assert gone.returncode == 1
     assert "sign" in gone.stdout
-    assert "not there" in gone.stdout
+    assert "absent" in gone.stdout
     new = harness("diff", "good", "bad", "--ignore-new")
     assert new.returncode == 1
     assert "mismatch: layer0.h0" in new.stdout
@@ -90,6 +90,6 @@ def test_diff_can_leave_out_cases_that_only_the_second_has(harness, workplace):
     harness("run", "--impl", "numpy-concat", "--out", "one")
     (workplace / "cases" / "other.yaml").write_text((workplace / "cases" / "small.yaml").read_text())
     harness("run", "--impl", "numpy-concat", "--out", "two")
-    assert "not there" in harness("diff", "one", "two").stdout
-    assert harness("diff", "one", "two", "--ignore-new").stdout == "nothing changed\n"
+    assert "absent" in harness("diff", "one", "two").stdout
+    assert harness("diff", "one", "two", "--ignore-new").stdout == "Passed: nothing changed.\n"
     assert "other" in harness("diff", "two", "one", "--ignore-new").stdout, "what is gone is told"

@@ -78,7 +78,7 @@ def test_it_goes_on_and_the_report_is_the_same(slow, undisturbed, how, enough):
     assert "Traceback" not in said
     if how == signal.SIGINT:
         assert running.returncode == 130
-        assert "to go on: harness run --resume --out reports/latest" in said
+        assert "to resume: harness run --resume --out reports/latest" in said
     assert not (slow / "reports" / "latest").exists()
     kept = answers(slow)
 
@@ -107,7 +107,7 @@ def test_what_was_there_before_stays_until_the_new_report_is_whole(harness, work
 def test_there_must_be_something_to_go_on_with(harness):
     none = harness("run", "--resume")
     assert none.returncode == 2
-    assert "no run into reports/latest was interrupted; leave --resume out to begin one" in none.stderr
+    assert "no interrupted run into reports/latest was found; leave out --resume to start a run" in none.stderr
     harness("run", "--impl", "numpy-concat")
     assert harness("run", "--resume").returncode == 2
 
@@ -120,7 +120,7 @@ def test_going_on_is_with_the_same(slow, harness):
     running.communicate()
     other = harness("run", "--resume", "--baseline", "torch-cell", HARNESS_CACHE=str(slow / "cache"))
     assert other.returncode == 2
-    assert "had baseline 'numpy-split', and not 'torch-cell'" in other.stderr
+    assert "had baseline 'numpy-split', not 'torch-cell'" in other.stderr
     assert "Traceback" not in other.stderr
 
 
@@ -146,7 +146,7 @@ def test_the_end_of_one_run_does_not_forget_another_into_the_same_folder(slow, h
     under_way = harness("run", "--resume", **cache)
     assert under_way.returncode == 2, "a run that is under way is not one that was interrupted"
     os.kill(running.pid, signal.SIGCONT)
-    assert "to go on: harness run --resume --out reports/latest" in interrupted(running, slow, 3)
+    assert "to resume: harness run --resume --out reports/latest" in interrupted(running, slow, 3)
     resumed = harness("run", "--resume", "--json", **cache)
     assert resumed.returncode == 0, resumed.stderr
     assert json.loads(resumed.stdout)["cases"] == 6
@@ -172,7 +172,7 @@ def test_where_nothing_can_be_kept_no_command_is_advised(workplace, options):
     (workplace / "cache").write_text("a file, where a folder would have to be made")
     done = with_little_room(workplace, *options, HARNESS_CACHE=str(workplace / "cache"))
     assert f"nothing was kept, because {workplace / 'cache'} cannot be written: Not a directory" in done.stderr
-    assert "the same command begins anew" in done.stderr
+    assert "the same command starts from the beginning" in done.stderr
     assert "--resume" not in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -184,9 +184,9 @@ def test_where_only_the_record_is_gone_the_same_command_is_advised(slow):
     for record in (slow / "cache" / "unfinished").glob("*"):
         record.unlink()
     said = interrupted(running, slow, 3)
-    assert "--resume does not know this run, because the record of this run was removed from the cache" in said
+    assert "this run cannot be resumed, because the record of this run was removed from the cache" in said
     assert "the same command uses the answers that were kept" in said
-    assert "to go on" not in said
+    assert "to resume" not in said
 
 
 def test_a_run_without_the_cache_goes_on_without_that_of_others(slow, harness):
@@ -267,7 +267,7 @@ def test_a_disk_that_is_full_is_said_and_nothing_is_lost(harness, workplace):
     cache = {"HARNESS_CACHE": str(workplace / "cache")}
     done = with_little_room(workplace, **cache)
     assert "cannot be written" in done.stderr
-    assert "to go on: harness run --resume --out reports/latest; " in done.stderr
+    assert "to resume: harness run --resume --out reports/latest; " in done.stderr
     assert "could not be kept, because" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (workplace / "reports").exists()
@@ -282,7 +282,7 @@ def test_a_run_on_dask_goes_on_there_and_the_report_is_the_same(slow, undisturbe
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130, said
-    assert "to go on: harness run --resume --out reports/latest --executor dask" in said
+    assert "to resume: harness run --resume --out reports/latest --executor dask" in said
     kept = {path: path.stat().st_mtime_ns for path in (slow / "cache" / "answers").glob("*/*")}
     again = begun(slow, "--resume", "--executor", "dask", "--jobs", "1")
     _, said = again.communicate(timeout=100)

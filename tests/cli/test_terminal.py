@@ -247,8 +247,8 @@ def test_no_control_sequence_of_a_case_file_reaches_the_terminal(called, workpla
 @pytest.mark.parametrize(
     ("command", "kept"),
     [
-        ("run --impl numpy-concat --out report", "to go on: harness run --resume --out report"),
-        ("check mine.py --out report", "the report in report is still that of the last complete run"),
+        ("run --impl numpy-concat --out report", "to resume: harness run --resume --out report"),
+        ("check mine.py --out report", "the report in report is still the one of the last complete run"),
     ],
     ids=["run", "check"],
 )
@@ -261,7 +261,7 @@ def test_an_error_of_ours_is_no_verdict_and_says_what_is_kept(called, stocked, m
     status, _, errors = called(*command.split())
     assert status == 70
     assert "Traceback" in errors
-    assert "the report in report is still that of the last complete run\n" in errors
+    assert "the report in report is still the one of the last complete run\n" in errors
     assert kept in errors
     assert "please report the lines above" in errors
     assert verdicts(stocked / "report") == {"match"}

@@ -86,7 +86,7 @@ def test_noise_grows_with_the_machine_epsilon():
 
 def test_in_which_dtype_a_tensor_is_judged_is_said_where_two_differ():
     assert judged_in(DOUBLE, DOUBLE) == ""
-    assert judged_in(DOUBLE, SINGLE) == "returned as float64, where float32 went in, and judged as float32"
+    assert judged_in(DOUBLE, SINGLE) == "returned as float64 for float32 inputs, compared as float32"
 
 
 def test_a_case_s_tolerance_holds_in_the_narrower_dtype_only_if_it_was_meant_for_it():

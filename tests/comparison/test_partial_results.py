@@ -79,7 +79,7 @@ def test_two_parts_are_compared_where_they_meet():
     tensor = compare(result(EXPECTED, other), result(EXPECTED, KNOWN)).tensors[0]
     assert (tensor.verdict, tensor.elements) == ("match", 1)
     nowhere = compare(result(EXPECTED, ~KNOWN), result(EXPECTED, KNOWN)).tensors[0]
-    assert (nowhere.verdict, nowhere.reason) == ("mismatch", "has no element that both sides know")
+    assert (nowhere.verdict, nowhere.reason) == ("mismatch", "has no element that is known to both sides")
 
 
 def test_printed_digits_are_a_bound_of_each_element():

@@ -58,7 +58,7 @@ def test_of_what_is_known_in_part_the_known_elements_count():
 
 def test_it_is_said_at_every_door(harness_case):
     small = {"loss": np.float16(1e-7)}
-    assert str(harness.compare(small, small)) == f"match: 1 elements of 1 tensors; of these loss: {SAID}"
+    assert str(harness.compare(small, small)) == f"match: 1 elements of 1 tensors; loss: {SAID}"
     with pytest.warns(harness.HarnessWarning, match=f"loss, .*layer0.W_hh.*: {SAID}"):
         harness.assert_gradients_match(lambda _: {"loss": 0.0, "layer0.W_hh": np.zeros((5, 5))}, harness_case)
 

@@ -37,7 +37,7 @@ def test_it_is_said_after_what_is_wrong():
     actual, expected = np.array([1.0, 2.0], np.float32), np.array([1.0, 2.5])
     (tensor,) = compare({"loss": actual}, {"loss": expected}, ComparisonPolicy(own_dtype=True)).tensors
     assert tensor.reason == (
-        "1 of 2 elements outside the tolerance; returned as float32, where float64 went in, and judged as float32"
+        "1 of 2 elements outside the tolerance; returned as float32 for float64 inputs, compared as float32"
     )
 
 

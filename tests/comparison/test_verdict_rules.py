@@ -30,7 +30,7 @@ def test_outside_the_bound_is_a_mismatch_that_is_counted():
 def test_not_finite_where_the_baseline_is_finite_is_an_error(value, allowed):
     verdict, reason = verdict_of([value, 5, value, 1], nonfinite_allowed=allowed)
     assert verdict == "error"
-    assert reason.startswith("2 of 4 not finite")
+    assert reason.startswith("2 of 4 elements not finite")
 
 
 def test_a_baseline_that_is_not_finite_makes_no_error_of_a_finite_answer():

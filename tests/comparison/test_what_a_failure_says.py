@@ -88,7 +88,7 @@ def test_what_is_known_to_be_wrong_with_a_tensor_is_said_in_its_place():
 
 def test_a_tensor_in_another_dtype_of_its_own_is_judged_in_the_narrower():
     tensor = only(EXPECTED["outputs"].astype(np.float32), EXPECTED["outputs"], own_dtype=True)
-    said = "returned as float32, where float64 went in, and judged as float32"
+    said = "returned as float32 for float64 inputs, compared as float32"
     assert (tensor.verdict, tensor.reason, tensor.dtype) == ("match", said, "float32")
     assert tensor.bound.atol == 16 * 2.0**-23 * 6
 

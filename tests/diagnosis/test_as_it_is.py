@@ -257,6 +257,6 @@ def test_on_the_page_numbers_that_are_not_finite_stand_beside_an_explanation_of_
     spoilt = predictions.truth["layer0.W_hh"].T.copy()
     spoilt[1, 2] = np.nan
     page = "\n".join(diagnosis_lines(diagnose({**predictions.truth, "layer0.W_hh": spoilt}, predictions)))
-    assert "The fault: not-finite" in page
-    assert "Besides: transposed" in page
+    assert "Likely cause: not-finite" in page
+    assert "Another cause: transposed" in page
     assert "cannot tell it from: transposed" not in page

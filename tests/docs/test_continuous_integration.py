@@ -171,7 +171,7 @@ def test_the_hooks_pass_what_is_right_and_say_what_is_wrong(pre_commit, reposito
     assert done.returncode == 1
     assert re.findall(r"Passed|Failed|Skipped", done.stdout) == ["Passed", "Failed"], done.stdout + done.stderr
     assert "exit code: 1" in done.stdout, "what changed is no argument"
-    assert "The fault: carry-untransposed" in done.stdout
+    assert "Likely cause: carry-untransposed" in done.stdout
 
 
 def test_the_hooks_refuse_a_case_with_a_mistake(pre_commit, repository):

@@ -97,7 +97,7 @@ def test_cases_that_are_gone_are_told_and_not_worse(before):
         before, tables={name: [r for r in rows if r["case"] != CASE] for name, rows in before.tables.items()}
     )
     found = difference(before, after)
-    assert [(each.case, each.after, each.worse) for each in found.cases] == [(CASE, "not there", False)]
+    assert [(each.case, each.after, each.worse) for each in found.cases] == [(CASE, "absent", False)]
     assert not found.verdicts
 
 
@@ -119,19 +119,19 @@ def without(report, **columns):
 
 def test_an_implementation_that_is_gone_is_worse(before):
     (gone,) = difference(before, without(before, implementation="numpy-concat")).worse
-    assert (gone.case, gone.implementation, gone.before, gone.after) == ("", "numpy-concat", "in 2 cases", "not there")
+    assert (gone.case, gone.implementation, gone.before, gone.after) == ("", "numpy-concat", "in 2 cases", "absent")
 
 
 def test_an_implementation_that_is_gone_from_a_case_is_worse(before):
     found = difference(before, without(before, **OF_CONCAT))
     (gone,) = found.worse
-    assert (gone.case, gone.implementation, gone.before, gone.after) == (CASE, "numpy-concat", "match", "not there")
+    assert (gone.case, gone.implementation, gone.before, gone.after) == (CASE, "numpy-concat", "match", "absent")
     assert found.everything == (gone,)
 
 
 def test_an_implementation_that_represented_nothing_is_no_loss_in_a_case(before):
     (told,) = difference(before, without(before, case=CASE, implementation="representing_nothing")).everything
-    assert (told.before, told.after, told.worse) == ("unsupported", "not there", False)
+    assert (told.before, told.after, told.worse) == ("unsupported", "absent", False)
 
 
 def test_an_implementation_that_is_new_is_told_and_not_worse(before):
@@ -144,7 +144,7 @@ def test_an_implementation_that_is_new_is_told_and_not_worse(before):
 @pytest.mark.parametrize("name", ["sign", "raising"])
 def test_an_implementation_that_is_new_and_wrong_is_worse(before, name, with_new):
     found = difference(without(before, implementation=name), before, with_new=with_new)
-    assert [(each.implementation, each.before) for each in found.worse] == [(name, "not there")] * 2
+    assert [(each.implementation, each.before) for each in found.worse] == [(name, "absent")] * 2
     as_documented = with_rows(before, "cases", lambda row: {**row, "as_expected": True})
     assert not difference(without(as_documented, implementation=name), as_documented).worse
 
@@ -217,7 +217,7 @@ def test_versions_are_told(before):
     assert {(each.implementation, each.before, each.after) for each in found.versions} == {
         ("harness", "0.1", "0.2"),
         ("torch", "2.13", "2.14"),
-        ("flint", "0.8", "not there"),
-        ("jax", "not there", "0.10"),
+        ("flint", "0.8", "absent"),
+        ("jax", "absent", "0.10"),
     }
     assert not found.worse

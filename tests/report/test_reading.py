@@ -36,7 +36,7 @@ def test_a_source_of_floors_and_a_case_that_are_not_known_here_are_told_as_they_
         "diagnoses": [{**row, "case": "another"} for row in read["diagnoses"]],
     }
     other = replace(read, tables={**read.tables, **tables})
-    assert "against interval in 2 cases" in overview.floor_line(other)
+    assert "against interval in all 2 cases" in overview.floor_line(other)
     assert overview.explained(other, documented=False)
     assert not overview.explained(other, documented=True)
 

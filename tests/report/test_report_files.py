@@ -200,7 +200,7 @@ def test_the_environment_names_versions_threads_and_machine(report):
 
 def test_the_summary_begins_with_what_disagrees(report):
     page = (report / "summary.md").read_text()
-    assert page.index("## What disagrees") < page.index("## Worst error ratio")
+    assert page.index("## Disagreements") < page.index("## Worst error ratio")
     assert "layer0.W\\_hh: 1 of 25 elements outside the tolerance" in page
     assert "this one represents nothing" in page
 
@@ -307,7 +307,7 @@ def test_an_odd_character_costs_nothing_of_the_report(odd):
 def test_a_text_without_end_is_cut(odd):
     (failed,) = pd.read_csv(odd / "runs.csv").query("status == 'error'").to_dict("records")
     assert len(failed["reason"]) < 32_767, "what a cell of a spreadsheet holds"
-    assert failed["reason"].endswith(" letters in all)")
+    assert failed["reason"].endswith(" characters in all)")
 
 
 def test_no_text_of_somebody_elses_is_markup_in_the_summary(odd):

@@ -130,7 +130,7 @@ def test_a_user_s_own_loop_is_compared_in_place_of_ours(check):
 def test_a_learning_rate_that_is_never_used_is_named(check):
     done, _ = check(OWN_LOOP.replace("RATE", "1.0"))
     assert done.returncode == 1
-    assert "The fault: learning-rate-never-used" in done.stdout
+    assert "Likely cause: learning-rate-never-used" in done.stdout
 
 
 def test_assert_gradients_match_trains_too(place):

@@ -1,4 +1,4 @@
-"""A user's own implementation against the baseline: the doing, and the page that says how it came out."""
+"""A user's own implementation compared with the baseline, and the page with the result."""
 
 from harness.candidate.check.candidate import introduced, made_cases, process_of, routes
 from harness.candidate.check.order import simplest_first

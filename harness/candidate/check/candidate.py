@@ -21,12 +21,12 @@ RESTARTS = 1000
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a file offers.
+    """The content of a file that can be checked.
 
     Attributes:
         implementations: for ``Workers``; their functions are in the file's process.
         place: file, line and function, as ``my_rnn.py:5 my_bptt``; of several, those of all.
-        said: what the file printed when it was imported.
+        said: the output of the file during its import.
         recurrences: the names of the recurrences to make problems of; empty if the implementation is of networks.
     """
 
@@ -48,12 +48,12 @@ def process_of(file: UserFile, limit: float) -> Framework:
 
 
 def introduced(file: UserFile, process: Framework, workers: Workers) -> Candidate:
-    """Have a file imported by its process, and return what it offers.
+    """Import a file in its process, and return its content.
 
     Args:
         file: the file.
         process: its process.
-        workers: who keeps the process.
+        workers: the owner of the process.
 
     Raises:
         FileRefused: if it cannot be imported, has no such implementation, or one by a name that is taken.
@@ -62,7 +62,7 @@ def introduced(file: UserFile, process: Framework, workers: Workers) -> Candidat
         answer = workers.introduction(process)
     except WorkerFailed as failure:
         detail = "\n".join(filter(None, [failure.said.rstrip(), failure.detail]))
-        raise FileRefused(f"{file.shown}: it could not be imported: {failure.reason}", detail) from None
+        raise FileRefused(f"{file.shown} could not be imported: {failure.reason}", detail) from None
     if "refused" in answer:
         raise FileRefused(answer["refused"], (answer["said"] + answer["detail"]).rstrip())
     found = [_implementation(file, process, each) for each in answer["offered"]]

@@ -1,4 +1,4 @@
-"""The first case that disagrees, in full: which tensors, where, both values, the bound, and what does match."""
+"""The first case that disagrees, in full: its tensors, the worst elements, both values, the bound, and the matches."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from harness.execution.session.examiner import BASELINE_IS_OFF, STRICTER_THAN_RO
 MAX_TENSORS = 6
 
 FAR_MORE = 1e6
-"""Gradients so many times as far off as the outputs, in units of their bounds, do not follow from these alone."""
+"""Factor between the error ratios of gradients and outputs above which the outputs alone do not explain them."""
 
 A_SUM = 1e-6
-"""The least relative error of a loss that is summed otherwise; one with a smaller error has other digits."""
+"""Minimum relative error of a loss that is summed differently; a smaller error is a matter of digits."""
 
 
 def in_full(fold: Fold) -> Iterator[str]:
@@ -32,7 +32,7 @@ def in_full(fold: Fold) -> Iterator[str]:
     if judged.detail:
         yield from _indented(judged.detail)
     elif judged.comparison is None:
-        yield from _indented(outcome.judged[0].detail)  # where the baseline failed, why
+        yield from _indented(outcome.judged[0].detail)  # the reason, if the baseline failed
     yield from diagnosis_lines(judged.diagnoses)
     if judged.comparison is not None:
         yield from _tensors(judged.comparison)
@@ -41,20 +41,17 @@ def in_full(fold: Fold) -> Iterator[str]:
 
 
 def diagnosis_lines(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
-    """Yield what the numbers say the fault is: the best explanation, and what else fits them."""
+    """Yield the likely cause: the best explanation, and the others that fit."""
     groups = _of_the_same(diagnoses)
     for number, (best, *others) in enumerate(groups):
         if not number:
             yield ""
-        numbers = ", ".join(best.tensors) if len(groups) > 1 else "the numbers"
-        yield from _best_of(best, others, "Besides" if number else "The fault", numbers)
+        numbers = ", ".join(best.tensors) if len(groups) > 1 else "your numbers"
+        yield from _best_of(best, others, "Another cause" if number else "Likely cause", numbers)
 
 
 def _of_the_same(diagnoses: Sequence[Diagnosis]) -> list[list[Diagnosis]]:
-    """Put together what explains the same tensors: that excludes each other, and what explains others does not.
-
-    Where numbers are not finite stands beside every explanation, whatever it is of.
-    """
+    """Group diagnoses of the same tensors: these exclude each other. ``not-finite`` always has its own group."""
     groups: list[list[Diagnosis]] = []
     for each in diagnoses:
         alike = (group for group in groups if set(group[0].tensors) & set(each.tensors))
@@ -67,17 +64,18 @@ def _of_the_same(diagnoses: Sequence[Diagnosis]) -> list[list[Diagnosis]]:
 
 
 def _best_of(best: Diagnosis, others: Sequence[Diagnosis], title: str, numbers: str) -> Iterator[str]:
-    """Yield what explains some tensors, and the names of what else would.
+    """Yield the best explanation of some tensors, and the names of the others.
 
     Args:
         best: the best explanation.
-        others: what else explains the same tensors.
-        title: what the line begins with that names the fault.
-        numbers: the numbers that it explains, in words.
+        others: the other explanations of the same tensors.
+        title: the beginning of the line that names the fault.
+        numbers: the name of the numbers that it explains.
     """
     if best.fault == UNEXPLAINED:
-        what = f"these numbers; {best.start}" if best.start else ", ".join(best.tensors)
-        yield from _wrapped(f"{title}: no fault of the catalogue explains {what}.")
+        unexplained = "these numbers" if best.start else ", ".join(best.tensors)
+        cause = f"{title}: unknown. No fault of the catalogue explains {unexplained}."
+        yield from _wrapped(f"{cause}{_sentence(best.start)}")
         yield ""
         return
     yield f"  {title}: {best.fault}"
@@ -85,14 +83,18 @@ def _best_of(best: Diagnosis, others: Sequence[Diagnosis], title: str, numbers: 
     others = [each for each in others if set(each.fault.split(" + ")) != set(best.fault.split(" + "))]
     if others:
         same = ", ".join(dict.fromkeys(" + ".join(sorted(each.fault.split(" + "))) for each in others))
-        yield from _wrapped(f"This case cannot tell it from: {same}.", "    ")
+        yield from _wrapped(f"This case cannot distinguish it from: {same}.", "    ")
     if best.fault not in (BASELINE_IS_OFF, STRICTER_THAN_ROUNDING) and math.isfinite(best.residual):
-        agree = "agrees" if len(best.tensors) == 1 and numbers != "the numbers" else "agree"
-        with_it = f"With it, {numbers} {agree} to {best.residual:.1e} of each tensor's largest element"
-        yield from _wrapped(f"{with_it}; {best.start}." if best.start else f"{with_it}.", "    ")
+        simulated = f"Simulating this fault reproduces {numbers} to {best.residual:.1e} of each tensor's maximum."
+        yield from _wrapped(f"{simulated}{_sentence(best.start)}", "    ")
     if best.declare:
-        yield f"    If that is what you mean, say so in the case: {best.declare}"
+        yield f"    If this is intended, declare it in the case: {best.declare}"
     yield ""
+
+
+def _sentence(text: str) -> str:
+    """Return a text as a sentence that follows another; empty if there is no text."""
+    return f" {text[0].upper()}{text[1:]}." if text else ""
 
 
 def _wrapped(text: str, indent: str = "  ") -> list[str]:
@@ -108,7 +110,7 @@ def _tensors(comparison: Comparison) -> Iterator[str]:
     for each in wrong[:MAX_TENSORS]:
         yield from _tensor(each)
     if len(wrong) > MAX_TENSORS:
-        yield f"  and {len(wrong) - MAX_TENSORS} more: {', '.join(each.tensor for each in wrong[MAX_TENSORS:])}"
+        yield f"  {len(wrong) - MAX_TENSORS} more: {', '.join(each.tensor for each in wrong[MAX_TENSORS:])}"
     matching = [each.tensor for each in comparison.tensors if each.verdict == "match"]
     yield f"  match: {', '.join(matching) or 'none'}"
 
@@ -129,30 +131,30 @@ def _tensor(each: TensorComparison) -> Iterator[str]:
 
 
 def _where_to_look(comparison: Comparison, case: Case) -> Iterator[str]:
-    """Say which half of the computation the tensors of a case point to."""
+    """Yield which half of the computation the tensors of a case point to."""
     wrong = {each.tensor: each for each in comparison.disagreements if each.metrics is not None}
     right = {each.tensor for each in comparison.tensors} - {each.tensor for each in comparison.disagreements}
     gradients = [name for name in wrong if name not in FORWARD]
     if wrong.keys() == {"outputs"} and right and _is_covered(wrong["outputs"], case):
-        yield "  The outputs alone disagree: what is returned as outputs is not what loss and gradients were made of."
+        yield "  Only the outputs disagree: loss and gradients were computed from other outputs than those returned."
     elif wrong.keys() == {"outputs"} and right:
-        yield "  The outputs alone disagree, and most of all at a step that the loss does not cover."
+        yield "  Only the outputs disagree. Their largest error is at a step that the loss does not cover."
     elif "outputs" in wrong and any(_ratio(wrong[name]) > FAR_MORE * _ratio(wrong["outputs"]) for name in gradients):
-        yield "  The outputs disagree, but far less than the gradients: look at both the forward and the backward pass."
+        yield "  The outputs disagree, but far less than the gradients: check both the forward and the backward pass."
     elif "outputs" in wrong:
-        yield "  The outputs disagree: begin with the forward pass, for every gradient follows from it."
+        yield "  The outputs disagree: check the forward pass first, because every gradient depends on it."
     elif "loss" in wrong and "outputs" in right and _relative(wrong["loss"]) < A_SUM:
-        yield f"  The outputs match, and the loss is off by {_relative(wrong['loss']):.1g} of its size."
+        yield f"  The outputs match; the loss has a relative error of {_relative(wrong['loss']):.1g}."
     elif "loss" in wrong and "outputs" in right:
-        yield "  The outputs match and the loss does not: look at how the loss is summed, and over which steps."
+        yield "  The outputs match, but the loss does not: check how the loss is summed, and over which steps."
     elif "loss" in wrong:
-        yield '  The loss disagrees: begin with the forward pass or the loss; return "outputs" to tell which.'
+        yield '  The loss disagrees: check the forward pass and the loss. Return "outputs", too, to see which is wrong.'
     elif wrong and "outputs" in right:
         yield "  The outputs match, so the forward pass is right: the fault is in the backward pass."
     elif wrong and "loss" in right:
-        yield "  The loss matches, so the forward pass is most likely right, and the fault in the backward pass."
+        yield "  The loss matches, so the forward pass is probably right: look for the fault in the backward pass."
     elif wrong:
-        yield '  Return "loss" and "outputs", too: they tell a fault of the forward pass from one of the backward pass.'
+        yield '  Return "loss" and "outputs", too: they show whether the fault is in the forward or the backward pass.'
 
 
 def _ratio(each: TensorComparison) -> float:
@@ -160,12 +162,12 @@ def _ratio(each: TensorComparison) -> float:
 
 
 def _relative(each: TensorComparison) -> float:
-    """The largest error relative to the right value, NaN where it is not finite."""
+    """Return the largest error relative to the right value; NaN if it is not finite."""
     return math.nan if each.metrics is None else each.metrics.max_rel_error
 
 
 def _is_covered(outputs: TensorComparison, case: Case) -> bool:
-    """Return whether the loss covers the worst output: it covers none past a sequence's end or at another step."""
+    """Return whether the loss covers the worst output, by its step and the length of its sequence."""
     if not outputs.worst_index:
         return False
     b, t, _ = outputs.worst_index

@@ -1,4 +1,4 @@
-"""Outcomes that came out alike, told as one: a sweep that fails everywhere in one way is one fault, not eight."""
+"""Equal outcomes, grouped: a sweep that fails everywhere in one way is one fault, not eight."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from harness.execution.session import CaseOutcome, Judgement
 from harness.tensors import kind_of
 
 FORWARD = ("outputs", "loss")
-"""What is computed first, and told first."""
+"""The tensors that are computed first, and listed first."""
 
 MAX_COMBINATIONS = 3
-"""How many combinations of a sweep are listed one by one."""
+"""Maximum number of combinations of a sweep that are listed one by one."""
 
 Pair = tuple[CaseOutcome, Judgement]
 
@@ -75,15 +75,15 @@ def combination(outcome: CaseOutcome) -> str:
 
 
 def described_among(fold: Fold, all_of_file: Iterable[Pair]) -> str:
-    """Say which of a sweep these are: by what they alone have in common, or all but that, or one by one."""
+    """Describe cases of a sweep: by the settings that only they share, by all but those, or one by one."""
     chosen = {id(outcome): _settings(outcome) for outcome, _ in fold.pairs}
     others = [_settings(outcome) for outcome, _ in all_of_file if id(outcome) not in chosen]
     mine = list(chosen.values())
     for group, rest, words in ((mine, others, "{}"), (others, mine, "all but {}")):
         common = set.intersection(*group) if group else set()
         if common and not any(common <= each for each in rest):
-            telling = sorted(each for each in common if not all(each in other for other in rest))
-            return words.format(", ".join(telling))
+            distinctive = sorted(each for each in common if not all(each in other for other in rest))
+            return words.format(", ".join(distinctive))
     names = [combination(outcome) for outcome, _ in fold.pairs]
     return ", ".join(names[:MAX_COMBINATIONS]) + (", …" if len(names) > MAX_COMBINATIONS else "")
 
@@ -106,20 +106,21 @@ def _forward_first(names: Iterable[str]) -> list[str]:
 
 
 def _signature(judged: Judgement) -> tuple[object, ...]:
-    """Return the key of outcomes that are alike: the verdict, the kinds of tensors that disagree, the reason but for
-    its numbers, and the faults that explain them.
+    """Return a key that equal outcomes share.
+
+    It has the verdict, the kinds of tensors that disagree, the reason without its numbers, and the explaining faults.
     """
     kinds = frozenset(kind_of(each.tensor) for each in _disagreeing(judged))
     if judged.verdict == "unsupported":
         return (judged.verdict,)
     explained: dict[tuple[str, ...], tuple[str, str]] = {}
-    for each in judged.diagnoses:  # of several that explain the same tensors the first is given
+    for each in judged.diagnoses:  # the first of several that explain the same tensors
         explained.setdefault(tuple(sorted(kind_of(name) for name in each.tensors)), (each.fault, _words(each)))
     return judged.verdict, judged.status, kinds, re.sub(r"\d+", "#", judged.reason), frozenset(explained.values())
 
 
 def _words(diagnosis: Diagnosis) -> str:
-    """Return an explanation without what differs from case to case: names of tensors, factors, other numbers."""
+    """Return an explanation without the parts that differ between cases: names of tensors, factors, other numbers."""
     if diagnosis.fault == UNEXPLAINED:
         return ""
     words = re.sub(r"(^|And: )[\w., ]+? (is|are each) ", r"\1", diagnosis.explanation)

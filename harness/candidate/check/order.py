@@ -9,9 +9,7 @@ from harness.tensors import GATES
 
 
 def simplest_first(cases: Iterable[Case]) -> list[Case]:
-    """Order cases by directions, unequal lengths, gates, layers, readout, and how many numbers go in; cases alike stay
-    as they were.
-    """
+    """Order cases by directions, unequal lengths, gates, layers, readout, and the number of inputs and weights."""
     return sorted(cases, key=_intricacy)
 
 

@@ -1,6 +1,6 @@
-"""The page that ``harness check`` prints: remarks, one line a case, the first disagreement in full, what to do next.
+"""The page that ``harness check`` prints: warnings, a line for each case, the first disagreement in full.
 
-What is alike is told once. Someone who has just written a first RNN should find the one line to look at.
+Equal results share a line. The page should lead the author of a first RNN to the line to look at.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from harness.casefile.typed import called
 from harness.diagnosis import UNEXPLAINED, faults
 from harness.execution.session import CaseOutcome, Judgement, Run
 from harness.report import of_run
-from harness.report.overview import explained, remarks
+from harness.report.overview import counted, explained, remarks
 
 MAX_REASON = 110
 MAX_OTHERS = 5
 MAX_REFUSED = 4
-"""Files with unsupported cases that are told one by one."""
+"""Maximum number of files whose unsupported cases are listed one by one."""
 
 WRONG = ("mismatch", "error")
 
 SUPPORTED = ("bidirectional", "cell", "activation", "readout")
-"""Fields of a case that ``supports`` is advised for."""
+"""Fields of a case for which the page suggests ``supports``."""
 
 NEARLY_RIGHT = 1e-6
-"""The largest error, relative to the largest output, of outputs that are nearly those of the case."""
+"""Maximum error of nearly right outputs, relative to the largest output."""
 
 
 def lines(run: Run, candidate: Candidate) -> Iterator[str]:
-    """Yield the page of a run, line by line, but for the closing line."""
-    layouts = "" if candidate.recurrences else f", layout {candidate.implementations[0].layout}"
-    yield f"{candidate.place}{layouts}, against {run.baseline}"
+    """Yield the page of a run, line by line, without the closing lines."""
+    layout = "" if candidate.recurrences else f" (layout {candidate.implementations[0].layout})"
+    yield f"{candidate.place}{layout}, compared with {run.baseline}"
     yield ""
     if candidate.recurrences and candidate.implementations:
         yield from _oracles(run, candidate)
@@ -58,7 +58,7 @@ def lines(run: Run, candidate: Candidate) -> Iterator[str]:
 
 
 def only_its_own(run: Run, candidate: Candidate) -> Run:
-    """Return a run without the routes that a recurrence is checked by, if the file has implementations of its own."""
+    """Return a run without the routes that check a recurrence, if the file has implementations of its own."""
     own = {each.name for each in candidate.implementations}
     if not own:
         return run
@@ -69,67 +69,67 @@ def only_its_own(run: Run, candidate: Candidate) -> Run:
 
 
 def _oracles(run: Run, candidate: Candidate) -> Iterator[str]:
-    """Say whether the routes that share nothing with the baseline's backward pass agree with it."""
+    """Yield whether the routes that share nothing with the baseline's backward pass agree with it."""
     own = {each.name for each in candidate.implementations}
     others = [(outcome, judged) for outcome, judged in run.comparisons if judged.implementation not in own]
     for name in dict.fromkeys(judged.implementation for _, judged in others):
         judged = [each for _, each in others if each.implementation == name]
         wrong = [each for each in judged if each.verdict != "match"]
         if failed := [each for each in judged if each.verdict == "error" and each.comparison is None]:
-            yield f"{name} is not known in {len(failed)} of {len(judged)} problems: {failed[0].reason}"
+            yield f"{name} is unknown in {len(failed)} of {len(judged)} problems: {failed[0].reason}"
         elif wrong:
-            yield f"{name} does not agree with {run.baseline}: {wrong[0].reason or wrong[0].comparison}"
+            yield f"{name} disagrees with {run.baseline}: {wrong[0].reason or wrong[0].comparison}"
         else:
             yield f"{name}, which has no backward pass, agrees with {run.baseline} on all {len(judged)} problems"
     yield ""
 
 
 def conclusion(run: Run) -> str:
-    """Return how the run came out, in one sentence."""
+    """Return the result of the run in one sentence."""
     counts = Counter(str(judged.verdict) for _, judged in run.comparisons)
     cases = len(run.outcomes)
     if not run.tensors_compared and not run.failed_implementations:
-        return f"Nothing was compared in {cases} cases."
-    found = ", ".join(f"{counts[each]} {each}" for each in (*reversed(WRONG), "match", "unsupported") if counts[each])
-    compared = f"{run.tensors_compared} tensors, {run.elements_compared} elements compared"
-    return f"{cases} {'case' if cases == 1 else 'cases'}: {found}; {compared}."
+        return f"Nothing was compared in {counted(cases, 'case')}."
+    found = ", ".join(f"{counts[each]:,} {each}" for each in (*reversed(WRONG), "match", "unsupported") if counts[each])
+    compared = f"{counted(run.tensors_compared, 'tensor')} and {counted(run.elements_compared, 'element')} compared"
+    result = "Failed" if run.failed_implementations or any(counts[each] for each in WRONG) else "Passed"
+    return f"{result}: {found} in {counted(cases, 'case')}; {compared}."
 
 
 def command(file: str, options: Sequence[str]) -> str:
-    """Return the command for a file, as it is typed before the cases."""
+    """Return the command for a file, without the cases."""
     dashed = ["--"] if file.startswith("-") else []
     return " ".join(["harness check", *options, *dashed, shlex.quote(file)])
 
 
-def next_command(run: Run, file: str, cases: Sequence[str], options: Sequence[str] = ()) -> str:
-    """Return what to type next; ``options`` as they were given."""
+def next_step(run: Run, file: str, cases: Sequence[str], options: Sequence[str] = ()) -> str:
+    """Return a line with the next step; ``options`` are those of the command line."""
     check = command(file, options)
     made = any(outcome.case.recurrence is not None for outcome in run.outcomes)
     if made and not run.tensors_compared:
-        return check
+        return f"To check it again, run: {check}"
     wrong = [outcome for outcome, judged in run.comparisons if judged.verdict in WRONG]
     if made:
         name = run.outcomes[0].case.cell
-        return (
-            f"after fixing it, run: {check}"
-            if wrong
-            else f"harness.assert_gradients_match(..., {name}) in your own tests"
-        )
+        if wrong:
+            return f"After fixing it, run: {check}"
+        return f"In your own tests, call: harness.assert_gradients_match(..., {name})"
     if wrong and len(run.outcomes) > 1:
         case = shlex.quote(_to_type(wrong[0]))
-        return f"{check} {case}" if file.startswith("-") else called(check, case)
+        return f"After fixing it, run: {f'{check} {case}' if file.startswith('-') else called(check, case)}"
     if wrong:
         dashed = ["--"] if any(case.startswith("-") for case in cases) and not file.startswith("-") else []
-        return " ".join([check, *dashed, *map(shlex.quote, cases)]) + ", when it is mended"
+        return f"After fixing it, run: {' '.join([check, *dashed, *map(shlex.quote, cases)])}"
     if not run.tensors_compared:
-        return "harness list cases"
+        return "To see all cases, run: harness list cases"
     if cases:
-        return f"{check}, over all cases" if Path("cases").is_dir() else f"{check} basic cells, over more cases"
-    most = json.dumps(_tells_most(run), ensure_ascii=False)  # a text in Python, too
-    return f"harness.assert_gradients_match(..., {most}) keeps it so in your own tests"
+        all_here = Path("cases").is_dir()
+        return f"To check all cases, run: {check}" if all_here else f"To check more cases, run: {check} basic cells"
+    most = json.dumps(_strongest(run), ensure_ascii=False)  # a text in Python, too
+    return f"In your own tests, call: harness.assert_gradients_match(..., {most})"
 
 
-def _tells_most(run: Run) -> str:
+def _strongest(run: Run) -> str:
     """Return the file that compares most tensors among those that match as a whole; a case of one if none does."""
     matched = [(outcome, judged) for outcome, judged in run.comparisons if judged.verdict == "match"]
     not_whole = {outcome.case.file for outcome, judged in run.comparisons if judged.verdict != "match"}
@@ -139,7 +139,7 @@ def _tells_most(run: Run) -> str:
 
 
 def _to_type(outcome: CaseOutcome) -> str:
-    """How a case is named on the command line: by its name if it is found so from here, else by its file."""
+    """Return the name of a case on the command line: its own if it is found from here, else that of its file."""
     name, combination = folding.file_name(outcome), folding.combination(outcome)
     here = any(Path(folder, f"{name}.yaml").is_file() for folder in ("", "cases"))
     return outcome.case.name if here else f"{outcome.case.file}{combination}"
@@ -148,9 +148,9 @@ def _to_type(outcome: CaseOutcome) -> str:
 def _remarks(run: Run) -> Iterator[str]:
     noticed = remarks(of_run(run))
     if noticed:
-        yield "First of all:"
+        yield "Warnings:"
         for each in noticed:
-            where = f"on {each.case}" if each.cases == 1 else f"on {each.cases} cases, {each.case} for one"
+            where = f"on {each.case}" if each.cases == 1 else f"on {each.cases:,} cases, such as {each.case}"
             yield f"  ! {each.text} ({where})"
         yield ""
 
@@ -159,24 +159,24 @@ def _cases(run: Run) -> Iterator[str]:
     folds = folding.alike_by_file(run.comparisons)
     refused = [fold for _, fold in folds if fold.verdict == "unsupported"]
     together = len(refused) > MAX_REFUSED
-    told = [pair for pair in folds if not (together and pair[1].verdict == "unsupported")]
-    width = max((len(folding.file_name(fold.first[0])) for _, fold in told), default=0)
-    for of_file, fold in told:
+    listed = [pair for pair in folds if not (together and pair[1].verdict == "unsupported")]
+    width = max((len(folding.file_name(fold.first[0])) for _, fold in listed), default=0)
+    for of_file, fold in listed:
         name = folding.file_name(fold.first[0])
         yield f"  {fold.verdict:<11}  {name:<{width}}  {_which(of_file, fold)}{_summary(fold)}"
     if together:
         reasons = Counter(judged.reason for fold in refused for _, judged in fold.pairs)
-        yield f"  {'unsupported':<11}  {reasons.total()} cases of {len(refused)} files:"
-        yield from (f"  {'':<11}    {count:>4}  {_short(reason)}" for reason, count in reasons.most_common())
+        yield f"  {'unsupported':<11}  {reasons.total():,} cases in {len(refused):,} files:"
+        yield from (f"  {'':<11}    {count:>5,}  {_short(reason)}" for reason, count in reasons.most_common())
     yield ""
 
 
 def _which(of_file: Fold, fold: Fold) -> str:
-    """Say which cases of their file these are."""
+    """Return which cases of their file these are."""
     count, of = len(fold.pairs), len(of_file.pairs)
     if count == of:
-        return f"{of} cases: " if of > 1 else ""
-    return f"{count} of {of} cases ({folding.described_among(fold, of_file.pairs)}): "
+        return f"{of:,} cases: " if of > 1 else ""
+    return f"{count:,} of {of:,} cases ({folding.described_among(fold, of_file.pairs)}): "
 
 
 def _summary(fold: Fold) -> str:
@@ -187,40 +187,41 @@ def _summary(fold: Fold) -> str:
     if judged.comparison is None or (judged.verdict == "error" and judged.reason):
         return _short(judged.reason)
     if fold.verdict == "match":
-        return f"{len(judged.comparison.tensors)} tensors"
+        return counted(len(judged.comparison.tensors), "tensor")
     return ", ".join(fold.tensors)
 
 
 def _others(wrong: list[Fold]) -> Iterator[str]:
-    """Count what is wrong beside the first case: more cases in the same way, and in other ways."""
+    """Count the other wrong cases: those with the result of the first, and those with another one."""
     more = wrong[0].pairs[1:]
     if more:
         files = Counter(folding.file_name(outcome) for outcome, _ in more)
         where = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in files.items())
-        yield f"The same in {len(more)} other {'case' if len(more) == 1 else 'cases'}: {where}"
+        yield f"Same result in {counted(len(more), 'other case')}: {where}"
         yield ""
     if others := wrong[1:]:
-        yield "Otherwise:"
+        yield "Other results:"
         for fold in others[:MAX_OTHERS]:
-            cases = f"{len(fold.pairs)} {'case' if len(fold.pairs) == 1 else 'cases'}, {fold.first[0].case.name} first"
+            cases = f"{counted(len(fold.pairs), 'case')}, first in {fold.first[0].case.name}"
             named = [each.fault for each in fold.first[1].diagnoses[:1]]
             yield f"  {fold.verdict} in {cases}: {_summary(fold)}{f' ({named[0]})' if named else ''}"
         if len(others) > MAX_OTHERS:
-            yield f"  … and {len(others) - MAX_OTHERS} more ways"
+            yield f"  … and {len(others) - MAX_OTHERS:,} more"
         yield ""
 
 
 def _faults(run: Run) -> Iterator[str]:
-    """Count what explains the cases, where there is more than the first."""
+    """Count the likely causes, if more than one case has one."""
     faults = explained(of_run(run), documented=False)
     if sum(each.cases for each in faults) > 1:
-        counted = [f"{each.fault} in {each.cases} {'case' if each.cases == 1 else 'cases'}" for each in faults]
-        yield f"Over all cases: {', '.join(counted[:MAX_OTHERS])}{', …' if len(counted) > MAX_OTHERS else ''}"
+        counts = [f"{each.fault} in {counted(each.cases, 'case')}" for each in faults]
+        more = ", …" if len(counts) > MAX_OTHERS else ""
+        yield f"Likely causes over all cases: {', '.join(counts[:MAX_OTHERS])}{more}"
         yield ""
 
 
 def _meant_for(run: Run) -> Iterator[str]:
-    """Say how to leave out cases, where some are computed rightly forward and others not at all."""
+    """Yield how to leave out cases, if the forward pass is right for some cases and a different one for others."""
     wrong = [pair for pair in run.comparisons if pair[1].verdict in WRONG]
     forward = [_of_outputs(judged) for _, judged in run.comparisons]
     if "match" not in forward:
@@ -229,7 +230,7 @@ def _meant_for(run: Run) -> Iterator[str]:
         yield divides
         yield ""
     elif any(_computes_something_else(judged) for _, judged in wrong):
-        yield 'Are there cases that it is not meant for? raise harness.Unsupported("only tanh") there, and say why.'
+        yield 'For cases outside its scope, raise harness.Unsupported("only tanh"), with the reason.'
         yield ""
 
 
@@ -240,11 +241,11 @@ def _of_outputs(judged: Judgement) -> str | None:
 
 
 def _computes_something_else(judged: Judgement, about: str = "") -> bool:
-    """Return whether the forward pass is not that of the case, and no mistake in it explains that.
+    """Return whether the forward pass computes something other than the case, without a mistake that explains it.
 
     Args:
         judged: the implementation on the case.
-        about: the module of faults that are about what is asked for.
+        about: the module of faults about the field of the case in question.
     """
     if judged.comparison is None:
         return judged.verdict == "error"
@@ -270,11 +271,11 @@ DIVIDING: dict[str, tuple[Callable[[Case], object], str]] = {
     "loss": (lambda case: case.loss.kind, ""),
     "truncation": (lambda case: str(case.truncation), ""),
 }
-"""Fields of a case that may divide cases that fail from others, each with the module of its faults."""
+"""Fields of a case that may separate failing cases from others, each with the module of its faults."""
 
 
 def _dividing_field(run: Run) -> str:
-    """Name the field of the case that what fails differs in from what is right; nothing if it is not just one."""
+    """Return advice on the one field that separates failing cases from right ones; empty if it is not just one."""
     wrong = [(outcome.case, judged) for outcome, judged in run.comparisons if judged.verdict in WRONG]
     right = [outcome.case for outcome, judged in run.comparisons if judged.verdict == "match"]
     found = []
@@ -282,21 +283,21 @@ def _dividing_field(run: Run) -> str:
         failing, passing = (dict.fromkeys(map(of, cases)) for cases in ([case for case, _ in wrong], right))
         if failing and passing and not failing.keys() & passing.keys():
             found.append((name, about, list(failing), tuple(passing)))
-    if len(found) != 1:  # of several, any may be it by chance
+    if len(found) != 1:  # with several, each may separate them by chance
         return ""
     ((name, about, values, others),) = found
     if not all(_computes_something_else(judged, about) for _, judged in wrong):
         return ""
     if name == "lengths" and values == [True]:
         return (
-            "All that fails has lengths, and all else is right. If it is not meant for sequences of unequal length, "
+            "Only cases with lengths fail. If your implementation does not support sequences of unequal length, "
             'raise harness.Unsupported("only sequences of equal length") where problem.lengths is not None.'
         )
     if name not in SUPPORTED:
         return ""
     return (
-        f"All that fails has {name} {' or '.join(map(str, values))}, and all else is right. If it is not "
-        f"meant for {'that' if len(values) == 1 else 'those'}, say "
+        f"Only cases with {name} {' or '.join(map(str, values))} fail. If your implementation does not support "
+        f"{'that' if len(values) == 1 else 'those'}, declare it: "
         f"@harness.implementation(..., supports={{{name!r}: {others!r}}})."
     )
 
@@ -310,7 +311,7 @@ def _not_provided(run: Run) -> Iterator[str]:
     if absent:
         names = list(dict.fromkeys(name for each in absent for name in each))
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-        yield f"Not provided, and not compared: {shown}"
+        yield f"Not returned, so not compared: {shown}"
         yield ""
 
 

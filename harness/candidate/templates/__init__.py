@@ -1,4 +1,4 @@
-"""Files for a user to begin with, copied as they are: a case, and an implementation."""
+"""Files to start from, copied as they are: a case, and an implementation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _FOLDER = Path(__file__).parent
 
 
 WIDTH = 53
-"""Where the comments begin."""
+"""The column of the comments."""
 
 CELLS = {
     "rnn": (("cell: rnn", "or lstm, gru"), ("activation: tanh", "or relu, sigmoid, identity")),
@@ -18,7 +18,7 @@ CELLS = {
         ("reset: after", "the reset gate after the product, as torch; or before"),
     ),
 }
-"""What a case says of its cell: lines and the comments on them."""
+"""The lines of a case about its cell, with the comments on them."""
 
 
 def case(cell: str = "rnn") -> str:

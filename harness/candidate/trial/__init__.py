@@ -1,4 +1,4 @@
-"""Somebody's own implementation, tried out: run twice, watched, and what was noticed said in words."""
+"""The trial of a user's implementation: run twice, watched, and described in remarks."""
 
 from harness.candidate.trial.trial import try_out
 

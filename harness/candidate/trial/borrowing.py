@@ -1,6 +1,6 @@
-"""Notice an implementation whose answer the reference computes: the reference matches itself, whatever is wrong.
+"""Detection of an implementation that calls the reference: the reference matches itself, whatever is wrong.
 
-``harness.candidate.lookout`` says which calls are seen, in this process and in those that it starts, and which are not.
+``harness.candidate.lookout`` documents which calls are seen, in this process and in those that it starts.
 """
 
 from __future__ import annotations
@@ -37,15 +37,13 @@ class Borrowing:
             self.whole = self.whole or called
 
     def remarks(self) -> Iterator[Remark]:
-        """Say what was called, here or by a process that was started, and what a match is then worth."""
+        """Yield a remark on a call of the reference, here or in a started process, and its effect on a match."""
         for kind, called in lookout.noted_by_children(self.since):
             self.note(kind, called)
         if self.whole:
-            yield Remark(KIND, f"it calls {self.whole}, so a match says nothing of its own backward pass")
+            yield Remark(KIND, f"it calls {self.whole}, so a match does not check its own backward pass")
         elif self.forward:
-            yield Remark(
-                KIND, f"it runs {self.forward} forward, so loss and outputs say nothing of its own forward pass"
-            )
+            yield Remark(KIND, f"it runs {self.forward} forward, so loss and outputs do not check its own forward pass")
 
 
 def watched(found: Borrowing) -> AbstractContextManager[None]:

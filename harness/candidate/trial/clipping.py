@@ -1,7 +1,7 @@
-"""Gradients that were clipped on the way: right gradients, cut off or scaled down before they were returned.
+"""Detection of clipped gradients: right gradients that were cut off or scaled down before they were returned.
 
-Clipping belongs between the gradient and the optimizer. What is compared here is the gradient, so one that was clipped
-is a mismatch, and that it was is the first thing to say of it. Recognised are
+Clipping belongs between the gradient and the optimizer. The comparison is of gradients, so a clipped one is a
+mismatch, and clipping is the first thing to report. Recognised are
 
     by value    np.clip(g, −c, c): in a tensor, several elements are ±c exactly, the true ones there have the same sign,
                 are larger, and are not all the same, and all other elements are right; or, should the gradients be
@@ -20,17 +20,17 @@ from numpy import ndarray
 from harness.result.remark import Remark
 
 FEWEST = 2
-"""Different true values, all cut to one, that are no coincidence. (Equal ones come of equal inputs.)"""
+"""Minimum number of different true values, all cut to one. (Equal ones come from equal inputs.)"""
 
 MANY = 4
-"""Elements of one tensor at a bound that is a round number."""
+"""Minimum number of elements of one tensor at a bound that is a round number."""
 
 CLOSE = 1e-4
-"""How near, relative, numbers must be to count as one factor, or as round."""
+"""Maximum relative difference of numbers that count as one factor, or as round."""
 
 
 def clipped(actual: Mapping[str, ndarray], expected: Mapping[str, ndarray]) -> Iterator[Remark]:
-    """Say whether gradients look clipped.
+    """Yield a remark if gradients look clipped.
 
     Args:
         actual: an implementation's gradients.
@@ -66,8 +66,8 @@ def _by_value(pairs: Mapping[str, tuple[ndarray, ndarray]]) -> Iterator[Remark]:
             where = f"{len(cut[bound])} elements of {', '.join(names)} are exactly ±{bound:.7g}"
             yield Remark(
                 "clipped by value",
-                f"gradients look clipped: {where}, none there is larger, and the true ones differ; "
-                "return gradients as they are, and clip them where they are used",
+                f"gradients look clipped: {where}, none is larger, and the true values differ; "
+                "return unclipped gradients, and clip them where they are used",
             )
 
 
@@ -86,6 +86,6 @@ def _by_norm(pairs: Mapping[str, tuple[ndarray, ndarray]]) -> Iterator[Remark]:
     if len(scaled) > 1 and abs(norm - rounded) <= CLOSE / 10 * rounded:
         yield Remark(
             "clipped by norm",
-            f"gradients look clipped: {', '.join(scaled)} are the true ones times {factors[0]:.4g}, "
-            f"and their norm together is {rounded:g}; return gradients as they are, and clip them where they are used",
+            f"gradients look clipped: {', '.join(scaled)} are the true values times {factors[0]:.4g}, and their joint "
+            f"norm is {rounded:g}; return unclipped gradients, and clip them where they are used",
         )

@@ -1,7 +1,7 @@
-"""Remarks on whether the numbers come back in the dtype in which they went in, and with as many digits.
+"""Remarks on numbers that come back in another dtype than the inputs have, or with fewer digits.
 
-Numbers that were computed in float32 are right to float32, whatever dtype they are returned in. In a float64 array they
-are known by their digits; a wrong number among them stays one, if it is off by more than roundings in float32 are.
+Numbers that were computed in float32 are right to float32, whatever dtype they are returned in. In a float64 array
+they are recognised by their digits. A wrong number among them stays wrong, if its error exceeds rounding in float32.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NARROW = "float32"
 
 
 def dtypes_kept(returned: Mapping[str, ndarray], dtype: str) -> Iterator[Remark]:
-    """Name the tensors that came back in another dtype than the problem's, and say in which they are judged."""
+    """Yield a remark on the tensors in another dtype than the problem's, with the dtype of their comparison."""
     others: dict[str, list[str]] = {}
     for name, array in returned.items():
         if array.dtype != np.dtype(dtype):
@@ -29,14 +29,15 @@ def dtypes_kept(returned: Mapping[str, ndarray], dtype: str) -> Iterator[Remark]
     for other, names in others.items():
         judged = ""
         if np.dtype(other).kind == "f":
-            judged = f", and judged as {min(other, dtype, key=lambda each: np.finfo(each).nmant)}"
-        yield Remark(f"dtype {dtype} {other}", f"{dtype} went in, {other} came out{judged}: {', '.join(names)}")
+            judged = f", compared as {min(other, dtype, key=lambda each: np.finfo(each).nmant)}"
+        text = f"returned as {other} for {dtype} inputs{judged}: {', '.join(names)}"
+        yield Remark(f"dtype {dtype} {other}", text)
 
 
 def of_float32(returned: Mapping[str, ndarray | Partial], given: Problem) -> dict[str, ndarray]:
-    """Return the float64 arrays whose numbers were computed in float32, by name, as float32; nothing if it was not so.
+    """Return the float64 arrays that were computed in float32, by name, as float32.
 
-    The loss is one of them where all else is float32: it is no more exact than the outputs that it is made of.
+    The loss is one of them if all else is float32: it is no more exact than the outputs.
 
     Args:
         returned: everything that was returned.
@@ -56,11 +57,11 @@ def of_float32(returned: Mapping[str, ndarray | Partial], given: Problem) -> dic
 
 
 def digits_kept(narrow: Mapping[str, ndarray]) -> Iterator[Remark]:
-    """Say that numbers were computed in float32, and are judged so: those that ``of_float32`` returns."""
+    """Yield remarks on numbers that were computed in float32: those that ``of_float32`` returns."""
     names = [name for name in narrow if name != "loss"]
     if names:
-        text = "float64 went in, numbers with no more digits than float32 has came out, and judged as float32"
+        text = "returned with float32 digits for float64 inputs, compared as float32"
         yield Remark("digits of float32", f"{text}: {', '.join(names)}")
     if "loss" in narrow:
-        text = "the loss is judged as float32, as all else is: it is no more exact than the outputs that it is made of"
+        text = "the loss is compared as float32, like all else: it is no more exact than the outputs"
         yield Remark("loss of float32", text)

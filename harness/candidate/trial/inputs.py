@@ -1,4 +1,4 @@
-"""Whether the arrays that an implementation was given are still what they were."""
+"""Detection of changes to the arrays that an implementation was given."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.result.remark import Remark
 
 
 def altered(pristine: Problem, given: Problem) -> Iterator[Remark]:
-    """Name the arrays of a problem that were altered.
+    """Yield a remark on the arrays of a problem that were changed.
 
     Args:
         pristine: the problem as it was.
@@ -22,8 +22,8 @@ def altered(pristine: Problem, given: Problem) -> Iterator[Remark]:
     if names:
         yield Remark(
             "inputs altered",
-            f"alters what it is given: {', '.join(names)}; compared all the same, on fresh copies, "
-            "but a training loop would go on with the altered arrays",
+            f"it changes its inputs: {', '.join(names)}; the comparison used fresh copies, "
+            "but a training loop would continue with the changed arrays",
         )
 
 

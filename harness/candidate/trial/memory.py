@@ -1,4 +1,4 @@
-"""Whether returned arrays are the implementation's to keep writing to, each other's, or its inputs'."""
+"""Detection of returned arrays that share memory with each other or with the inputs, or that change later."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from harness.problem import Problem
 from harness.result.remark import Remark
 from harness.result.returned import NotReadable, array_of
 
-MOST_SAID = 10
-"""Arrays or pairs of them that a remark names."""
+MAX_NAMED = 10
+"""Maximum number of arrays, or pairs of arrays, that a remark names."""
 
 MOST_WORK = 100_000
-"""How long to think about whether two views overlap, in steps of NumPy's search."""
+"""Maximum number of steps of NumPy's search for an overlap of two views."""
 
 
 def shared(returned: Mapping[str, Any], given: Problem) -> Iterator[Remark]:
-    """Say which returned arrays lie in the same memory as another, or as an input."""
+    """Yield remarks on returned arrays that share memory with another, or with an input."""
     arrays = {name: value for name, value in returned.items() if isinstance(value, ndarray)}
     pairs = [
         relation(one, arrays[one], other, arrays[other])
@@ -29,7 +29,7 @@ def shared(returned: Mapping[str, Any], given: Problem) -> Iterator[Remark]:
         if _overlap(arrays[one], arrays[other]) and not (one.startswith("bias_ih") and other.startswith("bias_hh"))
     ]  # torch's two biases do have one gradient
     if pairs:
-        yield Remark("shared memory", f"returns arrays that share memory: {_first(pairs)}")
+        yield Remark("shared memory", f"it returns arrays that share memory: {_first(pairs)}")
     inputs = [
         f"{name} is {of_problem} or a view of it"
         for name, array in arrays.items()
@@ -37,11 +37,11 @@ def shared(returned: Mapping[str, Any], given: Problem) -> Iterator[Remark]:
         if isinstance(its, ndarray) and _overlap(array, its)
     ]
     if inputs:
-        yield Remark("returns an input", f"returns what it was given: {_first(inputs)}")
+        yield Remark("returns an input", f"it returns its inputs: {_first(inputs)}")
 
 
 def changed_later(returned: Mapping[str, Any], copies: Mapping[str, ndarray]) -> Iterator[Remark]:
-    """Name the tensors that are no longer what they were when they were returned.
+    """Yield a remark on the tensors that changed after they were returned.
 
     Args:
         returned: what the first call returned, as it is after the second.
@@ -51,13 +51,13 @@ def changed_later(returned: Mapping[str, Any], copies: Mapping[str, ndarray]) ->
     if names:
         yield Remark(
             "changed later",
-            f"the second call wrote to what the first had returned: {', '.join(names)}; compared as it returned them, "
-            "but whoever keeps them should be given copies",
+            f"the second call changed arrays that the first returned: {', '.join(names)}; the comparison used copies, "
+            "but a caller that keeps the arrays needs copies, too: return new ones",
         )
 
 
 def relation(one: str, first: ndarray, other: str, second: ndarray) -> str:
-    """Say what two arrays that overlap are of each other."""
+    """Describe the relation of two arrays that overlap."""
     if first.size < second.size:
         one, first, other, second = other, second, one, first
     if _same(first, second):
@@ -95,9 +95,9 @@ def _same(one: ndarray, other: ndarray) -> bool:
     return all(own == its for n, own, its in zip(one.shape, one.strides, other.strides, strict=True) if n > 1)
 
 
-def _first(said: Sequence[str]) -> str:
-    more = f"; and {len(said) - MOST_SAID} more" if len(said) > MOST_SAID else ""
-    return "; ".join(said[:MOST_SAID]) + more
+def _first(texts: Sequence[str]) -> str:
+    more = f"; and {len(texts) - MAX_NAMED:,} more" if len(texts) > MAX_NAMED else ""
+    return "; ".join(texts[:MAX_NAMED]) + more
 
 
 def _still(name: str, value: Any, copy: ndarray) -> bool:

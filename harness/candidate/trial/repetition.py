@@ -1,4 +1,4 @@
-"""Whether the second call gives the answer of the first."""
+"""Comparison of the second call's answer with the first."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ ASKED = "is state kept from the first call, or a random number drawn?"
 
 
 def differences(first: Result, second: Result) -> Iterator[Remark]:
-    """Say in which tensors two answers to the same problem differ: where first, by how much, and what it looks like."""
+    """Yield a remark on the tensors that differ between two answers to the same problem, with the likely reason."""
     one, other = _known(first), _known(second)
-    said = [
+    found = [
         f"{name} is in only one of the two answers" for name in {**one, **other} if (name in one) != (name in other)
     ]
-    said += [_difference(name, one[name], other[name]) for name in one if name in other]
-    said = [each for each in said if each]
-    if said:
-        more = f"; and in {len(said) - 1} more tensors" if len(said) > 1 else ""
+    found += [_difference(name, one[name], other[name]) for name in one if name in other]
+    found = [each for each in found if each]
+    if found:
+        more = f"; and in {len(found) - 1:,} more tensors" if len(found) > 1 else ""
         kept = _kept(first, second)
-        yield Remark(KIND, f"called twice, it gives two answers: {said[0]}{more}; {kept or ASKED}")
+        yield Remark(KIND, f"two calls return different answers: {found[0]}{more}; {kept or ASKED}")
 
 
 def since_first_is_right(remarks: Iterable[Remark]) -> Iterator[Remark]:
-    """Return remarks with the answer to what one of them asks, where the first of two answers is right."""
+    """Return remarks with the question in one of them answered: the first of two answers is right."""
     for each in remarks:
         text = each.text.replace(ASKED, "the first is right, so state is kept from the first call")
         yield replace(each, text=text) if each.kind == KIND else each
@@ -53,10 +53,10 @@ def _difference(name: str, one: ndarray, other: ndarray) -> str:
     if not differs.any():
         return ""
     index = tuple(int(i) for i in np.argwhere(differs)[0])
-    with np.errstate(all="ignore"):  # infinities that differ are told by their values
+    with np.errstate(all="ignore"):  # infinities that differ are shown by their values
         by = np.abs(one[differs].astype(np.float64) - other[differs].astype(np.float64)).max()
     where = f"{name}[{', '.join(map(str, index))}]" if index else name
-    extent = f"off by up to {by:.3g} in {differs.sum()} of {one.size} elements"
+    extent = f"off by up to {by:.3g} in {differs.sum():,} of {one.size:,} elements"
     return f"{where} is {one[index]}, then {other[index]} ({extent})"
 
 

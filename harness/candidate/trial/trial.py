@@ -29,8 +29,9 @@ from harness.training import TrainingFailed, with_training
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """One call: what went in as it is now, what came out, copies of that from when it came out, and which of them were
-    computed in float32 and are read so.
+    """One call: its problem, the returned arrays, their copies from the moment of the return, and its result.
+
+    ``narrow`` holds the arrays that were computed in float32.
     """
 
     given: Problem
@@ -41,7 +42,7 @@ class _Call:
 
 
 def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool = False) -> Answer:
-    """Run an implementation twice, in this process, say what is noticed, and train if the case says so.
+    """Run an implementation twice, in this process, collect remarks, and train it if the case does.
 
     Args:
         implementation: the implementation.
@@ -90,7 +91,7 @@ def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool
 
 def _without_gradients(result: Result) -> Iterator[Remark]:
     if not result.gradients:
-        yield Remark("no gradient", "returns no gradient, so nothing of its backward pass is compared")
+        yield Remark("no gradient", "it returns no gradient, so its backward pass is not checked")
 
 
 def _called(implementation: Implementation, pristine: Problem) -> _Call:

@@ -132,7 +132,7 @@ def _not_imported(file: UserFile, error: BaseException) -> FileRefused:
         innermost = innermost.tb_next
     raised_by_us = innermost is not None and tracebacks.is_ours(innermost.tb_frame.f_code.co_filename)
     if isinstance(error, ValueError) and raised_by_us:
-        return FileRefused(f"{where}: {error}")  # what the decorator refuses
+        return FileRefused(f"{where}: {error}")  # the decorator refused it
     return FileRefused(f"{where}: importing it raised {tracebacks.line_of(error)}", detail)
 
 

@@ -11,7 +11,7 @@ from harness.terminal.text import encodable
 
 
 class FileRefused(ValueError):
-    """A user's file cannot be used; the text says where and why, and what to do.
+    """A user's file cannot be used; the text states the place, the reason, and what to do.
 
     Attributes:
         detail: the traceback from the user's file on, if there is one.
@@ -24,12 +24,12 @@ class FileRefused(ValueError):
 
 @dataclass(frozen=True)
 class UserFile:
-    """A file that exists, and what is wanted of it.
+    """A file that exists, and the function to use.
 
     Attributes:
         shown: the file as the user named it; bytes of its name that are no text are written as escapes.
         path: where it is.
-        function: the function or implementation wanted; empty if the file's one implementation is.
+        function: the name of the function or implementation; empty for the only one of the file.
     """
 
     shown: str

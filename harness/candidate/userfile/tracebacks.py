@@ -1,4 +1,4 @@
-"""A traceback of the user's code, from the user's line on: the way there is ours, and says nothing to the user."""
+"""A traceback of the user's code, from the user's line on, without the frames of the harness."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _OURS = tuple(str(Path(package.__path__[0]).resolve()) for package in (harness, 
 
 
 def is_ours(file: str) -> bool:
-    """Tell whether a source file belongs to the harness, or to Python's way of importing."""
+    """Return whether a source file belongs to the harness, or to Python's import system."""
     return file.startswith((*_OURS, "<frozen importlib", "<frozen runpy"))
 
 
 def is_users(file: str, folder: Path) -> bool:
-    """Tell whether a source file is the user's own: below its folder, and not installed there."""
+    """Return whether a source file is the user's own: below its folder, and not installed there."""
     installed = {"site-packages", "dist-packages"} & set(Path(file).parts)
     return Path(file).is_relative_to(folder) and file.endswith(".py") and not installed and not is_ours(file)
 
@@ -35,18 +35,18 @@ def line_of(error: BaseException) -> str:
 def from_users_line_on(error: BaseException) -> str:
     """Return the traceback of an exception without the frames above the user's code.
 
-    Where the harness itself refused what it was given (a ValueError of ours), the frames below are left out, too.
+    If the harness itself refused a value (a ValueError of ours), the frames below are left out, too.
     """
     trace: TracebackType | None = error.__traceback__
     while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     if trace is None and not isinstance(error, SyntaxError):
         return "".join(traceback.format_exception(error))
-    said = traceback.TracebackException(type(error), error, trace, compact=True)
+    found = traceback.TracebackException(type(error), error, trace, compact=True)
     if isinstance(error, ValueError):
-        while said.stack and is_ours(said.stack[-1].filename) and not said.stack[-1].filename.startswith(_OURS[1]):
-            said.stack.pop()
-    return "".join(said.format())
+        while found.stack and is_ours(found.stack[-1].filename) and not found.stack[-1].filename.startswith(_OURS[1]):
+            found.stack.pop()
+    return "".join(found.format())
 
 
 def place_of(error: BaseException, folder: Path) -> tuple[str, int] | None:

@@ -1,8 +1,8 @@
-"""What an answer depends on beside its question: the source that computes it, and what that runs on.
+"""Dependences of an answer beside its question: the source that computes it, and the environment of that.
 
-The source is that of a module and of every module of the harness that it imports, directly or not, read and not
-imported: a change to one implementation is a change to its own answers alone. Of other packages only the version is
-known, so that what they offer as implementations, which may be a compiled kernel, is none of the cache's business.
+The source is that of a module and of every module of the harness that it imports, directly or not. It is read, not
+imported, so a change to one implementation affects its own answers alone. Only the version of other packages is
+known, so the cache never holds answers of their implementations, which may be compiled kernels.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pathlib import Path
 OURS = ("harness", "reference_impls")
 
 FOUND_BY_LOOKING = ("harness.layout",)
-"""Packages whose modules are found by looking into their folder, so that no import statement names them."""
+"""Packages with modules that are found in their folder, without an import statement."""
 
 EVERYWHERE = ("numpy",)
 """Packages that any process may compute with."""
 
-ALL_THAT_TELLS = ("model name", "flags", "Features", "CPU part")
-"""Words under which Linux says what a processor can do."""
+CAPABILITIES = ("model name", "flags", "Features", "CPU part")
+"""Fields in which Linux lists the capabilities of a processor."""
 
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<dots>\.*)(?P<module>[\w.]*)[ \t]+import[ \t]*(?:\((?P<several>[^)]*)\)|(?P<one>[^\n(]*))"
@@ -100,15 +100,15 @@ def _file_of(module: str) -> Path | None:
 
 
 def environment_of(modules: Iterable[str], variables: Mapping[str, str]) -> str:
-    """Return what a computation runs on, in one line: Python, the machine, packages, variables of the environment.
+    """Return the environment of a computation in one line: Python, the machine, packages, environment variables.
 
     Args:
-        modules: what it imports; neither imported nor executed here.
-        variables: what is set for it.
+        modules: the modules that it imports; they are neither imported nor executed here.
+        variables: its environment variables.
     """
     there = [f"{name} {_version_of(name)}" for name in sorted({*modules, *EVERYWHERE})]
     values = [f"{name}={value}" for name, value in sorted(variables.items())]
-    return "; ".join([sys.version, platform.machine(), *processor(ALL_THAT_TELLS), *there, *values])
+    return "; ".join([sys.version, platform.machine(), *processor(CAPABILITIES), *there, *values])
 
 
 @cache
@@ -124,16 +124,16 @@ def _version_of(module: str) -> str:
 
 
 @cache
-def processor(telling: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what the system says of its processors under these words, each once; what Python knows if it says nothing.
+def processor(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the lines of these fields of the system's processors, each once; Python's description if there are none.
 
-    Libraries choose their kernels by it, and kernels round differently.
+    Libraries choose their kernels by them, and kernels round differently.
     """
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return (platform.processor(),)
-    return tuple(dict.fromkeys(line for line in lines if line.startswith(telling))) or (platform.processor(),)
+    return tuple(dict.fromkeys(line for line in lines if line.startswith(fields))) or (platform.processor(),)
 
 
 def system() -> str:

@@ -1,4 +1,4 @@
-"""Digests of arrays, made once for each that nobody writes to: the same are in every question about a problem."""
+"""Digests of arrays, computed once for each read-only array: all questions about a problem have the same ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def digest_of(array: ndarray) -> bytes:
     if known is not None and known[0]() is array and not array.flags.writeable:
         return known[1]
     contiguous = np.asarray(array, order="C").reshape(-1).view(np.uint8)
-    # Which processors have instructions for.
+    # Processors have instructions for this digest.
     found = hashlib.sha256(contiguous.data if contiguous.size else b"").digest()
     if array.flags.owndata and not array.flags.writeable:
         _known[number] = weakref.ref(array, lambda _: _known.pop(number, None)), found

@@ -1,7 +1,7 @@
-"""Bytes by key, in a folder: written whole or not at all, known by their checksum, the longest unused dropped first.
+"""A store of bytes by key in a folder: written whole or not at all, with checksums, the longest unused dropped first.
 
-Entries are files of their own, so that any number of processes may read and write at once. What was damaged, by
-a power cut or by anybody, is no entry: it is dropped when it is met, and computed again.
+Entries are separate files, so any number of processes may read and write at once. A damaged entry is dropped when it
+is read, and computed again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _HALF = "half-written-"
 
 _HEAD = len(_MAGIC) + _CHECKSUM_BYTES + _RUN_BYTES
 LEFT_BEHIND = 3600
-"""Seconds after which a file that is no entry is one that a killed process left; so is one that far in the future."""
+"""Seconds after which a half-written file counts as left by a killed process; also for dates in the future."""
 
 Buffer = bytes | bytearray | memoryview
 
@@ -99,7 +99,7 @@ class Store:
         """Keep bytes under a key. Where that fails, ``not_kept`` counts it: a full disk costs time, not results."""
         size = sum(len(part) for part in parts)
         if size > self.limit // 8:  # it would push out too much of what is small and used often
-            self.not_kept[f"an entry may have {self.limit // 8:,} bytes"] += 1
+            self.not_kept[f"an entry may have at most {self.limit // 8:,} bytes"] += 1
             return
         path = self._path(key)
         scratch = ""
@@ -152,7 +152,7 @@ class Store:
         return len(sizes), sum(sizes)
 
     def _files(self) -> Iterator[Path]:
-        """Yield the store's own files; those of anybody else in the same folder are left alone."""
+        """Yield the store's own files; other files in the same folder are left alone."""
         own = re.compile(rf"[0-9a-f]{{{_KEY_DIGITS}}}|{_HALF}\w+")
         for path in self.folder.glob("[0-9a-f][0-9a-f]/*"):
             if own.fullmatch(path.name) and not path.is_symlink():
@@ -172,7 +172,7 @@ def _checksum(parts: Sequence[Buffer]) -> bytes:
 
 
 def _hashed(parts: Sequence[Buffer]) -> hashlib._Hash:
-    found = hashlib.sha256()  # which processors have instructions for
+    found = hashlib.sha256()  # processors have instructions for it
     for part in parts:
         found.update(part)
     return found

@@ -1,8 +1,7 @@
-"""Records of runs that have not come to their end: what was asked for, so that ``--resume`` can ask for the same.
+"""Records of unfinished runs: their options, for ``--resume``.
 
-A run's answers are in the store; a record holds the rest. Each run has a record of its own, and holds a lock on it as
-long as it lives. So two runs into one folder do not forget each other, and a run that is under way differs from one
-that was interrupted.
+A run's answers are in the store; a record holds the rest. Each run has its own record, and locks it as long as it
+lives. So two runs into one folder keep their records, and an active run differs from an interrupted one.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class Unfinished:
             self.let_go()
 
     def let_go(self) -> None:
-        """Leave the record, if there is one, to whoever resumes the run."""
+        """Release the record, if there is one, for the process that resumes the run."""
         if self._lock is not None:
             os.close(self._lock)
 

@@ -22,11 +22,11 @@ OF_ANSWER = {
     "cases": ("cases",),
     "run": OF_RESULT,
 }
-"""Fields of an answer whose status is ok, by what was asked."""
+"""Fields of an answer with the status ok, by the kind of question."""
 
 
 def mistake(header: Mapping[str, Any], request: Mapping[str, Any] | None) -> str:
-    """Return what is wrong with the header of an answer, in one line; empty if nothing is.
+    """Return the mistake in the header of an answer, in one line; empty if there is none.
 
     Args:
         header: the header.

@@ -1,6 +1,6 @@
-"""The questions that a run has: an implementation's answer, rounding noise, the floor, a framework's own weights.
+"""The questions of a run: an implementation's answer, rounding noise, the floor, a framework's own weights.
 
-Who answers them, a process beside the harness or one on another machine, is for those who fill in ``ask``.
+Subclasses implement ``ask``, with a process on this machine or on another one.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Asking(ABC):
     """Asks the questions of a run, and reads the answers.
 
     Attributes:
-        homes: for each recurrence whose step stands in a user's file, the process of that file.
+        homes: for each recurrence with a step in a user's file, the process of that file.
     """
 
     homes: Mapping[str, Framework] = MappingProxyType({})

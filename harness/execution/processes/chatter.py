@@ -28,7 +28,7 @@ class Chatter:
         pipe: the descriptor to read it from; the caller closes it.
 
     Attributes:
-        open: whether anybody can still print.
+        open: whether a process can still print.
     """
 
     def __init__(self, pipe: int) -> None:

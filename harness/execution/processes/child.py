@@ -1,4 +1,4 @@
-"""What every worker process does first: keep its messages to itself, and end when the harness is gone."""
+"""The first steps of every worker process: separate its messages from prints, and end when the harness is gone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def opened_channel() -> Channel:
 def end_with_parent() -> None:
     """End this process, and those that it starts, when the harness is gone, even in the middle of a computation.
 
-    The harness holds the other end of a pipe, and nobody writes to it. When the harness is gone, however it ended, the
+    The harness holds the other end of a pipe and writes nothing to it. When the harness is gone, however it ended, the
     system signals that the pipe can be read. Nothing handles that signal, so it ends the process, even one that never
     comes back to Python.
     """

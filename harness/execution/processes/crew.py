@@ -18,7 +18,7 @@ from harness.execution.processes.transport import Message
 from harness.implementations import Framework
 
 MAX_TIMEOUTS = 3
-"""How often processes of a framework may run out of time before it is given up for the rest of a run."""
+"""Maximum number of timeouts of a framework's processes before it is given up for the rest of a run."""
 
 
 class Crew:
@@ -99,7 +99,7 @@ class Crew:
     def close(self) -> None:
         """Let go of processes that were killed."""
         with self._changed:
-            # Whoever waits for an answer has just seen its process end.
+            # A thread that waits for an answer has just seen its process end.
             self._changed.wait_for(lambda: len(self._idle) == len(self._processes))
             for process in self._processes:
                 process.close()
@@ -125,7 +125,7 @@ class Crew:
         return self._processes[0]
 
     def _another_pays(self) -> bool:
-        """Whether what is left to do takes those who are there longer than another takes to start."""
+        """Return whether the remaining work takes the present processes longer than a new one takes to start."""
         to_start = max((each.seconds_to_start or 0.0 for each in self._processes), default=0.0)
         if not self._answered or not to_start:
             return False
@@ -138,7 +138,7 @@ class Crew:
         return process
 
     def _taken(self, choose: Callable[[], WorkerProcess | None]) -> WorkerProcess:
-        """Return a process that nobody else asks, as soon as there is one."""
+        """Return an idle process, as soon as there is one."""
         with self._changed:
             while True:
                 if self._ended:
@@ -162,6 +162,6 @@ class Crew:
 
 
 def wait_quietly(crew: Crew) -> None:
-    """Wait for a crew's first process; if it fails, the first question will be told."""
+    """Wait for a crew's first process; if it fails, the first question raises the error."""
     with contextlib.suppress(WorkerFailed):
         crew.introduced()

@@ -1,4 +1,4 @@
-"""What Python's faulthandler wrote when a process ended: where the user's code was, as a traceback.
+"""Dumps of Python's faulthandler at the end of a process: the place in the user's code, as a traceback.
 
 Timeout (0:00:05)!
 Thread 0x00007f52 (most recent call first):
@@ -27,7 +27,7 @@ class Frame(NamedTuple):
 
 
 def is_timeout(dump: str) -> bool:
-    """Tell whether a dump was written because the time was over, and not because of a signal."""
+    """Return whether a dump was written because of a timeout, and not because of a signal."""
     return dump.startswith("Timeout (")
 
 
@@ -59,5 +59,5 @@ def frames(dump: str) -> list[Frame]:
 
 
 def _is_outside(file: str) -> bool:
-    """Whether a frame is on the way to the user's code rather than in it: ours, or Python's importing and starting."""
+    """Return whether a frame belongs to the harness or to Python's import and start, and not to the user's code."""
     return is_ours(file) or file.startswith("<frozen")

@@ -1,4 +1,4 @@
-"""Questions that are answered elsewhere: overheard there, sent in one message, told here as if they were asked here."""
+"""Questions that are answered elsewhere: recorded there, sent in one message, and replayed here."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Exchange:
 
 
 def question_of(header: Mapping[str, Any]) -> str:
-    """Return what tells a question from the others about the same problem."""
+    """Return a key that distinguishes a question from the others about the same problem."""
     return json.dumps({name: value for name, value in header.items() if name != "case"}, sort_keys=True)
 
 
-class Overheard(Asking):
-    """Has others asked, and remembers every exchange.
+class Recording(Asking):
+    """Passes questions on, and records every exchange.
 
     Args:
-        asking: who is asked.
+        asking: answers the questions.
     """
 
     def __init__(self, asking: Asking) -> None:
@@ -50,7 +50,7 @@ class Overheard(Asking):
         self.exchanges: list[Exchange] = []
 
     def ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:
-        """Ask, and remember."""
+        """Ask, and record."""
         question = question_of(header)
         try:
             answer = self._asking.ask(framework, header, arrays)
@@ -108,8 +108,8 @@ class Place:
     seconds_to_import: Mapping[str, float]
 
 
-class Told(Asking):
-    """Answers what was asked elsewhere, and keeps the answers.
+class Replayed(Asking):
+    """Replays the answers to questions that were asked elsewhere, and keeps them.
 
     Args:
         exchanges: what was asked and answered.
@@ -136,10 +136,10 @@ class Told(Asking):
 
 
 class Lost(Asking):
-    """Says of every question why it cannot be answered.
+    """Raises the same reason for every question.
 
     Args:
-        reason: why.
+        reason: the reason.
     """
 
     def __init__(self, reason: str) -> None:
@@ -160,7 +160,7 @@ class Remembered(Asking):
 
     Args:
         memory: what keeps answers.
-        environments: what ``runs_on`` returns for each framework, at each place whose answers will do.
+        environments: the result of ``runs_on`` for each framework, at each place with valid answers.
     """
 
     def __init__(self, memory: Memory, environments: Sequence[Mapping[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""What answers depend on, told by one machine to another: what must be alike there, and what may differ and is told."""
+"""Dependences of answers, sent from one machine to another: those that must be equal, and those that may differ."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def differences(own: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def by_name() -> dict[str, Framework]:
-    """Every framework that an implementation runs in, by name."""
+    """Return every framework that an implementation runs in, by name."""
     return {each.framework.name: each.framework for each in implementations().values()}
 
 

@@ -1,4 +1,4 @@
-"""Questions answered in this process, for a recurrence whose step no other process has: that of a notebook, a test."""
+"""Questions answered in this process, for a recurrence that no other process has: that of a notebook, or a test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Here(Asking):
     """Answers questions in this process.
 
     Args:
-        recurrence: the recurrence whose step is here.
+        recurrence: the recurrence with its step in this process.
     """
 
     def __init__(self, recurrence: Recurrence) -> None:

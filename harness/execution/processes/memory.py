@@ -29,7 +29,7 @@ SOURCES = {
     "floor": ("harness.precision.error_floor",),
     "explain": ("harness.diagnosis.recurrent.explaining",),
 }
-"""The modules that answer, by what is asked; of the others it is the implementation that answers."""
+"""The modules that answer, by the kind of question; the implementation answers the others."""
 
 KEPT_FOR_GOOD = ("ok", "unsupported")
 """An error may be the machine's, and is tried again."""
@@ -51,10 +51,10 @@ class Recalled:
 
 
 class Memory:
-    """What was asked of worker processes, and what they answered.
+    """The questions to worker processes, and their answers.
 
     Args:
-        run: names the run whose answers these are; a new one unless given.
+        run: the name of the run; a new one by default.
         anew: whether the answers of other runs are passed over.
         store: where they are kept; this user's cache unless given.
     """
@@ -75,7 +75,7 @@ class Memory:
         Empty where that is not known: for a user's file, and for what another package offers.
 
         Args:
-            framework: whose process is asked.
+            framework: the framework of the process that is asked.
             header: the question.
             arrays: its arrays.
             environment: what ``runs_on`` returns where it is answered; None for here.
@@ -112,7 +112,7 @@ class Memory:
         self.store.put(key, [header, *buffers])
 
     def knows(self, framework: Framework) -> bool:
-        """Whether the present source of a framework's implementations was ever asked something here."""
+        """Return whether the present source of a framework's implementations was ever asked a question here."""
         return not framework.program and self.store.get(self._trace(framework)) is not None
 
     def trace(self, framework: Framework) -> None:

@@ -40,7 +40,7 @@ class Workers(Asking):
     def start(self, frameworks: Iterable[Framework]) -> None:
         """Begin to start a process of each of these frameworks; return at once.
 
-        Those whose answers are likely remembered wait for the first question that is new.
+        Frameworks with likely remembered answers wait for the first new question.
         """
         for framework in frameworks:
             if self._memory is not None and self._memory.knows(framework):
@@ -52,17 +52,17 @@ class Workers(Asking):
         self._crew(framework).expect(questions)
 
     def starting(self) -> list[str]:
-        """The frameworks that are still being imported."""
+        """Return the frameworks that are still being imported."""
         there = self._there()
         return [name for name, all_of_it in there if any(each.seconds_to_import is None for each in all_of_it)]
 
     def versions(self) -> dict[str, dict[str, str]]:
-        """The versions of the modules of each framework that is ready, or whose answers were remembered."""
+        """Return the versions of the modules of each framework that is ready, or that has remembered answers."""
         ready = {name: each.versions for name, all_of_it in self._there() for each in all_of_it if each.versions}
         return {name: dict(each.versions) for name, each in self._known.items()} | ready
 
     def seconds_to_import(self) -> dict[str, float]:
-        """How long the modules of each framework that is ready took to import, now or when it was asked."""
+        """Return the import time of each framework's modules in seconds, now or when it answered."""
         ready = {name: all_of_it[0].seconds_to_import for name, all_of_it in self._there() if all_of_it}
         known = {name: each.seconds_to_import for name, each in self._known.items()}
         return known | {name: seconds for name, seconds in ready.items() if seconds is not None}

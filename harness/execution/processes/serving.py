@@ -1,4 +1,4 @@
-"""What every process of a framework does: imports its modules, says that it is ready, answers request by request."""
+"""The work of every framework process: import its modules, announce itself as ready, and answer requests."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
     header     JSON: the message, and under "arrays" the name, dtype and shape of each array that follows
     arrays     their bytes, C order, one after the other
 
-Nothing is pickled, so that reading a message runs no code, whoever wrote it. The code of a user can write to the pipe
+Nothing is pickled, so that reading a message runs no code. The code of a user can write to the pipe
 as well as ours, so a header is checked before anything is allocated for the arrays, and a buffer grows with the bytes
 that arrive.
 """
@@ -209,7 +209,7 @@ class Channel:
             self._write(part, deadline)
 
     def answer(self, header: Mapping[str, Any], arrays: Mapping[str, ndarray] | None = None) -> None:
-        """Send a message whose texts are another's, a user's or a framework's: each is made fit first.
+        """Send a message with texts of a user or a framework: each is made fit first.
 
         Raises:
             ChannelClosedError: if the other end is gone.
@@ -238,7 +238,7 @@ class Channel:
             os.close(descriptor)
 
     def abandon(self) -> None:
-        """Point both descriptors at nothing, so that whoever has them can neither read nor disturb a message."""
+        """Point both descriptors at nothing, so that code with them can neither read nor disturb a message."""
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (self.receiving, self.sending):
             os.dup2(nothing, descriptor, inheritable=False)

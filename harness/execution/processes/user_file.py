@@ -32,7 +32,7 @@ from harness.result.returned import NotReadable
 from harness.terminal.text import fit
 
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax", "cupy", "numba")
-"""Modules whose versions are told, of those that the file has imported."""
+"""Modules with a reported version, if the file has imported them."""
 
 NO_FILES = (
     "code here set this process's limit of open files to 0 (resource.RLIMIT_NOFILE), so that no answer can be sent; "

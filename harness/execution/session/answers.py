@@ -1,4 +1,4 @@
-"""What an implementation answered to a problem, once or twice, against the baseline's answer."""
+"""The answers of an implementation to a problem, one or two, compared with the baseline's answer."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Standard:
         if answer.second is not None:
             again = self._compared(promise, answer.second, collect)
             if _badness(again) > _badness(comparison):
-                reason = "of its two answers, this is the second"
+                reason = "this is the second of its two answers"
                 if comparison.matches:
                     reason += "; the first is right, so state is kept from the first call"
                     noticed = tuple(since_first_is_right(noticed))

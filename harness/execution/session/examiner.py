@@ -22,7 +22,7 @@ CLIPPING = ("clipped", "factor")
 """Faults that clipping shows as: into a limit, and to a norm, which scales every gradient alike."""
 
 MOST_UNEXPLAINED = 3
-"""What is unexplained on so many cases is not searched for in pairs on yet another."""
+"""Number of unexplained cases after which the search for pairs of faults stops."""
 
 
 class Examiner:

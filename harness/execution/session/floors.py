@@ -1,4 +1,4 @@
-"""What follows from the floor: where rounding alone explains more than a tolerance allows, and where it does not.
+"""Consequences of the floor: tensors where rounding alone explains more than a tolerance allows, and where it does not.
 
 A tensor is ill-conditioned where the baseline itself is off by more than its tolerance, by no more than rounding
 explains. That alone is no mismatch. A default tolerance then follows the rounding error of the reference; one that a
@@ -31,7 +31,7 @@ class Floors:
         reason: why there is no better source.
         largest: how far the baseline is off: the largest absolute error of each tensor.
         ill_conditioned: for each ill-conditioned tensor, why it is called so.
-        unexplained: for each tensor whose baseline is off by more than rounding explains, by how much.
+        unexplained: the error of the baseline in each tensor where it exceeds rounding.
     """
 
     source: str = ""

@@ -1,4 +1,4 @@
-"""Disagreements at the kink of relu: named as what they are, where that is all they are.
+"""Disagreements that the kink of relu explains completely, with this as the reason.
 
 A result that disagrees with the baseline is explained by the kink if both are the reference's gradient, each for a
 choice of slopes at the pre-activations that are zero within rounding. Nothing else is excused: a result that matches no

@@ -1,4 +1,4 @@
-"""Whose side the oracle is on where an implementation disagrees with the baseline."""
+"""The side of the oracle where an implementation disagrees with the baseline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def side(judged: Judgement, oracle: str, baseline: str, results: Mapping[str, Re
     """
     assert judged.comparison is not None
     noise, case = standard.noise, standard.problem.case
-    known = results[oracle].tensors  # of a training it may know nothing
+    known = results[oracle].tensors  # it may lack those of a training
     disputed = [
         each.tensor for each in judged.comparison.disagreements if each.tensor in noise and each.tensor in known
     ]

@@ -1,4 +1,4 @@
-"""What a run found: one implementation on one case, one case, all cases."""
+"""The outcomes of a run: one implementation on one case, one case, all cases."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Judgement:
         detail: the traceback, or the last lines of the process's standard error.
         comparison: None if there is nothing to compare.
         kept: the file in which they were kept; empty if they were not.
-        oracle: where it disagrees with the baseline, whom the oracle agrees with, in words; empty if there is none.
+        oracle: the side that the oracle agrees with in a disagreement, in words; empty if there is no oracle.
         loss: the loss it found.
         seconds: how long it took.
-        remarks: what was noticed when it was tried out, to be told before the numbers.
-        said: what it printed.
+        remarks: the remarks of its trial, which reports show before the numbers.
+        said: its output.
         diagnoses: where it disagrees with the baseline, what explains its numbers, the best explanation first.
         steps: what is known of each step of its training, (steps,) each: ``loss``, and what stands in
             ``Result.per_step``; empty if there was none.
@@ -79,7 +79,7 @@ class Judgement:
 
     @property
     def can_be_explained(self) -> bool:
-        """Whether a tensor has numbers that are wrong, or has them in a wrong shape."""
+        """True if a tensor has wrong numbers, or has them in a wrong shape."""
         if self.verdict not in ("mismatch", "error") or self.comparison is None:
             return False
         return self.comparison.can_be_explained
@@ -134,7 +134,7 @@ class CaseOutcome:
 
     @property
     def of_baseline(self) -> Judgement:
-        """How the baseline itself did."""
+        """The judgement of the baseline itself."""
         return next(each for each in self.judged if each.verdict is None)
 
     @property
@@ -149,24 +149,24 @@ class CaseOutcome:
 
     @property
     def as_expected(self) -> bool:
-        """Whether the case came out as its file says: a match, or the mismatch that it documents."""
+        """True if the case came out as its file declares: a match, or a known mismatch."""
         if self.verdict == "unsupported":
             return True
         return self.verdict == self.case.expect
 
     @property
     def surprise(self) -> str:
-        """What came out otherwise than the file says, in words; empty if nothing did."""
+        """The difference from what the file declares, in words; empty if there is none."""
         if self.as_expected:
             return ""
         if self.case.expect == "mismatch" and self.verdict == "match":
-            return f"expected a mismatch, because {self.case.because}, but everything matches"
+            return f"expected a mismatch ({self.case.because}), but everything matches"
         return f"expected {self.case.expect}, found {self.verdict}"
 
 
 @dataclass
 class Run:
-    """A whole run, as reports tell of it.
+    """A whole run, as reports show it.
 
     Attributes:
         baseline: the name of the baseline.
@@ -204,12 +204,12 @@ class Run:
 
     @property
     def tensors_compared(self) -> int:
-        """How many tensors were held against the baseline's."""
+        """The number of tensors that were compared with the baseline's."""
         return sum(len(each.comparison.tensors) for _, each in self.comparisons if each.comparison)
 
     @property
     def elements_compared(self) -> int:
-        """How many elements were held against the baseline's."""
+        """The number of elements that were compared with the baseline's."""
         return sum(each.comparison.elements for _, each in self.comparisons if each.comparison)
 
     @property
@@ -224,7 +224,7 @@ class Run:
 
 
 def steps_of(result: Result | None) -> dict[str, ndarray]:
-    """Return what is known of each step of a training whose loss curve is a curve, for ``Judgement.steps``."""
+    """Return the values of each step of a training for ``Judgement.steps``; empty without a loss curve of one axis."""
     curve = None if result is None else result.training.get(training.LOSS_CURVE)
     if result is None or curve is None or curve.ndim != 1:
         return {}

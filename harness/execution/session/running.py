@@ -85,10 +85,10 @@ def run_case(
 
 
 def without_weights(case: Case, implementations: Sequence[Implementation], failure: NativeWeightsFailed) -> CaseOutcome:
-    """Return the outcome of a case whose weights could not be had."""
+    """Return the outcome of a case without weights."""
     baseline, *others = implementations
     status: Verdict = "error" if failure.installed else "unsupported"
-    reason = f"there are no weights to run with: {failure}"
+    reason = f"the weights could not be made: {failure}"
     first = Judgement(baseline.name, status, None, reason)
     return CaseOutcome(case, baseline.name, (first, *(Judgement(o.name, status, status, reason) for o in others)))
 
@@ -151,7 +151,7 @@ def _as_verdict(answer: Answer) -> Verdict:
 def _without_baseline(
     implementation: Implementation, answers: Mapping[str, Answer], baseline: Implementation
 ) -> Judgement:
-    """Return the judgement of an implementation whose case has no answer of the baseline."""
+    """Return the judgement of an implementation on a case without an answer of the baseline."""
     own, of_baseline = answers[implementation.name], answers[baseline.name]
     judged = replace(Judgement.of(implementation.name, own), promise=implementation.promise)
     if own.result is None:

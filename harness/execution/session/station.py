@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from harness.execution.processes import WorkerFailed, Workers
-from harness.execution.processes.exchanges import Exchange, Overheard, Place, of_exchanges, to_exchanges
+from harness.execution.processes.exchanges import Exchange, Place, Recording, of_exchanges, to_exchanges
 from harness.execution.processes.fingerprint import by_name, differences, fingerprint
 from harness.execution.processes.messages import of_problem, to_problem
 from harness.execution.processes.transport import Message, decoded, described
@@ -71,26 +71,26 @@ class Station:
     def answer(self, request: bytes) -> bytes:
         """Answer a request; one that cannot be answered is refused with the reason."""
         if self.refusal:
-            return self._told({"refused": self.refusal})
+            return self._reply({"refused": self.refusal})
         message = decoded(memoryview(request))
-        overheard = Overheard(self._workers)
+        recording = Recording(self._workers)
         if message.header["asked"] == "case":
             chosen = [implementations()[name] for name in message.header["implementations"]]
-            answered(to_problem(message), chosen, overheard, self._calls)
+            answered(to_problem(message), chosen, recording, self._calls)
         else:
             try:
                 framework = by_name()[message.header["framework"]]
-                overheard.ask(framework, message.header["question"], message.arrays)
+                recording.ask(framework, message.header["question"], message.arrays)
             except WorkerFailed:
-                pass  # it was overheard
-        return self._told(*of_exchanges(overheard.exchanges))
+                pass  # it was recorded
+        return self._reply(*of_exchanges(recording.exchanges))
 
     def close(self) -> None:
         """End every process."""
         self._workers.end()
         self._calls.shutdown(wait=False, cancel_futures=True)
 
-    def _told(self, header: Mapping[str, Any], arrays: Mapping[str, Any] | None = None) -> bytes:
+    def _reply(self, header: Mapping[str, Any], arrays: Mapping[str, Any] | None = None) -> bytes:
         where = {
             "fingerprint": self._own,
             "versions": self._workers.versions(),

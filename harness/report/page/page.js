@@ -1,5 +1,5 @@
 "use strict";
-// The page's data is JSON, compressed, beside this script; all that comes from it is set as text, never as markup.
+// The data of the page is compressed JSON next to this script; it is set as text, never as markup.
 let data;
 
 async function unpacked(packed) {
@@ -19,9 +19,9 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
-// Cividis, which reads the same to people who see red and green alike; light is small, dark is large.
+// Cividis: colour-blind readers see the same scale; light is small, dark is large.
 const SCALE = ["#fdea9f", "#e9d57b", "#cfbe70", "#b5a876", "#9b937a", "#807f79", "#666b72", "#4b586d", "#2b466a", "#00204d"];
-const RIGHT = "#fff6d8"; // not off at all
+const RIGHT = "#fff6d8"; // no error
 const LOWEST = 1e-3; // an error ratio below it has the lightest colour
 
 function shade(ratio) {
@@ -31,13 +31,14 @@ function shade(ratio) {
 }
 const onShade = (colour) => (SCALE.indexOf(colour) > 5 ? "#ffffff" : "#1b1b1b");
 
-// JSON has no NaN and no infinity: they come as texts, as do values whose every digit counts.
+// JSON has no NaN and no infinity: they come as texts, and so do values in full digits.
 const number = (value) => (typeof value === "string" ? Number(value.replace("inf", "Infinity")) : value);
 function short(value) {
   if (value === null) return "";
   if (value === 0) return "0";
   return Math.abs(value) >= 1e-2 && Math.abs(value) < 1e3 ? Number(value.toPrecision(2)).toString() : value.toExponential(0);
 }
+const grouped = (count) => count.toLocaleString("en");
 const day = (date) => date.replace("T", " ").replace(/([0-9]{2}:[0-9]{2}):.*$/, "$1");
 const MARK = { unsupported: "–", error: "!", mismatch: "×" };
 
@@ -58,7 +59,7 @@ function prepare(each, position) {
   each.disagrees = each.runs.some((run) => run.verdict === "mismatch" || run.verdict === "error");
 }
 function tensorsOf(each, run) {
-  // Only of what is looked at: of a thousand cases it would take longer than all the rest.
+  // Only for the case that is shown: for a thousand cases, this takes longer than all the rest.
   run.tensors ??= each.tensors.map((tensor, i) => ({ ...tensor, verdict: "match", ratio: run.ratios[i], ulp: run.ulps[i], ...run.details[tensor.name], heat: run.heats[tensor.name] })).filter((_, i) => run.compared[i]);
   return run.tensors;
 }
@@ -71,8 +72,8 @@ function cell(each, run) {
     button.style.color = onShade(colour);
   } else button.classList.add("none");
   button.textContent = MARK[run.verdict] || short(run.worst);
-  const said = run.worst === null ? run.reason : `error ratio ${run.worst.toPrecision(3)}`;
-  button.title = `${run.implementation}: ${run.verdict}; ${said}`;
+  const why = run.worst === null ? run.reason : `error ratio ${run.worst.toPrecision(3)}`;
+  button.title = `${run.implementation}: ${run.verdict}; ${why}`;
   button.setAttribute("aria-label", `${each.name}, ${button.title}`);
   button.dataset.implementation = run.implementation;
   return button;
@@ -80,7 +81,7 @@ function cell(each, run) {
 
 function rowOf(each) {
   if (each.row) return each.row;
-  const parts = each.name.split(/(?<=[[,/])/).flatMap((part) => [part, element("wbr")]); // where a long name may be broken
+  const parts = each.name.split(/(?<=[[,/])/).flatMap((part) => [part, element("wbr")]); // possible breaks in a long name
   const link = element("a", { href: `#${encodeURIComponent(each.name)}` }, ...parts);
   if (!each.as_expected) link.append(element("span", { className: "verdict mismatch" }, " not as expected"));
   each.row = element("tr", {}, element("th", { className: "case", scope: "row" }, link));
@@ -114,20 +115,20 @@ function draw() {
   drawMore(AT_ONCE);
   const first = body.querySelector(".cell");
   if (first) first.tabIndex = 0; // one stop for the tab key, arrows within
-  $("count").textContent = `${found.length} of ${data.cases.length} cases`;
+  $("count").textContent = `${grouped(found.length)} of ${grouped(data.cases.length)} cases`;
 }
 function drawMore(rows) {
   const body = $("table").tBodies[0];
   const there = body.rows.length;
   body.append(...found.slice(there, there + rows).map(rowOf));
   $("more").hidden = body.rows.length === found.length;
-  $("more").textContent = `${found.length - body.rows.length} more`;
+  $("more").textContent = `${grouped(found.length - body.rows.length)} more`;
 }
 
 function head() {
   const row = element("tr", {}, element("th", { scope: "col" }, "case"));
   for (const name of data.implementations) row.append(element("th", { className: "implementation", scope: "col" }, element("span", {}, name)));
-  // Columns of a width that is known need no look at every row.
+  // With fixed column widths, the browser does not measure every row.
   const columns = element("colgroup", {}, ...[...row.cells].map((_, i) => element("col", { className: i ? "implementation" : "case" })));
   $("table").replaceChildren(columns, element("thead", {}, row), element("tbody"));
 }
@@ -136,7 +137,7 @@ $("table").addEventListener("click", (event) => {
   const button = event.target.closest(".cell");
   if (button) open(data.cases[button.closest("tr").dataset.position].name, button.dataset.implementation);
 });
-// Whoever scrolls down or steps down finds more rows there before the end is in sight.
+// Rows are added before the end of the table scrolls into view.
 const NEAR = "800px";
 new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && drawMore(AT_ONCE), { rootMargin: NEAR }).observe($("more"));
 $("more").addEventListener("click", () => {
@@ -175,7 +176,7 @@ function legend() {
     swatch.style.color = onShade(shade(ratio));
     $("legend").append(swatch);
   }
-  $("legend").append("× mismatch, ! error, – unsupported; empty: not for this implementation");
+  $("legend").append("× mismatch, ! error, – unsupported; empty: the case excludes the implementation");
 }
 
 function open(name, implementation) {
@@ -190,16 +191,16 @@ function command(text) {
   return element("p", {}, element("code", {}, text), " ", button);
 }
 
-// How dark an element is: by its error ratio, or by its error relative to the tensor's largest element, as in the fault gallery.
-const MEASURES = { ratio: "error ratio", relative: "error relative to the tensor's largest element" };
+// The darkness of an element: its error ratio, or its error relative to the tensor's maximum, as in the fault gallery.
+const MEASURES = { ratio: "error ratio", relative: "error relative to the tensor's maximum" };
 const isOff = (tensor) => tensor.failed > 0;
 
 function heatmap(tensor, measure, readout) {
-  // Each value is the worst element of its block; a tensor of more than two axes has one axis on top of the other.
+  // Each value is the worst element of its block; a tensor of more than two axes has them stacked.
   const grid = element("table", { className: "heatmap" });
   const { rows, columns, index, actual, expected, allowed } = tensor.heat;
   const largest = Math.max(...expected.map((value) => Math.abs(number(value))).filter(Number.isFinite), 0) || 1;
-  const say = (k) => {
+  const read = (k) => {
     const off = Math.abs(number(actual[k]) - number(expected[k]));
     readout.textContent = `${tensor.name}[${index[k].join(", ")}]: actual ${actual[k]}, expected ${expected[k]}, off by ${off.toPrecision(3)}, allowed ${number(allowed[k]).toPrecision(3)}`;
   };
@@ -217,8 +218,8 @@ function heatmap(tensor, measure, readout) {
       square.style.background = same || dark === 0 ? RIGHT : shade(Number.isNaN(dark) ? Infinity : dark);
       if (!same && !(ratio <= 1)) square.className = "off";
       square.title = `[${index[k].join(", ")}]`;
-      square.addEventListener("mouseenter", () => say(k));
-      square.addEventListener("click", () => say(k));
+      square.addEventListener("mouseenter", () => read(k));
+      square.addEventListener("click", () => read(k));
       row.append(square);
     }
     grid.append(row);
@@ -232,7 +233,7 @@ function heatmap(tensor, measure, readout) {
     if (!step) return;
     event.preventDefault();
     at = Math.min(rows * columns - 1, Math.max(0, at + step));
-    say(at);
+    read(at);
   });
   return element("figure", {}, element("figcaption", {}, `${tensor.name} (${tensor.shape.join(", ")})`), element("div", { className: "scroll" }, grid));
 }
@@ -250,23 +251,23 @@ function show() {
   const parts = [element("p", {}, element("a", { href: "#overview" }, "all cases")), element("h2", {}, each.name)];
   if (each.about) parts.push(element("p", {}, each.about));
   parts.push(element("p", { className: "faint" }, each.what));
-  if (each.because) parts.push(element("p", {}, `A mismatch is expected: ${each.because}`));
+  if (each.because) parts.push(element("p", {}, `Known mismatch, declared in the case file: ${each.because}`));
   if (each.surprise) parts.push(element("p", { className: "wrong" }, each.surprise));
 
   const chooser = element("select", { id: "implementation" });
   for (const run of each.runs) chooser.append(element("option", { value: run.implementation, selected: run === one }, `${run.implementation}: ${run.verdict}`));
   chooser.addEventListener("change", () => open(each.name, chooser.value));
-  parts.push(element("p", { className: "controls" }, element("label", {}, `Against ${data.baseline}`, chooser)));
+  parts.push(element("p", { className: "controls" }, element("label", {}, `Compared with ${data.baseline}:`, chooser)));
   if (one) {
     const line = element("p", {}, element("span", { className: `verdict ${one.verdict}` }, one.verdict));
     if (one.reason) line.append(`: ${one.reason}`);
     if (one.since) line.append(`; since ${day(one.since)}`);
     if (one.oracle) line.append(`; ${one.oracle}`);
     parts.push(line);
-    for (const told of one.diagnoses) {
-      const said = element("p", { className: "wrong" }, element("strong", {}, told.fault), `: ${told.explanation}`);
-      if (told.start && !told.explanation.includes(told.start)) said.append(element("span", { className: "faint" }, ` ${told.start[0].toUpperCase()}${told.start.slice(1)}.`));
-      parts.push(said);
+    for (const { fault, explanation, start } of one.diagnoses) {
+      const cause = element("p", { className: "wrong" }, "Likely cause: ", element("strong", {}, fault), `: ${explanation}`);
+      if (start && !explanation.includes(start)) cause.append(element("span", { className: "faint" }, ` ${start[0].toUpperCase()}${start.slice(1)}.`));
+      parts.push(cause);
     }
     if (one.tensors.length) {
       const head = ["tensor", "verdict", "ratio", "failed", "ulp", "shape", "worst at", "actual", "expected", "allowed", "tolerance"];
@@ -274,7 +275,7 @@ function show() {
       const body = element("tbody");
       for (const t of one.tensors) {
         const ratio = number(t.ratio);
-        const failed = t.failed ? `${t.failed} of ${t.elements}` : "";
+        const failed = t.failed ? `${grouped(t.failed)} of ${grouped(t.elements)}` : "";
         const cells = [t.name, t.verdict, ratio === null ? "" : ratio.toPrecision(3), failed, t.ulp === null ? "" : short(number(t.ulp)), t.shape.join(" × "), t.at ? `[${t.at.join(", ")}]` : "", t.actual ?? "", t.expected ?? "", t.allowed ?? "", t.tolerance];
         const row = element("tr", {}, ...cells.map((text, i) => element("td", i > 1 ? { className: "number" } : {}, String(text))));
         row.cells[1].classList.add("verdict", t.verdict);
@@ -285,7 +286,7 @@ function show() {
       table.append(body);
       parts.push(element("div", { className: "scroll" }, table));
     }
-    const readout = element("p", { className: "readout number", role: "status", id: "readout" }, "Point at an element to see its values.");
+    const readout = element("p", { className: "readout number", role: "status", id: "readout" }, "Point to an element to see its values.");
     const mapped = one.tensors.filter((tensor) => tensor.heat);
     if (mapped.length) {
       const measure = element("select", { id: "measure" });
@@ -294,7 +295,7 @@ function show() {
       const fill = () => maps.replaceChildren(...mapped.map((tensor) => heatmap(tensor, measure.value, readout)));
       measure.addEventListener("change", fill);
       fill();
-      parts.push(element("h3", {}, "Each element"), element("p", { className: "controls" }, element("label", {}, "The darker, the larger the", measure), element("span", { className: "faint" }, "outlined: outside the tolerance")), readout, maps);
+      parts.push(element("h3", {}, "Each element"), element("p", { className: "controls" }, element("label", {}, "Darker means a larger", measure), element("span", { className: "faint" }, "outlined: outside the tolerance")), readout, maps);
     }
   }
   if (each.plots.length) {
@@ -304,15 +305,15 @@ function show() {
       const image = element("img", { src: source, alt: plot.alt, width: 538, height: 307 });
       plots.append(element("figure", {}, image, element("figcaption", {}, plot.caption)));
     }
-    parts.push(element("h3", {}, "Along time"), plots);
+    parts.push(element("h3", {}, "Over time"), plots);
   }
-  if (one) parts.push(element("h3", {}, "Again"), command(one.again), command(`harness show ${folder()}--case ${each.typed}`));
+  if (one) parts.push(element("h3", {}, "Run again"), command(one.again), command(`harness show ${folder()}--case ${each.typed}`));
   detail.replaceChildren(...parts);
   detail.scrollIntoView({ block: "start" });
   detail.focus({ preventScroll: true });
 }
 
-// The folder that this page is in, as one types it; nothing where that is not known: then it is reports/latest.
+// The folder of this page, quoted for a shell; empty if it is unknown, which stands for reports/latest.
 function folder() {
   if (location.protocol !== "file:") return "";
   try {

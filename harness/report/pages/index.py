@@ -1,7 +1,7 @@
-"""``index.html``: the report as a page to look at: one file, readable offline.
+"""``index.html``: the report as one page that can be read offline.
 
-The page holds the largest errors of every tensor. Heatmaps and plots would make it too large for all cases; they are
-there for those that disagree, for trainings, and for the largest error of each case file, up to ``MOST_BYTES``.
+The page holds the largest errors of every tensor. Heatmaps and plots of all cases would make it too large. It has them
+for disagreements, for trainings, and for the largest error of each case file, up to ``MOST_BYTES``.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from harness.report.table import Row
 FILE = "index.html"
 MAX_ROWS = 50
 AT_FIRST = 5
-"""Rows of what disagrees that are in sight, above the overview."""
+"""Number of disagreements that are visible above the overview."""
 MOST_BYTES = 8_000_000
-"""Of heatmaps and plots, before they are compressed."""
+"""Maximum size of heatmaps and plots before they are compressed."""
 MOST_PICTURED = 60
-"""Cases that have heatmaps and plots: each takes some hundredths of a second."""
+"""Maximum number of cases with heatmaps and plots: each takes some hundredths of a second."""
 
 
 def text(report: Report) -> str:
@@ -45,6 +45,7 @@ def text(report: Report) -> str:
     )
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     wrong = overview.disagreements(report, overview.in_brief)
+    documented = overview.explained(report, documented=True)
     return environment.from_string(template).render(
         title="Gradient comparison",
         status=overview.status_line(report),
@@ -53,7 +54,8 @@ def text(report: Report) -> str:
         at_first=AT_FIRST,
         more_wrong=max(0, len(wrong) - MAX_ROWS),
         faults=overview.explained(report, documented=False)[:MAX_ROWS],
-        documented=overview.explained(report, documented=True)[:MAX_ROWS],
+        documented=documented[:MAX_ROWS],
+        known_mismatches=_known_mismatches(documented),
         plots=_plots(report),
         frameworks=sorted(report.environment["frameworks"].items()),
         environment=report.environment,
@@ -65,8 +67,14 @@ def text(report: Report) -> str:
     )
 
 
+def _known_mismatches(documented: Sequence[overview.Explained]) -> str:
+    count = sum(each.cases for each in documented)
+    files = "its case file" if count == 1 else "their case files"
+    return f"{overview.counted(count, 'known mismatch', 'es')}, declared in {files}"
+
+
 def _wrong(report: Report, found: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
-    """Return what disagrees, each with the date since when."""
+    """Return the disagreements, each with the date of the first report that had it."""
     since = {(row["case"], row["implementation"]): row["since"] for row in report["runs"]}
     return [
         {"case": case, "implementation": name, "what": what, "since": since[case, name].partition("T")[0]}
@@ -75,12 +83,12 @@ def _wrong(report: Report, found: Sequence[tuple[str, str, str]]) -> list[dict[s
 
 
 def _hash(source: str) -> str:
-    """Return what a content security policy knows a style or a script by."""
+    """Return the name of a style or a script in a content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
 def _packed(data: Any) -> str:
-    """Return JSON compressed, to a tenth or so, and written in letters and digits that can stand anywhere."""
+    """Return data as compressed JSON, about a tenth of the size, in letters and digits that are valid anywhere."""
     written = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return base64.b64encode(gzip.compress(written.encode(), 6, mtime=0)).decode()
 
@@ -100,7 +108,7 @@ def _plots(report: Report) -> list[Any]:
 def _data(report: Report) -> dict[str, Any]:
     runs: dict[str, list[Row]] = defaultdict(list)
     tensors: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    told: dict[tuple[str, str], dict[tuple[str, str, str], None]] = defaultdict(dict)
+    diagnoses: dict[tuple[str, str], dict[tuple[str, str, str], None]] = defaultdict(dict)
     for row in report["runs"]:
         if row["verdict"]:
             runs[row["case"]].append(row)
@@ -108,7 +116,7 @@ def _data(report: Report) -> dict[str, Any]:
         if row["elements"]:
             tensors[row["case"], row["implementation"]].append(row)
     for row in report["diagnoses"]:
-        told[row["case"], row["implementation"]][row["fault"], row["explanation"], row["start"]] = None
+        diagnoses[row["case"], row["implementation"]][row["fault"], row["explanation"], row["start"]] = None
     cases, repeated = [], again(report.environment)
     for case in report["cases"]:
         of_case = {run["implementation"]: tensors[run["case"], run["implementation"]] for run in runs[case["case"]]}
@@ -117,7 +125,7 @@ def _data(report: Report) -> dict[str, Any]:
             there.setdefault(row["tensor"], row)
         found = _case(case, there)
         for run in runs[case["case"]]:
-            explanations = told[case["case"], run["implementation"]]
+            explanations = diagnoses[case["case"], run["implementation"]]
             found["runs"].append(_run(run, of_case[run["implementation"]], there, list(explanations)))
             found["runs"][-1]["again"] = repeated.for_case(case["case"], run["implementation"])
         cases.append(found)
@@ -160,7 +168,7 @@ def _tolerance(row: Row) -> str:
 def _run(
     run: Row, rows: list[Row], tensors: dict[str, Row], explanations: list[tuple[str, str, str]]
 ) -> dict[str, Any]:
-    """Return what the page shows of an implementation on a case; what matches in few words, or it would be too long."""
+    """Return the page's data on an implementation in a case; matching tensors have few fields, to keep it small."""
     by_name = {row["tensor"]: row for row in rows}
     worst = max(rows, key=_ratio, default=None)
     in_full = [row for row in rows if row is worst or row["verdict"] != "match" or row["reason"]]
@@ -185,9 +193,9 @@ def _ratio(row: Row) -> float:
 
 
 def _detail(row: Row, first: Row) -> dict[str, Any]:
-    """Return the worst element of a tensor, values as they are read; its tolerance if the first one's is another."""
-    said = ("verdict", "failed", "elements", "reason")
-    found = {name: row[name] for name in said if row[name] not in ("", 0, "match")}
+    """Return the worst element of a tensor in full digits, and its tolerance if it differs from the first one's."""
+    listed = ("verdict", "failed", "elements", "reason")
+    found = {name: row[name] for name in listed if row[name] not in ("", 0, "match")}
     if (row["atol"], row["rtol"]) != (first["atol"], first["rtol"]):
         found |= {"tolerance": _tolerance(row), "origin": row["origin"]}
     if row["error_ratio"] is not None:
@@ -201,7 +209,7 @@ def _detail(row: Row, first: Row) -> dict[str, Any]:
 
 
 def _number(value: float | None) -> float | str | None:
-    """Return three digits, as JSON can hold them."""
+    """Return a number with three digits for JSON."""
     if value is None:
         return None
     return float(f"{value:.3g}") if math.isfinite(value) else str(value)
@@ -210,7 +218,7 @@ def _number(value: float | None) -> float | str | None:
 def _add_pictures(
     report: Report, cases: list[dict[str, Any]], tensors: Mapping[tuple[str, str], Sequence[Row]]
 ) -> None:
-    """Add heatmaps and plots to the cases that are most worth looking at, as long as there is room."""
+    """Add heatmaps and plots to the most urgent cases, as long as there is room."""
     room, kept = MOST_BYTES, report.kept
     for case in sorted(cases, key=_urgency(report, cases))[:MOST_PICTURED]:
         if case["name"] not in kept:
@@ -222,7 +230,7 @@ def _add_pictures(
 
 
 def _urgency(report: Report, cases: list[dict[str, Any]]) -> Callable[[dict[str, Any]], Any]:
-    """Return a key to sort cases by: what is not as expected first, then the worst of each file, then all others."""
+    """Return a key to sort cases: unexpected results first, then the worst case of each file, then all others."""
     files = {row["case"]: row["file"] for row in report["cases"]}
     worst = {case["name"]: -badness(case["runs"]) for case in cases}
     worst_of_file: dict[str, str] = {}

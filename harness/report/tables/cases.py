@@ -1,4 +1,4 @@
-"""``cases.csv``: a row for each case: what it is, what was expected of it, and how it came out."""
+"""``cases.csv``: a row for each case, with its description, its expectation and its result."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ COLUMNS = {
     "hidden": "count",
     "output": "count",
     "dtype": "text",
-    "seeds": "text",  # of what is drawn at random, by field
+    "seeds": "text",  # the random seeds, by field
     "expect": "text",
     "because": "text",
     "verdict": "text",
     "as_expected": "flag",
-    "surprise": "text",  # what came out otherwise than the file says
+    "surprise": "text",  # the difference from what the file declares
     "floor_source": "text",
     "floor_reason": "text",
     "tensors": "text",  # the file of the tensors that were compared

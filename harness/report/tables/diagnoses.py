@@ -16,8 +16,8 @@ COLUMNS = {
     "fault": "text",
     "residual": "number",
     "explanation": "text",
-    "start": "text",  # where the numbers are first off
-    "declare": "text",  # what the case would say if this was meant
+    "start": "text",  # the first wrong numbers
+    "declare": "text",  # the declaration for the case, if this is intended
 }
 
 

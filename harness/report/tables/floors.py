@@ -1,4 +1,4 @@
-"""``floors.csv``: how far the baseline itself is off in each tensor of each case, and how that is known."""
+"""``floors.csv``: the error of the baseline itself in each tensor of each case, and its source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``remarks.csv``: what was noticed of an implementation when it was tried out, a row for each case and remark."""
+"""``remarks.csv``: the remarks on implementations that were tried out, a row for each case and remark."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ COLUMNS = {
     "seconds": "number",
     "version": "text",
     "reason": "text",
-    "verdict": "text",  # of the comparison; empty for the baseline
-    "oracle": "text",  # whom the oracle agrees with
+    "verdict": "text",  # the verdict of the comparison; empty for the baseline
+    "oracle": "text",  # the side that the oracle agrees with
     "since": "text",  # the date of the first of the reports, one written over the other, in which it disagrees
     "detail": "text",  # a traceback, or the last lines of the standard error
 }

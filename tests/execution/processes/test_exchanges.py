@@ -9,10 +9,10 @@ from harness.execution.processes import Memory, WorkerFailed, Workers
 from harness.execution.processes.exchanges import (
     Exchange,
     NotRemembered,
-    Overheard,
     Place,
+    Recording,
     Remembered,
-    Told,
+    Replayed,
     of_exchanges,
     to_exchanges,
 )
@@ -34,10 +34,10 @@ def case_of():
 @pytest.fixture(scope="module")
 def exchanges():
     with Workers() as workers:
-        overheard = Overheard(workers)
-        overheard.run(implementations()["numpy-split"], build(case_of(), None))
-        overheard.rounding_noise(build(case_of(), None))
-    return overheard.exchanges
+        recording = Recording(workers)
+        recording.run(implementations()["numpy-split"], build(case_of(), None))
+        recording.rounding_noise(build(case_of(), None))
+    return recording.exchanges
 
 
 def sent(exchanges):
@@ -65,7 +65,7 @@ def test_failures_arrive_whole():
 
 def test_what_was_told_is_remembered_for_machines_like_that(exchanges, tmp_path):
     memory, problem, reference = Memory(store=Store(tmp_path)), build(case_of(), None), implementations()["numpy-split"]
-    told = Told(sent(exchanges), THERE, memory).run(reference, problem)
+    told = Replayed(sent(exchanges), THERE, memory).run(reference, problem)
     remembered = Remembered(memory, [{"numpy": "elsewhere"}, {"numpy": "there"}])
     again = remembered.run(reference, problem)
     assert again.result.seconds == told.result.seconds
@@ -74,7 +74,7 @@ def test_what_was_told_is_remembered_for_machines_like_that(exchanges, tmp_path)
         with pytest.raises(NotRemembered):
             Remembered(memory, places).run(reference, problem)
     with pytest.raises(KeyError):
-        Told(sent(exchanges)[1:], THERE, memory).run(reference, problem)
+        Replayed(sent(exchanges)[1:], THERE, memory).run(reference, problem)
 
 
 def test_what_must_be_alike_is_named():

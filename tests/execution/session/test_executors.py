@@ -199,7 +199,7 @@ def test_ctrl_c_ends_everything(workplace):
     os.killpg(running.pid, signal.SIGINT)  # as a terminal sends it: to the Dask worker, too
     _, chatter = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert "with 0 of 1 cases done; to go on: harness run --resume --out reports/latest --executor dask" in chatter
+    assert "after 0 of 1 cases; to resume: harness run --resume --out reports/latest --executor dask" in chatter
     assert "Traceback" not in chatter
     _, left = psutil.wait_procs(below, timeout=10)
     assert not left

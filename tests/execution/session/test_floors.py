@@ -83,14 +83,14 @@ def test_a_case_below_rounding_is_reported_as_ill_conditioned_and_does_not_fail_
     assert "ill-conditioned" in rows.loc[("certified", "layer0.W_hh"), "reason"]
     page = (workplace / "reports/latest/summary.md").read_text()
     assert "## Ill-conditioned" in page
-    assert "Ill-conditioned: rounding explains what differs" in done.stdout
+    assert "Ill-conditioned: rounding explains the difference" in done.stdout
 
 
 @pytest.mark.framework
 def test_the_floor_stands_in_every_row_and_its_source_is_said(harness, workplace):
     done = harness("run", "--impl", "numpy-concat,certified")
     assert done.returncode == 0
-    sentence = "Floor, how far numpy-split itself is off: against certified answers in 1 case."
+    sentence = "The baseline was checked against certified answers in 1 case."
     assert sentence in done.stdout
     report = workplace / "reports" / "latest"
     assert sentence in (report / "summary.md").read_text()

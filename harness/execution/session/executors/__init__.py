@@ -1,4 +1,4 @@
-"""Where the cases of a run are worked on: each module here is a way, and has its name."""
+"""Executors of the cases of a run: each module here is one, by its name."""
 
 from harness.execution.session.executors.base import CaseExecutor, ExecutorFailed
 from harness.execution.session.executors.choosing import begin, names

@@ -1,4 +1,4 @@
-"""What a run expects of whatever works on its cases."""
+"""The interface between a run and an executor of its cases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CaseExecutor(ABC):
     @property
     @abstractmethod
     def asking(self) -> Asking:
-        """Whom to ask a question beside the cases."""
+        """The asker for questions beside the cases."""
 
     @abstractmethod
     def outcomes(
@@ -48,12 +48,12 @@ class CaseExecutor(ABC):
             collect: which elements to keep one by one.
 
         Raises:
-            ExecutorFailed: if it cannot go on.
+            ExecutorFailed: if it cannot continue.
         """
 
     @abstractmethod
     def starting(self) -> list[str]:
-        """What is still starting, in words."""
+        """Return the names of the parts that are still starting."""
 
     @abstractmethod
     def versions(self) -> dict[str, dict[str, str]]:
@@ -61,10 +61,10 @@ class CaseExecutor(ABC):
 
     @abstractmethod
     def seconds_to_import(self) -> dict[str, float]:
-        """How long the modules of each framework took to import."""
+        """Return the import time of each framework's modules, in seconds."""
 
     def machines(self) -> list[Mapping[str, Any]]:
-        """What answered instead of this machine, and how many cases; empty if nothing did."""
+        """Return the other machines that answered, each with its number of cases; empty if none did."""
         return []
 
     @abstractmethod

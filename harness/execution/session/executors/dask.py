@@ -1,7 +1,7 @@
 """Cases as tasks of Dask's distributed scheduler, on the workers that it has, here or on other machines.
 
-What travels is what travels between the harness and its own processes: the arrays of a problem there, all answers to
-it back. Each Dask worker has a ``Station``, whose frameworks stay warm from one case to the next. Problems are made,
+The messages are those between the harness and its own processes: the arrays of a problem there, all answers to it
+back. Each Dask worker has a ``Station`` with frameworks that stay warm from one case to the next. Problems are made,
 answers are judged and kept here, so that the workers need no files, and a worker that is lost takes nothing with it:
 Dask gives its cases to others.
 """
@@ -29,7 +29,7 @@ from numpy import ndarray
 from harness.case import Case
 from harness.comparison import Collect
 from harness.execution.processes import Asking, Memory, NativeWeightsFailed, WorkerFailed
-from harness.execution.processes.exchanges import Exchange, Lost, NotRemembered, Place, Remembered, Told
+from harness.execution.processes.exchanges import Exchange, Lost, NotRemembered, Place, Remembered, Replayed
 from harness.execution.processes.fingerprint import differences, fingerprint
 from harness.execution.processes.transport import Message, NotAMessage
 from harness.execution.session.answers import Standard
@@ -83,8 +83,8 @@ def begin(memory: Memory, jobs: int | None, scheduler: str | None) -> Distribute
         return Distributed(memory, Client(address, timeout=PATIENCE), None)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ExecutorFailed(
-            f"no Dask scheduler can be reached at {address}: {error}; `dask scheduler` starts one and says its address "
-            "for --scheduler or DASK_SCHEDULER_ADDRESS; with neither, workers are started on this machine"
+            f"no Dask scheduler can be reached at {address}: {error}; `dask scheduler` starts one and prints its "
+            "address for --scheduler or DASK_SCHEDULER_ADDRESS; with neither, workers are started on this machine"
         ) from None
 
 
@@ -186,15 +186,15 @@ class Distributed(CaseExecutor):
         """Return what answers without any worker, if it was answered before by one like those of the cluster."""
         return Remembered(self._memory, list(self._places))
 
-    def told(self, exchanges: Sequence[Exchange], place: Place) -> Told:
-        """Return what answers with what was received, and keeps it."""
-        return Told(exchanges, place, self._memory)
+    def replayed(self, exchanges: Sequence[Exchange], place: Place) -> Replayed:
+        """Return an asker that replays received answers, and keeps them."""
+        return Replayed(exchanges, place, self._memory)
 
     def received(self, future: Future[bytes]) -> tuple[list[Exchange], Place, str]:
         """Wait for an answer; return what it holds and what it came from.
 
         Raises:
-            ExecutorFailed: if there will be none, or it comes from a worker whose answers will not do.
+            ExecutorFailed: if there will be none, or it comes from an unsuitable worker.
             KilledWorker: if too many workers were lost over it.
         """
         try:
@@ -210,7 +210,7 @@ class Distributed(CaseExecutor):
         return exchanges, place, machine
 
     def starting(self) -> list[str]:
-        """That there is no worker yet."""
+        """Return the Dask workers as long as there are none."""
         return [] if self._ready else ["Dask workers"]
 
     def versions(self) -> dict[str, dict[str, str]]:
@@ -218,11 +218,11 @@ class Distributed(CaseExecutor):
         return dict(self._versions)
 
     def seconds_to_import(self) -> dict[str, float]:
-        """How long the modules of each framework took to import, where that was first done."""
+        """Return the import time of each framework's modules on the first worker, in seconds."""
         return dict(self._seconds_to_import)
 
     def machines(self) -> list[Mapping[str, Any]]:
-        """The machines that answered, and how many cases each; alike ones are told apart by their names."""
+        """Return the machines that answered, each with its number of cases."""
         return [{**machine, "cases": self._cases[name]} for name, machine in sorted(self._machines.items())]
 
     def end(self) -> None:
@@ -249,7 +249,7 @@ class Distributed(CaseExecutor):
         there = self._client.run(fingerprint, list(expected["environments"]), on_error="return")
         for address, found in there.items():
             if isinstance(found, ImportError | AttributeError):
-                raise ExecutorFailed(f"the Dask worker {address} has no bptt-harness like this: {found}; {_INSTALL}")
+                raise ExecutorFailed(f"the Dask worker {address} has another bptt-harness or none: {found}; {_INSTALL}")
             if isinstance(found, BaseException):
                 raise found
             self._known(found, "; ".join(differences(expected, found)), address)
@@ -261,7 +261,7 @@ class Distributed(CaseExecutor):
         machine = found["machine"]
         if refusal:
             where = address or f"at {machine['host']}"
-            raise ExecutorFailed(f"the Dask worker {where} will not do: {refusal}; {_INSTALL}")
+            raise ExecutorFailed(f"the Dask worker {where} cannot be used: {refusal}; {_INSTALL}")
         if found["environments"] not in self._places:
             self._places.append(found["environments"])
         described = "; ".join(machine.values())
@@ -314,7 +314,7 @@ class Distributed(CaseExecutor):
         """Wait for a case's answers. Raises KilledWorker if too many workers were lost over it."""
         exchanges, place, machine = self.received(answers)
         self._cases[machine] += 1
-        return self.told(exchanges, place)
+        return self.replayed(exchanges, place)
 
     def _alone(self, problem: Problem, chosen: Sequence[Implementation], ahead: Ahead) -> Asking:
         """Ask for a case again when nothing else is under way: whatever waits at a worker is blamed for its loss."""
@@ -356,7 +356,7 @@ class _OneByOne(Asking):
             exchanges, place, _ = self._cluster.received(future)
         except KilledWorker as killed:
             raise WorkerFailed(_lost(killed), "") from None
-        return self._cluster.told(exchanges, place).ask(framework, header, arrays)
+        return self._cluster.replayed(exchanges, place).ask(framework, header, arrays)
 
 
 def _lost(killed: KilledWorker) -> str:

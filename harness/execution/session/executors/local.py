@@ -86,7 +86,7 @@ class Local(CaseExecutor):
             calls.shutdown(wait=False, cancel_futures=True)
 
     def starting(self) -> list[str]:
-        """The frameworks that are still being imported."""
+        """Return the frameworks that are still being imported."""
         return self._workers.starting()
 
     def versions(self) -> dict[str, dict[str, str]]:
@@ -94,7 +94,7 @@ class Local(CaseExecutor):
         return self._workers.versions()
 
     def seconds_to_import(self) -> dict[str, float]:
-        """How long the modules of each framework took to import."""
+        """Return the import time of each framework's modules, in seconds."""
         return self._workers.seconds_to_import()
 
     def end(self) -> None:
