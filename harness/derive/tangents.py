@@ -30,9 +30,15 @@ def forward_mode(recording: Recording, problem: Sequences) -> dict[str, ndarray]
     return _by_directions(recording, problem, _tangents, 1.0)
 
 
-def complex_step(recording: Recording, problem: Sequences) -> dict[str, ndarray]:
-    """Return every gradient, by complex steps."""
-    return _by_directions(recording, problem, _imaginary, STEPS[recording.tape.nodes[0].dtype])
+def complex_step(recording: Recording, problem: Sequences, most: int | None = None) -> dict[str, ndarray]:
+    """Return every gradient, by complex steps.
+
+    Args:
+        recording: the problem on a tape.
+        problem: the problem.
+        most: the maximum number of elements of each array, drawn at random; NaN stands for the others. None for all.
+    """
+    return _by_directions(recording, problem, _imaginary, STEPS[recording.tape.nodes[0].dtype], most)
 
 
 def _tangents(recording: Recording, start: Node, directions: ndarray) -> Moved:
@@ -61,29 +67,34 @@ def _imaginary(recording: Recording, start: Node, directions: ndarray) -> Moved:
 
 
 def _by_directions(
-    recording: Recording, problem: Sequences, move: Callable[[Recording, Node, ndarray], Moved], size: float
+    recording: Recording,
+    problem: Sequences,
+    move: Callable[[Recording, Node, ndarray], Moved],
+    size: float,
+    most: int | None = None,
 ) -> dict[str, ndarray]:
     adjoint: dict[int, ndarray] = {}
-    dtype = recording.tape.nodes[0].dtype
-    widest = max(node.value.size for node in recording.tape.nodes)
+    dtype, B = recording.tape.nodes[0].dtype, problem.upstream.shape[0]
+    chunk = max(1, MOST_NUMBERS // max(node.value.size for node in recording.tape.nodes))
+    random = np.random.Generator(np.random.PCG64(0))
     for node, shared in _starts(recording):
         shape = node.shape if shared else node.shape[1:]
         elements = int(np.prod(shape, dtype=np.intp))
-        B = problem.upstream.shape[0]
-        found = np.zeros((elements,) if shared else (B, elements), dtype)
-        chunk = max(1, MOST_NUMBERS // widest)
-        for start in range(0, elements, chunk):
-            stop = min(start + chunk, elements)
-            one = np.zeros((stop - start, elements), dtype)
-            one[np.arange(stop - start), np.arange(start, stop)] = size
-            one = one.reshape(stop - start, *shape)  # (R, …)
+        chosen = np.arange(elements)
+        if most is not None and elements > most:
+            chosen = np.sort(random.choice(elements, most, replace=False))
+        found = np.full((elements,) if shared else (B, elements), np.nan, dtype)
+        for at in np.split(chosen, range(chunk, len(chosen), chunk)):
+            one = np.zeros((len(at), elements), dtype)
+            one[np.arange(len(at)), at] = size
+            one = one.reshape(len(at), *shape)  # (R, …)
             if not shared:
-                one = np.broadcast_to(one[:, None], (stop - start, B, *shape))  # (R, B, …)
-            change = _losses(recording, problem, move(recording, node, one), stop - start) / dtype.type(size)  # (R, B)
+                one = np.broadcast_to(one[:, None], (len(at), B, *shape))  # (R, B, …)
+            change = _losses(recording, problem, move(recording, node, one), len(at)) / dtype.type(size)  # (R, B)
             if shared:
-                found[start:stop] = change.sum(1)
+                found[at] = change.sum(1)
             else:
-                found[:, start:stop] = change.T
+                found[:, at] = change.T
         adjoint[node.index] = found.reshape(node.shape)
     return named(recording, problem, adjoint)
 

@@ -31,6 +31,9 @@ MOST_WORK = 2e10
 MOST_NUMBERS = 4e7
 """Numbers that all directions of a recurrence take together, about a second. Beyond it, a few directions are taken."""
 
+SAMPLE = 8
+"""Elements of each array of a recurrence, at each step, where all would take too long."""
+
 UNDERFLOW = 1e-200
 """Minimum of a tensor's largest element; a smaller one loses digits, since its product with the step is subnormal."""
 
@@ -96,20 +99,20 @@ def complex_step(problem: Problem) -> Returned:
 
 
 def _of_recurrence(problem: RecurrenceProblem) -> Returned:
-    """Return every element of every gradient, or derivatives along directions where that would take too long."""
+    """Return every element of every gradient, or a sample and derivatives along directions if that takes too long."""
     dtype, wide = problem.case.dtype, problem.as_dtype(np.float64).sequences
     consistent(wide)
     recording = Recording(wide)
-    found = answered(recording, wide)
-    shapes = problem.structure.gradients
-    weights = problem.structure.weights
+    found: dict[str, Any] = {name: each.astype(dtype) for name, each in answered(recording, wide).items()}
+    weights, shapes = problem.structure.weights, problem.structure.gradients
     elements = sum(int(np.prod(shape if name in weights else shape[1:])) for name, shape in shapes.items())
     if elements * sum(node.value.size for node in recording.tape.nodes) <= MOST_NUMBERS:
-        found |= by_complex_steps(recording, wide)
-    else:
-        along = [derivative_by_complex_step(wide, v) for v in directions(problem.structure)]
-        found["directional"] = np.array(along)
-    return {name: each.astype(dtype) for name, each in found.items()}
+        return found | {name: each.astype(dtype) for name, each in by_complex_steps(recording, wide).items()}
+    along = [derivative_by_complex_step(wide, v) for v in directions(problem.structure)]
+    found["directional"] = np.array(along).astype(dtype)
+    for name, each in by_complex_steps(recording, wide, SAMPLE).items():
+        found[name] = Partial(each.astype(dtype), ~np.isnan(each), np.zeros(each.shape))
+    return found
 
 
 def _arguments(problem: Problem) -> dict[str, Any]:
