@@ -1,4 +1,4 @@
-"""What is wrong with a tolerance, wherever it was given: in a case file, from Python or on the command line."""
+"""The check of a tolerance from a case file, from Python or from the command line."""
 
 from __future__ import annotations
 

@@ -104,8 +104,8 @@ class Implementation:
         layout: the layout in which it receives weights and returns gradients.
         function: maps a problem, in that layout, to ``{tensor: gradient, ..., "loss": ..., "outputs": ...}``.
         framework: where it runs.
-        supports: for a field of a case, the values that it can represent (of ``truncation``, the kinds); fields that
-            are not named are all supported, and so is a field that says nothing of the case, as ``reset`` of an rnn.
+        supports: for a field of a case, the values that it can represent (for ``truncation``, the kinds). A field that
+            is not named has no limit, nor has one that does not apply to the case, such as ``reset`` of an rnn.
             ``{"bidirectional": (False,)}`` is for one direction.
         complete: whether a tensor that it does not return is a mismatch, and so is another dtype than the case's.
         all_gradients: whether a gradient that it does not return is a mismatch.
@@ -114,7 +114,7 @@ class Implementation:
             None if the implementation has no initialisation to offer.
         only_with: a field of a case, without which it takes no part; empty for none.
         only_named: whether it takes part only in cases whose ``implementations`` lists it: one that differs on purpose.
-        specialised: whether it takes part only in cases that it supports, since nobody would miss it in others.
+        specialised: whether it takes part only in cases that it supports, so that no report calls it unsupported.
         first_of_sweep: whether it takes part only in the first case of each sweep, unless it is asked for by name: one
             to which every case costs a compilation.
         own_optimiser: whether it trains with an optimiser of its own, and returns what became of it; it takes part only
@@ -152,7 +152,7 @@ class Implementation:
         return self.function(problem)
 
     def takes_part_in(self, case: Fields) -> bool:
-        """Whether a case is for this implementation."""
+        """Return whether a case is for this implementation."""
         if not self._is_of(case):
             return False
         if self.only_with:

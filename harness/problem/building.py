@@ -18,7 +18,7 @@ from harness.tensors import Shape
 
 
 def build(case: Case, native_weights: NativeWeights) -> Problem:
-    """Make the arrays of a case. Nobody can write to them; ``Problem.copy`` has such as one can.
+    """Make the arrays of a case. They are read-only; those of ``Problem.copy`` are writable.
 
     Args:
         case: a valid case.

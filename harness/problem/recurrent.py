@@ -26,7 +26,7 @@ from harness.recurrences import Recurrence, recurrences
 
 @dataclass(frozen=True, eq=False)
 class RecurrenceProblem(Problem):
-    """What an implementation of a recurrence is given. B is the batch, T the time.
+    """The input of an implementation of a recurrence. B is the batch, T the time.
 
     Attributes:
         weights: by name, as the recurrence declares them.
@@ -129,7 +129,7 @@ class Draw:
     scale: float = 1.0
 
     def named(self, sizes: Mapping[str, int]) -> str:
-        """Return what tells a problem from others of the recurrence."""
+        """Return the name of a problem among those of the recurrence."""
         said = [
             f"dtype={self.dtype}",
             *(f"{name}={size}" for name, size in {"B": self.B, "T": self.T, **sizes}.items()),

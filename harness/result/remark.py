@@ -10,7 +10,7 @@ class Remark:
     """One thing noticed.
 
     Attributes:
-        kind: what sort of thing; remarks of one kind on several cases are told as one.
+        kind: the sort of thing; a report shows remarks of one kind on several cases as one.
         text: what was noticed, with tensor, index and values, in one line.
     """
 
