@@ -1,5 +1,4 @@
-"""What tests in several folders need: the repository's own places, and a command line whose harness knows faulty
-implementations."""
+"""Fixtures of several folders: the repository's own places, and a command line that knows faulty implementations."""
 
 from __future__ import annotations
 
@@ -48,7 +47,7 @@ def same_everywhere(text: str, folder: Path) -> str:
 
 @pytest.fixture(autouse=True, scope="session")
 def _ctrl_c_is_heard() -> None:
-    """What a shell begins in the background ignores Ctrl-C, and so would every process that the tests interrupt."""
+    """Restore Ctrl-C: a background process of a shell ignores it, and so would those that the tests interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

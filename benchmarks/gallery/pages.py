@@ -76,7 +76,8 @@ def _entry(shown: Shown) -> str:
     facts = [f"- **Here:** {shown.explained}"] if shown.explained else []
     facts.append(f"- **Wrong:** {in_words(shown)}")
     if shown.replaced:
-        facts.append(f"- **In place of:** {'; '.join(shown.replaced)}")
+        items = [f"\n    - {each}" for each in shown.replaced] if len(shown.replaced) > 1 else [f" {shown.replaced[0]}"]
+        facts.append(f"- **In place of:**{''.join(items)}")
     if shown.cells:
         facts.append(f"- **Cells:** {', '.join(shown.cells)}")
     if shown.hidden_by:

@@ -47,7 +47,7 @@ def right(problem):
 
 @dataclass
 class Checked:
-    """What ``harness check`` did."""
+    """The outcome of a ``harness check``."""
 
     status: int
     out: str

@@ -1,4 +1,4 @@
-"""Whatever a user's function does, it costs its own case and no other, and is told in the user's own lines."""
+"""A user's function that fails costs its own case and no other; the error shows the user's own lines."""
 
 import csv
 import time

@@ -1,4 +1,4 @@
-"""``harness diff`` tells the two biases apart that are one in the canonical layout."""
+"""``harness diff`` keeps two biases apart that are one in the canonical layout."""
 
 import pytest
 

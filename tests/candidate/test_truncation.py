@@ -1,4 +1,4 @@
-"""Who truncates otherwise than the case says is told, with the line that declares it."""
+"""A check reports a truncation that differs from the case's, with the line that declares it."""
 
 import pytest
 

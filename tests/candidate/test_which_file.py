@@ -1,4 +1,4 @@
-"""What is wrong with FILE.py[:FUNCTION], where, and what to type next; nothing is run and nothing is lost."""
+"""Errors in FILE.py[:FUNCTION]: the mistake, its place and the next command. Nothing runs and nothing is lost."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The recurrent layers of a file: found by name and shape, told when there are several, chosen by their path."""
+"""The recurrent layers of a file: found by name and shape, listed when there are several, chosen by their path."""
 
 # ruff: noqa: E501 - tables
 

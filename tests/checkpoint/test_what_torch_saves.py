@@ -1,4 +1,4 @@
-"""What torch itself saves, in one process of it: state dicts wherever they stand, and what is more than tensors."""
+"""Files that torch itself saves, in one process of it: state dicts at any depth, and objects beside tensors."""
 
 # ruff: noqa: E501 - a program
 

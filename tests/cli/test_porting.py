@@ -158,7 +158,7 @@ def test_a_hostile_checkpoint_is_refused_and_not_run(monkeypatch, capsys, workpl
 
 
 def test_a_run_with_weights_from_elsewhere(harness, workplace, weights, tmp_path_factory):
-    """They replace those of the cases, wherever the file lies; a case that contradicts them is told with its place."""
+    """They replace the cases' weights, wherever the file is; an error names the case that contradicts them."""
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "m.npz"
     weights.rename(elsewhere)
     case = workplace / "cases" / "small.yaml"

@@ -1,4 +1,4 @@
-"""A run that was interrupted or killed goes on, and its report is that of a run that nobody disturbed."""
+"""A run that was interrupted or killed resumes, and its report is that of an undisturbed run."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ def take_a_while(workplace):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The tables of a run that nobody disturbed."""
+    """The tables of an undisturbed run."""
     workplace = tmp_path_factory.mktemp("undisturbed")
     take_a_while(workplace)
     running = begun(workplace)

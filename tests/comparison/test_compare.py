@@ -1,4 +1,4 @@
-"""What is compared with what: names, subsets, results; and what a failure says."""
+"""The two sides of a comparison: names, subsets and results; and the message of a failure."""
 
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ COLUMNS = ("actual", "expected", "abs_error", "rel_error", "ulp_error", "allowed
 
 
 def place(x, dtype):
-    """Where a number stands in the order of all numbers of a dtype; zero, of either sign, stands at 0."""
+    """Return the place of a number in the order of all numbers of a dtype; zero, of either sign, is at 0."""
     of_float, of_bits, sign = FORMATS[dtype]
     (bits,) = struct.unpack(of_bits, struct.pack(of_float, x))
     return bits if bits < 1 << sign else (1 << sign) - bits
@@ -246,7 +246,7 @@ def test_a_longdouble_failure_by_a_hair_has_a_ratio_above_one():
 
 
 def test_a_signalling_nan_is_a_nan():
-    """It comes from files and from memory that nobody has written to, and makes a warning of any arithmetic."""
+    """It comes from files and from uninitialised memory, and any arithmetic with it warns."""
     for dtype, bits in (("float32", 0x7F800001), ("float64", 0x7FF0000000000001)):
         array = np.array([bits], f"u{np.dtype(dtype).itemsize}").view(dtype)
         m = measure(array, np.zeros(1, dtype), rtol=0, atol=1)

@@ -1,4 +1,4 @@
-"""What is known in part is compared in that part: every known element, no other, each counted once."""
+"""A result that is known in part is compared in that part: every known element, no other, each counted once."""
 
 import numpy as np
 import pytest

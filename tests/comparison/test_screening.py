@@ -82,7 +82,7 @@ def short_first_chunk(monkeypatch):
 
 @pytest.fixture
 def looked_at(monkeypatch):
-    """How many elements of each chunk but the first were looked at closely."""
+    """Count the elements of each chunk but the first that were looked at closely."""
     counts = []
     left = Screen.left
 

@@ -1,4 +1,4 @@
-"""How many representable numbers apart, against stepping from each number to the next."""
+"""Distances in representable numbers, against stepping from each number to the next."""
 
 import math
 

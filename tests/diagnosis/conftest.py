@@ -118,12 +118,12 @@ CASES = {
     "gru-after": GRU_AFTER,
     "gru-before": GRU_BEFORE,
 }
-"""Of layers that are taken apart."""
+"""Cases of layers that are taken apart."""
 
 WRAPPED = {"bidirectional": BIDIRECTIONAL, "unequal": UNEQUAL, "unequal-softmax": UNEQUAL_SOFTMAX}
-"""Of layers that are whole, in what stands around them."""
+"""Cases of whole layers, for faults around them."""
 GATED = ("lstm", "lstm-detached", "gru-after", "gru-before")
-"""Of these, with three times as many ways to be wrong, tests take some by chance where they take all of the others."""
+"""Cases with three times as many ways to be wrong: tests draw some of these ways, and take all ways of other cases."""
 
 
 def no_weights(*_):
@@ -147,7 +147,7 @@ def predictions_of(name, dtype="float64"):
 
 
 def committed(problem, *suspects):
-    """What an implementation with these faults answers, in the dtype of the case."""
+    """Return the answer of an implementation with these faults, in the dtype of the case."""
     true = right(problem)
     true.tensors()
     with np.errstate(all="ignore"):

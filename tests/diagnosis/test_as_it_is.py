@@ -1,4 +1,4 @@
-"""A fault is named as what it is: not as two that undo each other, nor as one of a loss that nobody returned."""
+"""A diagnosis names the fault itself: not two that undo each other, nor one of a loss that was not returned."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ LEFT_OUT = {
     "recurrent-bias-left-out": ".b_hn",
     "readout-bias-left-out": ".b_y",
 }
-"""What these do not use forward has no derivative; their gradient of it is that of someone who has forgotten it."""
+"""Tensors that a fault does not use forward: they have no derivative, and the test leaves them out."""
 
 NOT_ITS_OWN = {
     "softmax-twice-back-once",  # does not carry the gradient back through the first softmax
@@ -60,7 +60,7 @@ def test_it_computes_in_the_dtype_that_it_is_given(dtype):
 
 
 def _left_as_it_is(suspect):
-    """Whether the gradient of what is read in another order is not put back in order."""
+    """Return whether the gradient of a reordered tensor is not put back in order."""
     values = [str(value) for _, value in suspect.parameters]
     return "transposed back" in values or any(NOT_PUT_BACK in value.split() for value in values)
 

@@ -1,4 +1,4 @@
-"""How far numbers may be off: where they underflow, and where the right ones are zero."""
+"""The error that evidence allows: where numbers underflow, and where the right ones are zero."""
 
 from dataclasses import replace
 

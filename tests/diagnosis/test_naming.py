@@ -20,7 +20,7 @@ def shown(case, dtype):
 
 
 MOST_VARIANTS = {"lstm": 1, "lstm-detached": 2, "gru-after": 3, "gru-before": 3}
-"""How many ways of a fault are tried."""
+"""Maximum number of ways of a fault that a test tries."""
 
 
 KINDS = {
@@ -116,7 +116,7 @@ PAIRED = (
     *("softmax", "dot", "windowed", "gru-after"),
     *(pytest.param(case, marks=pytest.mark.full) for case in ("square", "lstm-detached", "gru-before")),
 )
-"""Of each kind the smallest, since a test draws many pairs; the benchmark takes them on all cases."""
+"""The smallest case of each kind, since a test draws many pairs; the benchmark takes them on all cases."""
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What cases can see: blind spots are found, faults that slip through have a reason, and all cases together see all."""
+"""Faults that cases can see: blind spots are found, hidden faults have a reason, and all cases together see all."""
 
 from __future__ import annotations
 

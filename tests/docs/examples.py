@@ -63,7 +63,7 @@ def pages() -> list[Path]:
 
 @dataclass
 class Folder:
-    """Where the examples of one page run."""
+    """The folder in which the examples of one page run."""
 
     path: Path
     status: int = 0

@@ -1,4 +1,4 @@
-"""What an example says is printed, against what was printed."""
+"""The comparison of the output in an example with the output of its run."""
 
 from __future__ import annotations
 

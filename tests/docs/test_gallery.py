@@ -90,7 +90,7 @@ def test_every_link_leads_somewhere(written):
 
 
 def same(drawn, kept):
-    """Whether two pictures are alike, a tenth of a point more or less."""
+    """Return whether two pictures are alike, a tenth of a point more or less."""
     number = re.compile(r"(?<![\w#/+])-?\d+(?:\.\d+)?")
     values = [[float(each) for each in number.findall(text)] for text in (drawn, kept)]
     apart = [abs(a - b) for a, b in zip(*values, strict=False)]

@@ -1,4 +1,4 @@
-"""What holds for every page: its examples are of a kind that is checked, its links lead somewhere."""
+"""Rules for every page: its examples are of a kind that is checked, and its links lead somewhere."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What stands for anything in an example's output, and what does not: a wrong example must be found."""
+"""Placeholders in an example's output: they match anything, and all else must match, so that a wrong example fails."""
 
 import pytest
 

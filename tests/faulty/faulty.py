@@ -1,7 +1,7 @@
 """Implementations that are wrong, each in one way, offered through entry points as any package can.
 
 ``WRONG`` are mismatches, ``FAILING`` end in an error, ``RIGHT`` are right and behave badly. They run in a process of
-their own, so that those that end it take nobody else's results along.
+their own, so that those that end it lose no other results.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What each layout calls the two directions of a bidirectional layer, and what is in which tensor."""
+"""Names of the two directions of a bidirectional layer in each layout, and the contents of each tensor."""
 
 import numpy as np
 import pytest

@@ -54,7 +54,7 @@ def assert_same_bits(actual, expected):
 
 
 def apart_from_forget_biases(tensors, structure):
-    """What tf1 stores less ``FORGET_BIAS``, and everything else."""
+    """Return the parts that tf1 stores less ``FORGET_BIAS``, and everything else."""
     blocks, H = structure.blocks if structure.cell == "lstm" else (), structure.hidden
     rest = {name: array.copy() for name, array in tensors.items()}
     forget = [rest[f"{block}.b_h"][H : 2 * H] for block in blocks]

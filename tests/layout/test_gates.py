@@ -1,4 +1,4 @@
-"""Where the gates, their biases and the forget bias stand in each layout, written out with numbers that can be told."""
+"""Places of the gates, their biases and the forget bias in each layout, written out with numbers that all differ."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is there converts, whatever else is missing."""
+"""The tensors of a partial set convert, whatever else is missing."""
 
 from itertools import combinations
 

@@ -1,4 +1,4 @@
-"""What is said of a returned tensor that is none of its layout's, and which one it most likely means."""
+"""The message on a returned tensor that its layout does not have, and the one that it most likely means."""
 
 import pytest
 

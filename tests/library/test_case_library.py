@@ -1,4 +1,4 @@
-"""The library of cases: each file has one reason of its own, and docs/cases.md tells of all of them."""
+"""The library of cases: each file has one reason of its own, and docs/cases.md describes all of them."""
 
 import re
 from dataclasses import replace

@@ -17,7 +17,7 @@ from harness.result import run
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "cases.md").read_text(encoding="utf-8")
 FIRST = dict(re.findall(r"^\| ([\w-]+) \| (\w+/\w+) \|", PAGE.partition("## Spellings")[2], re.MULTILINE))
-"""Of each spelling the file that the page says to be the simplest that catches it."""
+"""For each spelling, the simplest file that catches it, as the page says."""
 
 PLAINEST = "basic/tanh"
 
@@ -29,7 +29,7 @@ def problems_of(file):
 
 
 def verdict(spelling, problem):
-    """How the comparison comes out, and None where the spelling cannot be written."""
+    """Return the status of the comparison, or None if the spelling cannot be written."""
     if spelling.obstacle(problem):
         return None
     with np.errstate(all="ignore"):

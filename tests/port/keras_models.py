@@ -118,7 +118,7 @@ def inputs():
 
 
 def filled(keras, model):
-    """Give a model random weights, biases too, that can be told apart."""
+    """Give a model random weights, biases too, that all differ."""
     random = np.random.default_rng(0)
     model.set_weights([random.uniform(-0.9, 0.9, each.shape).astype(each.dtype) for each in model.get_weights()])
     return model

@@ -51,7 +51,7 @@ def test_weights_that_came_through_wrong_are_found(monkeypatch, tmp_path, porter
 
 
 def test_a_model_that_computes_otherwise_is_found(monkeypatch, tmp_path, porters):
-    """As if the bits were not looked at: one weight off by a thousandth, and the outputs and the gradients tell."""
+    """Without the check of the bits: one weight is off by a thousandth, and the outputs and the gradients show it."""
     source = tmp_path / "m.npz"
     np.savez(source, **numbers(Structure("rnn", 1, 1, 1, 2, 3, None), "float32"))
     converted = porting._converted

@@ -1,4 +1,4 @@
-"""Small random networks for the two derivations of each cell, and the gradient that the forward pass alone tells."""
+"""Small random networks for the two derivations of each cell, and the gradient from the forward pass alone."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Net:
 
     @property
     def terms(self) -> int:
-        """What the sum over rows is divided by."""
+        """The divisor of the sum over rows."""
         if self.reduction == "sum":
             return 1
         readout, states = self.weights.get("readout.b_y"), self.initial_state["layer0.h0"]
@@ -100,7 +100,7 @@ class Net:
         return number_of_terms(self.loss, int(self.covered.sum()), width)
 
     def for_oracle(self) -> tuple[Any, ...]:
-        """What the oracles take, but for how far the gradient is carried back."""
+        """The arguments of the oracles, except the number of steps that the gradient is carried back."""
         given = self.weights, self.inputs, self.initial_state
         return *given, ACTIVATIONS[self.activation], ROW_LOSSES[self.loss], self.targets, self.covered, self.terms
 
@@ -185,7 +185,7 @@ def make_net(
 
 
 def far_apart(actual: np.ndarray, expected: np.ndarray, units: float) -> bool:
-    """Whether any element is off by more than ``units`` of the largest expected one. NaN is far from everything."""
+    """Return whether an element is off by more than ``units`` of the largest expected one. NaN is far from all."""
     bound = units * np.abs(expected).max()
     return not bool(np.all(np.abs(actual - expected) <= bound))
 

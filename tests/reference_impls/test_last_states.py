@@ -1,4 +1,4 @@
-"""What a layer ends with is what the next piece of the sequence starts from."""
+"""The last states of a layer are the initial states of the next piece of the sequence."""
 
 import numpy as np
 import pytest

@@ -19,7 +19,7 @@ NAMES = (
     "test_gru_seq_length",
 )
 PEEPHOLES = "test_lstm_with_peepholes"
-"""Of gates that see the cell, which the lstm here does not have."""
+"""The node test of gates that see the cell, which the lstm here does not have."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ class NodeTest:
 
     @staticmethod
     def named(present, places):
-        """Arrays are told apart by their places, of which those without a name are left out."""
+        """Return the places of the arrays that have a name."""
         return [place for name, place in zip(present, places, strict=False) if name]
 
     @property
@@ -74,7 +74,7 @@ class NodeTest:
         )
 
     def solved(self, form, weights):
-        """What the hand-written layer returns, under ONNX's names and in its shapes."""
+        """Return the answer of the hand-written layer, under ONNX's names and in its shapes."""
         structure = self.structure
         own = layouts()[form].from_canonical(weights, structure)
         state = {name: np.zeros(shape, np.float32) for name, shape in structure.initial_state.items()}

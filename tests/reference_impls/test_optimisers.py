@@ -117,7 +117,7 @@ def test_zero_gradients_have_a_norm_of_zero_and_stay():
 
 
 def test_nan_in_one_tensor_is_in_all_after_clipping_by_norm():
-    """As in torch and TensorFlow: nobody goes on training with half of a gradient."""
+    """As in torch and TensorFlow: no training continues with half of a gradient."""
     scaled = optimisers.clipped_by_norm({"a": np.array([np.nan]), "b": np.array([1.0])}, 1.0)
     assert np.isnan(scaled["b"]).all()
 

@@ -11,7 +11,7 @@ B, T, I, H = (SIZES[each] for each in "BTIH")
 
 @pytest.fixture
 def asked(monkeypatch):
-    """How many directions each call of ``responses`` had, and before which step nothing was perturbed."""
+    """Record the number of directions of each call of ``responses``, and the first step that was perturbed."""
     calls = []
     real = complex_step.responses
 

@@ -1,4 +1,4 @@
-"""What layers and networks refuse, and in which words: what does not fit is an error, and not another gradient."""
+"""Refusals of layers and networks, and their words: a tensor that does not fit is an error, not another gradient."""
 
 from types import SimpleNamespace
 

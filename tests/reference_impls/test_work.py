@@ -1,4 +1,4 @@
-"""How much the oracles have to compute, which decides whether they run: counted by hand for one small network each."""
+"""The work of the oracles, which decides whether they run: counted by hand for one small network each."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What changed between two reports: what got worse is told as worse, and rounding that comes and goes is not."""
+"""Changes between two reports: a worse result is reported as worse, and rounding that comes and goes is not."""
 
 from dataclasses import replace
 

@@ -129,7 +129,7 @@ def test_a_gradient_of_zero_makes_a_plot_all_the_same():
 
 
 def off_by(points, kept):
-    """How far the line through the kept points passes by each of all points, (S,)."""
+    """Return the distance of each of all points from the line through the kept points, (S,)."""
     there = kept[np.isfinite(kept).all(axis=1)]
     return np.abs(np.interp(points[:, 0], there[:, 0], there[:, 1]) - points[:, 1])
 

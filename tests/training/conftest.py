@@ -48,7 +48,7 @@ def random_case(random, number, **fixed):
 
 @pytest.fixture
 def problem_of():
-    """Make a training problem: a tanh layer with a readout, unless told otherwise."""
+    """Make a training problem: a tanh layer with a readout by default."""
 
     def make(training, **fields):
         numbers = {"normal": 0.6, "seed": 3}

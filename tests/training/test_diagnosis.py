@@ -1,4 +1,4 @@
-"""A wrong training is named as what it is, and the step is told at which it parts from the right one."""
+"""A diagnosis names the fault of a wrong training, and shows the step at which it departs from the right one."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ def result_of(problem, trained):
 
 @pytest.mark.parametrize("name", TRAININGS)
 def test_each_fault_is_named(problem_of, name):
-    """Each that changes the training; where two faults cannot be told apart, both are named."""
+    """Each that changes the training; where two faults look the same, both are named."""
     problem = problem_of(TRAININGS[name])
     noise, right = noise_of(problem), train(problem, exactly)
     found = set()

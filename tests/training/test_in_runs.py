@@ -94,7 +94,7 @@ def test_each_step_has_a_row(harness, place):
 
 
 def test_a_gradient_that_is_wrong_only_later_is_found_by_training_alone(check):
-    """What depends on state that earlier calls left behind: the first answers are right."""
+    """The gradient depends on state that earlier calls left behind: the first answers are right."""
     done, tables = check('found["layer0.b_h"] = found["layer0.b_h"] * (1 if len(CALLS) < 5 else 0)')
     assert done.returncode == 1
     assert set(rows_of(tables, "layer0")["verdict"]) == {"match"}

@@ -11,7 +11,7 @@ from harness.execution.cache.digests import digest_of
 
 @pytest.fixture
 def hashed(monkeypatch):
-    """How many bytes were hashed, call by call."""
+    """Count the hashed bytes, call by call."""
     counts = []
     real = digests.hashlib.sha256
 

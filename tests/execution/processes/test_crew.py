@@ -1,4 +1,4 @@
-"""A framework has more than one process where that is asked for and worth it, and nobody can tell from the answers."""
+"""A framework has more than one process where that is asked for and worth it; the answers are the same."""
 
 from concurrent.futures import ThreadPoolExecutor
 

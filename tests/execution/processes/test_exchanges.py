@@ -1,4 +1,4 @@
-"""What was asked and answered on another machine is told here as it was there."""
+"""Questions and answers from another machine are replayed as they were."""
 
 import numpy as np
 import pytest

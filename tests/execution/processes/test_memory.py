@@ -1,4 +1,4 @@
-"""What was asked before is not asked again, and says the same; whatever changes the answer changes the question."""
+"""A question is asked once and keeps its answer; anything that changes the answer changes the question."""
 
 from dataclasses import replace
 

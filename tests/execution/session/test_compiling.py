@@ -1,4 +1,4 @@
-"""How the implementations on JAX are compiled: quickly, unless that could be seen in what they answer."""
+"""Compilation of the implementations on JAX: quick, unless that could change their answers."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def problem_of():
 
 @pytest.fixture
 def compilations(monkeypatch):
-    """What a quick and a thorough compilation find as the gradient of b_h; which of them were made."""
+    """The gradient of b_h from a quick and from a thorough compilation, and the compilations that were made."""
     found, made = {True: 1.0, False: 2.0}, []
 
     def compiled(outputs_of, program, quickly):

@@ -1,4 +1,4 @@
-"""What a floor above the tolerance means: ill-conditioned where rounding explains it, a wrong baseline where not."""
+"""A floor above the tolerance: ill-conditioned where rounding explains it, a wrong baseline where it does not."""
 
 import json
 

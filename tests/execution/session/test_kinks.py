@@ -188,7 +188,7 @@ def test_what_counts_as_at_the_kink(nearly_at_zero):
 
 
 def test_a_floor_at_a_kink_widens_no_tolerance(nearly_at_zero):
-    """Where the certified answer finds the other side, baseline and reference are off by all of a slope."""
+    """If the certified answer finds the other side, baseline and reference are off by all of a slope."""
     expected, noise = taking(nearly_at_zero, 0.0, within=1e-15), rounding_noise(nearly_at_zero)
     floor = from_intervals(nearly_at_zero, expected.tensors)
     floor = replace(floor, rounding={name: float(errors.max()) for name, errors in floor.errors.items()})

@@ -1,4 +1,4 @@
-"""Who takes part where: one that differs on purpose only where it is listed, one that compiles once in a sweep."""
+"""Choice of implementations: one that differs on purpose runs only if listed, one that compiles once in a sweep."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What ONNX's reference evaluator computes, what of the standard it passes over, and that a wrong layout is found."""
+"""ONNX's reference evaluator: its answers, the parts of the standard that it lacks, and a wrong layout."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_a_sequence_of_its_own_length_is_refused():
 
 
 def evaluated(onnx, kind, given, outputs=("Y",), opset=22, **attributes):
-    """What the evaluator returns for one node; ``given`` by name, in the node's order, None for what is left out."""
+    """Return the evaluator's outputs of a node; ``given`` is by name, in the node's order, None if omitted."""
     from onnx.reference import ReferenceEvaluator
 
     helper = onnx.helper
@@ -100,7 +100,7 @@ def weights(gates):
 
 @pytest.mark.parametrize(("kind", "gates"), [("RNN", 1), ("LSTM", 4), ("GRU", 3)])
 def test_the_evaluator_still_passes_over_the_lengths(onnx, kind, gates):
-    """When it does no longer, ``onnx`` can have cases with lengths."""
+    """If this fails, ``onnx`` can have cases with lengths."""
     given = weights(gates) | {"B": None}
     (shortened,) = evaluated(onnx, kind, given | {"sequence_lens": np.array([4, 2], np.int32)}, hidden_size=H)
     (whole,) = evaluated(onnx, kind, given, hidden_size=H)
@@ -108,14 +108,14 @@ def test_the_evaluator_still_passes_over_the_lengths(onnx, kind, gates):
 
 
 def test_the_evaluator_still_lacks_relu_and_sigmoid(onnx):
-    """When it has them, ``onnx`` can have cases with them."""
+    """If this fails, ``onnx`` can have cases with them."""
     for activation in ("Relu", "Sigmoid"):
         with pytest.raises(RuntimeError, match="Unknown activation"):
             evaluated(onnx, "RNN", weights(1), hidden_size=H, activations=[activation])
 
 
 def test_the_evaluators_own_cross_entropy_still_takes_the_logarithm_of_zero(onnx):
-    """When it does no longer, ``onnx`` can have it for its loss."""
+    """If this fails, ``onnx`` can have it for its loss."""
     given = {"scores": np.array([[0.0, -800.0]]), "labels": np.array([1])}
     with np.errstate(divide="ignore"):
         (loss,) = evaluated(onnx, "SoftmaxCrossEntropyLoss", given, ("loss",))

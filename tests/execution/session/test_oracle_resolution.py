@@ -1,4 +1,4 @@
-"""A gradient that is too small for the oracle's step: it says how little it knows, and calls nobody wrong for it."""
+"""A gradient that is too small for the oracle's step: the oracle reports its resolution, and takes no side."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""When two disagree, the report says whom the oracle agrees with."""
+"""If two implementations disagree, the report shows the one that the oracle agrees with."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""How far the baseline is off: the same from every source, and not blurred by the rounding of a float64."""
+"""The error of the baseline: the same from every source, and not blurred by the rounding of a float64."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What counts as certified, and how hard is tried."""
+"""The bound for a certified answer, and the number of attempts."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_precision_is_doubled_until_a_chaotic_recurrence_is_certified(problem_of
 
 
 def test_float64_is_far_off_where_it_is_chaotic(problem_of):
-    """What the doubling is for: the reference in float64 has lost its digits here, and nobody can see it by itself."""
+    """The doubling is for this: the reference in float64 has lost its digits here, and cannot show it by itself."""
     problem = problem_of(loss="dot", sizes=(2, 60, 3, 48), weights={"normal": 0.5, "seed": 7})
     reference = run(implementations()["numpy-split"], problem).tensors["layer0.W_hh"]
     error = distance(reference, certified(problem)["layer0.W_hh"])
