@@ -6,10 +6,8 @@ which no output and no last state is left out.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from hashlib import blake2b
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,9 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 from typing_extensions import override
 
-from harness.case.fields import Case, Loss, Sizes
-from harness.derive.recording import Recording, Sequences
+from harness.case.fields import Case
+from harness.case.recurrent import Draw, case_of, digest, inputs_of
+from harness.derive.recording import Sequences
 from harness.problem.arrays import generator
 from harness.problem.problem import Problem
 from harness.recurrences import Recurrence, recurrences
@@ -106,81 +105,6 @@ class RecurrenceProblem(Problem):
         )
 
 
-@dataclass(frozen=True)
-class Draw:
-    """The numbers of a problem that is made for a recurrence, beside the sizes of its letters.
-
-    Attributes:
-        B: the batch.
-        T: the time.
-        dtype: of every number.
-        seed: of the random numbers.
-        upstream: which upstream gradients there are: ``all``, ``outputs alone`` or ``last states alone``.
-        state: the initial states, ``random`` or ``zeros``; a state that must be positive is random all the same.
-        scale: a factor of the inputs, above 1 to saturate gates.
-    """
-
-    B: int = 3
-    T: int = 7
-    dtype: str = "float64"
-    seed: int = 0
-    upstream: str = "all"
-    state: str = "random"
-    scale: float = 1.0
-
-    def named(self, sizes: Mapping[str, int]) -> str:
-        """Return what tells a problem from others of the recurrence."""
-        said = [
-            f"dtype={self.dtype}",
-            *(f"{name}={size}" for name, size in {"B": self.B, "T": self.T, **sizes}.items()),
-        ]
-        said += [f"seed={self.seed}", self.upstream] if self.upstream != "all" else [f"seed={self.seed}"]
-        said += [f"{self.state} for states"] if self.state != "random" else []
-        return ",".join([*said, f"inputs times {self.scale:g}"] if self.scale != 1 else said)
-
-
-def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> Case:
-    """Return the case of a recurrence with given sizes.
-
-    The step runs once, on ones, to learn the shape of its output.
-
-    Raises:
-        DeclarationError: if a size is not the recurrence's.
-        StepError: if the step does what a step may not.
-    """
-    B, T = draw.B, draw.T
-    known = recurrence.sizes(**sizes)
-    given = recurrence.shapes(recurrence.state, known, B)
-    inputs = {
-        **recurrence.shapes(recurrence.inputs, known, B, T),
-        **recurrence.shapes(recurrence.context, known, B),
-    }
-    weights = recurrence.shapes(recurrence.weights, known)
-    case = Case(
-        name=f"{recurrence.name}[{draw.named(known)}]",
-        file=recurrence.file,
-        cell=recurrence.name,  # type: ignore[arg-type] # a literal in case files
-        sizes=Sizes(B, T, 0, 0),
-        dtype=draw.dtype,  # type: ignore[arg-type]
-        loss=Loss("dot"),
-        recurrence={
-            "declared": recurrence.declared,
-            "source": _digest(recurrence),
-            "draw": asdict(draw),
-            "sizes": known,
-            "shapes": {
-                "weights": weights,
-                "given": {f"{name}0": shape for name, shape in given.items()}
-                | {f"inputs.{name}": shape for name, shape in inputs.items()},
-                "last_state": {f"last.{name}": shape for name, shape in given.items()},
-            },
-        },
-    )
-    assert case.recurrence is not None
-    case.recurrence["shapes"]["forward"] = {"outputs": _outputs_of(recurrence, case, B, T)}
-    return case
-
-
 def build_recurrence(case: Case, recurrence: Recurrence | None = None) -> RecurrenceProblem:
     """Draw the arrays of a recurrence's case. They are read-only; ``copy`` has such as can be written to.
 
@@ -194,7 +118,8 @@ def build_recurrence(case: Case, recurrence: Recurrence | None = None) -> Recurr
     given, seed = shapes["given"], draw.seed
     no_outputs, no_states = draw.upstream == "last states alone", draw.upstream == "outputs alone"
     inputs = {
-        name: _drawn(case, recurrence, f"inputs.{name}", given[f"inputs.{name}"], draw) for name in _inputs(recurrence)
+        name: _drawn(case, recurrence, f"inputs.{name}", given[f"inputs.{name}"], draw)
+        for name in inputs_of(recurrence)
     }
     problem = RecurrenceProblem(
         case=case,
@@ -225,7 +150,7 @@ def known_as(case: Case, known: Mapping[str, Recurrence] | None = None) -> Recur
     """
     assert case.recurrence is not None
     found = {**recurrences(), **(known or {})}.get(case.cell)
-    if found is not None and _digest(found) == case.recurrence["source"]:
+    if found is not None and digest(found) == case.recurrence["source"]:
         return found
     return Recurrence.from_declared(case.recurrence["declared"])
 
@@ -238,40 +163,6 @@ def problem_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> 
         StepError: if the step does what a step may not.
     """
     return build_recurrence(case_of(recurrence, draw, sizes), recurrence)
-
-
-def _digest(recurrence: Recurrence) -> str:
-    """Return a digest of the source of a step, so that an answer follows from the step and not from its name."""
-    try:
-        source = inspect.getsource(inspect.getmodule(recurrence.step) or recurrence.step)
-    except (OSError, TypeError):  # a notebook's cell whose text is gone: what was compiled remains
-        source = repr((recurrence.step.__code__.co_code, recurrence.step.__code__.co_consts))
-    return blake2b(source.encode(), digest_size=16).hexdigest()
-
-
-def _inputs(recurrence: Recurrence) -> list[str]:
-    return [*recurrence.inputs, *recurrence.context]
-
-
-def _outputs_of(recurrence: Recurrence, case: Case, B: int, T: int) -> tuple[int, ...]:
-    """Return the shape of the outputs, found by one step."""
-    assert case.recurrence is not None
-    shapes = case.recurrence["shapes"]
-    one = Sequences(
-        recurrence,
-        {name: np.ones(shape) for name, shape in shapes["weights"].items()},
-        {
-            name: np.ones(shape[:1] + (1,) * (name in recurrence.inputs) + shape[1 + (name in recurrence.inputs) :])
-            for name, shape in ((name, shapes["given"][f"inputs.{name}"]) for name in _inputs(recurrence))
-        },
-        {name: np.ones(shapes["given"][f"{name}0"]) for name in recurrence.state},
-        np.ones(()),
-        {},
-    )
-    output = Recording(one).outputs[0].shape
-    if output[:1] != (B,):
-        raise ValueError(f"{recurrence.name}: the output has shape {output}, but should begin with the batch, {B}")
-    return (B, T, *output[1:])
 
 
 def _drawn(case: Case, recurrence: Recurrence, name: str, shape: Sequence[int], draw: Draw) -> ndarray:
