@@ -107,9 +107,11 @@ def next_command(run: Run, file: str, cases: Sequence[str], options: Sequence[st
     wrong = [outcome for outcome, judged in run.comparisons if judged.verdict in WRONG]
     if made:
         name = run.outcomes[0].case.cell
+        if wrong:
+            return f"after fixing it, run: {' '.join([check, *map(shlex.quote, cases)])}"
         return (
-            f"after fixing it, run: {check}"
-            if wrong
+            f"{check}, on problems made for {name}"
+            if cases
             else f"harness.assert_gradients_match(..., {name}) in your own tests"
         )
     if wrong and len(run.outcomes) > 1:
