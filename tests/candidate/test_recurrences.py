@@ -77,7 +77,7 @@ def test_of_several_cases_those_of_the_recurrence_are_checked(check, lstm):
     ("source", "case", "said"),
     [
         (MINE, "small", "small is a case of a network, and my_rnn.py is about the recurrence peephole_lstm; leave"),
-        (templates.recurrence(), "lstm", "of the recurrence peephole_lstm, and my_rnn.py is about the recurrence leaky"),
+        (templates.recurrence(), "lstm", "of the recurrence peephole_lstm, and my_rnn.py is about the recurrence l"),
         (RENAMED, "lstm", "a case of the library's peephole_lstm, and my_rnn.py declares a peephole_lstm of its"),
         (templates.implementation(), "lstm", '@harness.implementation(..., recurrence="peephole_lstm")'),
     ],
