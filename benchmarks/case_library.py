@@ -40,7 +40,7 @@ from harness.diagnosis.faults import NetworkFault, faults
 from harness.diagnosis.sight import catalogue, sight
 from harness.execution.processes import Workers
 from harness.execution.session import compare_for
-from harness.implementations import implementations
+from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
 from harness.precision.tolerance import largest_magnitude
 from harness.problem import Problem, build
@@ -133,7 +133,7 @@ def _spellings_caught(problem: Problem, expected: Result, noise: Mapping[str, fl
         if spelling.obstacle(problem):
             continue
         with np.errstate(all="ignore"):
-            comparison = compare_for(problem, spelling(problem), expected, noise, complete=True)
+            comparison = compare_for(problem, spelling(problem), expected, noise, Promise(complete=True))
         if not comparison.matches:
             branches = of_loss if spelling.__module__.endswith(".losses") else of_recursion
             yield from ((name, branch) for branch in branches(problem.case))

@@ -11,11 +11,11 @@ from os import PathLike, fspath
 from typing import Any, Literal
 
 from harness import case as cases
-from harness.candidate.trial import Trial, try_out
+from harness.candidate.trial import try_out
 from harness.case import tolerances
 from harness.case.training import tensors as training_shapes
 from harness.casefile import MistakesFound, listed, nearest
-from harness.comparison import Comparison
+from harness.comparison import Comparison, ComparisonPolicy
 from harness.comparison import compare as compare_arrays
 from harness.diagnosis import Diagnosis, Predictions
 from harness.diagnosis.recurrent import Explainer
@@ -30,7 +30,7 @@ from harness.problem import Problem, build
 from harness.problem.configurations import configurations
 from harness.problem.recurrent import RecurrenceProblem, build_recurrence
 from harness.recurrences import Recurrence, recurrences
-from harness.result import Result, read
+from harness.result import Answer, Result, read
 from harness.result.returned import mapping_of
 from harness.tensors import is_gradient, shapes
 from harness.training import noise_of
@@ -197,11 +197,13 @@ def compare(
         return compare_arrays(
             actual if isinstance(actual, Result) else mapping_of(actual),
             expected if isinstance(expected, Result) else mapping_of(expected),
-            tolerance=tolerance,
-            nonfinite=nonfinite or "refused",
-            complete=False,
-            required=[name for name in _names(expected) if is_gradient(name)] if require_all else (),
-            own_dtype=True,
+            ComparisonPolicy(
+                tolerance=tolerance,
+                nonfinite=nonfinite or "refused",
+                complete=False,
+                required=[name for name in _names(expected) if is_gradient(name)] if require_all else (),
+                own_dtype=True,
+            ),
         )
     answer = actual if isinstance(actual, Result) else _read(actual, problem, layout)
     implementation = answer.implementation or _UNKNOWN
@@ -214,7 +216,10 @@ def compare(
     problem = replace(problem, case=replace(case, nonfinite=nonfinite or case.nonfinite))
     truth = expected if isinstance(expected, Result) else _read(expected, problem, "split")
     promise = replace(implementation.promise, all_gradients=require_all or implementation.all_gradients)
-    return _standard(problem, truth).judged(promise, answer).comparison
+    standard = _standard(problem, truth)
+    judged, _ = standard.judged(implementation.name, promise, Answer("ok", answer))
+    assert judged.comparison is not None
+    return judged.comparison
 
 
 def _check_tolerance(tolerance: Mapping[str, Any], tensors: Collection[str]) -> None:
@@ -346,24 +351,25 @@ def assert_gradients_match(
         each, count = problem.case, count + 1
         against = baseline or ("derived" if isinstance(problem, RecurrenceProblem) else DEFAULT_BASELINE)
         try:
-            trial = _tried(function, problem)
+            answer = _tried(function, problem)
             expected = run(against, problem)
         except Unsupported as reason:
             reasons.append(f"{each.name}: {reason}")
             continue
         standard = _standard(problem, expected)
         promise = replace(implementation, all_gradients=implementation.all_gradients or require_all).promise
-        answers = standard.judged(promise, trial.result, trial.second, noticed=trial.remarks)
-        said = [remark.text for remark in answers.remarks]
-        if trial.failure is not None or not answers.comparison.matches:
+        judged, counts = standard.judged(implementation.name, promise, answer)
+        said = [remark.text for remark in judged.remarks]
+        assert judged.comparison is not None
+        if answer.failure is not None or not judged.comparison.matches:
             title = f"{each.name}: {implementation.name} against {against}"
-            because = f" ({answers.reason})" if answers.reason else ""
+            because = f" ({judged.reason})" if judged.reason and answer.failure is None else ""
             found = []
-            if trial.failure is None and answers.comparison.can_be_explained:
-                found = _explained(answers.worse, problem, standard.noise)
-            title += f", {trial.failed_in}" if trial.failed_in else ""
-            lines = [*said, f"{title}: {answers.comparison}{because}", *(f"diagnosis: {each}" for each in found[:1])]
-            raise AssertionError("\n".join(lines)) from trial.failure
+            if answer.failure is None and judged.comparison.can_be_explained:
+                found = _explained(counts, problem, standard.noise)
+            title += f", {answer.reason}" if answer.failure is not None else ""
+            lines = [*said, f"{title}: {judged.comparison}{because}", *(f"diagnosis: {each}" for each in found[:1])]
+            raise AssertionError("\n".join(lines)) from answer.failure
         for text in said:
             warnings.warn(f"{each.name}: {implementation.name}: {text}", HarnessWarning, stacklevel=2)
     if len(reasons) == count:
@@ -383,10 +389,10 @@ def _problems(given: str | PathLike[str] | cases.Case | Problem | Recurrence, *,
             yield (each if by_name else on_its_own(each)).problem()
 
 
-def _tried(function: Runnable, problem: Problem) -> Trial:
+def _tried(function: Runnable, problem: Problem) -> Answer:
     """Try out a function; what is known by name is not watched."""
     if isinstance(function, str):
-        return Trial(run(function, problem), None, None, ())
+        return Answer("ok", run(function, problem))
     return try_out(_found(function), problem)
 
 

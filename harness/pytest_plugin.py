@@ -28,7 +28,7 @@ import pytest
 
 if TYPE_CHECKING:
     from harness.case import Case
-    from harness.execution.session import CaseOutcome, Judged
+    from harness.execution.session import CaseOutcome, Judgement
     from harness.implementations import Implementation
 
 DEFAULT_BASELINE = "numpy-split"
@@ -174,7 +174,7 @@ class DisagreementFound(AssertionError):
     """An implementation disagrees with the baseline, or failed."""
 
 
-def _explained(judged: Judged, outcome: CaseOutcome) -> str:
+def _explained(judged: Judgement, outcome: CaseOutcome) -> str:
     from harness.casefile.typed import called, quoted, word
 
     name, case = judged.implementation, outcome.case
@@ -229,7 +229,7 @@ class Comparing:
         }
         self.workers.start(needed.values())
 
-    def judged(self, test: CaseTest) -> tuple[Judged, CaseOutcome]:
+    def judged(self, test: CaseTest) -> tuple[Judgement, CaseOutcome]:
         """Return how a test's implementation did, and the outcome of its case."""
         from concurrent.futures import ThreadPoolExecutor
 

@@ -9,6 +9,8 @@ Dimension letters, used on every line that makes an array:
 
     B batch    T time    I input    H hidden    O output    L layers    N = number of (sequence, step) pairs in the loss
 
+A file whose layer has other axes declares their letters in its head.
+
 Conventions:
     * Arrays at the border are batch first, (B, T, ...). Inside, a layer works time first, (T, B, ...), because then
       the slice that one step needs is contiguous.
@@ -19,6 +21,10 @@ Conventions:
 Read in this order: ``activations``, ``rnn_split``, ``rnn_concatenated``, ``lstm_split``, ``lstm_concatenated``,
 ``gru_split``, ``gru_concatenated``, ``readout``, ``losses``, ``layer``, ``network``, ``lengths``, ``bidirectional``;
 then ``truncation``, and ``derivatives``, ``complex_step``, ``complex_step_gated``.
+
+``peephole_lstm``, ``layer_norm_lstm``, ``min_gru``, ``selective_scan``, ``delta_net`` and ``mlstm`` stand alone, one
+file each. Their one door is ``gradients(weights, inputs, initial_state, upstream, upstream_state)``: arrays by name,
+batch first, in real dtypes. It returns every gradient, the outputs and the last states by name.
 """
 
 import importlib

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import report
-from harness.candidate.trial import Remark
 from harness.case import Case
 from harness.casefile.odd import ODD
-from harness.execution.session import CaseOutcome, Judged, Run
+from harness.execution.session import CaseOutcome, Judgement, Run
 from harness.execution.session.floors import Floors
+from harness.result.remark import Remark
 
 PARTS = (
     "=1+1",
@@ -71,8 +71,8 @@ def run_saying(case: Case, random: random.Random) -> Run:
     """Return a run of one case, in which every text that can be somebody else's is drawn."""
     texts = {name: drawn(random) for name in ("name", "file", "about", "because")}
     judged = (
-        Judged(implementation="numpy-split", status="ok", verdict=None),
-        Judged(
+        Judgement(implementation="numpy-split", status="ok", verdict=None),
+        Judgement(
             implementation=drawn(random),
             status="error",
             verdict="error",

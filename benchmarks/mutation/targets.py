@@ -61,6 +61,8 @@ PLAIN = (
     "reference_impls/test_truncated.py",
 )
 
+STANDING_ALONE = ("peephole_lstm", "layer_norm_lstm", "min_gru", "selective_scan", "delta_net", "mlstm")
+
 TESTS: dict[str, tuple[str, ...]] = {
     "harness/precision/tolerance.py": (
         "comparison/test_the_table_of_tolerances.py",
@@ -114,6 +116,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference_impls/optimisers.py": ("reference_impls/test_optimisers.py",),
     "reference_impls/rnn_split.py": (*PLAIN, "reference_impls/test_oracle.py"),
     "reference_impls/truncation.py": ("reference_impls/test_truncated.py", "reference_impls/test_oracle.py"),
+    **{f"reference_impls/{name}.py": ("recurrences/test_by_hand.py",) for name in STANDING_ALONE},
 }
 """Tests by what is mutated; of two that fit a module, the longer path counts."""
 

@@ -15,7 +15,7 @@ from numpy import ndarray
 from harness.bench.contestants import Contestant
 from harness.bench.points import Point
 from harness.bench.process import PRODUCT, PRODUCT_SIZE
-from harness.comparison import compare
+from harness.comparison import ComparisonPolicy, compare
 from harness.execution.processes import WorkerFailed
 from harness.execution.processes.messages import of_problem, to_results
 from harness.execution.processes.process import WorkerProcess
@@ -252,7 +252,7 @@ class Reference:
         """
         comparison = compare(result, self.expected)
         if not comparison.matches:
-            comparison = compare(result, self.expected, noise=self.noise)
+            comparison = compare(result, self.expected, ComparisonPolicy(noise=self.noise))
         return "" if comparison.matches else str(comparison.disagreements[0])
 
 

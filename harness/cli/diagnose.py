@@ -12,7 +12,7 @@ from harness.cli.options import DEFAULT_BASELINE, cases_argument, chosen, end_wi
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
-    from harness.execution.session import CaseOutcome, Judged
+    from harness.execution.session import CaseOutcome, Judgement
 
 
 REFERENCES = {"numpy-split": "numpy-concat", "derived": "complex-step"}
@@ -59,7 +59,7 @@ def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
     raise click.exceptions.Exit(Exit.AS_EXPECTED if "match" in verdicts else Exit.NOTHING_SELECTED)
 
 
-def _described(outcome: CaseOutcome, judged: Judged) -> dict[str, Any]:
+def _described(outcome: CaseOutcome, judged: Judgement) -> dict[str, Any]:
     return {
         "case": outcome.case.name,
         "implementation": judged.implementation,
@@ -84,7 +84,7 @@ def _number(residual: float) -> float | None:
     return residual if math.isfinite(residual) else None
 
 
-def _print(outcome: CaseOutcome, judged: Judged) -> None:
+def _print(outcome: CaseOutcome, judged: Judgement) -> None:
     from harness.candidate.check.first import diagnosis_lines
 
     click.echo(f"{outcome.case.name}: {judged.verdict}{f': {judged.reason}' if judged.reason else ''}")

@@ -1,6 +1,6 @@
 """Comparing results: metrics, the verdict on them, and both put together."""
 
-from harness.comparison.comparison import Comparison, TensorComparison, compare
+from harness.comparison.comparison import Comparison, ComparisonPolicy, TensorComparison, compare
 from harness.comparison.metrics import Collect, Elements, Metrics, measure, ulp_distance
 from harness.comparison.verdict import SEVERITY, Verdict
 
@@ -8,6 +8,7 @@ __all__ = [
     "SEVERITY",
     "Collect",
     "Comparison",
+    "ComparisonPolicy",
     "Elements",
     "Metrics",
     "TensorComparison",

@@ -74,7 +74,7 @@ class TensorComparison:
             return f"{self.tensor}: {self.reason or 'match'}"
         m = self.metrics
         numbers = (m.actual, m.expected, m.allowed, m.error_ratio)
-        return f"{self.tensor}: {self.reason}; {worst(self.worst_index or (), self.dtype, *numbers, self.bound.origin)}"
+        return f"{self.tensor}: {self.reason}; {worst(self.worst_index or (), self.dtype, numbers, self.bound.origin)}"
 
     def written(self, value: float) -> str:
         """Write a value with the digits that tell it from its neighbours in the tensor's own dtype."""
@@ -86,16 +86,16 @@ def written(value: float, dtype: str) -> str:
     return str(np.dtype(dtype).type(value))
 
 
-def worst(
-    index: tuple[int, ...],
-    dtype: str,
-    actual: float,
-    expected: float,
-    allowed: float,
-    error_ratio: float,
-    origin: str,
-) -> str:
-    """Say in one line what a tensor's worst element is, beside what it should be and by how much it may be off."""
+def worst(index: tuple[int, ...], dtype: str, numbers: tuple[float, float, float, float], origin: str) -> str:
+    """Return one line on a tensor's worst element.
+
+    Args:
+        index: of the element.
+        dtype: of the tensor.
+        numbers: the actual value, the expected one, the bound there, and the error ratio.
+        origin: of the bound, in words.
+    """
+    actual, expected, allowed, error_ratio = numbers
     return (
         f"worst at [{', '.join(map(str, index))}]: actual {written(actual, dtype)}, expected "
         f"{written(expected, dtype)}, off by {abs(actual - expected):.3g}, allowed {allowed:.3g} ({origin}), "
@@ -164,33 +164,46 @@ def _ratio_for_order(each: TensorComparison) -> float:
     return each.metrics.error_ratio
 
 
+@dataclass(frozen=True, eq=False)
+class ComparisonPolicy:
+    """How results are compared.
+
+    Attributes:
+        tolerance: ``{"rtol": …, "atol": …}``, or those by tensor; the table of ``harness.precision.tolerance`` if None.
+        noise: for a tensor, how far rounding alone moves it, absolute; its default tolerance grows with it.
+        nonfinite: ``refused``, or ``allowed`` if the same NaN or infinity at the same place matches.
+        complete: whether a tensor that is missing is a mismatch; if not, it is listed as not provided.
+        required: tensors that must not be missing in either case.
+        own_dtype: whether a tensor of another float dtype is judged in the narrower of the two, with a remark; if not,
+            it is a mismatch.
+        collect: which elements to keep one by one: ``failed``, ``all`` or ``none``.
+        eps: of the arithmetic behind the actual result, where that is coarser than its dtype's; the default tolerance
+            grows with it.
+    """
+
+    tolerance: Mapping[str, Any] | None = None
+    noise: Mapping[str, float] | None = None
+    nonfinite: str = "refused"
+    complete: bool = True
+    required: Collection[str] = ()
+    own_dtype: bool = False
+    collect: Collect = "failed"
+    eps: float = 0.0
+
+
+STRICT = ComparisonPolicy()
+"""Every tensor, in its dtype, within the default tolerances."""
+
+
 def compare(
-    actual: Result | Mapping[str, Any],
-    expected: Result | Mapping[str, Any],
-    *,
-    tolerance: Mapping[str, Any] | None = None,
-    noise: Mapping[str, float] | None = None,
-    nonfinite: str = "refused",
-    complete: bool = True,
-    required: Collection[str] = (),
-    own_dtype: bool = False,
-    collect: Collect = "failed",
-    eps: float = 0.0,
+    actual: Result | Mapping[str, Any], expected: Result | Mapping[str, Any], policy: ComparisonPolicy = STRICT
 ) -> Comparison:
     """Compare what an implementation returned with what it should have returned.
 
     Args:
         actual: a result, or arrays, lists, numbers or tensors of any framework by tensor.
         expected: the baseline's.
-        tolerance: ``{"rtol": …, "atol": …}``, or those by tensor; the table of ``harness.precision.tolerance`` if None.
-        noise: for a tensor, how far rounding alone moves it; its default tolerance grows with it.
-        nonfinite: ``refused``, or ``allowed`` if the same NaN or infinity at the same place matches.
-        complete: whether a tensor that is missing is a mismatch; if not, it is listed as not provided.
-        required: tensors that must not be missing in either case.
-        own_dtype: whether a tensor of another float dtype is judged in the narrower of the two, and that is said; if
-            not, it is a mismatch.
-        collect: which elements to keep one by one: ``failed``, ``all`` or ``none``.
-        eps: of the arithmetic behind ``actual``, where that is coarser than its dtype's; the default tolerance grows.
+        policy: how.
 
     Returns:
         A comparison that holds each expected tensor and each unexpected one exactly once.
@@ -204,27 +217,15 @@ def compare(
     given_in_part = _read(actual, wanted)
     given = given_in_part.tensors
     known, half_units = _known(given_in_part, wanted_in_part), _half_units(given_in_part, wanted_in_part)
-    optional = () if complete else tuple(name for name in wanted if name not in required)
+    optional = () if policy.complete else tuple(name for name in wanted if name not in policy.required)
     not_provided = tuple(name for name in optional if name not in given)
     compared = [
-        _tensor(
-            name,
-            given.get(name),
-            wanted[name],
-            tolerance,
-            tolerances.noise_for(name, wanted[name].shape, noise),
-            nonfinite,
-            own_dtype,
-            collect,
-            known.get(name),
-            half_units.get(name),
-            eps,
-        )
+        _tensor(name, given.get(name), wanted[name], policy, known.get(name), half_units.get(name))
         for name in wanted
         if name not in not_provided
     ]
     compared += list(_unexpected(given, wanted, given_in_part.misfits))
-    if complete or required:
+    if policy.complete or policy.required:
         compared += list(_missing_parts(given, wanted, given_in_part.misfits))
     else:
         not_provided += tuple(name for name in given_in_part.misfits if name not in given)
@@ -272,24 +273,20 @@ def _tensor(
     name: str,
     actual: ndarray | None,
     expected: ndarray,
-    tolerance: Mapping[str, Any] | None,
-    noise: float | ndarray | None,
-    nonfinite: str,
-    own_dtype: bool,
-    collect: Collect,
+    policy: ComparisonPolicy,
     known: ndarray | None,
     half_unit: ndarray | None,
-    eps: float,
 ) -> TensorComparison:
+    tolerance, noise = policy.tolerance, tolerances.noise_for(name, expected.shape, policy.noise)
     said, is_zero = "", not expected.any()
-    if own_dtype and actual is not None and actual.dtype.kind == expected.dtype.kind == "f":
+    if policy.own_dtype and actual is not None and actual.dtype.kind == expected.dtype.kind == "f":
         said = dtypes.judged_in(actual.dtype, expected.dtype)
         if dtypes.narrower(actual.dtype, expected.dtype) != expected.dtype:
             tolerance, noise = None, dtypes.noise_in(actual.dtype, noise, expected.dtype)
         actual, expected = dtypes.in_the_narrower(actual, expected)
     if actual is None:
         return TensorComparison(name, expected.shape, expected.dtype.name, None, None, "mismatch", "is missing")
-    bound = tolerances.bound(name, expected, tolerance, noise=noise, eps=eps)
+    bound = tolerances.bound(name, expected, tolerance, noise=noise, eps=policy.eps)
     problem = ""
     if actual.shape != expected.shape:
         problem = shapes.mistake(actual.shape, expected.shape)
@@ -311,8 +308,8 @@ def _tensor(
         expected if known is None else expected.reshape(-1)[which],
         rtol=bound.rtol,
         atol=atol,
-        nonfinite_allowed=nonfinite == "allowed",
-        collect=collect,
+        nonfinite_allowed=policy.nonfinite == "allowed",
+        collect=policy.collect,
     )
     verdict, reason = of_metrics(metrics)
     too_small = (

@@ -92,9 +92,13 @@ class Recording:
             for name, node in state.items():
                 if node.shape != self.entering[t][name].shape:
                     before = self.entering[t][name].shape
-                    _mistake(recurrence, f"state {name!r} has shape {node.shape} after a step, but {before} before")
+                    text = f"state {name!r} has shape {node.shape} after a step, but {before} before"
+                    _mistake(recurrence, text, node.site.line)
             self.leaving.append(dict(state))
             self.outputs.append(_node(tape, output, "the output", recurrence))
+            if (shape := self.outputs[t].shape)[:1] != problem.upstream.shape[:1]:
+                text = f"the output has shape {shape}, but should begin with the batch, {problem.upstream.shape[0]}"
+                _mistake(recurrence, text, self.outputs[t].site.line)
 
     @property
     def value(self) -> ndarray:
@@ -124,30 +128,49 @@ def forward(problem: Sequences, namespace: Any = xp) -> tuple[list[Any], dict[st
     return outputs, state
 
 
+class _Given(dict[str, Any]):
+    """The weights, inputs or states that a step is given, by name; another name is refused."""
+
+    def __init__(self, arrays: Mapping[str, Any], letter: str, called: str) -> None:
+        super().__init__(arrays)
+        self._letter, self._called = letter, called
+
+    def __missing__(self, name: object) -> NoReturn:
+        there = nearest(str(name), self) or (f"there are {listed(self)}" if self else "there are none")
+        raise OutsideNamespaceError(
+            f"{self._letter}[{name!r}] is not declared among the {self._called}; {there}; declare it, or mend the name"
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # Python looks whether there is such a thing
+            raise AttributeError(name)
+        raise OutsideNamespaceError(f"{self._letter}.{name} is no attribute; write {self._letter}[{name!r}]")
+
+
 def stepped(recurrence: Recurrence, namespace: Any, weights: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
     """Call the step; return what it returned, if that is a state with the declared names, and an output.
 
     Raises:
-        StepError: if it is not, or the step does with arrays what no route can follow.
+        StepError: if it is not, the step does with arrays what no route can follow, or it fails by itself.
     """
+    given = _Given(weights, "w", "weights"), _Given(inputs, "x", "inputs"), _Given(state, "s", "state")
     try:
-        returned = recurrence.step(namespace, dict(weights), dict(inputs), dict(state))
+        returned: Any = recurrence.step(namespace, *given)
     except OutsideNamespaceError as error:
         raise StepError(f"{recurrence.name}, {_line_of(error, recurrence)}: {error}") from error
-    except KeyError as error:
-        declared = {"w": recurrence.weights, "x": {**recurrence.inputs, **recurrence.context}, "s": recurrence.state}
-        names = [name for each in declared.values() for name in each]
-        if len(error.args) == 1 and isinstance(error.args[0], str) and error.args[0] not in names:
-            hint = nearest(error.args[0], names) or f"there are {listed(names)}"
-            where = _line_of(error, recurrence)
-            raise StepError(f"{recurrence.name}, {where}: {error.args[0]!r} is not declared; {hint}") from error
-        raise
+    except Exception as error:
+        if not _raised_by(error, recurrence):
+            raise
+        text = f"{type(error).__name__}: {error}"
+        raise StepError(f"{recurrence.name}, {_line_of(error, recurrence)}: {text}") from error
     if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], Mapping)):
-        _mistake(recurrence, f"a step returned a {type(returned).__name__}, but should return (state, output)")
+        called = "one array" if isinstance(returned, Node) else f"a {type(returned).__name__}"
+        _mistake(recurrence, f"a step returned {called}, but should return (state, output), the states by name")
     after, output = returned
     for name in recurrence.state:
         if name not in after:
-            _mistake(recurrence, f"a step returned no state {name!r}; it returned {listed(after) if after else 'none'}")
+            there = f"it returned {listed(after)}" if after else "it returned none"
+            _mistake(recurrence, f"a step returned no state {name!r}; {there}; return it, or do not declare it")
     for name in after:
         if name not in recurrence.state:
             hint = nearest(name, recurrence.state) or f"there are {listed(recurrence.state)}"
@@ -157,10 +180,19 @@ def stepped(recurrence: Recurrence, namespace: Any, weights: Any, inputs: Any, s
 
 def _node(tape: Tape, returned: Any, called: str, recurrence: Recurrence) -> Node:
     if not isinstance(returned, Node):
-        _mistake(recurrence, f"{called} is a {type(returned).__name__}, which was not made from what the step is given")
-    if returned.tape is not tape:
-        _mistake(recurrence, f"{called} is an array of an earlier call; what a step keeps is state, and declared")
+        kind = "None" if returned is None else f"of type {type(returned).__name__}"
+        _mistake(recurrence, f"{called} is {kind}, but should be an array made of what the step is given")
+    if tape.is_kept(returned):
+        _mistake(recurrence, f"{called} is an array of an earlier call; declare what the step keeps as a state")
     return returned
+
+
+def _raised_by(error: BaseException, recurrence: Recurrence) -> bool:
+    """Return whether the innermost line that an error went through is in the step's file."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and traceback.tb_frame.f_code.co_filename == recurrence.file
 
 
 def _line_of(error: BaseException, recurrence: Recurrence) -> str:
@@ -173,6 +205,6 @@ def _line_of(error: BaseException, recurrence: Recurrence) -> str:
     return f"line {line} of {recurrence.file}" if line else recurrence.file
 
 
-def _mistake(recurrence: Recurrence, text: str) -> NoReturn:
-    line = recurrence.step.__code__.co_firstlineno
+def _mistake(recurrence: Recurrence, text: str, line: int = 0) -> NoReturn:
+    line = line or max(number for _, _, number in recurrence.step.__code__.co_lines() if number)  # the return
     raise StepError(f"{recurrence.name}, line {line} of {recurrence.file}: {text}")

@@ -68,13 +68,19 @@ class Tape:
         self.nodes: list[Node] = []
         self.t = 0
         self.deviates = False
+        self._shared = 0
         self._file, self._dtype, self._perturbed = file, dtype, perturbed
         self._seen: dict[int, int] = {}
         self._places: dict[tuple[object, ...], tuple[ndarray, bool]] = {}
 
     def at(self, t: int) -> None:
-        """Begin time step t."""
+        """Begin time step t; what is on the tape before the first one may be used at every step."""
+        self._shared = len(self.nodes) if t == 0 else self._shared
         self.t, self._seen = t, {}
+
+    def is_kept(self, node: Node) -> bool:
+        """Return whether an array was kept from an earlier call of the step."""
+        return node.tape is not self or (node.t != self.t and node.index >= self._shared)
 
     def leaf(self, value: ndarray, name: str) -> Node:
         """Return a node for an array that the step is given."""
@@ -94,7 +100,11 @@ class Tape:
 
     def where(self, condition: Any, a: Any, b: Any) -> Node:
         """Record a choice of elements; no gradient goes through the condition."""
-        chosen = np.asarray(condition.value if isinstance(condition, Node) else condition, np.bool_)
+        if not isinstance(condition, Condition):
+            raise OutsideNamespaceError(
+                "the condition of xp.where is no comparison of arrays; write xp.where(a > 0, …, …)"
+            )
+        chosen = condition.value
 
         def where(a: ndarray, b: ndarray) -> ndarray:
             return np.where(chosen, a, b)
@@ -135,7 +145,7 @@ class Tape:
                 size = int(np.prod(shape, dtype=np.intp))
                 positions.append(np.arange(start, start + size).reshape(shape))
                 start += size
-            places = np.asarray(move(*positions))
+            places = np.asarray(_done(name, lambda: move(*positions), shapes))
             self._places[name, key, shapes] = places, len(np.unique(places)) == places.size
         return self._record(Gather(*self._places[name, key, shapes], name), nodes)
 
@@ -150,7 +160,8 @@ class Tape:
     def _record(self, operation: Operation, operands: Sequence[Any]) -> Node:
         nodes = tuple(self._lifted(each) for each in operands)
         values = [each.value for each in nodes]
-        value = self._rounded(operation.apply(values, [False] * len(values)))
+        shapes = [value.shape for value in values]
+        value = self._rounded(_done(operation.name, lambda: operation.apply(values, [False] * len(values)), shapes))
         line = self._line()
         nth = self._seen[line] = self._seen.get(line, -1) + 1
         return Node(self, value, operation, nodes, Site(line, nth), "")
@@ -168,15 +179,56 @@ class Tape:
     def _lifted(self, operand: Any) -> Node:
         """Return a node for an operand: a number becomes a constant, an array of the step's own is refused."""
         if isinstance(operand, Node):
-            if operand.tape is not self:
-                raise OutsideNamespaceError("a step uses an array of an earlier call; what a step keeps is state")
+            if self.is_kept(operand):
+                raise OutsideNamespaceError("a step uses an array of an earlier call; declare what it keeps as a state")
             return operand
+        if isinstance(operand, Condition):
+            raise OutsideNamespaceError(
+                "a step computes with a comparison; xp.where(a > b, 1.0, 0.0) makes numbers of it"
+            )
         if np.ndim(operand) == 0 and np.asarray(operand).dtype.kind in "biuf":
             return self.constant(operand)
         raise OutsideNamespaceError(
-            f"a step uses an array that it is not given, of shape {np.shape(operand)}; declare it among the weights or "
-            "inputs"
+            f"a step uses an array that it is not given, of shape {np.shape(operand)}; declare it among the weights, "
+            "inputs or context"
         )
+
+
+_DECIDES = "a step decides by a number (if, and, or, while); xp.where chooses element by element"
+
+
+class Condition:
+    """A comparison of arrays, which ``xp.where`` takes; combined by ``&``, ``|`` and ``~``.
+
+    Attributes:
+        tape: the tape that the arrays are on.
+        value: true or false for each element.
+    """
+
+    __slots__ = ("tape", "value")
+
+    def __init__(self, tape: Tape, value: ndarray) -> None:
+        self.tape, self.value = tape, value
+
+    def __and__(self, other: Condition) -> Condition:
+        return Condition(self.tape, self.value & other.value)
+
+    def __or__(self, other: Condition) -> Condition:
+        return Condition(self.tape, self.value | other.value)
+
+    def __invert__(self) -> Condition:
+        return Condition(self.tape, ~self.value)
+
+    def __getitem__(self, index: Any) -> Condition:
+        return Condition(self.tape, np.asarray(self.value[index]))
+
+    def __bool__(self) -> NoReturn:
+        raise OutsideNamespaceError(_DECIDES)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # Python and NumPy look whether there is such a thing
+            raise AttributeError(name)
+        raise OutsideNamespaceError(f"a step uses .{name} of a comparison; only xp.where can follow a comparison")
 
 
 class Node(NDArrayOperatorsMixin):
@@ -242,6 +294,8 @@ class Node(NDArrayOperatorsMixin):
         return self.tape.gather("index", repr(index), operator.itemgetter(index), self)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Any:
+        if "out" in options:
+            raise OutsideNamespaceError("a step changes an array in place, as += does; write a = a + b")
         if method == "__call__" and not options:
             if ufunc in OPERATORS:
                 return self.tape.elementwise(OPERATORS[ufunc], *operands)
@@ -249,8 +303,14 @@ class Node(NDArrayOperatorsMixin):
                 return self.tape.matmul(*operands)
             if ufunc is np.power and isinstance(operands[1], int | float) and operands[1] == int(operands[1]):
                 return self._to_the_power(int(operands[1]))
+            if ufunc is np.power:
+                raise OutsideNamespaceError(
+                    "a step raises to a power that is no whole number; use xp.sqrt, or xp.exp(p * xp.log(a))"
+                )
             if ufunc in COMPARISONS:
-                return ufunc(*(each.value if isinstance(each, Node) else each for each in operands))
+                values = [each.value if isinstance(each, Node) else each for each in operands]
+                shapes = [np.shape(each) for each in values]
+                return Condition(self.tape, _done(ufunc.__name__, lambda: np.asarray(ufunc(*values)), shapes))
         return _refuse(f"np.{ufunc.__name__}", ufunc.__name__)
 
     def __array_function__(self, function: Any, types: Any, operands: Any, options: Any) -> NoReturn:
@@ -260,7 +320,7 @@ class Node(NDArrayOperatorsMixin):
         raise OutsideNamespaceError("a step makes a NumPy array of one of its arrays, which no route can follow")
 
     def __bool__(self) -> NoReturn:
-        raise OutsideNamespaceError("a step decides by a number (if, and, or); xp.where chooses element by element")
+        raise OutsideNamespaceError(_DECIDES)
 
     def __iter__(self) -> NoReturn:
         raise OutsideNamespaceError("a step goes through an array in a loop; slices give its parts")
@@ -283,6 +343,17 @@ class Node(NDArrayOperatorsMixin):
             return a**exponent
 
         return self.tape.elementwise(power, self)
+
+
+def _done(name: str, operation: Callable[[], ndarray], shapes: Sequence[tuple[int, ...]]) -> ndarray:
+    """Return the value of an operation; refuse it where the shapes do not fit."""
+    try:
+        return operation()
+    except (ValueError, IndexError) as error:
+        given = " and ".join(map(str, shapes))
+        raise OutsideNamespaceError(
+            f"{name} does not fit arrays of shape {given}; check the shapes declared"
+        ) from error
 
 
 def _refuse(used: str, name: str) -> NoReturn:

@@ -12,7 +12,7 @@ from typing import Self
 from harness.case import Case
 from harness.comparison import Comparison
 from harness.execution.processes import Workers
-from harness.execution.session import CaseOutcome, Judged, run_case
+from harness.execution.session import CaseOutcome, Judgement, run_case
 from harness.execution.session.running import chosen_for
 from harness.implementations import Implementation
 
@@ -90,7 +90,7 @@ def _overflows_in_both(comparison: Comparison) -> bool:
     )
 
 
-def _wrong(judged: Judged) -> Wrong | None:
+def _wrong(judged: Judgement) -> Wrong | None:
     """Return what is wrong with one implementation, if anything is; nobody is wrong where the baseline failed."""
     verdict = judged.verdict or ("error" if judged.status == "error" else "match")
     if verdict not in ("mismatch", "error") or judged.reason.startswith("there is no baseline"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from harness.execution.session import CaseOutcome, Evidence, Examiner, Judged, Run, Standard
+from harness.execution.session import CaseOutcome, Evidence, Examiner, Judgement, Run, Standard
 from harness.execution.session.answers import OF_THE_NUMBERS
 from harness.execution.session.examiner import agreed
 from harness.execution.session.floors import Floors
@@ -14,6 +14,7 @@ from harness.execution.session.running import bounds_of, named
 from harness.implementations import implementations
 from harness.report.kept import FOLDER, Damaged, Kept, read
 from harness.report.report import Report
+from harness.result import Answer
 
 Tolerance = Mapping[str, float]
 
@@ -58,7 +59,7 @@ class Judge:
         evidence = replace(evidence, to_explain=tuple(to_explain))
         return self._examiner.examined(CaseOutcome(case, baseline, tuple(in_order), bounds, floors, evidence))
 
-    def _one(self, each: Judged, evidence: Evidence, floors: Floors, baseline: str) -> Judged:
+    def _one(self, each: Judgement, evidence: Evidence, floors: Floors, baseline: str) -> Judgement:
         problem, noise, results = evidence.problem, evidence.noise, evidence.results
         was = replace(each, verdict=each.verdict or ("match" if each.status == "ok" else "error"), oracle="")
         if each.implementation not in results:
@@ -66,15 +67,20 @@ class Judge:
         if baseline not in results:
             return replace(was, verdict="error", reason=f"there is no baseline: {baseline} returned nothing")
         standard = Standard(problem, results[baseline], noise, floors)
-        noticed = [remark for remark in each.remarks if remark.kind not in OF_THE_NUMBERS]
-        answers = standard.judged(each.promise, results[each.implementation], noticed=noticed)
-        comparison = answers.comparison
-        verdict = "error" if each.status == "error" else comparison.verdict
-        oracle, told = evidence.oracle, ""
-        if verdict == "mismatch" and oracle in results and oracle != baseline:
-            told = side(each.implementation, comparison, oracle, baseline, results, problem, noise)
+        noticed = tuple(remark for remark in each.remarks if remark.kind not in OF_THE_NUMBERS)
+        answer = Answer("error" if each.status == "error" else "ok", results[each.implementation], remarks=noticed)
+        judged, _ = standard.judged(each.implementation, each.promise, answer)
+        oracle = evidence.oracle
+        told = ""
+        if judged.verdict == "mismatch" and oracle in results and oracle != baseline:
+            told = side(judged, oracle, baseline, results, standard)
         return replace(
-            was, verdict=verdict, comparison=comparison, reason=answers.reason, oracle=told, remarks=answers.remarks
+            was,
+            verdict=judged.verdict,
+            comparison=judged.comparison,
+            reason=judged.reason,
+            oracle=told,
+            remarks=judged.remarks,
         )
 
 

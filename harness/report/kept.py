@@ -15,17 +15,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy import ndarray
 
-from harness.candidate.trial import Remark
 from harness.comparison import SEVERITY
 from harness.execution.processes import messages
 from harness.execution.processes.transport import Message
-from harness.execution.session import CaseOutcome, Judged
+from harness.execution.session import CaseOutcome, Judgement
 from harness.execution.session.floors import Floors
 from harness.execution.session.outcomes import steps_of
 from harness.implementations import Promise
 from harness.problem import Problem
 from harness.report.scratch import scratch
 from harness.result import Result
+from harness.result.remark import Remark
 
 FOLDER = "tensors"
 NAMES = rf"{FOLDER}/\d+\.safetensors"
@@ -77,7 +77,7 @@ class Kept:
     noise: Mapping[str, float]
     floors: Floors
     oracle: str
-    judged: tuple[Judged, ...]
+    judged: tuple[Judgement, ...]
     results: Mapping[str, Result]
 
 
@@ -152,7 +152,7 @@ def _bytes(array: ndarray) -> ndarray:
     return np.frombuffer(array.tobytes(), np.uint8)
 
 
-def _judged(judged: Judged) -> dict[str, Any]:
+def _judged(judged: Judgement) -> dict[str, Any]:
     kept = ("implementation", "status", "verdict", "reason", "detail", "loss", "seconds", "oracle", "said")
     told = {name: getattr(judged, name) for name in kept}
     return {**told, **asdict(judged.promise), "remarks": [[r.kind, r.text] for r in judged.remarks]}
@@ -254,7 +254,7 @@ def _kept(content: Mapping[str, Any], arrays: dict[str, ndarray]) -> Kept:
             raise ValueError(f"the result of {name} has no seconds")
         results[name] = result
     judged = [
-        Judged(
+        Judgement(
             **{name: value for name, value in each.items() if name not in _PROMISED}
             | {"remarks": tuple(Remark(*remark) for remark in each["remarks"])},
             promise=Promise(**{name: each[name] for name in _PROMISED if name in each}),

@@ -120,15 +120,8 @@ def in_words(row: Row) -> str:
     """Say in one line how a tensor came out: a row of ``comparisons``."""
     if row["error_ratio"] is None or row["verdict"] == "match":
         return f"{row['tensor']}: {row['reason'] or 'match'}"
-    at = worst(
-        row["worst_index"],
-        row["dtype"],
-        row["actual"],
-        row["expected"],
-        row["allowed"],
-        row["error_ratio"],
-        row["origin"],
-    )
+    numbers = (row["actual"], row["expected"], row["allowed"], row["error_ratio"])
+    at = worst(row["worst_index"], row["dtype"], numbers, row["origin"])
     return f"{row['tensor']}: {row['reason']}; {at}"
 
 

@@ -60,10 +60,10 @@ WRONG = {
         ValueError,
         "problem is 'basic/tanh', but should be a Problem",
     ),
-    "a problem for a case": (
-        lambda given: harness.assert_gradients_match("numpy-split", given["problem"]),
+    "an implementation for a case": (
+        lambda _: harness.assert_gradients_match("numpy-split", harness.implementation("mine")(dict)),
         TypeError,
-        "case is of type Problem, but should be a Case",
+        "case is of type Implementation, but should be a Case",
     ),
     "an answer for a function": (
         lambda given: harness.assert_gradients_match({"loss": 1.0}, given["case"]),

@@ -42,7 +42,7 @@ def test_a_shape_and_a_fault_stand_beside_each_other(check):
     source = "    r = faulty(problem)\n    r['layer0.W_hh'] = r['layer0.W_hh'].T\n"
     done = check(FAULTY + source + "    return r | {'layer0.h0': np.ones(7)}\n")
     assert "The fault: wrong-shape" in done.out
-    assert "no sum, mean or slice of the right one" in done.out
+    assert "is no sum, mean, repetition or slice along one axis of the right one" in done.out
     assert "Besides: transposed" in done.out
     assert "cannot tell it from: reshaped." in done.out, "and not from the wrong shape"
     assert "nan" not in done.out

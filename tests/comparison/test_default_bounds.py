@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.comparison import compare
+from harness.comparison import ComparisonPolicy, compare
 from harness.precision.tolerance import OTHER_UNITS, UNITS, bound
 from harness.tensors import kind_of
 
@@ -75,10 +75,10 @@ def test_zeros_that_nothing_moves_are_exact():
 
 
 def test_ill_conditioned_is_said_even_of_a_match():
-    (tensor,) = compare({"loss": np.ones(1)}, {"loss": np.ones(1)}, noise={"loss": 1e-3}).tensors
+    (tensor,) = compare({"loss": np.ones(1)}, {"loss": np.ones(1)}, ComparisonPolicy(noise={"loss": 1e-3})).tensors
     assert tensor.verdict == "match"
     assert "ill-conditioned" in tensor.reason
-    (tensor,) = compare({"loss": np.ones(1)}, {"loss": np.ones(1)}, noise={"loss": 1e-12}).tensors
+    (tensor,) = compare({"loss": np.ones(1)}, {"loss": np.ones(1)}, ComparisonPolicy(noise={"loss": 1e-12})).tensors
     assert tensor.reason == ""
 
 
@@ -102,7 +102,7 @@ def test_a_case_that_says_otherwise_has_it_its_way(override, rtol, atol, origin)
 def test_what_a_case_says_of_one_tensor_leaves_the_table_to_the_others():
     expected = {"loss": np.ones(1), "layer0.b_h": np.ones(2)}
     actual = {name: array + 1e-6 for name, array in expected.items()}
-    comparison = compare(actual, expected, tolerance={"loss": {"atol": 1e-5}})
+    comparison = compare(actual, expected, ComparisonPolicy(tolerance={"loss": {"atol": 1e-5}}))
     assert [each.verdict for each in comparison.tensors] == ["match", "mismatch"]
     assert [each.bound.origin.startswith("the case's") for each in comparison.tensors] == [True, False]
 
@@ -110,12 +110,12 @@ def test_what_a_case_says_of_one_tensor_leaves_the_table_to_the_others():
 def test_with_rtol_alone_each_element_is_measured_by_itself():
     expected = {"loss": np.array([1e6, 1e-6, 0.0])}
     near = {"loss": expected["loss"] * (1 + 1e-4)}
-    assert compare(near, expected, tolerance={"rtol": 1e-3}).matches
+    assert compare(near, expected, ComparisonPolicy(tolerance={"rtol": 1e-3})).matches
     off = {"loss": expected["loss"] + np.array([0, 1e-8, 0])}
     assert compare(off, expected).matches is False or bound("loss", expected["loss"]).atol >= 1e-8
-    assert compare(off, expected, tolerance={"rtol": 1e-3}).tensors[0].failed == 1
+    assert compare(off, expected, ComparisonPolicy(tolerance={"rtol": 1e-3})).tensors[0].failed == 1
     not_zero = {"loss": expected["loss"] + np.array([0, 0, 1e-300])}
-    assert compare(not_zero, expected, tolerance={"rtol": 1e-3}).tensors[0].failed == 1
+    assert compare(not_zero, expected, ComparisonPolicy(tolerance={"rtol": 1e-3})).tensors[0].failed == 1
 
 
 @pytest.mark.parametrize("dtype", UNITS)
@@ -143,4 +143,4 @@ def test_arithmetic_that_is_coarser_than_its_dtype_is_held_to_its_own_eps():
     expected = {"layer0.W_xh": np.array([0.5, -8, 3], np.float32)}
     actual = {name: array * np.float32(1 + 2**-11) for name, array in expected.items()}
     assert not compare(actual, expected).matches
-    assert compare(actual, expected, eps=2.0**-10).matches
+    assert compare(actual, expected, ComparisonPolicy(eps=2.0**-10)).matches

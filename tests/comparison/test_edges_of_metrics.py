@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.comparison import compare, measure
+from harness.comparison import ComparisonPolicy, compare, measure
 from harness.comparison.dtypes import in_the_narrower, judged_in, narrower, noise_in
 from harness.comparison.metrics import CHUNK
 from harness.result import Result
@@ -91,9 +91,12 @@ def test_in_which_dtype_a_tensor_is_judged_is_said_where_two_differ():
 
 def test_a_case_s_tolerance_holds_in_the_narrower_dtype_only_if_it_was_meant_for_it():
     narrow, wide = {"loss": np.ones(1, SINGLE) * np.float32(1 + 1e-6)}, {"loss": np.ones(1)}
-    assert compare(narrow, wide, own_dtype=True, tolerance={"atol": 1e-12}).matches
-    assert not compare(wide, narrow, own_dtype=True, tolerance={"atol": 1e-12}).matches
-    assert compare(narrow, wide, own_dtype=True, noise={"loss": 1e-12}).tensors[0].bound.atol == 16 * 1e-12 * 2.0**29
+    assert compare(narrow, wide, ComparisonPolicy(own_dtype=True, tolerance={"atol": 1e-12})).matches
+    assert not compare(wide, narrow, ComparisonPolicy(own_dtype=True, tolerance={"atol": 1e-12})).matches
+    assert (
+        compare(narrow, wide, ComparisonPolicy(own_dtype=True, noise={"loss": 1e-12})).tensors[0].bound.atol
+        == 16 * 1e-12 * 2.0**29
+    )
 
 
 def test_python_numbers_take_the_dtype_of_what_they_stand_beside():
@@ -113,8 +116,8 @@ def test_half_units_of_both_sides_are_added():
     def with_half_units(value):
         return Result(None, None, {"a": np.array([value, 1.0])}, 0.0, {}, {"a": np.array([0.25, 0.0])})
 
-    (found,) = compare(with_half_units(1.5), with_half_units(1.0), tolerance={"atol": 0.0}).tensors
+    (found,) = compare(with_half_units(1.5), with_half_units(1.0), ComparisonPolicy(tolerance={"atol": 0.0})).tensors
     assert (found.verdict, found.bound.atol) == ("match", 0.5)
     assert found.bound.origin == "half a unit in the last known digit, and the case's tolerance"
-    (found,) = compare(with_half_units(1.51), with_half_units(1.0), tolerance={"atol": 0.0}).tensors
+    (found,) = compare(with_half_units(1.51), with_half_units(1.0), ComparisonPolicy(tolerance={"atol": 0.0})).tensors
     assert (found.verdict, found.worst_index) == ("mismatch", (0,))

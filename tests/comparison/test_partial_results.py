@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.case import Case, Loss, Sizes
-from harness.comparison import compare
+from harness.comparison import ComparisonPolicy, compare
 from harness.execution.processes.messages import of_result, to_results
 from harness.execution.processes.transport import Message
 from harness.implementations import Partial, implementation
@@ -28,7 +28,7 @@ def result(values, known=None, half_units=None, name="layer0.W_xh"):
 
 
 def only_tensor(actual, expected=EXPECTED, **options):
-    comparison = compare(actual, {"layer0.W_xh": expected}, **options)
+    comparison = compare(actual, {"layer0.W_xh": expected}, ComparisonPolicy(**options))
     (tensor,) = comparison.tensors
     return tensor
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.case import Case, Loss, Sizes
-from harness.comparison import compare
+from harness.comparison import ComparisonPolicy, compare
 from harness.implementations import implementations
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import Problem, build
@@ -230,6 +230,6 @@ def test_sums_of_many_terms_may_be_added_one_after_the_other(dtype):
     b_h = delta.astype(np.longdouble).sum(axis=(0, 1)).astype(dtype)
     exactly, noise = {**in_order, "layer0.b_h": b_h}, rounding_noise(problem)
     assert np.abs(b_h - in_order["layer0.b_h"]).max() > 5 * EPS[dtype] * np.abs(b_h).max()
-    assert compare(in_order, exactly, noise=noise).matches
+    assert compare(in_order, exactly, ComparisonPolicy(noise=noise)).matches
     wrong = {**exactly, "layer0.b_h": b_h * (1 + 400 * EPS[dtype])}
-    assert not compare(wrong, exactly, noise=noise).matches
+    assert not compare(wrong, exactly, ComparisonPolicy(noise=noise)).matches

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 import harness
-from harness.comparison import compare
+from harness.comparison import ComparisonPolicy, compare
 from harness.implementations import Partial
 
 SAID = "too small to judge: zeros would match as well"
 
 
 def judged(actual, expected, **options):
-    (found,) = compare({"layer0.b_h": actual}, {"layer0.b_h": expected}, **options).tensors
+    (found,) = compare({"layer0.b_h": actual}, {"layer0.b_h": expected}, ComparisonPolicy(**options)).tensors
     assert found.too_small == (SAID in found.reason)
     return found.verdict, found.too_small
 

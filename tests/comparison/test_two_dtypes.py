@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.comparison import compare
+from harness.comparison import ComparisonPolicy, compare
 from harness.comparison.dtypes import in_the_narrower, narrower
 from harness.comparison.metrics import measure, ulp_distance
 
@@ -35,7 +35,7 @@ def test_what_is_of_that_dtype_is_not_copied(dtype):
 
 def test_it_is_said_after_what_is_wrong():
     actual, expected = np.array([1.0, 2.0], np.float32), np.array([1.0, 2.5])
-    (tensor,) = compare({"loss": actual}, {"loss": expected}, own_dtype=True).tensors
+    (tensor,) = compare({"loss": actual}, {"loss": expected}, ComparisonPolicy(own_dtype=True)).tensors
     assert tensor.reason == (
         "1 of 2 elements outside the tolerance; returned as float32, where float64 went in, and judged as float32"
     )

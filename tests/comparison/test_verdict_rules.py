@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from harness.comparison import SEVERITY, compare, measure
+from harness.comparison import SEVERITY, ComparisonPolicy, compare, measure
 from harness.comparison.verdict import of_metrics
 
 ONE = np.ones(4)
@@ -79,14 +79,14 @@ def test_a_missing_tensor_stands_before_any_finite_error():
 @pytest.mark.parametrize(("given", "wanted"), [({}, {}), ({}, {"loss": np.ones(1)})], ids=["no tensors", "none given"])
 def test_nothing_compared_is_refused(given, wanted):
     with pytest.raises(ValueError, match="nothing was compared"):
-        compare(given, wanted, complete=False)
+        compare(given, wanted, ComparisonPolicy(complete=False))
 
 
 def test_collecting_elements_changes_no_verdict():
     actual, expected = {"x": np.array([1.0, 2.0, np.nan])}, {"x": np.array([1.0, 3.0, 4.0])}
     kept = {}
     for collect in ("none", "failed", "all"):
-        (tensor,) = compare(actual, expected, collect=collect).tensors
+        (tensor,) = compare(actual, expected, ComparisonPolicy(collect=collect)).tensors
         assert (tensor.verdict, tensor.failed) == ("error", 2)
         kept[collect] = sum(map(len, tensor.metrics.collected))
     assert kept == {"none": 0, "failed": 2, "all": 3}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.comparison import Comparison, TensorComparison, compare
+from harness.comparison import Comparison, ComparisonPolicy, TensorComparison, compare
 from harness.result import Result
 
 EXPECTED = {"loss": np.array(2.0), "outputs": np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])}
@@ -16,7 +16,7 @@ def outputs_with(value, index=(1, 2)):
 
 
 def only(actual, expected, **options):
-    (tensor,) = compare({"outputs": actual}, {"outputs": expected}, **options).tensors
+    (tensor,) = compare({"outputs": actual}, {"outputs": expected}, ComparisonPolicy(**options)).tensors
     return tensor
 
 
@@ -31,7 +31,7 @@ def test_a_match_that_has_something_to_say_says_it():
 
 
 def test_a_mismatch_says_the_worst_element_in_full():
-    wrong = compare({**EXPECTED, "outputs": outputs_with(6.25)}, EXPECTED, tolerance=TOLERANCE)
+    wrong = compare({**EXPECTED, "outputs": outputs_with(6.25)}, EXPECTED, ComparisonPolicy(tolerance=TOLERANCE))
     assert str(wrong) == (
         "mismatch: 1 of 2 tensors disagree\n"
         "outputs: 1 of 6 elements outside the tolerance; worst at [1, 2]: actual 6.25, expected 6.0, off by 0.25, "
@@ -40,7 +40,7 @@ def test_a_mismatch_says_the_worst_element_in_full():
 
 
 def test_of_a_tensor_without_axes_the_worst_element_has_no_index():
-    wrong = compare({**EXPECTED, "loss": np.array(2.5)}, EXPECTED, tolerance=TOLERANCE)
+    wrong = compare({**EXPECTED, "loss": np.array(2.5)}, EXPECTED, ComparisonPolicy(tolerance=TOLERANCE))
     assert "loss: 1 of 1 elements outside the tolerance; worst at []: actual 2.5, expected 2.0" in str(wrong)
     assert wrong.tensors[0].worst_index == ()
 
@@ -72,7 +72,7 @@ def test_a_wrong_shape_and_a_wrong_dtype_are_said():
 
 def test_an_unexpected_tensor_says_its_shape_and_the_nearest_name_that_is_missing():
     (_, tensor) = compare(
-        {"loss": EXPECTED["loss"], "output": np.ones((2, 2), np.float32)}, EXPECTED, complete=False
+        {"loss": EXPECTED["loss"], "output": np.ones((2, 2), np.float32)}, EXPECTED, ComparisonPolicy(complete=False)
     ).tensors
     assert tensor.reason == "of shape (2, 2) is no tensor of this case; did you mean 'outputs'?"
     assert (tensor.tensor, tensor.shape, tensor.dtype, tensor.verdict) == ("output", (2, 2), "float32", "mismatch")
@@ -94,7 +94,7 @@ def test_a_tensor_in_another_dtype_of_its_own_is_judged_in_the_narrower():
 
 
 def test_what_was_not_provided_is_listed_and_nothing_else_is():
-    comparison = compare({"loss": EXPECTED["loss"]}, EXPECTED, complete=False)
+    comparison = compare({"loss": EXPECTED["loss"]}, EXPECTED, ComparisonPolicy(complete=False))
     assert comparison.not_provided == ("outputs",)
     assert compare(EXPECTED, EXPECTED).not_provided == ()
     assert (Comparison(comparison.tensors).not_provided, Comparison(comparison.tensors).untrained) == ((), "")

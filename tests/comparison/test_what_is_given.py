@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.case.training import LOSS_CURVE, of_step
-from harness.comparison import compare
+from harness.comparison import ComparisonPolicy, compare
 from harness.result.returned import NotReadable
 
 
@@ -46,11 +46,11 @@ def test_each_step_of_a_curve_is_judged_by_its_own_noise():
     for step, verdict in ((0, "mismatch"), (1, "match")):
         moved = curve.copy()
         moved[step] += 1e-6
-        (tensor,) = compare({LOSS_CURVE: moved}, {LOSS_CURVE: curve}, noise=noise).tensors
+        (tensor,) = compare({LOSS_CURVE: moved}, {LOSS_CURVE: curve}, ComparisonPolicy(noise=noise)).tensors
         assert tensor.verdict == verdict
         assert tensor.worst_index == (step,)
 
 
 def test_nothing_at_all_is_no_match():
     with pytest.raises(ValueError, match=r"^nothing was compared: no tensor was provided$"):
-        compare({}, {"loss": 1.0}, complete=False)
+        compare({}, {"loss": 1.0}, ComparisonPolicy(complete=False))

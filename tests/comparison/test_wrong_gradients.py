@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.case import Case, Loss, Sizes
-from harness.comparison import compare
+from harness.comparison import ComparisonPolicy, compare
 from harness.implementations import implementations
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
@@ -52,7 +52,7 @@ def solved(dtype):
 
 
 def judged(solved, actual, **options):
-    return compare(actual, solved.tensors, noise=solved.noise, **options)
+    return compare(actual, solved.tensors, ComparisonPolicy(noise=solved.noise, **options))
 
 
 def blamed(comparison):
@@ -294,9 +294,9 @@ def test_every_kind_of_problem_lets_the_right_answer_pass_and_no_wrong_one(dtype
     problem = make_problem(dtype, activation=activation, loss=Loss(kind, (-2, -1), "mean"), **given[kind])
     expected, noise = run(implementations()["numpy-split"], problem), rounding_noise(problem)
     right = run(implementations()["numpy-concat"], problem)
-    comparison = compare(right, expected, noise=noise)
+    comparison = compare(right, expected, ComparisonPolicy(noise=noise))
     assert comparison.matches, str(comparison)
     for name, tensor in expected.tensors.items():
         assert tensor.any(), name
         wrong = (tensor * 1.001).astype(dtype)
-        assert blamed(compare({**right.tensors, name: wrong}, expected, noise=noise)) == {name}
+        assert blamed(compare({**right.tensors, name: wrong}, expected, ComparisonPolicy(noise=noise))) == {name}

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.execution.session import Judged, compare_for
+from harness.execution.session import Judgement, compare_for
 from harness.fuzz.candidates import Drawing, case_of, default_implementations
 from harness.fuzz.confirming import _wrong as wrong_of
 from harness.fuzz.screening import Noises, screened, surely_agrees
-from harness.implementations import implementation, implementations
+from harness.implementations import Promise, implementation, implementations
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 from harness.problem.reference import solve
@@ -37,7 +37,7 @@ def test_whoever_surely_agrees_matches():
             if surely_agrees(actual, expected):
                 agreed += 1
                 noise = rounding_noise(problem)
-                assert compare_for(problem, actual, expected, noise, complete=True, collect="none").matches
+                assert compare_for(problem, actual, expected, noise, Promise(complete=True), "none").matches
     assert agreed > 10
 
 
@@ -123,10 +123,10 @@ def test_what_overflows_in_both_is_no_finding_and_what_overflows_in_one_is():
     assert not np.isfinite(expected.training["training.loss"]).all()
 
     def wrong(actual):
-        comparison = compare_for(problem, actual, expected, {}, complete=True)
-        return wrong_of(Judged("mine", "ok", comparison.verdict, comparison=comparison))
+        comparison = compare_for(problem, actual, expected, {}, Promise(complete=True))
+        return wrong_of(Judgement("mine", "ok", comparison.verdict, comparison=comparison))
 
-    assert not compare_for(problem, expected, expected, {}, complete=True).matches
+    assert not compare_for(problem, expected, expected, {}, Promise(complete=True)).matches
     assert wrong(expected) is None
     finite = {name: np.nan_to_num(tensor, posinf=1.0) for name, tensor in expected.training.items()}
     assert wrong(replace(expected, training=finite)) is not None

@@ -271,7 +271,7 @@ def odd(tmp_path_factory):
     from harness import report
     from harness.case import read
     from harness.case.loading import CaseFile
-    from harness.execution.session import CaseOutcome, Judged, Run
+    from harness.execution.session import CaseOutcome, Judgement, Run
     from harness.execution.session.floors import Floors
     from harness.problem import build
 
@@ -281,8 +281,8 @@ def odd(tmp_path_factory):
     case = replace(case, name=HOSTILE, file=HOSTILE, about=HOSTILE, because=HOSTILE, expect="mismatch")
     assert build(case, None)
     judged = (
-        Judged(implementation="numpy-split", status="ok", verdict=None),
-        Judged(implementation=HOSTILE, status="error", verdict="error", reason=HOSTILE * 1000, detail=HOSTILE),
+        Judgement(implementation="numpy-split", status="ok", verdict=None),
+        Judgement(implementation=HOSTILE, status="error", verdict="error", reason=HOSTILE * 1000, detail=HOSTILE),
     )
     floors = Floors(source=HOSTILE, reason=HOSTILE)
     run = Run("numpy-split", ("numpy-split", HOSTILE), versions={HOSTILE: {HOSTILE: HOSTILE}})

@@ -9,7 +9,7 @@ import pytest
 from harness.case.training import LOSS_CURVE, of_step
 from harness.diagnosis.training_faults import faults_of, named, with_rate
 from harness.execution.session import compare_for
-from harness.implementations import implementations
+from harness.implementations import Promise, implementations
 from harness.precision.tolerance import bound, noise_for
 from harness.problem import build
 from harness.problem.reference import solve
@@ -30,7 +30,7 @@ def exactly(problem):
 
 def compared(problem, tensors, expected, noise):
     beside = Result(None, None, {}, 0.0, training=expected)
-    return compare_for(problem, tensors, beside, noise, complete=True)
+    return compare_for(problem, tensors, beside, noise, Promise(complete=True))
 
 
 def wider(problem):

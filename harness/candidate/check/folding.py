@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.comparison import TensorComparison
 from harness.diagnosis import UNEXPLAINED, Diagnosis
-from harness.execution.session import CaseOutcome, Judged
+from harness.execution.session import CaseOutcome, Judgement
 from harness.tensors import kind_of
 
 FORWARD = ("outputs", "loss")
@@ -17,7 +17,7 @@ FORWARD = ("outputs", "loss")
 MAX_COMBINATIONS = 3
 """How many combinations of a sweep are listed one by one."""
 
-Pair = tuple[CaseOutcome, Judged]
+Pair = tuple[CaseOutcome, Judgement]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _forward_first(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: name not in FORWARD)
 
 
-def _signature(judged: Judged) -> tuple[object, ...]:
+def _signature(judged: Judgement) -> tuple[object, ...]:
     """Return the key of outcomes that are alike: the verdict, the kinds of tensors that disagree, the reason but for
     its numbers, and the faults that explain them.
     """
@@ -127,5 +127,5 @@ def _words(diagnosis: Diagnosis) -> str:
     return re.sub(r"\d[\d.e+-]*", "#", words)
 
 
-def _disagreeing(judged: Judged) -> tuple[TensorComparison, ...]:
+def _disagreeing(judged: Judgement) -> tuple[TensorComparison, ...]:
     return judged.comparison.disagreements if judged.comparison is not None else ()

@@ -19,7 +19,7 @@ from harness.candidate.check.folding import Fold
 from harness.case import Case
 from harness.casefile.typed import called
 from harness.diagnosis import UNEXPLAINED, faults
-from harness.execution.session import CaseOutcome, Judged, Run
+from harness.execution.session import CaseOutcome, Judgement, Run
 from harness.report import of_run
 from harness.report.overview import explained, remarks
 
@@ -232,13 +232,13 @@ def _meant_for(run: Run) -> Iterator[str]:
         yield ""
 
 
-def _of_outputs(judged: Judged) -> str | None:
+def _of_outputs(judged: Judgement) -> str | None:
     """Return the verdict on the outputs; None if they were not compared."""
     tensors = () if judged.comparison is None else judged.comparison.tensors
     return {each.tensor: str(each.verdict) for each in tensors}.get("outputs")
 
 
-def _computes_something_else(judged: Judged, about: str = "") -> bool:
+def _computes_something_else(judged: Judgement, about: str = "") -> bool:
     """Return whether the forward pass is not that of the case, and no mistake in it explains that.
 
     Args:

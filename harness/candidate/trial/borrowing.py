@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from harness.candidate import lookout
-from harness.candidate.trial.remark import Remark
+from harness.result.remark import Remark
 
 KIND = "calls the reference"
 

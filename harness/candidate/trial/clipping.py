@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy import ndarray
 
-from harness.candidate.trial.remark import Remark
+from harness.result.remark import Remark
 
 FEWEST = 2
 """Different true values, all cut to one, that are no coincidence. (Equal ones come of equal inputs.)"""

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy import ndarray
 
-from harness.candidate.trial.remark import Remark
 from harness.case.training import is_of_training
 from harness.implementations import Partial
 from harness.problem import Problem
+from harness.result.remark import Remark
 from harness.tensors import digits
 
 NARROW = "float32"

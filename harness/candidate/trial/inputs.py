@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from numpy import ndarray
 
-from harness.candidate.trial.remark import Remark
 from harness.problem import Problem
+from harness.result.remark import Remark
 
 
 def altered(pristine: Problem, given: Problem) -> Iterator[Remark]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from harness.candidate.trial.remark import Remark
 from harness.problem import Problem
+from harness.result.remark import Remark
 from harness.result.returned import NotReadable, array_of
 
 MOST_SAID = 10

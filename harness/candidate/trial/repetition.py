@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray
 
-from harness.candidate.trial.remark import Remark
 from harness.result import Result
+from harness.result.remark import Remark
 
 KIND = "another answer"
 

@@ -18,32 +18,13 @@ from harness.candidate.trial.borrowing import Borrowing, watched
 from harness.candidate.trial.dtypes import digits_kept, dtypes_kept, of_float32
 from harness.candidate.trial.inputs import altered
 from harness.candidate.trial.memory import changed_later, shared
-from harness.candidate.trial.remark import Remark
 from harness.candidate.trial.repetition import differences
 from harness.implementations import Implementation, Unsupported
 from harness.problem import Problem
-from harness.result import Result, read, taken, values_of
+from harness.result import Answer, Result, read, taken, values_of
+from harness.result.remark import Remark
 from harness.terminal.text import line_of
 from harness.training import TrainingFailed, with_training
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """What an implementation did.
-
-    Attributes:
-        result: its first answer.
-        second: its second answer, if that is another; None if it is the same to the bit.
-        failure: what the second call raised though the first did not, or a step of training.
-        failed_in: which of the two, in words; empty if nothing was raised.
-        remarks: what is to be known before the numbers are looked at.
-    """
-
-    result: Result
-    second: Result | None
-    failure: BaseException | None
-    remarks: tuple[Remark, ...]
-    failed_in: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +40,7 @@ class _Call:
     result: Result
 
 
-def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool = False) -> Trial:
+def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool = False) -> Answer:
     """Run an implementation twice, in this process, say what is noticed, and train if the case says so.
 
     Args:
@@ -95,7 +76,7 @@ def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool
         )
         called = borrowed.remarks() if borrowing else ()
         remarks = (crashed, *called, *changed_later(first.returned, first.copies), *behaviour)
-        return Trial(first.result, None, error, remarks, "the second call")
+        return Answer("error", first.result, "the second call", remarks=remarks, failure=error)
     differs = list(differences(first.result, again.result))
     called = borrowed.remarks() if borrowing else ()
     remarks = (*differs, *called, *changed_later(first.returned, first.copies), *behaviour)
@@ -103,8 +84,8 @@ def try_out(implementation: Implementation, problem: Problem, *, borrowing: bool
     try:
         trained = with_training(implementation, problem, first.result)
     except TrainingFailed as failed:
-        return Trial(failed.result, second, failed.error, remarks, str(failed))
-    return Trial(trained, second, None, remarks)
+        return Answer("error", failed.result, str(failed), second=second, remarks=remarks, failure=failed.error)
+    return Answer("ok", trained, second=second, remarks=remarks)
 
 
 def _without_gradients(result: Result) -> Iterator[Remark]:

@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from harness.derive.namespaces import BINARY, UNARY, Namespace
 from harness.derive.operations import Elementwise
-from harness.derive.tape import Node
+from harness.derive.tape import Condition, Node
 
 
 def _sigmoid(z: ndarray) -> ndarray:
@@ -59,7 +59,7 @@ _OWN: dict[str, Callable[..., Any]] = {
 
 
 def _tape_of(*operands: Any) -> Any:
-    return next((each.tape for each in operands if isinstance(each, Node)), None)
+    return next((each.tape for each in operands if isinstance(each, Node | Condition)), None)
 
 
 def _elementwise(name: str) -> Callable[..., Any]:
@@ -71,7 +71,7 @@ def _elementwise(name: str) -> Callable[..., Any]:
             return tape.elementwise(function, *operands)
         return function(*(np.asarray(each) for each in operands))
 
-    call.__name__ = name
+    call.__name__, call.__qualname__ = name, f"xp.{name}"
     return call
 
 
@@ -158,6 +158,9 @@ def _clip_slope(function: Callable[..., Any], limit: float) -> Callable[[Any], A
 def _surrogate(function: Callable[..., Any], slope: Callable[..., Any]) -> Callable[[Any], Any]:
     return _with_slope(function, slope)
 
+
+for _function in (_einsum, _matmul, _where, _concat, _stack, _reshape, _permute_dims, _sum, _mean, _zeros_like, _stop):
+    _function.__qualname__ = f"xp.{_function.__name__[1:]}"  # as messages about wrong arguments name it
 
 xp = Namespace(
     **{name: _elementwise(name) for name in (*UNARY, *BINARY)},

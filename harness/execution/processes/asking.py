@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from types import MappingProxyType
 
 from numpy import ndarray
 
-from harness.candidate.trial import Remark
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
 from harness.execution.processes.messages import (
     of_floor_request,
@@ -28,31 +27,9 @@ from harness.implementations import NUMPY, Framework, Implementation, initialise
 from harness.implementations.certified import FLINT
 from harness.precision.error_floor import Floor
 from harness.problem import Problem
-from harness.result import Result
+from harness.result import Answer
+from harness.result.remark import Remark
 from harness.tensors import Structure
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one implementation on one case.
-
-    Attributes:
-        status: ``ok``, ``unsupported`` or ``error``.
-        result: the result, if the status is ``ok``, or if only a second call or a step of training ended in an error.
-        reason: one line, if it is not.
-        detail: the traceback, or the last lines of the process's standard error.
-        second: the answer of a second call, if that is another.
-        remarks: what is to be known before the numbers are looked at.
-        said: what it printed.
-    """
-
-    status: str
-    result: Result | None = None
-    reason: str = ""
-    detail: str = ""
-    second: Result | None = None
-    remarks: tuple[Remark, ...] = ()
-    said: str = ""
 
 
 class NativeWeightsFailed(Exception):
@@ -88,21 +65,21 @@ class Asking(ABC):
         """Make ready for questions to these frameworks; return at once."""
         del frameworks
 
-    def run(self, implementation: Implementation, problem: Problem) -> Outcome:
+    def run(self, implementation: Implementation, problem: Problem) -> Answer:
         """Run an implementation in its framework's process. Never raises on the implementation's account."""
         if reason := implementation.reason_against(problem.case):
-            return Outcome("unsupported", reason=reason)
+            return Answer("unsupported", reason=reason)
         framework = implementation.framework
         if missing := missing_modules(framework):
-            return Outcome("unsupported", reason=f"{missing[0]} is not installed; {install_line(framework)}")
+            return Answer("unsupported", reason=f"{missing[0]} is not installed; {install_line(framework)}")
         header, arrays = of_problem(problem)
         try:
-            answer = self.ask(framework, {"do": "run", "implementation": implementation.name, **header}, arrays)
+            message = self.ask(framework, {"do": "run", "implementation": implementation.name, **header}, arrays)
         except WorkerFailed as failure:
-            return Outcome("error", reason=failure.reason, detail=failure.detail, said=failure.said)
-        found = answer.header
-        result, second = to_results(answer)
-        return Outcome(
+            return Answer("error", reason=failure.reason, detail=failure.detail, said=failure.said)
+        found = message.header
+        result, second = to_results(message)
+        return Answer(
             found["status"],
             result,
             found.get("reason", ""),

@@ -8,7 +8,6 @@ from typing import Any
 
 from numpy import ndarray
 
-from harness.candidate.trial import Trial
 from harness.case.fields import Case
 from harness.diagnosis.explanation import Diagnosis
 from harness.execution.processes.transport import Message
@@ -16,7 +15,7 @@ from harness.precision.error_floor import Floor
 from harness.problem import Problem
 from harness.problem.recurrent import RecurrenceProblem, known_as
 from harness.recurrences import Recurrence
-from harness.result import Result
+from harness.result import Answer, Result
 
 _GRADIENT = "gradient:"
 _WEIGHT = "weight:"
@@ -146,12 +145,13 @@ def to_floor(message: Message) -> Floor:
     return Floor(header["source"], _named(message.arrays, _ERROR), header["rounding"], header["reason"])
 
 
-def of_trial(trial: Trial) -> tuple[dict[str, Any], dict[str, ndarray]]:
-    """Return the header and the arrays of a trial, without what its second call may have raised."""
-    header, arrays = of_result(trial.result)
-    header["remarks"] = [[each.kind, each.text] for each in trial.remarks]
-    if trial.second is not None:
-        header["second"], again = of_result(trial.second)
+def of_answer(answer: Answer) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Return the header and the arrays of an answer that has a result, without the exception of a second call."""
+    assert answer.result is not None
+    header, arrays = of_result(answer.result)
+    header["remarks"] = [[each.kind, each.text] for each in answer.remarks]
+    if answer.second is not None:
+        header["second"], again = of_result(answer.second)
         arrays |= {_SECOND + name: array for name, array in again.items()}
     return header, arrays
 

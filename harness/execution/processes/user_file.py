@@ -22,13 +22,14 @@ from harness.candidate.userfile.loading import Offer, forget, line_of, load
 from harness.derive.recording import StepError
 from harness.execution.processes.answering import answered
 from harness.execution.processes.child import DUMP, end_with_parent, opened_channel, version_of
-from harness.execution.processes.messages import of_trial, to_problem
+from harness.execution.processes.messages import of_answer, to_problem
 from harness.execution.processes.transport import Channel, ChannelClosedError, Message
 from harness.implementations import Implementation, Unsupported
 from harness.problem import Problem
 from harness.problem.configurations import configurations
 from harness.recurrences import DeclarationError, Recurrence
 from harness.result.returned import NotReadable
+from harness.terminal.text import fit
 
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax", "cupy", "numba")
 """Modules whose versions are told, of those that the file has imported."""
@@ -124,7 +125,7 @@ class _Server:
         if do == "cases":
             return _cases(recurrences[request.header["recurrence"]])
         name = request.header.get("implementation")
-        own = next((each for each in self.found.implementations if each.name == name), None)
+        own = next((each for each in self.found.implementations if fit(each.name) == name), None)
         if own is None:
             return answered(request, recurrences)
         header, arrays = _tried(own, to_problem(request, recurrences))
@@ -135,21 +136,21 @@ class _Server:
 
 def _tried(found: Implementation, problem: Problem) -> _Answer:
     try:
-        trial = try_out(found, problem, borrowing=True)
+        answer = try_out(found, problem, borrowing=True)
     except Unsupported as reason:
         return {"status": "unsupported", "reason": str(reason) or "no reason is given"}, {}
     except NotReadable as refused:
         return {"status": "error", "reason": str(refused)}, {}
     except BaseException as error:  # SystemExit and KeyboardInterrupt, too: it is the user's code that raised it
         return {"status": "error", **_told(error)}, {}
-    header, arrays = of_trial(trial)
-    if trial.failure is None:
+    header, arrays = of_answer(answer)
+    if answer.failure is None:
         return {"status": "ok", **header}, arrays
-    told = _told(trial.failure)
+    told = _told(answer.failure)
     return {
         "status": "error",
         **header,
-        "reason": f"{trial.failed_in}: {told['reason']}",
+        "reason": f"{answer.reason}: {told['reason']}",
         "detail": told["detail"],
     }, arrays
 

@@ -2,7 +2,7 @@
 
 from harness.execution.session.answers import Standard, compare_for, on_its_own
 from harness.execution.session.examiner import Examiner, diagnose_result
-from harness.execution.session.outcomes import CaseOutcome, Evidence, Judged, Run
+from harness.execution.session.outcomes import CaseOutcome, Evidence, Judgement, Run
 from harness.execution.session.running import (
     DEFAULT_BASELINE,
     baseline_for,
@@ -19,7 +19,7 @@ __all__ = [
     "CaseOutcome",
     "Evidence",
     "Examiner",
-    "Judged",
+    "Judgement",
     "Run",
     "Standard",
     "baseline_for",

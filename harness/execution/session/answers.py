@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from numpy import ndarray
 
-from harness.candidate.trial import Remark
 from harness.candidate.trial.clipping import clipped
 from harness.candidate.trial.repetition import since_first_is_right
 from harness.case import Case, training
-from harness.comparison import SEVERITY, Collect, Comparison, compare
+from harness.comparison import SEVERITY, Collect, Comparison, ComparisonPolicy, compare
 from harness.execution.session import directional
 from harness.execution.session.floors import Floors, remarked
 from harness.execution.session.floors import judged as judged_floor
 from harness.execution.session.kinked import explained
+from harness.execution.session.outcomes import Judgement
 from harness.implementations import Promise
 from harness.precision.error_floor import Floor
 from harness.precision.tolerance import TOO_SMALL
 from harness.problem import Problem
-from harness.result import Result
+from harness.result import Answer, Result
+from harness.result.remark import Remark
 
 SMALL = "too small to judge"
 OF_THE_NUMBERS = ("clipped by value", "clipped by norm", SMALL)
 """The kinds of remarks that follow from an answer and its bounds, so that other bounds make others."""
 
 AnyCase = TypeVar("AnyCase", bound=Case)
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """One or two answers, judged.
-
-    Attributes:
-        comparison: of the worse of them.
-        worse: that one.
-        reason: that it is the second, if it is, and that the first is right, if it is.
-        remarks: what the baseline's numbers say of the answers at first sight, then what was noticed of them before.
-    """
-
-    comparison: Comparison
-    worse: Result
-    reason: str
-    remarks: tuple[Remark, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,45 +56,43 @@ class Standard:
         return cls(problem, expected, raised, floors)
 
     def judged(
-        self,
-        promise: Promise,
-        first: Result,
-        second: Result | None = None,
-        collect: Collect = "failed",
-        noticed: Sequence[Remark] = (),
-    ) -> Answers:
-        """Compare an answer, and the other answer of a second call if there is one; the worse of the two counts.
+        self, name: str, promise: Promise, answer: Answer, collect: Collect = "failed"
+    ) -> tuple[Judgement, Result]:
+        """Judge an answer; of two results that differ, the worse one counts.
 
         Args:
-            promise: what is promised of the answers.
-            first: the answer.
-            second: the other answer; None if there is none.
+            name: of the implementation.
+            promise: what it promises of its answers.
+            answer: the answer, which has a result.
             collect: which elements to keep one by one.
-            noticed: the remarks of the trial that the answers come from.
+
+        Returns:
+            The judgement, and the result that counts.
         """
-        comparison, worse, reason = self._compared(promise, first, collect), first, ""
-        if second is not None:
-            again = self._compared(promise, second, collect)
+        assert answer.result is not None
+        comparison, worse, reason = self._compared(promise, answer.result, collect), answer.result, ""
+        noticed = answer.remarks
+        if answer.second is not None:
+            again = self._compared(promise, answer.second, collect)
             if _badness(again) > _badness(comparison):
                 reason = "of its two answers, this is the second"
                 if comparison.matches:
                     reason += "; the first is right, so state is kept from the first call"
                     noticed = tuple(since_first_is_right(noticed))
-                comparison, worse = again, second
+                comparison, worse = again, answer.second
         comparison = remarked(comparison, self.floors)
-        return Answers(comparison, worse, reason, (*self._remarks(comparison, first), *noticed))
+        judged = replace(
+            Judgement.of(name, answer),
+            verdict="error" if answer.status == "error" else comparison.verdict,
+            comparison=comparison,
+            remarks=(*self._remarks(comparison, answer.result), *noticed),
+            reason=answer.reason or reason,
+            promise=promise,
+        )
+        return judged, worse
 
     def _compared(self, promise: Promise, actual: Result, collect: Collect) -> Comparison:
-        return compare_for(
-            self.problem,
-            actual,
-            self.expected,
-            self.noise,
-            complete=promise.complete,
-            all_gradients=promise.all_gradients,
-            collect=collect,
-            eps=promise.float32_eps if self.problem.case.dtype == "float32" else 0.0,
-        )
+        return compare_for(self.problem, actual, self.expected, self.noise, promise, collect)
 
     def _remarks(self, comparison: Comparison, first: Result) -> Iterator[Remark]:
         if comparison.verdict == "mismatch":
@@ -125,32 +107,39 @@ def compare_for(
     actual: Result | Mapping[str, ndarray],
     expected: Result,
     noise: Mapping[str, float],
-    *,
-    complete: bool,
-    all_gradients: bool = False,
+    promise: Promise,
     collect: Collect = "failed",
-    eps: float = 0.0,
 ) -> Comparison:
-    """Compare two results of a problem, with the tolerances and the policy of its case.
+    """Compare two results of a problem, with the tolerances of its case.
 
     Args:
         problem: in the split layout.
         actual: the result in question.
         expected: the baseline's.
         noise: how far rounding alone moves each tensor, absolute.
-        complete: whether a tensor that is missing is a mismatch, and so is another dtype than the expected one.
-        all_gradients: whether a gradient that is missing is a mismatch.
+        promise: the promise of the implementation about its results.
         collect: which elements to keep one by one.
-        eps: of the arithmetic behind ``actual``, where that is coarser than its dtype's.
     """
-    tolerance: Mapping[str, Any] | None = problem.case.tolerance
+    policy = ComparisonPolicy(
+        tolerance=problem.case.tolerance,
+        noise=noise,
+        nonfinite=problem.case.nonfinite,
+        complete=promise.complete,
+        required=tuple(problem.structure.gradients) if promise.all_gradients else (),
+        own_dtype=not promise.complete,
+        collect=collect,
+        eps=promise.float32_eps if problem.case.dtype == "float32" else 0.0,
+    )
     if isinstance(actual, Result) and actual.directional is not None:
         with_directional = directional.with_expected(expected, problem, actual.directional.size)
         if with_directional is None:  # nothing to hold it against
             actual = replace(actual, directional=None)
         else:
-            tolerance = directional.tolerance(expected, problem)
-            noise = {**noise, directional.NAME: directional.noise(expected, problem, noise)}
+            policy = replace(
+                policy,
+                tolerance=directional.tolerance(expected, problem),
+                noise={**noise, directional.NAME: directional.noise(expected, problem, noise)},
+            )
             expected = with_directional
 
     # A baseline may return a tensor that the case does not have; no implementation need provide it.
@@ -158,18 +147,7 @@ def compare_for(
     tensors |= actual.misfits.keys() if isinstance(actual, Result) else set()
 
     def compared(one: Result | Mapping[str, ndarray], other: Result) -> Comparison:
-        found = compare(
-            one,
-            other,
-            tolerance=tolerance,
-            noise=noise,
-            nonfinite=problem.case.nonfinite,
-            complete=complete,
-            required=problem.structure.gradients if all_gradients else (),
-            own_dtype=not complete,
-            collect=collect,
-            eps=eps,
-        )
+        found = compare(one, other, policy)
         return replace(found, not_provided=tuple(name for name in found.not_provided if name in tensors))
 
     if isinstance(actual, Result) and actual.untrained:

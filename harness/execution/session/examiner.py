@@ -11,7 +11,7 @@ import numpy as np
 from harness.comparison import Comparison, TensorComparison
 from harness.diagnosis import UNEXPLAINED, Diagnosis, Predictions, diagnose, diagnose_training
 from harness.execution.processes import Asking
-from harness.execution.session.outcomes import CaseOutcome, Evidence, Judged, Run
+from harness.execution.session.outcomes import CaseOutcome, Evidence, Judgement, Run
 from harness.problem.recurrent import RecurrenceProblem
 from harness.result import Result
 
@@ -68,7 +68,7 @@ class Examiner:
                 judged.append(each)
         return replace(outcome, judged=tuple(judged))
 
-    def explained(self, judged: Judged, result: Result, predictions: Predictions) -> list[Diagnosis]:
+    def explained(self, judged: Judgement, result: Result, predictions: Predictions) -> list[Diagnosis]:
         """Explain what one implementation returned for one problem."""
         name = judged.implementation
         thorough = self._unexplained[name] < MOST_UNEXPLAINED
@@ -80,7 +80,7 @@ class Examiner:
         return found
 
 
-def _with_diagnoses(judged: Judged, found: list[Diagnosis]) -> Judged:
+def _with_diagnoses(judged: Judgement, found: list[Diagnosis]) -> Judgement:
     """Add what was found; a remark that gradients look clipped gives way to an explanation that clipping is not."""
     named = {fault for each in found for fault in each.fault.split(" + ")}
     clipping = not named or bool(named & {UNEXPLAINED, *CLIPPING})

@@ -8,7 +8,6 @@ from typing import Any
 
 from numpy import ndarray
 
-from harness.candidate.trial import Remark
 from harness.case import Case, training
 from harness.comparison import SEVERITY, Comparison, Verdict
 from harness.diagnosis import Diagnosis
@@ -16,14 +15,15 @@ from harness.execution.session.floors import Floors
 from harness.implementations import Promise
 from harness.precision.tolerance import Bound
 from harness.problem import Problem
-from harness.result import Result
+from harness.result import Answer, Result
+from harness.result.remark import Remark
 from harness.tensors import Shape
 
 COMPLETE = Promise(complete=True)
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Judgement:
     """One implementation on one case.
 
     Attributes:
@@ -59,6 +59,23 @@ class Judged:
     diagnoses: tuple[Diagnosis, ...] = ()
     steps: Mapping[str, ndarray] = field(default_factory=dict)
     promise: Promise = COMPLETE
+
+    @classmethod
+    def of(cls, implementation: str, answer: Answer) -> Judgement:
+        """Return an answer without a verdict."""
+        loss = None if answer.result is None else answer.result.loss
+        return cls(
+            implementation,
+            answer.status,
+            None,
+            answer.reason,
+            answer.detail,
+            loss=float(loss) if loss is not None and loss.shape == () else None,
+            seconds=None if answer.result is None else answer.result.seconds,
+            remarks=answer.remarks,
+            said=answer.said,
+            steps=steps_of(answer.result),
+        )
 
     @property
     def can_be_explained(self) -> bool:
@@ -104,7 +121,7 @@ class CaseOutcome:
 
     case: Case
     baseline: str
-    judged: tuple[Judged, ...]
+    judged: tuple[Judgement, ...]
     bounds: Mapping[str, Bound] = field(default_factory=dict)
     floors: Floors = field(default_factory=Floors)
     evidence: Evidence | None = None
@@ -116,7 +133,7 @@ class CaseOutcome:
         return {**self.case.structure.tensors, **training.tensors(self.case)}
 
     @property
-    def of_baseline(self) -> Judged:
+    def of_baseline(self) -> Judgement:
         """How the baseline itself did."""
         return next(each for each in self.judged if each.verdict is None)
 
@@ -176,7 +193,7 @@ class Run:
     machines: Sequence[Mapping[str, Any]] = ()
 
     @property
-    def comparisons(self) -> Iterator[tuple[CaseOutcome, Judged]]:
+    def comparisons(self) -> Iterator[tuple[CaseOutcome, Judgement]]:
         """Every pair of a case and an implementation that is not its baseline."""
         return ((outcome, each) for outcome in self.outcomes for each in outcome.judged if each.verdict is not None)
 
@@ -196,7 +213,7 @@ class Run:
         return sum(each.comparison.elements for _, each in self.comparisons if each.comparison)
 
     @property
-    def failed_implementations(self) -> list[tuple[CaseOutcome, Judged]]:
+    def failed_implementations(self) -> list[tuple[CaseOutcome, Judgement]]:
         """The implementations that ended in an error, the baseline included, or were judged ``error``."""
         return [
             (outcome, each)
@@ -207,7 +224,7 @@ class Run:
 
 
 def steps_of(result: Result | None) -> dict[str, ndarray]:
-    """Return what is known of each step of a training whose loss curve is a curve, for ``Judged.steps``."""
+    """Return what is known of each step of a training whose loss curve is a curve, for ``Judgement.steps``."""
     curve = None if result is None else result.training.get(training.LOSS_CURVE)
     if result is None or curve is None or curve.ndim != 1:
         return {}

@@ -6,25 +6,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.case import Case
 from harness.comparison import Collect, Verdict
-from harness.execution.processes import Asking, NativeWeightsFailed, Outcome
+from harness.execution.processes import Asking, NativeWeightsFailed
 from harness.execution.session.answers import Standard
 from harness.execution.session.examiner import Examiner, agreed
-from harness.execution.session.floors import Floors
 from harness.execution.session.oracle import side
-from harness.execution.session.outcomes import CaseOutcome, Evidence, Judged, Run, steps_of
+from harness.execution.session.outcomes import CaseOutcome, Evidence, Judgement, Run
 from harness.implementations import NUMPY, Framework, Implementation, initialisers, install_line, missing_modules
 from harness.implementations import implementations as all_implementations
 from harness.implementations.certified import FLINT
 from harness.precision import tolerance as tolerances
-from harness.precision.error_floor import Floor
 from harness.precision.tolerance import Bound
 from harness.problem import Problem, build
-from harness.result import Result
+from harness.result import Answer, Result
 
 if TYPE_CHECKING:
     from harness.execution.session.executors import CaseExecutor
@@ -80,21 +78,6 @@ def questions_for(
     return [(by_name[name], count) for name, count in Counter(each.name for each in asked).items()]
 
 
-@dataclass(frozen=True, eq=False)
-class Answered:
-    """What was answered to the questions of a case.
-
-    Attributes:
-        outcomes: of every implementation, by name.
-        noise: how far rounding alone moves each tensor, absolute.
-        floor: how far the baseline is off; None if it has no result.
-    """
-
-    outcomes: Mapping[str, Outcome]
-    noise: Mapping[str, float]
-    floor: Floor | None
-
-
 class AtOnce(Executor):
     """Calls what is submitted at once, for answers that need not be waited for."""
 
@@ -113,7 +96,7 @@ def run_case(
         problem = build(case, asking.native_weights)
     except NativeWeightsFailed as failure:
         return without_weights(case, implementations, failure)
-    return judge_case(problem, implementations, answered(problem, implementations, asking, calls), collect)
+    return judge_case(problem, implementations, *answered(problem, implementations, asking, calls), collect)
 
 
 def without_weights(case: Case, implementations: Sequence[Implementation], failure: NativeWeightsFailed) -> CaseOutcome:
@@ -121,47 +104,75 @@ def without_weights(case: Case, implementations: Sequence[Implementation], failu
     baseline, *others = implementations
     status: Verdict = "error" if failure.installed else "unsupported"
     reason = f"there are no weights to run with: {failure}"
-    first = Judged(baseline.name, status, None, reason)
-    return CaseOutcome(case, baseline.name, (first, *(Judged(o.name, status, status, reason) for o in others)))
+    first = Judgement(baseline.name, status, None, reason)
+    return CaseOutcome(case, baseline.name, (first, *(Judgement(o.name, status, status, reason) for o in others)))
 
 
-def answered(problem: Problem, implementations: Sequence[Implementation], asking: Asking, calls: Executor) -> Answered:
-    """Ask all the questions of a case side by side, as far as one does not need the answer to another."""
+def answered(
+    problem: Problem, implementations: Sequence[Implementation], asking: Asking, calls: Executor
+) -> tuple[Mapping[str, Answer], Standard | None]:
+    """Ask all the questions of a case side by side, as far as one does not need the answer to another.
+
+    Returns:
+        The answer of every implementation by name, and the standard to hold them against; None without a baseline.
+    """
     noise_found = calls.submit(asking.rounding_noise, problem)
     futures = [calls.submit(asking.run, each, problem) for each in implementations]
     expected = futures[0].result().result
     floor_found = None if expected is None else calls.submit(asking.floor, problem, expected.tensors)
-    outcomes = {each.name: future.result() for each, future in zip(implementations, futures, strict=True)}
-    return Answered(outcomes, noise_found.result(), None if floor_found is None else floor_found.result())
+    answers = {each.name: future.result() for each, future in zip(implementations, futures, strict=True)}
+    noise = noise_found.result()
+    if expected is None or floor_found is None:
+        return answers, None
+    return answers, Standard.measured(problem, expected, noise, floor_found.result())
 
 
 def judge_case(
-    problem: Problem, implementations: Sequence[Implementation], answers: Answered, collect: Collect
+    problem: Problem,
+    implementations: Sequence[Implementation],
+    answers: Mapping[str, Answer],
+    standard: Standard | None,
+    collect: Collect,
 ) -> CaseOutcome:
-    """Compare what each implementation answered with what the first of them, the baseline, answered."""
+    """Compare the answer of each implementation with that of the first of them, the baseline."""
     baseline, *others = implementations
-    outcomes, noise, floors = answers.outcomes, answers.noise, Floors()
-    of_baseline = outcomes[baseline.name]
-    expected, standard = of_baseline.result, None
-    if expected is not None:
-        standard = Standard.measured(problem, expected, noise, answers.floor)
-        floors, noise = standard.floors, standard.noise
-    results = {name: each.result for name, each in outcomes.items() if each.result is not None}
-    judged, wrong = [_without_verdict(baseline.name, of_baseline)], dict[str, Result]()
-    oracle = next((each for each in others if each.is_oracle and each.name in results), None)
+    judged, wrong = [Judgement.of(baseline.name, answers[baseline.name])], dict[str, Result]()
+    results = {name: each.result for name, each in answers.items() if each.result is not None}
+    oracle = next((each.name for each in others if each.is_oracle and each.name in results), "")
+    if standard is None:
+        judged += [_without_baseline(each, answers, baseline) for each in others]
+        return CaseOutcome(problem.case, baseline.name, tuple(judged), evidence=Evidence(problem, {}, results, oracle))
     for each in others:
-        own, answer = _judged(each, outcomes[each.name], baseline, of_baseline, standard, collect)
-        own = replace(own, promise=each.promise)
-        if oracle is not None and own.verdict == "mismatch":
-            assert own.comparison is not None
-            told = side(each.name, own.comparison, oracle.name, baseline.name, results, problem, noise)
-            own = replace(own, oracle=told)
+        if answers[each.name].result is None:
+            own = Judgement.of(each.name, answers[each.name])
+            judged.append(replace(own, verdict=_as_verdict(answers[each.name]), promise=each.promise))
+            continue
+        own, counts = standard.judged(each.name, each.promise, answers[each.name], collect)
+        if oracle and own.verdict == "mismatch":
+            own = replace(own, oracle=side(own, oracle, baseline.name, results, standard))
         judged.append(own)
-        if answer is not None and own.can_be_explained:
-            wrong[own.implementation] = answer
-    bounds = {} if expected is None else bounds_of(problem, expected, noise)
-    evidence = Evidence(problem, noise, results | wrong, oracle.name if oracle is not None else "", tuple(wrong))
-    return CaseOutcome(problem.case, baseline.name, tuple(judged), bounds, floors, evidence)
+        if own.can_be_explained:
+            wrong[each.name] = counts
+    evidence = Evidence(problem, standard.noise, results | wrong, oracle, tuple(wrong))
+    bounds = bounds_of(problem, standard.expected, standard.noise)
+    return CaseOutcome(problem.case, baseline.name, tuple(judged), bounds, standard.floors, evidence)
+
+
+def _as_verdict(answer: Answer) -> Verdict:
+    """Return the verdict on an answer without a result."""
+    return "unsupported" if answer.status == "unsupported" else "error"
+
+
+def _without_baseline(
+    implementation: Implementation, answers: Mapping[str, Answer], baseline: Implementation
+) -> Judgement:
+    """Return the judgement of an implementation whose case has no answer of the baseline."""
+    own, of_baseline = answers[implementation.name], answers[baseline.name]
+    judged = replace(Judgement.of(implementation.name, own), promise=implementation.promise)
+    if own.result is None:
+        return replace(judged, verdict=_as_verdict(own))
+    verdict: Verdict = "unsupported" if of_baseline.status == "unsupported" else "error"
+    return replace(judged, verdict=verdict, reason=f"there is no baseline: {baseline.name}: {of_baseline.reason}")
 
 
 def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) -> dict[str, Bound]:
@@ -171,40 +182,6 @@ def bounds_of(problem: Problem, expected: Result, noise: Mapping[str, float]) ->
         name: tolerances.bound(name, tensor, override, noise=tolerances.noise_for(name, tensor.shape, noise))
         for name, tensor in expected.tensors.items()
     }
-
-
-def _judged(
-    implementation: Implementation,
-    outcome: Outcome,
-    baseline: Implementation,
-    of_baseline: Outcome,
-    standard: Standard | None,
-    collect: Collect,
-) -> tuple[Judged, Result | None]:
-    """Judge an implementation; return with it the answer that counts."""
-    own = _without_verdict(implementation.name, outcome)
-    if outcome.result is None:
-        return replace(own, verdict="unsupported" if outcome.status == "unsupported" else "error"), None
-    if standard is None:
-        verdict: Verdict = "unsupported" if of_baseline.status == "unsupported" else "error"
-        return replace(
-            own, verdict=verdict, reason=f"there is no baseline: {baseline.name}: {of_baseline.reason}"
-        ), None
-    answers = standard.judged(implementation.promise, outcome.result, outcome.second, collect, outcome.remarks)
-    verdict = "error" if outcome.status == "error" else answers.comparison.verdict
-    reason = outcome.reason or answers.reason
-    own = replace(own, verdict=verdict, comparison=answers.comparison, remarks=answers.remarks, reason=reason)
-    return own, answers.worse
-
-
-def _without_verdict(name: str, outcome: Outcome) -> Judged:
-    loss = seconds = None
-    if outcome.result is not None:
-        seconds = outcome.result.seconds
-        if outcome.result.loss is not None and outcome.result.loss.shape == ():
-            loss = float(outcome.result.loss)
-    judged = Judged(name, outcome.status, None, outcome.reason, outcome.detail, None, loss, seconds)
-    return replace(judged, remarks=outcome.remarks, said=outcome.said, steps=steps_of(outcome.result))
 
 
 def not_kept(outcome: CaseOutcome) -> str:

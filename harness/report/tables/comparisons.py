@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.case.training import is_of_training
 from harness.comparison import TensorComparison
-from harness.execution.session import CaseOutcome, Judged, Run
+from harness.execution.session import CaseOutcome, Judgement, Run
 from harness.layout import layouts_of
 from harness.report.table import Row
 
@@ -48,7 +48,7 @@ def rows(run: Run) -> Iterator[Row]:
         yield from _rows(outcome, judged)
 
 
-def _rows(outcome: CaseOutcome, judged: Judged) -> Iterator[Row]:
+def _rows(outcome: CaseOutcome, judged: Judgement) -> Iterator[Row]:
     case = outcome.case
     empty = {name: "" if kind == "text" else None for name, kind in COLUMNS.items()}
     of_pair = {"case": case.name, "implementation": judged.implementation, "baseline": outcome.baseline}

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from harness.case.training import LOSS_CURVE
 from harness.comparison import Elements, measure
-from harness.execution.session import CaseOutcome, Judged, Run
+from harness.execution.session import CaseOutcome, Judgement, Run
 from harness.report.table import Row
 
 FILE = "training.csv"
@@ -38,7 +38,7 @@ def rows(run: Run) -> Iterator[Row]:
         yield from _rows(outcome, judged)
 
 
-def _rows(outcome: CaseOutcome, judged: Judged) -> Iterator[Row]:
+def _rows(outcome: CaseOutcome, judged: Judgement) -> Iterator[Row]:
     """Yield a row for each step; without errors, where the baseline has no such curve."""
     if not judged.steps:
         return

@@ -6,7 +6,16 @@ from harness.execution.processes.answers import mistake
 
 RUN = {"do": "run"}
 RESULT = {"seconds": 0.5, "misfits": {"b": "a wrong shape"}, "untrained": ""}
-OFFER = {"name": "a", "function": "f", "layout": "split", "about": "", "line": 3, "complete": True, "supports": {}}
+OFFER = {
+    "name": "a",
+    "function": "f",
+    "layout": "split",
+    "about": "",
+    "recurrence": "",
+    "line": 3,
+    "complete": True,
+    "supports": {},
+}
 
 RIGHT = {
     "a result": ({"status": "ok", **RESULT}, RUN),
@@ -15,7 +24,7 @@ RIGHT = {
     "an error in training": ({"status": "error", "reason": "ValueError", **RESULT}, RUN),
     "noise": ({"status": "ok", "noise": {"loss": 1e-16}}, {"do": "rounding_noise"}),
     "a floor": ({"status": "ok", "source": "balls", "rounding": {"loss": 0.0}, "reason": ""}, {"do": "floor"}),
-    "a process that is ready": ({"versions": {"numpy": "2.0"}, "seconds": 1, "offered": OFFER}, None),
+    "a process that is ready": ({"versions": {"numpy": "2.0"}, "seconds": 1, "offered": [OFFER]}, None),
     "a file that is refused": ({"versions": {}, "seconds": 0.0, "refused": "no", "detail": ""}, None),
     "what only its asker knows": ({"suspects": [[1, "torch"]]}, {"seed": 1}),
 }
@@ -35,7 +44,11 @@ WRONG = {
     "no noise": ({"status": "ok"}, {"do": "rounding_noise"}, "its header has no 'noise'"),
     "no versions": ({"seconds": 1.0}, None, "its header has no 'versions'"),
     "seconds that are true": ({"versions": {}, "seconds": True}, None, "'seconds' should be a number, but is True"),
-    "half an offer": ({"versions": {}, "seconds": 1, "offered": {"name": "a"}}, None, "should be an implementation"),
+    "half an offer": (
+        {"versions": {}, "seconds": 1, "offered": [{"name": "a"}]},
+        None,
+        "should be a list of implementations",
+    ),
 }
 
 

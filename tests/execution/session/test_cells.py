@@ -10,8 +10,8 @@ from harness.diagnosis.faults import faults
 from harness.diagnosis.sight import blind_spots_of_case, catalogue, sight
 from harness.execution.processes import Workers
 from harness.execution.session import compare_for
+from harness.implementations import Promise, implementations, initialisers
 from harness.implementations import complex_step as oracle
-from harness.implementations import implementations, initialisers
 from harness.precision import error_floor as floors
 from harness.precision.error_floor import NoFloor, from_balls, from_wider_numbers
 from harness.precision.perturbations import COUNT
@@ -49,7 +49,7 @@ def solved(problem, name="numpy-split"):
 
 
 def compared(problem, actual):
-    return compare_for(problem, actual, solved(problem), rounding_noise(problem), complete=True)
+    return compare_for(problem, actual, solved(problem), rounding_noise(problem), Promise(complete=True))
 
 
 @pytest.fixture(params=CELLS)
@@ -282,7 +282,7 @@ def test_an_error_that_the_sample_misses_is_seen_by_the_directions(sampled, cell
         for where, seen in ((~found.known[name], {"directional"}), (found.known[name], {"directional", name})):
             at = tuple(int(axis[0]) for axis in np.nonzero(where))
             expected.gradients[name][at] += 1e-6 * np.abs(expected.gradients[name]).max()
-            comparison = compare_for(problem, found, expected, rounding_noise(problem), complete=True)
+            comparison = compare_for(problem, found, expected, rounding_noise(problem), Promise(complete=True))
             assert {each.tensor for each in comparison.disagreements} == seen
 
 

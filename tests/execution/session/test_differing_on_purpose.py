@@ -8,7 +8,7 @@ import pytest
 from harness.case import Case, Loss, Sizes
 from harness.execution.processes import Workers
 from harness.execution.session import compare_for
-from harness.implementations import implementations
+from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 from harness.result import run
@@ -50,7 +50,7 @@ def answer(workers, name, problem):
 
 
 def compared(problem, actual, expected):
-    return compare_for(problem, actual, expected, rounding_noise(problem), complete=True)
+    return compare_for(problem, actual, expected, rounding_noise(problem), Promise(complete=True))
 
 
 @pytest.mark.framework

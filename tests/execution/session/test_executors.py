@@ -139,7 +139,7 @@ def test_a_case_that_takes_every_worker_along_is_an_error_of_its_own():
     baseline, other = implementations()["numpy-split"], implementations()["numpy-concat"]
     problem = build(CASES[0], None)
     outcome = judge_case(
-        problem, [baseline, other], answered(problem, [baseline, other], Lost("gone"), AtOnce()), "all"
+        problem, [baseline, other], *answered(problem, [baseline, other], Lost("gone"), AtOnce()), "all"
     )
     assert [(each.status, each.verdict, each.reason) for each in outcome.judged] == [
         ("error", None, "gone"), ("error", "error", "gone"),

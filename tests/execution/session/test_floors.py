@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from harness.case import Case, Loss, Sizes
-from harness.comparison import compare
+from harness.comparison import ComparisonPolicy, compare
 from harness.execution.session.floors import judged, remarked
 from harness.precision.error_floor import Floor
 from harness.problem import build
@@ -40,7 +40,7 @@ def test_above_a_default_tolerance_the_tolerance_follows_the_references_own_erro
     assert "ill-conditioned: the baseline is off by 3.91e-15 from the certified answer" in floors.remark("layer0.b_h")
     actual = {"layer0.b_h": expected.gradients["layer0.b_h"] + 2 * BOUND}
     assert not compare(actual, expected).matches
-    widened = remarked(compare(actual, expected, noise=noise), floors)
+    widened = remarked(compare(actual, expected, ComparisonPolicy(noise=noise)), floors)
     assert widened.matches
     assert "ill-conditioned" in widened.tensors[0].reason
 
@@ -52,14 +52,14 @@ def test_a_wrong_baseline_excuses_nothing():
     assert not floors.ill_conditioned
     assert "rounding does not explain" in floors.remark("layer0.b_h")
     actual = {"layer0.b_h": np.array([1 - 1e-3, 1, 1, 1])}
-    assert not compare(actual, expected, noise=noise).matches
+    assert not compare(actual, expected, ComparisonPolicy(noise=noise)).matches
 
 
 def test_a_tolerance_that_the_case_gives_is_applied_as_given():
     expected, (floors, noise) = given(EPS, EPS, {"atol": EPS / 4})
     assert "ill-conditioned" in floors.remark("layer0.b_h")
     actual = {"layer0.b_h": np.array([1 + EPS, 1, 1, 1])}
-    comparison = remarked(compare(actual, expected, tolerance={"atol": EPS / 4}, noise=noise), floors)
+    comparison = remarked(compare(actual, expected, ComparisonPolicy(tolerance={"atol": EPS / 4}, noise=noise)), floors)
     assert not comparison.matches
     assert "1 of 4 elements outside the tolerance; ill-conditioned: the baseline" in comparison.tensors[0].reason
 

@@ -8,7 +8,7 @@ import pytest
 from harness.case import Case, Loss, Sizes
 from harness.execution.session import compare_for
 from harness.execution.session.floors import judged
-from harness.implementations import implementations
+from harness.implementations import Promise, implementations
 from harness.precision.error_floor import Floor, from_balls
 from harness.precision.kinks import at_kink
 from harness.precision.rounding_noise import rounding_noise
@@ -76,7 +76,7 @@ def taking(problem, slope, within=0.0):
 
 def compared(problem, actual, expected=None):
     expected = expected or run(implementations()["numpy-split"], problem)
-    return compare_for(problem, actual, expected, rounding_noise(problem), complete=True)
+    return compare_for(problem, actual, expected, rounding_noise(problem), Promise(complete=True))
 
 
 @pytest.mark.parametrize("slope", [0.5, 1.0])

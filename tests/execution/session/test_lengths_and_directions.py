@@ -12,8 +12,8 @@ from harness.case.checks import memory_needed
 from harness.diagnosis import Predictions
 from harness.execution.processes import Workers
 from harness.execution.session import compare_for
+from harness.implementations import Promise, implementations
 from harness.implementations import complex_step as oracle
-from harness.implementations import implementations
 from harness.precision.error_floor import from_wider_numbers
 from harness.precision.intervals.certification import certified, work
 from harness.precision.kinks import at_kink, recursions, slopes_by_sign, with_slopes
@@ -62,7 +62,7 @@ def solved(problem, name="numpy-split"):
 
 
 def compared(problem, actual, expected=None):
-    return compare_for(problem, actual, expected or solved(problem), rounding_noise(problem), complete=True)
+    return compare_for(problem, actual, expected or solved(problem), rounding_noise(problem), Promise(complete=True))
 
 
 @pytest.fixture(params=CELLS)
@@ -235,7 +235,9 @@ def test_every_wrong_tensor_is_caught(cell, factor):
     problem = problem_of(**cell, bidirectional=True, lengths=LENGTHS)
     right, noise = solved(problem), rounding_noise(problem)
     for name, tensor in right.tensors.items():
-        comparison = compare_for(problem, {**right.tensors, name: tensor * factor}, right, noise, complete=True)
+        comparison = compare_for(
+            problem, {**right.tensors, name: tensor * factor}, right, noise, Promise(complete=True)
+        )
         assert [each.tensor for each in comparison.tensors if each.verdict != "match"] == [name]
 
 

@@ -7,7 +7,7 @@ import pytest
 from harness import Unsupported
 from harness.case import Case, Loss, Sizes
 from harness.execution.session import compare_for
-from harness.implementations import implementations
+from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 from harness.result import run
@@ -33,7 +33,7 @@ def problem_of(dtype="float64", sizes=(2, 7, 3, 4), **fields):
 
 def compared(problem, actual):
     expected = run(implementations()["numpy-split"], problem)
-    return compare_for(problem, actual, expected, rounding_noise(problem), complete=True)
+    return compare_for(problem, actual, expected, rounding_noise(problem), Promise(complete=True))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -61,7 +61,7 @@ def test_a_wrong_baseline_is_found(name):
     expected = run(implementations()["numpy-split"], problem)
     wrong = replace(expected, gradients={**expected.gradients, name: expected.gradients[name] * (1 + 1e-12)})
     answer = run(implementations()["closed-form"], problem)
-    comparison = compare_for(problem, answer, wrong, rounding_noise(problem), complete=True)
+    comparison = compare_for(problem, answer, wrong, rounding_noise(problem), Promise(complete=True))
     assert [each.tensor for each in comparison.disagreements] == [name]
 
 

@@ -6,7 +6,7 @@ import pytest
 from harness import Unsupported
 from harness.case import Case, Loss, Sizes
 from harness.execution.session import compare_for
-from harness.implementations import implementations
+from harness.implementations import Promise, implementations
 from harness.layout import onnx as layout
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
@@ -40,7 +40,7 @@ def problem_of(**fields):
 
 def compared(problem):
     actual, expected = (run(implementations()[name], problem) for name in ("onnx", "numpy-split"))
-    return compare_for(problem, actual, expected, rounding_noise(problem), complete=False)
+    return compare_for(problem, actual, expected, rounding_noise(problem), Promise(complete=False))
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from harness.case import Case, Loss, Sizes
-from harness.execution.session import compare_for
+from harness.execution.session import Judgement, Standard, compare_for
 from harness.execution.session.oracle import side
-from harness.implementations import implementations
+from harness.implementations import Promise, implementations
 from harness.implementations.complex_step import RESOLUTION, UNDERFLOW
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
@@ -42,7 +42,7 @@ def answers(problem):
 def test_a_right_baseline_is_not_called_wrong(upstream, cell):
     problem = problem_of(upstream, cell=cell)
     right, oracle = answers(problem)
-    comparison = compare_for(problem, oracle, right, rounding_noise(problem), complete=True)
+    comparison = compare_for(problem, oracle, right, rounding_noise(problem), Promise(complete=True))
     assert comparison.matches, str(comparison)
     of_gradients = {each.tensor: each for each in comparison.tensors if each.tensor in problem.structure.gradients}
     assert of_gradients.keys() == problem.structure.gradients.keys()
@@ -68,16 +68,18 @@ def test_what_is_wrong_by_more_than_it_resolves_is_found():
     right, oracle = answers(problem)
     wrong = replace(right, gradients={name: 2 * each for name, each in right.gradients.items()})
     assert max(np.abs(each).max() for each in right.gradients.values()) < UNDERFLOW
-    assert not compare_for(problem, oracle, wrong, rounding_noise(problem), complete=True).matches
+    assert not compare_for(problem, oracle, wrong, rounding_noise(problem), Promise(complete=True)).matches
 
 
 def told(problem, wrong):
     right, oracle = answers(problem)
     noise = rounding_noise(problem)
-    comparison = compare_for(problem, wrong, right, noise, complete=True)
+    comparison = compare_for(problem, wrong, right, noise, Promise(complete=True))
     assert not comparison.matches
     results = {"numpy-split": right, "wrong": wrong, "complex-step": oracle}
-    return side("wrong", comparison, "complex-step", "numpy-split", results, problem, noise)
+    judged = Judgement("wrong", "ok", "mismatch", comparison=comparison)
+    standard = Standard.measured(problem, right, noise, None)
+    return side(judged, "complex-step", "numpy-split", results, standard)
 
 
 def test_it_takes_no_side_where_it_cannot_tell():

@@ -6,7 +6,7 @@ import pytest
 from harness.case import Case, Loss, Sizes
 from harness.execution.processes import Workers
 from harness.execution.session import compare_for
-from harness.implementations import implementations
+from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 from harness.result import run
@@ -79,7 +79,7 @@ def test_right_answers_to_random_problems_match(workers, problems, name):
         outcome = workers.run(implementations()[name], problem)
         if outcome.status == "unsupported":
             continue
-        comparison = compare_for(problem, outcome.result, expected, noise, complete=True)
+        comparison = compare_for(problem, outcome.result, expected, noise, Promise(complete=True))
         assert comparison.matches, f"{problem.case}: {comparison}"
         compared += 1
     assert compared > PROBLEMS / 3
@@ -98,7 +98,7 @@ def test_wrong_answers_to_random_problems_do_not(factor):
         changed = names[random.integers(len(names))]
         actual = {**expected.tensors, changed: expected.tensors[changed] * factor}
         actual = {name: array.astype(expected.tensors[name].dtype) for name, array in actual.items()}
-        comparison = compare_for(problem, actual, expected, noise, complete=True)
+        comparison = compare_for(problem, actual, expected, noise, Promise(complete=True))
         tensor = next(each for each in comparison.tensors if each.tensor == changed)
         if tensor.bound.ill_conditioned or not expected.tensors[changed].any():
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.comparison import compare
+from harness.comparison import ComparisonPolicy, compare
 from harness.execution.session import diagnose_result
 from harness.result import Result
 from tests.diagnosis.conftest import predictions_of
@@ -20,7 +20,7 @@ def result_of(actual):
 
 
 def explained(actual, expected, **options):
-    return diagnose_result(result_of(actual), PREDICTIONS, compare(actual, expected, **options))
+    return diagnose_result(result_of(actual), PREDICTIONS, compare(actual, expected, ComparisonPolicy(**options)))
 
 
 def test_a_baseline_that_is_off_is_said_to_be():
@@ -39,7 +39,7 @@ NOT_OFF = {
 @pytest.mark.parametrize("made", NOT_OFF.values(), ids=NOT_OFF)
 def test_nothing_is_blamed_where_no_numbers_disagree(made):
     actual = made(RIGHT)
-    comparison = compare(actual, RIGHT, complete=True, own_dtype=False)
+    comparison = compare(actual, RIGHT, ComparisonPolicy(complete=True, own_dtype=False))
     assert not comparison.matches
     assert explained(actual, RIGHT, complete=True, own_dtype=False) == []
 

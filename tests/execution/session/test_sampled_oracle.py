@@ -5,8 +5,8 @@ import pytest
 
 from harness.case import Case, Loss, Sizes
 from harness.execution.session import compare_for, directional
+from harness.implementations import Promise, implementations
 from harness.implementations import complex_step as module
-from harness.implementations import implementations
 from harness.precision.perturbations import COUNT, directions
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
@@ -56,7 +56,7 @@ def baseline_of(problem):
 
 
 def compared(problem, actual, expected):
-    return compare_for(problem, actual, expected, rounding_noise(problem), complete=True)
+    return compare_for(problem, actual, expected, rounding_noise(problem), Promise(complete=True))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from harness.case import Case, Loss, Sizes
-from harness.comparison import compare
+from harness.comparison import ComparisonPolicy, compare
 from harness.execution.processes import Workers
-from harness.execution.processes.asking import Outcome
 from harness.execution.session import not_here, not_installed
-from harness.execution.session.running import Answered, judge_case
+from harness.execution.session.answers import Standard
+from harness.execution.session.running import judge_case
 from harness.implementations import implementations
 from harness.implementations.torch_cuda import NO_DRIVER, NO_GPU, TF32_EPS, absent
 from harness.precision.tolerance import bound
 from harness.problem import build
-from harness.result import run
+from harness.result import Answer, run
 
 without_gpu = pytest.mark.skipif(not absent(), reason="a GPU is there")
 with_gpu = pytest.mark.skipif(bool(absent()), reason=absent() or "a GPU is there")
@@ -104,8 +104,10 @@ def test_tf32_is_judged_by_its_own_tolerance_and_others_are_not(off, verdict):
     gradients = {name: each + np.float32(off) * np.abs(each).max() for name, each in expected.gradients.items()}
     answer = replace(expected, gradients=gradients)
     names = ("numpy-split", "torch", "torch@cuda-tf32")
-    outcomes = {name: Outcome("ok", expected if name == "numpy-split" else answer) for name in names}
-    judged = judge_case(problem, [there[name] for name in names], Answered(outcomes, {}, None), "failed").judged
+    outcomes = {name: Answer("ok", expected if name == "numpy-split" else answer) for name in names}
+    judged = judge_case(
+        problem, [there[name] for name in names], outcomes, Standard.measured(problem, expected, {}, None), "failed"
+    ).judged
     assert [each.verdict for each in judged] == [None, "mismatch", verdict]
 
 
@@ -133,4 +135,4 @@ def test_on_a_gpu_tf32_is_on_in_the_variant_alone():
     expected = run(implementations()["numpy-split"], problem)
     assert compare(exact, expected).matches
     assert not compare(coarse, expected).matches
-    assert compare(coarse, expected, eps=TF32_EPS).matches
+    assert compare(coarse, expected, ComparisonPolicy(eps=TF32_EPS)).matches

@@ -10,7 +10,7 @@ import harness
 from harness.case import Case, Loss, Sizes, load
 from harness.execution.processes import Workers
 from harness.execution.session import compare_for
-from harness.implementations import implementations
+from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 from harness.result import run
@@ -50,9 +50,9 @@ def test_every_implementation_has_the_same_truncated_gradient(workers, name, tru
     outcome = workers.run(implementations()[name], problem)
     assert outcome.status == "ok", outcome.reason
     expected = run(implementations()["numpy-split"], problem)
-    assert compare_for(problem, outcome.result, expected, rounding_noise(problem), complete=True).matches
+    assert compare_for(problem, outcome.result, expected, rounding_noise(problem), Promise(complete=True)).matches
     in_full = run(implementations()["numpy-split"], problem_of("none", loss=Loss("dot", steps)))
-    assert not compare_for(problem, outcome.result, in_full, rounding_noise(problem), complete=True).matches
+    assert not compare_for(problem, outcome.result, in_full, rounding_noise(problem), Promise(complete=True)).matches
     assert outcome.result.gradients["layer0.h0"].any() == (steps == "all")
 
 
@@ -105,7 +105,7 @@ def test_the_cases_that_reach_as_far_as_the_sequence_have_the_full_gradient(monk
     truncated, full = (build(each, None) for each in (case, replace(case, truncation="none")))
     expected = run(implementations()["numpy-split"], full)
     actual = run(implementations()["numpy-split"], truncated)
-    comparison = compare_for(truncated, actual, expected, rounding_noise(truncated), complete=True)
+    comparison = compare_for(truncated, actual, expected, rounding_noise(truncated), Promise(complete=True))
     assert comparison.matches == is_full
 
 

@@ -32,11 +32,11 @@ from harness.execution.processes import Asking, Memory, NativeWeightsFailed, Wor
 from harness.execution.processes.exchanges import Exchange, Lost, NotRemembered, Place, Remembered, Told
 from harness.execution.processes.fingerprint import differences, fingerprint
 from harness.execution.processes.transport import Message, NotAMessage
+from harness.execution.session.answers import Standard
 from harness.execution.session.executors.base import CaseExecutor, ExecutorFailed
 from harness.execution.session.executors.local import CASES_AT_ONCE, suitable_jobs
 from harness.execution.session.outcomes import CaseOutcome
 from harness.execution.session.running import (
-    Answered,
     AtOnce,
     answered,
     chosen_for,
@@ -48,6 +48,7 @@ from harness.execution.session.running import (
 from harness.execution.session.station import Station, of_case, of_question, to_answers
 from harness.implementations import Framework, Implementation
 from harness.problem import Problem, build
+from harness.result import Answer
 
 AHEAD_OF_EACH_THREAD = 4
 """Cases sent and not yet handed on, for each thread of the cluster: no worker waits for this machine."""
@@ -307,7 +308,7 @@ class Distributed(CaseExecutor):
             except KilledWorker:
                 asking = self._alone(made.problem, chosen, ahead)
             answers = answered(made.problem, chosen, asking, AtOnce())
-        return judge_case(made.problem, chosen, answers, collect)
+        return judge_case(made.problem, chosen, answers[0], answers[1], collect)
 
     def _asking_of(self, answers: Future[bytes]) -> Asking:
         """Wait for a case's answers. Raises KilledWorker if too many workers were lost over it."""
@@ -332,7 +333,7 @@ class _Made:
     """A case's problem, and its answers or where they will be."""
 
     problem: Problem
-    answers: Answered | Future[bytes]
+    answers: tuple[Mapping[str, Answer], Standard | None] | Future[bytes]
 
 
 Ahead = deque[tuple[list[Implementation], LocalFuture["_Made | CaseOutcome"]]]

@@ -1,0 +1,159 @@
+"""Problems drawn for a recurrence, and its gradients by each route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy import ndarray
+
+from harness.derive import tangents
+from harness.derive.recording import Recording, Sequences, forward
+from harness.derive.reverse import gradients
+from harness.recurrences import Recurrence, recurrences
+
+
+def _drawn(recurrence: Recurrence, seed: int = 0, B: int = 3, T: int = 5, **given: int) -> Sequences:
+    """Draw arrays in which nothing is zero, and an upstream gradient for every output and every last state."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    sizes = recurrence.sizes(**given)
+
+    def draw(name: str, shape: tuple[int, ...], scale: float = 1) -> ndarray:
+        normal = random.normal(size=shape) * scale
+        return 0.5 + normal**2 if name in recurrence.positive else normal
+
+    def draw_all(declared: Mapping[str, str], *before: int) -> dict[str, ndarray]:
+        return {name: draw(name, shape) for name, shape in recurrence.shapes(declared, sizes, *before).items()}
+
+    weights = {
+        name: draw(name, shape, shape[0] ** -0.5 if len(shape) > 1 else 1)
+        for name, shape in recurrence.shapes(recurrence.weights, sizes).items()
+    }
+    inputs = {**draw_all(recurrence.inputs, B, T), **draw_all(recurrence.context, B)}
+    problem = Sequences(recurrence, weights, inputs, draw_all(recurrence.state, B), np.empty(0), {})
+    outputs, last = forward(problem)
+    upstream = random.normal(size=(B, T, *outputs[0].shape[1:]))
+    return replace(
+        problem, upstream=upstream, upstream_state={name: random.normal(size=v.shape) for name, v in last.items()}
+    )
+
+
+def _astype(problem: Sequences, dtype: Any) -> Sequences:
+    return replace(
+        problem.mapped(lambda _, array: array.astype(dtype)),
+        upstream=problem.upstream.astype(dtype),
+        upstream_state={name: array.astype(dtype) for name, array in problem.upstream_state.items()},
+    )
+
+
+def _worst(actual: Mapping[str, ndarray], expected: Mapping[str, ndarray], dtype: Any = np.float64) -> dict[str, float]:
+    """Return the largest error of each tensor, in eps of a dtype and of the tensor's largest element."""
+    assert actual.keys() == expected.keys()
+    worst = {}
+    for name, tensor in expected.items():
+        assert actual[name].shape == tensor.shape, name
+        error = np.abs(np.asarray(actual[name], np.longdouble) - tensor).max()
+        worst[name] = float(error / max(np.abs(tensor).max(), np.finfo(np.float64).tiny) / np.finfo(dtype).eps)
+    return worst
+
+
+def _by_torch(problem: Sequences) -> dict[str, ndarray]:
+    import torch
+
+    from harness.derive.namespaces.torch import xp
+
+    leaves: dict[str, Any] = {}
+
+    def leaf(name: str, array: ndarray) -> Any:
+        leaves[name] = torch.tensor(array, requires_grad=True)
+        return leaves[name]
+
+    outputs, last = forward(problem.mapped(leaf), xp)
+    loss = (torch.stack(outputs, 1) * torch.tensor(problem.upstream)).sum()
+    for name, g in problem.upstream_state.items():
+        loss = loss + (last[name] * torch.tensor(g)).sum()
+    found = torch.autograd.grad(loss, list(leaves.values()))
+    return {name: g.numpy() for name, g in zip(leaves, found, strict=True)}
+
+
+def _by_tensorflow(problem: Sequences) -> dict[str, ndarray]:
+    import tensorflow as tf
+
+    from harness.derive.namespaces.tensorflow import xp
+
+    leaves: dict[str, Any] = {}
+
+    def leaf(name: str, array: ndarray) -> Any:
+        leaves[name] = tf.Variable(array)
+        return leaves[name].value()
+
+    with tf.GradientTape() as tape:
+        outputs, last = forward(problem.mapped(leaf), xp)
+        loss = tf.reduce_sum(tf.stack(outputs, 1) * problem.upstream)
+        for name, g in problem.upstream_state.items():
+            loss = loss + tf.reduce_sum(last[name] * g)
+    return {name: tf.convert_to_tensor(g).numpy() for name, g in tape.gradient(loss, leaves).items()}
+
+
+def _by_jax(problem: Sequences) -> dict[str, ndarray]:
+    import jax
+
+    from harness.derive.namespaces.jax import xp
+
+    arrays: dict[str, ndarray] = {}
+    problem.mapped(lambda name, array: arrays.setdefault(name, array))
+
+    def loss(leaves: dict[str, Any]) -> Any:
+        outputs, last = forward(problem.mapped(lambda name, _: leaves[name]), xp)
+        total = (jax.numpy.stack(outputs, 1) * problem.upstream).sum()
+        return total + sum((last[name] * g).sum() for name, g in problem.upstream_state.items())
+
+    with jax.enable_x64(True):
+        found = jax.jit(jax.grad(loss))(arrays)
+        return {name: np.asarray(g) for name, g in found.items()}
+
+
+@pytest.fixture(params=recurrences())
+def recurrence(request) -> Recurrence:
+    """Every recurrence in turn."""
+    return recurrences()[request.param]
+
+
+@pytest.fixture
+def drawn() -> Callable[..., Sequences]:
+    """Draw a problem: ``drawn(recurrence, seed=1, T=2, H=3)``."""
+    return _drawn
+
+
+@pytest.fixture
+def astype() -> Callable[..., Sequences]:
+    """Return a problem with every number in another dtype."""
+    return _astype
+
+
+@pytest.fixture
+def worst() -> Callable[..., dict[str, float]]:
+    """Return the largest error of each tensor, in eps."""
+    return _worst
+
+
+@pytest.fixture
+def by_route() -> dict[str, Callable[[Sequences], dict[str, ndarray]]]:
+    """The gradients of a problem, by each route."""
+    return {
+        "reverse": lambda problem: gradients(Recording(problem), problem),
+        "forward mode": lambda problem: tangents.forward_mode(Recording(problem), problem),
+        "complex step": lambda problem: tangents.complex_step(Recording(problem), problem),
+        "torch": _by_torch,
+        "jax": _by_jax,
+        "tensorflow": _by_tensorflow,
+    }
+
+
+@pytest.fixture
+def exact(by_route) -> Callable[[Sequences], dict[str, ndarray]]:
+    """Return the gradients by complex step in longdouble."""
+    return lambda problem: by_route["complex step"](_astype(problem, np.longdouble))
