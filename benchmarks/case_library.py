@@ -33,6 +33,7 @@ import numpy as np
 from benchmarks.spellings import spellings
 from harness.case import Case, Loss, load
 from harness.case.fields import Fields
+from harness.case.recurrent import in_words
 from harness.diagnosis import Predictions
 from harness.diagnosis.faults import NetworkFault, faults
 from harness.diagnosis.sight import catalogue, sight
@@ -232,18 +233,39 @@ def _shown(faults: Sequence[str], most: int = SHOWN) -> str:
 
 
 def sizes_of(cases: Sequence[Case]) -> str:
-    """Return B, T, I, H and O of a file's cases, each a number or a range."""
-    names = ("batch", "time", "input", "hidden", "output")
-    columns = [sorted({getattr(each.sizes, name) for each in cases} - {None}) for name in names]
+    """B, T, I, H and O of a file's cases, of a recurrence B, T and its letters; each a number or a range."""
+    sizes = [vars(each.sizes) if each.recurrence is None else in_words(each)["sizes"] for each in cases]
+    columns = [sorted({each[name] for each in sizes} - {None}) for name in sizes[0]]
     return ", ".join(f"{each[0]}" if len(each) == 1 else f"{each[0]}–{each[-1]}" for each in columns if each)
 
 
-def table(found: Sequence[Findings], cases: Sequence[Case]) -> str:
-    """Return docs/cases.md."""
-    first, far = firsts(found), furthest(found)
+def by_file_of(cases: Iterable[Case]) -> dict[str, list[Case]]:
+    """Return cases by the name of their file."""
     by_file: dict[str, list[Case]] = {}
     for case in cases:
         by_file.setdefault(case.name.partition("[")[0], []).append(case)
+    return by_file
+
+
+def recurrences_table(cases: Iterable[Case]) -> str:
+    """Return the rows of the files of recurrences."""
+    return "\n".join(
+        f"| {file} | {each[0].about} | {sizes_of(each)} | {len(each)} "
+        f"| every route to the gradients of {each[0].cell} |"
+        for file, each in sorted(by_file_of(cases).items())
+    )
+
+
+def table(found: Sequence[Findings], cases: Sequence[Case], of_recurrences: Sequence[Case]) -> str:
+    """Return docs/cases.md.
+
+    Args:
+        found: what each case of a network catches.
+        cases: the cases of networks.
+        of_recurrences: the cases of recurrences.
+    """
+    first, far = firsts(found), furthest(found)
+    by_file = by_file_of(cases)
     order: dict[str, tuple[int, float]] = {}
     for each in found:
         order[each.file] = min(order.get(each.file, each.order), each.order)
@@ -260,6 +282,7 @@ def table(found: Sequence[Findings], cases: Sequence[Case]) -> str:
         cases=len(cases),
         faults=len(caught),
         rows="\n".join(rows),
+        recurrences=recurrences_table(of_recurrences),
         spellings="\n".join(f"| {name} | {file} | {text} |" for name, file, text in known if name in spellings()),
         missed=f"No case catches {', '.join(missed)}." if missed else "A case catches each of them.",
     )
@@ -292,6 +315,14 @@ catalogue. Those below the table are right formulas, spelt so that they go wrong
 | --- | --- | --- | --- | --- |
 {rows}
 
+## Recurrences
+
+Each file checks a [recurrence of the library](another-cell.md): its routes to the gradients must agree.
+
+| file | about | B, T, then its letters | cases | what it compares |
+| --- | --- | --- | --- | --- |
+{recurrences}
+
 ## Spellings
 
 Each is the reference with one part written differently (`benchmarks/spellings`). {missed}
@@ -312,11 +343,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if loaded.mistakes:
         raise SystemExit("\n".join(map(str, loaded.mistakes)))
     start = time.perf_counter()
+    networks = [case for case in loaded.cases if case.recurrence is None]
+    of_recurrences = [case for case in loaded.cases if case.recurrence is not None]
     with Workers() as workers:
-        problems = [build(case, workers.native_weights) for case in loaded.cases]
+        problems = [build(case, workers.native_weights) for case in networks]
     with ProcessPoolExecutor(chosen.processes, mp_context=get_context("spawn")) as pool:
         found = list(pool.map(findings, problems, chunksize=4))
-    chosen.out.write_text(table(found, loaded.cases), encoding="utf-8")
+    chosen.out.write_text(table(found, networks, of_recurrences), encoding="utf-8")
     print(f"{len(problems)} cases in {time.perf_counter() - start:.0f} s; {chosen.out}")
 
 

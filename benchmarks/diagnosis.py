@@ -116,7 +116,7 @@ def _problems(names: Sequence[str]) -> list[Problem]:
     if loaded.mistakes:
         raise SystemExit("\n".join(map(str, loaded.mistakes)))
     with Workers() as workers:
-        return [build(case, workers.native_weights) for case in loaded.cases]
+        return [build(case, workers.native_weights) for case in loaded.cases if case.recurrence is None]
 
 
 def _singles(problem: Problem) -> list[Finding]:

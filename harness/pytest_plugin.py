@@ -117,6 +117,7 @@ class CaseFileCollector(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """Read the file and yield its tests."""
         from harness.case import CaseFile, read, root_of
+        from harness.execution.session import chosen_for
         from harness.implementations import implementations
         from harness.terminal import printable
 
@@ -127,11 +128,10 @@ class CaseFileCollector(pytest.File):
         comparing = _comparing(self.config)
         for case in loaded.cases:
             combination = case.name.removeprefix(file.name)
-            for each in comparing.asked:
-                if each.name != comparing.baseline.name and each.takes_part_in(case):
-                    yield CaseTest.from_parent(
-                        self, name=printable(each.name + combination), case=case, implementation=each
-                    )
+            for each in chosen_for(case, comparing.asked, comparing.baseline)[1:]:
+                yield CaseTest.from_parent(
+                    self, name=printable(each.name + combination), case=case, implementation=each
+                )
 
 
 class CaseTest(pytest.Item):
@@ -209,8 +209,8 @@ class Comparing:
         self.asked = [there[name].asked_for() for name in by_name[:-1]] or list(there.values())
         self.baseline = there[baseline]
         self.workers = Workers(Memory(anew=config.getoption("--harness-no-cache")))
-        self.examiner = Examiner()
-        # Under xdist the tests of a case may go to several processes, and each runs only its own tests, unless xdist
+        self.examiner = Examiner(self.workers)
+        # Under xdist the tests of a case may go to several processes, and each runs only what it is given; unless it
         # distributes whole files.
         self.is_alone = getattr(config, "workerinput", {WHOLE_FILES: True})[WHOLE_FILES]
         self.selected: dict[str, list[Implementation]] = {}
@@ -233,14 +233,15 @@ class Comparing:
         """Return the judgement of a test's implementation, and the outcome of its case."""
         from concurrent.futures import ThreadPoolExecutor
 
-        from harness.execution.session import run_case
+        from harness.execution.session import baseline_for, run_case
 
         together = self.is_alone or test.case.expect == "mismatch"
         beside = self.selected[test.case.name] if together else [test.implementation]
         key = (test.case.name, test.case.file, tuple(each.name for each in beside))
         if self._last is None or self._last[0] != key:
             with ThreadPoolExecutor() as calls:
-                outcome = run_case(test.case, [self.baseline, *beside], self.workers, calls, "none")
+                asked = [baseline_for(test.case, self.baseline), *beside]
+                outcome = run_case(test.case, asked, self.workers, calls, "none")
                 self._last = key, self.examiner.examined(outcome)
         outcome = self._last[1]
         return next(each for each in outcome.judged if each.implementation == test.implementation.name), outcome

@@ -14,7 +14,7 @@ import psutil
 
 from harness.case import arrays, checkpoints, published, tolerances, training
 from harness.case.arrays import Problem
-from harness.case.fields import Fields, made_elsewhere, spec_kind
+from harness.case.fields import Fields, RecurrenceFields, made_elsewhere, spec_kind
 from harness.casefile import nearest
 from harness.tensors import GATES, Shape
 
@@ -107,19 +107,20 @@ def _directions(case: Fields) -> Iterator[Problem]:
         yield ("truncation",), problem, "remove it, or bidirectional"
 
 
-def _expectation(case: Fields) -> Iterator[Problem]:
+def expectation(case: Fields | RecurrenceFields) -> Iterator[Problem]:
+    """Find what is wrong with what a case expects: a mismatch has a reason, and a match has none."""
     if case.expect == "mismatch" and not case.because:
         yield ("expect",), "a case that expects a mismatch must say why", "add because: ..."
     if case.expect == "match" and case.because is not None:
         yield ("because",), "only a case that expects a mismatch has a reason for it", "add expect: mismatch"
 
 
-def _tolerance(case: Fields) -> Iterator[Problem]:
-    tolerance = case.tolerance
-    if tolerance is None:
+def tolerance(case: Fields) -> Iterator[Problem]:
+    """Find what is wrong with the tolerance of a case."""
+    if case.tolerance is None:
         return
-    names = ["loss", "outputs", *case.structure.gradients, *training.tensors(case)]
-    for path, problem, hint in tolerances.mistakes(tolerance, names):
+    names = [*case.structure.tensors, *training.tensors(case)]
+    for path, problem, hint in tolerances.mistakes(case.tolerance, names):
         yield ("tolerance", *path), problem, hint
 
 
@@ -187,17 +188,28 @@ def memory_needed(case: Fields) -> int:
 
 
 def _memory(case: Fields) -> Iterator[Problem]:
-    needed, there = memory_needed(case), _memory_there()
-    if needed > there:
+    found = list(too_much(memory_needed(case), case.sizes.time))
+    yield from found
+    if not found and case.layers > 10_000:  # each layer is Python objects in every framework, however small its arrays
+        yield ("layers",), f"{case.layers} layers; at most 10,000 can be built", ""
+
+
+def too_much(memory: int, time: int) -> Iterator[Problem]:
+    """Find out whether the sizes of a case are more than this machine can run.
+
+    Args:
+        memory: how many bytes the case needs.
+        time: how many steps it has.
+    """
+    there = _memory_there()
+    if memory > there:
         yield (
             ("sizes",),
-            f"needs {_gigabytes(needed)} of memory, but this machine has {_gigabytes(there).removeprefix('about ')}",
+            f"needs {_gigabytes(memory)} of memory, but this machine has {_gigabytes(there).removeprefix('about ')}",
             "",
         )
-    elif case.sizes.time > 1_000_000:  # each step is a turn of a loop, and a number in lists of steps
-        yield ("sizes", "time"), f"{case.sizes.time:,} steps; at most 1,000,000 can be run", ""
-    elif case.layers > 10_000:  # each layer is Python objects in every framework, however small its arrays
-        yield ("layers",), f"{case.layers:,} layers; at most 10,000 can be built", ""
+    elif time > 1_000_000:  # each step is a turn of a loop, and a number in lists of steps
+        yield ("sizes", "time"), f"{time} steps; at most 1,000,000 can be run", ""
 
 
 @cache
@@ -215,8 +227,8 @@ _CHECKS: tuple[Callable[[Fields], Iterator[Problem]], ...] = (
     _lengths,
     _directions,
     _loss,
-    _expectation,
-    _tolerance,
+    expectation,
+    tolerance,
     _names,
     training.problems,
     published.problems,

@@ -16,7 +16,7 @@ from annotated_types import Ge, Gt, Len
 from typing_extensions import TypedDict
 
 from harness.case.alternatives import ChosenBy
-from harness.tensors import RecurrenceStructure, Structure
+from harness.tensors import GATES, RecurrenceStructure, Structure
 
 STRICT: dict[str, Any] = {
     "extra": "forbid",
@@ -28,6 +28,9 @@ STRICT: dict[str, Any] = {
 
 Only the JSON Schema asks for the docstrings of attributes, since reading them takes a quarter of a second.
 """
+
+CELLS = tuple(GATES)
+"""The cells of networks. Any other cell of a case is a recurrence."""
 
 Size = Annotated[int, Ge(1)]
 Seed = Annotated[int, Ge(0)]
@@ -470,7 +473,48 @@ class Fields:
         return tuple(range(T)) if self.loss.steps == "all" else tuple(sorted(step % T for step in self.loss.steps))
 
 
-_structure = lru_cache(maxsize=1024)(Structure)  # one object for equal cases, since it caches its shapes
+class DrawOptions(TypedDict, total=False):
+    """The numbers that a problem of a recurrence is drawn from."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    seed: Seed
+    """The seed of all random numbers; 0 unless given."""
+    upstream: Literal["all", "outputs alone", "last states alone"]
+    """The random upstream gradients: of outputs and last states (the default), or of one of them, the other zero."""
+    state: Literal["random", "zeros"]
+    """The initial states, random unless given; those that must be positive are always random."""
+    scale: Positive
+    """A factor of the inputs, 1 unless given; above 1 it saturates gates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrenceFields:
+    """A case file of a recurrence: a problem with random numbers, and a random upstream gradient of every output."""
+
+    __pydantic_config__ = STRICT
+    about: str = ""
+    """The one reason why this case is here."""
+    cell: str
+    """A recurrence of the library; `harness list recurrences` shows them."""
+    sizes: dict[str, Size] = field(default_factory=dict)
+    """batch (3), time (7), and the recurrence's own letters; each letter that is left out has a size of its own."""
+    dtype: Literal["float32", "float64"] = "float64"
+    """What everything is computed in."""
+    draw: DrawOptions = field(default_factory=lambda: DrawOptions())
+    """How the numbers are drawn, such as {seed: 1, upstream: outputs alone}."""
+    implementations: Annotated[tuple[str, ...], Len(1)] | None = None
+    """The implementations to compare; all that support the case unless given."""
+    tolerance: Tolerance | None = None
+    """Replaces the default tolerances: one bound for every tensor, or by name with `default` for the rest."""
+    nonfinite: Literal["refused", "allowed"] = "refused"
+    """refused: NaN or infinity in any result is no match. allowed: the same one at the same place matches."""
+    expect: Literal["match", "mismatch"] = "match"
+    """mismatch: the case documents a known disagreement, and fails when the disagreement goes away."""
+    because: str | None = None
+    """With `expect: mismatch`: why they disagree."""
+
+
+_structure = lru_cache(maxsize=1024)(Structure)  # the same one again, which knows its shapes
 
 
 @lru_cache(maxsize=1024)

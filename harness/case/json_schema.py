@@ -6,31 +6,48 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from harness.case.fields import STRICT, Fields
+from harness.case.fields import CELLS, STRICT, Fields, RecurrenceFields
 
 TITLE = "A case of bptt-harness"
 """By this pytest's plugin knows the schema from another project's of the same file name."""
 
+DEFINITIONS = "$defs"
+
 
 def json_schema() -> dict[str, Any]:
-    """Return the schema: the fields of a case, and ``sweep``."""
+    """Return the schema: the fields of a network's case or of a recurrence's, by its cell, and ``sweep``."""
     STRICT["use_attribute_docstrings"] = True
     try:
-        schema = TypeAdapter(Fields).json_schema(mode="validation")
+        network, recurrence = (TypeAdapter(of).json_schema(mode="validation") for of in (Fields, RecurrenceFields))
     finally:
         STRICT["use_attribute_docstrings"] = False
-    schema["title"] = TITLE
-    schema["properties"]["sweep"] = {
-        "description": "Fields by name (sizes.time), each with a list of values; each combination is a case.",
+    definitions = {**recurrence.pop(DEFINITIONS), **network.pop(DEFINITIONS)}
+    # With a sweep, a field that must be given may be given there: `sweep: {sizes.time: [1, 2]}` without sizes.time.
+    sizes = _required(definitions["Sizes"])
+    network |= _unless_swept({**_required(network), "properties": {"sizes": sizes}})
+    recurrence |= _unless_swept(_required(recurrence))
+    for each in (network, recurrence):
+        each["properties"]["sweep"] = {
+            "description": "Fields by name (sizes.time), each with a list of values; each combination is a case.",
+            "type": "object",
+            "additionalProperties": {"type": "array", "minItems": 1},
+        }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        DEFINITIONS: {**definitions, "Network": network, "Recurrence": recurrence},
+        "title": TITLE,
         "type": "object",
-        "additionalProperties": {"type": "array", "minItems": 1},
+        "if": {"properties": {"cell": {"enum": list(CELLS)}}},
+        "then": {"$ref": f"#/{DEFINITIONS}/Network"},
+        "else": {"$ref": f"#/{DEFINITIONS}/Recurrence"},
     }
-    # A sweep may give a required field: `sweep: {sizes.time: [1, 2]}` without sizes.time.
-    unswept = {"required": schema.pop("required"), "properties": {"sizes": _required(schema["$defs"]["Sizes"])}}
-    schema |= {"if": {"required": ["sweep"]}, "then": {}, "else": unswept}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def _required(definition: dict[str, Any]) -> dict[str, Any]:
     """Move a definition's list of required keys out of it."""
     return {"required": definition.pop("required")}
+
+
+def _unless_swept(required: dict[str, Any]) -> dict[str, Any]:
+    """Return what holds a case without a sweep to its required keys."""
+    return {"if": {"required": ["sweep"]}, "then": {}, "else": required}

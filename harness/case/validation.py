@@ -15,24 +15,30 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.case import checks
+from harness.case import checks, recurrent
 from harness.case.alternatives import TAG
 from harness.case.fields import (
+    CELLS,
     OPTIMIZERS,
     SPEC_KEYS,
     SPEC_WORDS,
     TRUNCATIONS,
     Case,
     Checkpoint,
+    DrawOptions,
     Fields,
     Loss,
+    RecurrenceFields,
     Sizes,
     Training,
 )
 from harness.casefile import Mistake, Path, listed, nearest
+from harness.recurrences import Recurrence, recurrences
 
 MOST_MISTAKES = 100
 """Maximum number of mistakes that are reported for one case; a file with more is hardly a case file."""
+
+Form = type[Fields] | type[RecurrenceFields]
 
 Located = Callable[..., Mistake]
 """A function that makes a mistake of (path, problem, hint, at_key=…)."""
@@ -40,8 +46,27 @@ Located = Callable[..., Mistake]
 
 @cache
 def adapter() -> TypeAdapter[Fields]:
-    """Return the validator of one case, without its sweep."""
+    """Return the validator of a network's case, without its sweep."""
     return TypeAdapter(Fields)
+
+
+@cache
+def recurrence_adapter() -> TypeAdapter[RecurrenceFields]:
+    """Return the validator of a recurrence's case, without its sweep."""
+    return TypeAdapter(RecurrenceFields)
+
+
+def refuse_invalid(case: Case) -> None:
+    """Refuse a case, made of data that was kept, whose fields no case file could have.
+
+    Raises:
+        ValueError: if there is such a field.
+    """
+    if case.recurrence is not None:
+        recurrence_adapter().validate_json(json.dumps(recurrent.in_words(case)))
+        return
+    plain = case.to_plain()
+    adapter().validate_json(json.dumps({name: plain[name] for name in _names(Fields)}))
 
 
 def validated(
@@ -63,17 +88,67 @@ def validated(
     Returns:
         The case and no mistakes, or None and every mistake.
     """
-    try:
-        # JSON mode is strict about types, but accepts a mapping for a dataclass and a list for a tuple.
-        fields = adapter().validate_json(json.dumps(data if weights is None else {**data, "weights": weights}))
-    except ValidationError as error:
-        errors = [each for each in error.errors(include_url=False) if not _follows_from_another(each)]
-        return None, _in_order({_mistake(each, located) for each in errors[:MOST_MISTAKES]})
+    if (recurrence := _meant(data)) is not None:
+        return _of_recurrence(data, recurrence, name, file, located, weights)
+    fields, found = _fields(Fields, data if weights is None else {**data, "weights": weights}, located)
+    if fields is None:
+        return None, _in_order(found)
     problems = islice(checks.problems(fields, file.parent, anywhere=weights is not None), MOST_MISTAKES)
     found = {located(path, problem, hint) for path, problem, hint in problems}
     if found:
         return None, _in_order(found)
     return Case(name=name, file=str(file), **vars(fields)), []
+
+
+def _fields(of: Form, data: Mapping[str, Any], located: Located) -> tuple[Any, set[Mistake]]:
+    """Return the fields that data has, or what is wrong with their form."""
+    try:
+        # JSON mode: strict about types, yet a mapping may stand for a dataclass and a list for a tuple.
+        return (adapter() if of is Fields else recurrence_adapter()).validate_json(json.dumps(data)), set()
+    except ValidationError as error:
+        errors = [each for each in error.errors(include_url=False) if not _follows_from_another(each)]
+        return None, {_mistake(each, located, of) for each in errors[:MOST_MISTAKES]}
+
+
+def _meant(data: Mapping[str, Any]) -> Recurrence | None:
+    """Return the recurrence that a case names, or nearly names; None for a network."""
+    cell = data.get("cell")
+    if not isinstance(cell, str) or cell in CELLS:
+        return None
+    hint = nearest(cell, [*CELLS, *recurrences()])
+    return recurrences().get(cell) or next((each for name, each in recurrences().items() if repr(name) in hint), None)
+
+
+def _of_recurrence(
+    data: Mapping[str, Any],
+    recurrence: Recurrence,
+    name: str,
+    file: FilePath,
+    located: Located,
+    weights: Mapping[str, Any] | None,
+) -> tuple[Case | None, list[Mistake]]:
+    """Make a case of the data of a recurrence's file; the arguments are those of ``validated``."""
+    known = _names(RecurrenceFields)
+    of_networks = [key for key in data if key in _names(Fields) and key not in known]
+    why = f"is for networks of {listed(CELLS)}, and {recurrence.name} is a recurrence"
+    found = {located((key,), why, "remove it", at_key=True) for key in of_networks}
+    if weights is not None:
+        found.add(located(("cell",), f"{recurrence.name} is a recurrence; a file of weights holds networks alone"))
+    if data["cell"] != recurrence.name:
+        found.add(_unknown_cell(data["cell"], located))
+    own = {key: value for key, value in data.items() if key not in of_networks}
+    fields, mistakes = _fields(RecurrenceFields, own, located)
+    found |= mistakes
+    if fields is None:
+        return None, _in_order(found)
+    case, problems = recurrent.read(fields, recurrence, name, str(file))
+    found |= {located(path, problem, hint) for path, problem, hint in problems[:MOST_MISTAKES]}
+    return (None, _in_order(found)) if found else (case, [])
+
+
+def _unknown_cell(cell: str, located: Located) -> Mistake:
+    hint = nearest(cell, [*CELLS, *recurrences()]) or "`harness list recurrences` shows the recurrences"
+    return located(("cell",), f"{_shown(cell)} should be {', '.join(CELLS)} or the name of a recurrence", hint)
 
 
 def _in_order(mistakes: Iterable[Mistake]) -> list[Mistake]:
@@ -101,16 +176,18 @@ _WORDING = {
 }
 
 
-def _mistake(error: Any, located: Located) -> Mistake:
+def _mistake(error: Any, located: Located, of: Form) -> Mistake:
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
     path: Path = tuple(part for part in error["loc"] if not _is_tag(part))
     should_be = hint = ""
     if kind == "missing" and isinstance(path[-1], int):  # a tuple that ends too soon: only uniform has one
         return located(path[:-1], f"{_shown(given)} should be [low, high]")
+    if kind == "literal_error" and path == ("cell",) and isinstance(given, str):
+        return _unknown_cell(given, located)
     if kind == "missing":
         return located(path, "this key is missing", _EXAMPLES.get(path, ""))
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = list(_keys_beside(error["loc"]))
+        known = list(_keys_beside(error["loc"], of))
         hint = nearest(path[-1], known) or f"known here: {', '.join(known)}"
         return located(path, "unknown key", hint, at_key=True)
     if kind == "none_of_the_alternatives":
@@ -157,11 +234,13 @@ def _is_tag(part: str | int) -> bool:
     return isinstance(part, str) and part.startswith(TAG[0]) and part.endswith(TAG[-1])
 
 
-def _keys_beside(location: tuple[str | int, ...]) -> Iterator[str]:
-    """Yield the valid keys at the place of an unknown one."""
+def _keys_beside(location: tuple[str | int, ...], of: Form) -> Iterator[str]:
+    """The keys that are valid where an unknown one was found."""
     where = location[-2] if len(location) > 1 else None
     if where is None:
-        yield from (*_names(Fields), "sweep")
+        yield from (*_names(of), "sweep")
+    elif where == "draw":
+        yield from DrawOptions.__annotations__
     elif location[0] == "tolerance":
         yield from ("rtol", "atol")
     elif where == "sizes":

@@ -55,11 +55,21 @@ def command(
     FILE.py holds a function under @harness.implementation(...). FUNCTION names one of several such functions, or a
     plain function, which then gets split weights. The function runs in its own process, twice for each case.
 
-    CASE is a file, a folder, or the name of a case, such as basic/tanh; default: all of cases/, simple ones first.
+    CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named, simple ones first. A
+    file about a recurrence is checked on problems that are made for it, or on those cases of it that are named.
     """
     from harness import report
     from harness.candidate import userfile
-    from harness.candidate.check import introduced, made_cases, page, process_of, routes, simplest_first
+    from harness.candidate.check import (
+        introduced,
+        made_cases,
+        page,
+        process_of,
+        reason_against,
+        routes,
+        simplest_first,
+        suited,
+    )
     from harness.case.loading import Loaded
     from harness.cli.run import described, exit_status
     from harness.cli.screen import progress
@@ -84,21 +94,23 @@ def command(
             _refuse(refused)
         _show_printed(candidate.said, "during the import")
         wanted = [each.tried_out(require_all=require_all) for each in candidate.implementations]
+        if candidate.recurrences and baseline != DEFAULT_BASELINE:
+            raise click.UsageError(f"{named.shown} holds recurrences, which have a baseline of their own; leave it out")
+        loaded = load_cases(cases) if cases or not candidate.recurrences else Loaded(made)
+        end_without_cases(loaded)
+        asked = [on_its_own(case) for case in suited(candidate, loaded.cases, made)]
+        others = [case for case in loaded.cases if case.name not in {each.name for each in asked}]
+        if not asked:
+            raise click.UsageError(reason_against(candidate, others[0], named.shown))
+        if cases and others:
+            why = reason_against(candidate, others[0], named.shown)
+            click.echo(f"{len(others)} of {len(loaded.cases)} cases are left out: {why}", err=True)
         if candidate.recurrences:
-            if cases or baseline != DEFAULT_BASELINE:
-                given = "CASE" if cases else "--baseline"
-                raise click.UsageError(
-                    f"{named.shown} holds recurrences; the harness makes their problems itself, so leave out {given}"
-                )
-            loaded, asked = Loaded(), made
-            of_baseline, *others = routes(process)
-            wanted += others
+            of_baseline, *of_file = routes(process)
+            wanted += of_file
             workers.homes = dict.fromkeys(candidate.recurrences, process)
-        else:
-            loaded = load_cases(cases)
-            end_without_cases(loaded)
-            several = len({case.file for case in loaded.cases}) > 1
-            asked = [on_its_own(case) for case in (simplest_first(loaded.cases) if several else loaded.cases)]
+        elif len({case.file for case in asked}) > 1:
+            asked = simplest_first(asked)
         options = ["--require-all"] if require_all else []
         options += ["--baseline", shlex.quote(baseline)] if baseline != DEFAULT_BASELINE else []
         options += ["--limit", f"{limit:g}"] if limit != LIMIT else []

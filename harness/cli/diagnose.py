@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.exits import Exit
-from harness.cli.options import cases_argument, chosen, end_without_cases, load_cases
+from harness.cli.options import DEFAULT_BASELINE, cases_argument, chosen, end_without_cases, load_cases
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
     from harness.execution.session import CaseOutcome, Judgement
+
+
+REFERENCES = {"numpy-split": "numpy-concat", "derived": "complex-step"}
+"""The baseline of each implementation that is a baseline itself."""
 
 
 @click.command("diagnose")
@@ -36,7 +40,7 @@ def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
     if not to_run:
         click.echo(f"{name} takes part in none of these {len(loaded.cases):,} cases", err=True)
         raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
-    reference = implementations()["numpy-split" if name != "numpy-split" else "numpy-concat"]
+    reference = implementations()[REFERENCES.get(name, DEFAULT_BASELINE)]
     with Workers(Memory()) as workers:
         *_, run = execute(to_run, [asked], reference, Local(workers), "none")
     pairs = list(run.comparisons)

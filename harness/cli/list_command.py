@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
 
 from harness.cli.exits import Exit
 from harness.terminal import write_json
+
+if TYPE_CHECKING:
+    from harness.recurrences import Recurrence
 
 
 @click.group("list")
@@ -47,6 +53,28 @@ def implementations(as_json: bool) -> None:
         write_json(rows)
     else:
         _table("Implementations", list(rows[0]), [list(row.values()) for row in rows])
+
+
+@command.command("recurrences")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def recurrences(as_json: bool) -> None:
+    """List every recurrence of the library, with its shapes; a case names one as its cell."""
+    from harness.recurrences import recurrences
+
+    found = [recurrences()[name] for name in sorted(recurrences())]
+    if as_json:
+        write_json([each.declared for each in found])
+    else:
+        rows = [[each.name, "\n".join(_shapes(each)), each.about] for each in found]
+        _table("Recurrences", ["recurrence", "shapes at one step of one sequence", "about"], rows)
+
+
+def _shapes(recurrence: Recurrence) -> Iterator[str]:
+    """Yield the shapes of each kind of array that a recurrence declares, in a line each."""
+    for kind in ("weights", "inputs", "state", "context"):
+        shapes = getattr(recurrence, kind)
+        if shapes:
+            yield f"{kind}: {', '.join(f'{name} ({text})' for name, text in shapes.items())}"
 
 
 @command.command("faults")

@@ -20,10 +20,15 @@ SCHEMA = Path("case.schema.json")
 @click.argument("name", required=False)
 @click.option("--cell", type=click.Choice(CELLS), help="Cell of the new case or implementation; rnn by default.")
 @click.option("--like", metavar="CASE", help="Start from the file of this case instead.")
-@click.option("--implementation", "file", metavar="FILE.py", help="Write an implementation to start from instead.")
+@click.option("--implementation", "file", metavar="FILE.py", help="Write an implementation to begin with instead.")
+@click.option(
+    "--recurrence", metavar="FILE.py", help="Write a recurrence and an implementation of it to begin with instead."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the file and the next command as JSON.")
-def command(name: str | None, cell: str | None, like: str | None, file: str | None, as_json: bool) -> None:
-    """Write a new case file, or an implementation to start from. Existing files are never overwritten.
+def command(
+    name: str | None, cell: str | None, like: str | None, file: str | None, recurrence: str | None, as_json: bool
+) -> None:
+    """Write a new case file, or code of your own to begin with. Nothing is ever overwritten.
 
     NAME is the name of the case: mine or lstm/mine becomes cases/mine.yaml or cases/lstm/mine.yaml.
     """
@@ -33,12 +38,23 @@ def command(name: str | None, cell: str | None, like: str | None, file: str | No
     if like is not None and cell is not None:
         raise click.UsageError("--like takes the cell of its case; leave out --cell")
     if file is not None and like:
-        raise click.UsageError("--like works for a new case, not for an implementation; --cell works for both")
-    if (name is None) == (file is None):
-        raise click.UsageError("name a case, as in `harness new mine`, or a file: `harness new --implementation my.py`")
-    path = _case_file(str(name)) if file is None else _python_file(file)
+        raise click.UsageError("--like is for a new case, not for an implementation; --cell is for both")
+    if sum(each is not None for each in (name, file, recurrence)) != 1:
+        raise click.UsageError(
+            "name a case, as in `harness new mine`, or a file: `harness new --implementation my.py` or "
+            "`harness new --recurrence my.py`"
+        )
+    if recurrence is not None and (cell is not None or like is not None):
+        given = "--like" if like is not None else "--cell"
+        raise click.UsageError(f"a recurrence is a cell of its own; leave {given} out")
+    code = file if recurrence is None else recurrence
+    path = _case_file(str(name)) if code is None else _python_file(code)
     typed = shlex.quote(str(path))
-    if file is not None:
+    if recurrence is not None:
+        _create(path, templates.recurrence())
+        wrote = f"{path}: a leaky unit and its gradients by hand, to change as you like"
+        following = called("harness check", typed)
+    elif file is not None:
         _create(path, templates.implementation(cell or "rnn"))
         layer = "tanh" if cell in (None, "rnn") else cell
         wrote, following = f"{path}: one {layer} layer by hand, for you to change", called("harness check", typed)

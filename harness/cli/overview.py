@@ -84,7 +84,7 @@ def show_case(report: Report, name: str) -> None:
         [tensor, *(cells.get((tensor, implementation), "") for implementation in implementations)]
         for tensor in dict.fromkeys(row["tensor"] for row in of_case)
     ]
-    baseline = report.environment["baseline"]
+    baseline = of_case[0]["baseline"] if of_case else report.environment["baseline"]
     table(f"Error ratio against {baseline} (above 1 is a mismatch)", ["tensor", *implementations], rows)
     for row in of_case:
         if row["verdict"] in ("mismatch", "error"):

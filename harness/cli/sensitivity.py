@@ -29,9 +29,15 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
 
     loaded = load_cases(cases)
     end_without_cases(loaded)
+    of_networks = [case for case in loaded.cases if case.recurrence is None]
+    if left_out := len(loaded.cases) - len(of_networks):
+        noun = "case of a recurrence is" if left_out == 1 else "cases of recurrences are"
+        click.echo(f"{left_out} {noun} left out: the catalogue has faults of rnn, lstm and gru alone", err=True)
+    if not of_networks:
+        raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
     found: list[tuple[Case, Sight]] = []
-    with Workers(Memory()) as workers, progress(len(loaded.cases), workers.starting) as show:
-        for number, case in enumerate(loaded.cases, 1):
+    with Workers(Memory()) as workers, progress(len(of_networks), workers.starting) as show:
+        for number, case in enumerate(of_networks, 1):
             try:
                 found.append((case, _of_case(case, workers)))
             except NativeWeightsFailed as failure:

@@ -136,8 +136,11 @@ TURN = 4e5
 def blind_spots_of_case(case: Case) -> list[BlindSpot]:
     """Return the blind spots that are worth a warning to the author of a case.
 
-    Random weights replace those that a framework makes, so that no framework has to start.
+    Weights that a framework makes are taken for random ones, so that none has to be started. The numbers of a
+    recurrence are random; its sizes alone can hide faults.
     """
+    if case.recurrence is not None:
+        return [spot for spot in _of_sizes(build(case, _no_framework)) if spot.text]
     weights = {"uniform": (-0.5, 0.5)} if made_elsewhere(case.weights) else case.weights
     problem = build(replace(case, weights=weights), _no_framework)
     B, T, _ = problem.structure.outputs
@@ -154,9 +157,10 @@ def _no_framework(framework: str, seed: int, structure: Structure, dtype: str) -
 
 
 def _of_sizes(problem: Problem) -> Iterator[BlindSpot]:
-    sizes = problem.case.sizes
+    sizes, recurrence = problem.case.sizes, problem.case.recurrence
     B, T, H = sizes.batch, sizes.time, sizes.hidden
-    named = {"batch": B, "time": T, "input": sizes.input, "hidden": H}
+    named = {"batch": B, "time": T}
+    named |= {"input": sizes.input, "hidden": H} if recurrence is None else recurrence["sizes"]
     if sizes.output is not None:
         named["output"] = sizes.output
     by_length: dict[int, list[str]] = {}

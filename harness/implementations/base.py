@@ -152,10 +152,12 @@ class Implementation:
 
     def takes_part_in(self, case: Fields) -> bool:
         """Return whether this implementation takes part in a case."""
-        if not self._is_of(case):
-            return False
+        if not self.is_of(case):
+            return case.implementations is not None and self.name in case.implementations  # to say that it cannot
         if self.only_with:
-            return getattr(case, self.only_with) is not None
+            there = getattr(case, self.only_with, None) is not None
+            if not there or self.only_with != "recurrence":  # what a case brings itself takes part, listed or not
+                return there
         if (self.own_optimiser and case.training == "none") or (self.specialised and self.reason_against(case)):
             return False
         if case.implementations is not None:
@@ -181,14 +183,14 @@ class Implementation:
         """
         return replace(self, complete=False, all_gradients=require_all or self.complete or self.all_gradients)
 
-    def _is_of(self, case: Fields) -> bool:
+    def is_of(self, case: Fields) -> bool:
         """Return whether it computes what a case is of: its recurrence, or a network."""
         is_network = not isinstance(case, Case) or case.recurrence is None
         return self.recurrence in (("", ANY) if is_network else (case.cell, ANY))
 
     def reason_against(self, case: Fields) -> str:
         """Return the reason why the implementation cannot represent a case; empty if none is known."""
-        if not self._is_of(case):
+        if not self.is_of(case):
             of = f"the recurrence {self.recurrence}" if self.recurrence else "networks of rnn, lstm and gru"
             return f"{self.name} is of {of}, and the case of {case.cell}"
         if isinstance(case, Case) and case.recurrence is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.case import Case
-from harness.problem.recurrent import Draw, case_of
+from harness.case.recurrent import Draw, case_of
 from harness.recurrences import Recurrence
 
 LONG = 65

@@ -6,10 +6,8 @@ which no output and no last state is left out.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from hashlib import blake2b
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +15,12 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 from typing_extensions import override
 
-from harness.case.fields import Case, Loss, Sizes
-from harness.derive.recording import Recording, Sequences
+from harness.case.fields import Case
+from harness.case.recurrent import Draw, case_of, digest, inputs_of
+from harness.derive.recording import Sequences
 from harness.problem.arrays import generator
 from harness.problem.problem import Problem
-from harness.recurrences import DeclarationError, Recurrence, recurrences
+from harness.recurrences import Recurrence, recurrences
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,91 +105,6 @@ class RecurrenceProblem(Problem):
         )
 
 
-DTYPES = ("float32", "float64")
-
-
-@dataclass(frozen=True)
-class Draw:
-    """The parameters of a recurrence's problem, besides the sizes of its letters.
-
-    Attributes:
-        B: The batch.
-        T: The time.
-        dtype: The dtype of every number.
-        seed: The seed of the random numbers.
-        upstream: The upstream gradients that are not zero: ``all``, ``outputs alone`` or ``last states alone``.
-        state: The initial states, ``random`` or ``zeros``; a state that must be positive is random in both.
-        scale: A factor of the inputs, above 1 to saturate gates.
-    """
-
-    B: int = 3
-    T: int = 7
-    dtype: str = "float64"
-    seed: int = 0
-    upstream: str = "all"
-    state: str = "random"
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name, size in (("B", self.B), ("T", self.T)):
-            if not isinstance(size, int) or size < 1:
-                raise DeclarationError(f"size {name} is {size!r}, but should be a whole number above 0")
-        if self.dtype not in DTYPES:
-            raise DeclarationError(f"dtype is {self.dtype!r}, but should be {' or '.join(map(repr, DTYPES))}")
-
-    def named(self, sizes: Mapping[str, int]) -> str:
-        """Return the part of a problem's name that distinguishes it from others of the recurrence."""
-        said = [
-            f"dtype={self.dtype}",
-            *(f"{name}={size}" for name, size in {"B": self.B, "T": self.T, **sizes}.items()),
-        ]
-        said += [f"seed={self.seed}", self.upstream] if self.upstream != "all" else [f"seed={self.seed}"]
-        said += [f"{self.state} for states"] if self.state != "random" else []
-        return ",".join([*said, f"inputs times {self.scale:g}"] if self.scale != 1 else said)
-
-
-def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> Case:
-    """Return the case of a recurrence with given sizes.
-
-    The step runs once, on ones, to learn the shape of its output.
-
-    Raises:
-        DeclarationError: If a size is not the recurrence's.
-        StepError: If the step does something that a step may not do.
-    """
-    B, T = draw.B, draw.T
-    known = recurrence.sizes(**sizes)
-    given = recurrence.shapes(recurrence.state, known, B)
-    inputs = {
-        **recurrence.shapes(recurrence.inputs, known, B, T),
-        **recurrence.shapes(recurrence.context, known, B),
-    }
-    weights = recurrence.shapes(recurrence.weights, known)
-    case = Case(
-        name=f"{recurrence.name}[{draw.named(known)}]",
-        file=recurrence.file,
-        cell=recurrence.name,  # type: ignore[arg-type] # a literal in case files
-        sizes=Sizes(B, T, 0, 0),
-        dtype=draw.dtype,  # type: ignore[arg-type]
-        loss=Loss("dot"),
-        recurrence={
-            "declared": recurrence.declared,
-            "source": _digest(recurrence),
-            "draw": asdict(draw),
-            "sizes": known,
-            "shapes": {
-                "weights": weights,
-                "given": {f"{name}0": shape for name, shape in given.items()}
-                | {f"inputs.{name}": shape for name, shape in inputs.items()},
-                "last_state": {f"last.{name}": shape for name, shape in given.items()},
-            },
-        },
-    )
-    assert case.recurrence is not None
-    case.recurrence["shapes"]["forward"] = {"outputs": _outputs_of(recurrence, case, B, T)}
-    return case
-
-
 def build_recurrence(case: Case, recurrence: Recurrence | None = None) -> RecurrenceProblem:
     """Draw the arrays of a recurrence's case. They are read-only; ``copy`` has writable ones.
 
@@ -204,7 +118,8 @@ def build_recurrence(case: Case, recurrence: Recurrence | None = None) -> Recurr
     given, seed = shapes["given"], draw.seed
     no_outputs, no_states = draw.upstream == "last states alone", draw.upstream == "outputs alone"
     inputs = {
-        name: _drawn(case, recurrence, f"inputs.{name}", given[f"inputs.{name}"], draw) for name in _inputs(recurrence)
+        name: _drawn(case, recurrence, f"inputs.{name}", given[f"inputs.{name}"], draw)
+        for name in inputs_of(recurrence)
     }
     problem = RecurrenceProblem(
         case=case,
@@ -235,7 +150,7 @@ def known_as(case: Case, known: Mapping[str, Recurrence] | None = None) -> Recur
     """
     assert case.recurrence is not None
     found = {**recurrences(), **(known or {})}.get(case.cell)
-    if found is not None and _digest(found) == case.recurrence["source"]:
+    if found is not None and digest(found) == case.recurrence["source"]:
         return found
     return Recurrence.from_declared(case.recurrence["declared"])
 
@@ -248,38 +163,6 @@ def problem_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> 
         StepError: If the step does something that a step may not do.
     """
     return build_recurrence(case_of(recurrence, draw, sizes), recurrence)
-
-
-def _digest(recurrence: Recurrence) -> str:
-    """Return a digest of the source of a step, so that an answer follows from the step and not from its name."""
-    try:
-        source = inspect.getsource(inspect.getmodule(recurrence.step) or recurrence.step)
-    except (OSError, TypeError):  # a notebook's cell whose text is gone: what was compiled remains
-        source = repr((recurrence.step.__code__.co_code, recurrence.step.__code__.co_consts))
-    return blake2b(source.encode(), digest_size=16).hexdigest()
-
-
-def _inputs(recurrence: Recurrence) -> list[str]:
-    return [*recurrence.inputs, *recurrence.context]
-
-
-def _outputs_of(recurrence: Recurrence, case: Case, B: int, T: int) -> tuple[int, ...]:
-    """Return the shape of the outputs, found by one step."""
-    assert case.recurrence is not None
-    shapes = case.recurrence["shapes"]
-    one = Sequences(
-        recurrence,
-        {name: np.ones(shape) for name, shape in shapes["weights"].items()},
-        {
-            name: np.ones(shape[:1] + (1,) * (name in recurrence.inputs) + shape[1 + (name in recurrence.inputs) :])
-            for name, shape in ((name, shapes["given"][f"inputs.{name}"]) for name in _inputs(recurrence))
-        },
-        {name: np.ones(shapes["given"][f"{name}0"]) for name in recurrence.state},
-        np.ones((B, 1)),
-        {},
-    )
-    output = Recording(one).outputs[0].shape
-    return (B, T, *output[1:])
 
 
 def _drawn(case: Case, recurrence: Recurrence, name: str, shape: Sequence[int], draw: Draw) -> ndarray:

@@ -18,7 +18,7 @@ Step = Callable[..., tuple[Mapping[str, Any], Any]]
 """A function from ``xp``, weights, inputs of one step and the state before it to the state after it and the output."""
 
 _WORD = re.compile(r"(?:(\d+)\*)?([A-Za-z]\w*)|(\d+)")
-_RESERVED = {"B": "the batch", "T": "the time"}
+_RESERVED = {"B": "the batch", "T": "the time", "batch": "the batch", "time": "the time"}
 SIZES = (4, 5, 2, 6, 8, 9, 10, 11)
 """Default sizes of letters, in their order; with B 3 and T 7 no two are equal."""
 
@@ -92,7 +92,8 @@ class Recurrence:
             DeclarationError: if a size is not the recurrence's.
             StepError: if the step does something that a step may not.
         """
-        from harness.problem.recurrent import Draw, problem_of
+        from harness.case.recurrent import Draw
+        from harness.problem.recurrent import problem_of
 
         return problem_of(self, Draw(B=B, T=T, dtype=dtype, seed=seed), sizes)
 

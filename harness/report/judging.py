@@ -10,7 +10,8 @@ from harness.execution.session.answers import OF_THE_NUMBERS
 from harness.execution.session.examiner import agreed
 from harness.execution.session.floors import Floors
 from harness.execution.session.oracle import side
-from harness.execution.session.running import bounds_of
+from harness.execution.session.running import bounds_of, named
+from harness.implementations import implementations
 from harness.report.kept import FOLDER, Damaged, Kept, read
 from harness.report.report import Report
 from harness.result import Answer
@@ -34,6 +35,8 @@ class Judge:
     def judged(self, kept: Kept) -> CaseOutcome:
         """Return the outcome of a case as it would have been."""
         case, baseline = kept.problem.case, self.baseline or kept.baseline
+        if (known := implementations().get(baseline)) is not None and not known.is_of(case):
+            baseline = kept.baseline
         if self.tolerance is not None:
             case = replace(case, tolerance=dict(self.tolerance))
         if baseline not in [each.implementation for each in kept.judged]:
@@ -103,4 +106,5 @@ def judged_anew(report: Report, tolerance: Tolerance | None, baseline: str | Non
             raise Damaged(f"{path.name} holds {outcome.case.name}, but should hold {name}")
         run.outcomes.append(replace(outcome, evidence=None, kept=f"{FOLDER}/{path.name}"))
     agreed(run)
+    run.baseline = named(outcome.baseline for outcome in run.outcomes) or run.baseline
     return run

@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy import ndarray
 
-from harness.case import Fields
 from harness.comparison import SEVERITY
 from harness.execution.processes import messages
 from harness.execution.processes.transport import Message
@@ -206,13 +205,10 @@ def _check(kept: Kept, file: str) -> None:
         Damaged: if it does not.
         ValueError: if the case is no valid one.
     """
-    from harness.case.validation import adapter
+    from harness.case.validation import refuse_invalid
 
     problem, case = kept.problem, kept.problem.case
-    plain = case.to_plain()
-    if case.recurrence is not None:  # a case file cannot declare it yet
-        plain |= {"cell": "rnn", "sizes": {**plain["sizes"], "input": 1, "hidden": 1}}
-    adapter().validate_json(json.dumps({each.name: plain[each.name] for each in fields(Fields)}))
+    refuse_invalid(case)
     structure, targets = problem.structure, problem.structure.outputs
     if case.loss.kind == "softmax_cross_entropy":
         targets = targets[:2]

@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 DEFAULT_CASES = [
     case
     for case in load([str(ROOT / "cases")], implementations()).cases
-    if not (isinstance(case.weights, dict) and "from" in case.weights)
+    if case.recurrence is None
+    and not (isinstance(case.weights, dict) and "from" in case.weights)
     and case.dtype == "float64"
     and case.sizes.hidden <= 128
     and case.sizes.time <= 60

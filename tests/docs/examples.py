@@ -5,7 +5,7 @@
 | ``console`` | what follows ``$ `` is typed, in a folder with a copy of ``cases/``; what it prints stands below it; |
 | | where nothing stands below it, it must succeed |
 | ``python`` | run in the same folder, in one namespace for the page |
-| ``yaml`` | keys of a case file: valid beside those of a small case |
+| ``yaml`` | keys of a case file: valid beside those of a small case, or alone if its cell is a recurrence |
 | ``sh`` | not run, because it installs or takes long; but commands, their options and targets of make must exist |
 
 ``<!-- file: my_rnn.py -->`` above a block of any language writes it to that file instead; ``<!-- quoted: FILE -->``
@@ -34,6 +34,7 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 from harness.case import CaseFile, read
+from harness.case.fields import CELLS
 from harness.cli import main
 from harness.cli.group import command_line
 from tests.conftest import ROOT
@@ -131,7 +132,8 @@ class Folder:
         keys = yaml.safe_load(example.parsed)
         case = self.path / "beside" / "example.yaml"
         case.parent.mkdir(exist_ok=True)
-        beside = [line for line in BESIDE.splitlines() if line.partition(":")[0] not in keys]
+        of_network = keys.get("cell", CELLS[0]) in CELLS
+        beside = [line for line in BESIDE.splitlines() if of_network and line.partition(":")[0] not in keys]
         case.write_text("\n".join([*beside, example.parsed]))
         mistakes = read(CaseFile(case, case.parent)).mistakes
         return "\n".join(map(str, mistakes)) or None

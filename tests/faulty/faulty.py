@@ -231,3 +231,10 @@ def implementation_crashing_in_a_corner(problem):
     if problem.structure.layers == 3:
         os.abort()
     return solve(problem)
+
+
+@implementation("cell_of_another_sign", framework=FAULTY, recurrence="peephole_lstm")
+def implementation_cell_of_another_sign(problem):
+    """A peephole LSTM whose gradient by the first cell is of the wrong sign."""
+    returned = solve(problem)
+    return {**returned, "c0": -returned["c0"]}

@@ -112,7 +112,9 @@ def next_step(run: Run, file: str, cases: Sequence[str], options: Sequence[str] 
     if made:
         name = run.outcomes[0].case.cell
         if wrong:
-            return f"After fixing it, run: {check}"
+            return f"After fixing it, run: {' '.join([check, *map(shlex.quote, cases)])}"
+        if cases:
+            return f"To check it on problems made for {name}, run: {check}"
         return f"In your own tests, call: harness.assert_gradients_match(..., {name})"
     if wrong and len(run.outcomes) > 1:
         case = shlex.quote(_to_type(wrong[0]))

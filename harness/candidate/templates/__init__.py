@@ -30,3 +30,8 @@ def case(cell: str = "rnn") -> str:
 def implementation(cell: str = "rnn") -> str:
     """Return the text of a new implementation of a cell: ``my_<cell>.py`` of this folder, which is code under test."""
     return (_FOLDER / f"my_{cell}.py").read_text(encoding="utf-8")
+
+
+def recurrence() -> str:
+    """Return the text of a new recurrence with an implementation of it: ``my_recurrence.py`` of this folder."""
+    return (_FOLDER / "my_recurrence.py").read_text(encoding="utf-8")

@@ -5,6 +5,8 @@ from harness.execution.session.examiner import Examiner, diagnose_result
 from harness.execution.session.outcomes import CaseOutcome, Evidence, Judgement, Run
 from harness.execution.session.running import (
     DEFAULT_BASELINE,
+    baseline_for,
+    chosen_for,
     execute,
     frameworks_for,
     not_here,
@@ -20,6 +22,8 @@ __all__ = [
     "Judgement",
     "Run",
     "Standard",
+    "baseline_for",
+    "chosen_for",
     "compare_for",
     "diagnose_result",
     "execute",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from harness.execution.session.examiner import Examiner, agreed
 from harness.execution.session.oracle import side
 from harness.execution.session.outcomes import CaseOutcome, Evidence, Judgement, Run
 from harness.implementations import NUMPY, Framework, Implementation, initialisers, install_line, missing_modules
+from harness.implementations import implementations as all_implementations
 from harness.implementations.certified import FLINT
 from harness.precision import tolerance as tolerances
 from harness.precision.tolerance import Bound
@@ -29,10 +30,24 @@ if TYPE_CHECKING:
 DEFAULT_BASELINE = "numpy-split"
 
 
+DERIVED = "derived"
+"""The baseline of recurrences, where the one that is asked for is of networks alone."""
+
+
+def baseline_for(case: Case, asked: Implementation) -> Implementation:
+    """Return the baseline of a case: the one that is asked for, if it is of what the case is of."""
+    return asked if asked.is_of(case) else all_implementations()[DERIVED]
+
+
+def named(baselines: Iterable[str]) -> str:
+    """Write the baselines of a run, each once."""
+    return " and ".join(sorted(set(baselines), key=lambda name: (name == DERIVED, name)))
+
+
 def chosen_for(case: Case, implementations: Sequence[Implementation], baseline: Implementation) -> list[Implementation]:
-    """Return the implementations that a case is for, the baseline first."""
-    others = [each for each in implementations if each.name != baseline.name and each.takes_part_in(case)]
-    return [baseline, *others]
+    """Return the implementations that a case is for, its baseline first."""
+    own = baseline_for(case, baseline)
+    return [own, *(each for each in implementations if each.name != own.name and each.takes_part_in(case))]
 
 
 def frameworks_for(
@@ -194,8 +209,10 @@ def execute(
         keep: keeps an outcome's numbers, which the run does not hold, and returns the name of the file.
     """
     start = time.perf_counter()
-    run = Run(baseline.name, tuple(dict.fromkeys([baseline.name, *(each.name for each in implementations)])))
-    run.processes = {each.name: each.framework.name for each in (baseline, *implementations)}
+    baselines = {each.name: each for each in (baseline_for(case, baseline) for case in cases)}
+    asked = {**(baselines or {baseline.name: baseline}), **{each.name: each for each in implementations}}
+    run = Run(named(baselines) or baseline.name, tuple(asked))
+    run.processes = {name: each.framework.name for name, each in asked.items()}
     yield run
     examiner = Examiner(executor.asking)
     for outcome in executor.outcomes(cases, implementations, baseline, collect):
