@@ -191,7 +191,7 @@ def _memory(case: Fields) -> Iterator[Problem]:
     found = list(too_much(memory_needed(case), case.sizes.time))
     yield from found
     if not found and case.layers > 10_000:  # each layer is Python objects in every framework, however small its arrays
-        yield ("layers",), f"{case.layers} layers; at most 10,000 can be built", ""
+        yield ("layers",), f"{case.layers:,} layers; at most 10,000 can be built", ""
 
 
 def too_much(memory: int, time: int) -> Iterator[Problem]:
@@ -209,7 +209,7 @@ def too_much(memory: int, time: int) -> Iterator[Problem]:
             "",
         )
     elif time > 1_000_000:  # each step is a turn of a loop, and a number in lists of steps
-        yield ("sizes", "time"), f"{time} steps; at most 1,000,000 can be run", ""
+        yield ("sizes", "time"), f"{time:,} steps; at most 1,000,000 can be run", ""
 
 
 @cache

@@ -116,7 +116,8 @@ def _meant(data: Mapping[str, Any]) -> Recurrence | None:
     if not isinstance(cell, str) or cell in CELLS:
         return None
     hint = nearest(cell, [*CELLS, *recurrences()])
-    return recurrences().get(cell) or next((each for name, each in recurrences().items() if repr(name) in hint), None)
+    others = ((name, each) for name, each in recurrences().items() if name not in CELLS)
+    return recurrences().get(cell) or next((each for name, each in others if repr(name) in hint), None)
 
 
 def _of_recurrence(

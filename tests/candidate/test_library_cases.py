@@ -56,15 +56,15 @@ def test_a_case_of_the_library_is_checked(check, lstm):
     done = check(ANSWERS.format(factor=1), "lstm", alone=True)
     assert done.status == 0, (lstm, done.err)
     assert "match        lstm  2 cases: 2 tensors" in done.out
-    assert "next: harness check my_rnn.py, on problems made for peephole_lstm" in done.out
+    assert "To check it on problems made for peephole_lstm, run: harness check my_rnn.py" in done.out
 
 
 def test_a_wrong_gradient_is_caught_on_it(check, lstm):
     done = check(ANSWERS.format(factor=-1), "lstm", alone=True)
     assert done.status == 1, lstm
-    assert "The fault: " in done.out
+    assert "Likely cause: " in done.out
     assert "U: 100 of 100 elements" in done.out
-    assert "next: after fixing it, run: harness check my_rnn.py lstm" in done.out
+    assert "After fixing it, run: harness check my_rnn.py lstm" in done.out
 
 
 def test_of_several_cases_those_of_the_recurrence_are_checked(check, lstm):
@@ -92,7 +92,7 @@ def test_a_case_of_something_else_is_refused(check, lstm, source, case, said):
 def test_an_implementation_of_networks_passes_cases_of_recurrences_over(check, lstm):
     done = check(templates.implementation(), alone=True)
     assert done.status == 0, (lstm, done.err)
-    assert "1 case: 1 match" in done.out
+    assert "Passed: 1 match" in done.out
     assert "left out" not in done.err
 
 
@@ -104,7 +104,7 @@ def test_a_new_recurrence_passes(check, workplace):
     )
     done = check.command("check", "leaky.py")
     assert done.status == 0, done.out + done.err
-    assert "10 cases: 10 match" in done.out
+    assert "Passed: 12 match in 12 cases" in done.out
     assert "Not provided" not in done.out
     assert check.command("new", "--recurrence", "leaky.py").status == 2
     assert (workplace / "leaky.py").read_text() == templates.recurrence()
@@ -119,7 +119,7 @@ def test_a_new_recurrence_with_a_mistake_does_not(check, right, wrong, fault):
     assert source.count(right) == 1
     done = check(source.replace(right, wrong), alone=True)
     assert done.status == 1
-    assert f"The fault: {fault}\n" in done.out
+    assert f"Likely cause: {fault}\n" in done.out
 
 
 def test_a_new_recurrence_is_none_of_the_library():

@@ -108,7 +108,7 @@ def test_validate_places_mistakes(harness, lstm):
     assert done.returncode == 2
     assert "cases/lstm.yaml:4:1: layers: is for networks" in done.stdout
     (lstm / "cases" / "lstm.yaml").write_text(CASE)
-    assert harness("validate", "lstm").stdout == "1 valid case, 0 mistakes\n"
+    assert harness("validate", "lstm").stdout == "Passed: 1 valid case, 0 mistakes.\n"
 
 
 def test_weights_of_a_file_are_for_networks(harness, lstm, pytestconfig):
