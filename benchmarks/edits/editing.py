@@ -170,6 +170,8 @@ def _is_linear(node: ast.AST) -> bool:
         return _is_linear(node.left) or (not isinstance(node.op, ast.Div) and _is_linear(node.right))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("sum", "mean"):
         return _is_linear(node.func.value)
+    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.List):
+        return all(_is_linear(each) for each in node.args[0].elts)
     return _has_gradient(node)
 
 
