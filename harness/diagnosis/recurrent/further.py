@@ -128,6 +128,10 @@ def _kept(recording: Recording, names: Names) -> Iterator[Rule]:
             handed = _taken_everywhere(names, node, moment)
             own = _slope_at_moment(node, moment)
             if own is not None:
+                for part, mixed in MIXED.get(names.by_site[node.site][0].operation.name, {}).items():  # type: ignore[union-attr]
+                    text = f"in `{names.line(node.site)}`, the slope of the {names.operation(node)} is {part}"
+                    text += f", y its result and v that {when}"
+                    yield Rule("stale", text, {(node.site, 0): _mixed_moment(moment, mixed)})
                 handed[node.site, 0] = own
                 text = f"in `{names.line(node.site)}`, the slope of the {names.operation(node)} is that {when}"
                 yield Rule("stale", text, {(node.site, 0): own})
@@ -138,6 +142,10 @@ def _kept(recording: Recording, names: Names) -> Iterator[Rule]:
             handed = {(site, k): _all_taken(recording, names, when, is_kept, k) for site, _, k, _ in names.operands()}
             handed = {place: each for place, each in handed.items() if not place[0].state}
             yield Rule("stale", f"all that the forward pass keeps{what} is taken {when}", handed)
+
+
+def _mixed_moment(moment: Moment, formula: Callable[[ndarray, ndarray], ndarray]) -> Handed:
+    return lambda q, g: np.asarray(g * formula(q.value, moment(q)))
 
 
 IsKept = Callable[[Recording, Node, Node], bool]
