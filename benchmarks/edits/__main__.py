@@ -1,6 +1,6 @@
 """Count small edits of hand-written backward passes that are detected and explained.
 
-    python -m benchmarks.edits [--pairs 200] [--random 1000] [--most 60] [--apart] [--missed]
+    python -m benchmarks.edits [--pairs 200] [--random 1000] [--most 60] [--of apart] [--missed]
 
 Each pass is written plainly, apart from the rules of the diagnosis. Every small edit of its backward part is made by
 itself, then pairs of plausible edits drawn at random. An answer is explained in full if each wrong tensor is, in part
@@ -15,6 +15,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -26,25 +27,50 @@ from harness.derive.noise import rounding_noise
 from harness.diagnosis import UNEXPLAINED, Diagnosis
 from harness.diagnosis.recurrent import Explainer
 from harness.problem.recurrent import RecurrenceProblem
+from harness.recurrences import recurrences
 
 SAME = 1e-12
 """Relative to the largest element: numbers so near are the same."""
 
 OUTCOMES = ("in full", "in part", "unexplained", "undetected")
 
+REFERENCE = ("delta_net", "layer_norm_lstm", "min_gru", "mlstm", "peephole_lstm", "selective_scan")
+"""The recurrences that ``reference_impls`` has backward passes of."""
+
 Count = Counter[tuple[str, str]]
+
+Call = Callable[[Callable[..., Any], Any], dict[str, Any]]
+"""Calls a pass, edited or not, with a problem."""
+
+
+def _plainly(function: Callable[..., Any], problem: Any) -> dict[str, Any]:
+    return function(problem)
+
+
+def _reference() -> list[tuple[Any, Callable[..., Any], Call]]:
+    """Return the passes of ``reference_impls``, whose forward and backward parts are functions of their own."""
+    found = []
+    for name in REFERENCE:
+        module = import_module(f"reference_impls.{name}")
+
+        def call(function: Callable[..., Any], problem: Any, module: Any = module) -> dict[str, Any]:
+            cache = module.forward(problem.weights, problem.inputs, problem.initial_state)
+            return function(problem.weights, cache, problem.upstream, problem.upstream_state)
+
+        found.append((recurrences()[name], module.backward, call))
+    return found
 
 
 class Bench:
     """One pass, its problem and what explains wrong answers to it."""
 
-    def __init__(self, recurrence: Any, function: Callable[[Any], dict[str, Any]]) -> None:
-        self.name = recurrence.name
+    def __init__(self, recurrence: Any, function: Callable[..., Any], call: Call = _plainly) -> None:
+        self.name, self._call = recurrence.name, call
         self.problem: RecurrenceProblem = recurrence.problem(seed=5)
         self.source = Pass(function)
         started = time.perf_counter()
         self.explainer = Explainer(self.problem, rounding_noise(self.problem.sequences))
-        self.right = function(self.problem)
+        self.right = call(function, self.problem)
         self.explained({name: 1.5 * array + 0.1 for name, array in self.right.items()})
         self.prepared = time.perf_counter() - started
         self.seconds: list[float] = []
@@ -54,7 +80,7 @@ class Bench:
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = self.source.edited(edits)(self.problem.copy())
+                found = self._call(self.source.edited(edits), self.problem.copy())
         except Exception:  # an edit may break anything
             return "raises"
         if any(np.shape(array) != self.right[name].shape for name, array in found.items()):
@@ -89,10 +115,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--random", type=int, default=1000)
     parser.add_argument("--most", type=int, default=60, help="edits of each sort that is not plausible, for each pass")
-    parser.add_argument("--apart", action="store_true", help="the passes that the rules were not extended for")
+    parser.add_argument("--of", choices=("plain", "apart", "reference"), default="plain", help="which passes")
     parser.add_argument("--missed", action="store_true", help="print what is not explained in full")
     chosen = parser.parse_args(arguments)
-    benches = [Bench(*each) for each in (apart if chosen.apart else passes).PASSES]
+    chosen_passes: Any = {"plain": passes.PASSES, "apart": apart.PASSES}.get(chosen.of) or _reference()
+    benches = [Bench(*each) for each in chosen_passes]
     _single(benches, chosen.most, show=chosen.missed)
     _pairs(benches, chosen.pairs, show=chosen.missed)
     _random(benches, chosen.random)

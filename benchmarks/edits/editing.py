@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 Path = tuple[tuple[str, int | None], ...]
 """The way from a function to a node of its syntax: a field, and the position in it where the field is a list."""
 
@@ -20,8 +22,23 @@ PLAUSIBLE = ("operand", "sign", "statement", "transpose", "time", "order", "redu
 SORTS = (*PLAUSIBLE, "variable", "division", "gradient gone")
 """Every sort of edit: then another variable, a division for a product, and a gradient that is no gradient any more."""
 
-GRADIENT = re.compile(r"^(d(?!t$|elta$|ecay$)\w+|do)$")
+GRADIENT = re.compile(r"^(d(?!t$|ecay$)\w+|upstream\w*|of_(?!cells$)\w+|scaled|from_floor|rows|writes|reads)$")
 """Names of gradients in the passes; ``dt`` is Mamba's step size, ``decay`` RWKV's."""
+
+
+class _Unset:
+    """NumPy, whose new arrays hold NaN until they are written to: an edit that leaves that out gives no number."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def empty(self, shape: Any, dtype: Any = float) -> Any:
+        """Return an array of NaN."""
+        return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else 0, dtype)
+
+    def empty_like(self, array: Any) -> Any:
+        """Return an array of NaN like another."""
+        return self.empty(array.shape, array.dtype)
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,7 @@ class Edit:
 
 
 class Pass:
-    """A hand-written pass that can be edited. The backward part begins after the first loop.
+    """A hand-written pass that can be edited. If it has two loops, the backward part begins after the first.
 
     Args:
         function: the pass.
@@ -59,15 +76,16 @@ class Pass:
         tree = copy.deepcopy(self._tree)
         for each in edits:
             _put(tree, each.path, copy.deepcopy(each.new))
-        scope = dict(self._globals)
+        scope = {**self._globals, "np": _Unset()}
         exec(compile(ast.fix_missing_locations(tree), f"<{self._name}>", "exec"), scope)
         return scope[self._name]
 
     def _edits(self) -> Iterator[Edit]:
         function = self._tree.body[0]
         assert isinstance(function, ast.FunctionDef)
-        first = next(i for i, each in enumerate(function.body) if isinstance(each, ast.For))
-        loop = next(each for each in function.body[first + 1 :] if isinstance(each, ast.For))
+        loops = [i for i, each in enumerate(function.body) if isinstance(each, ast.For)]
+        first = loops[0] if len(loops) > 1 else -1
+        loop = function.body[loops[-1]]
         named = {each.id for each in ast.walk(loop) if isinstance(each, ast.Name)}
         own = sorted(named - {"t", "T", "np", "reversed", "range", "sigmoid", "problem", "slice"})
         for i, statement in enumerate(function.body[first + 1 :], first + 1):
@@ -97,12 +115,19 @@ class Pass:
     def _loses_gradient(self, path: Path, new: ast.AST) -> bool:
         """Return whether a statement that was linear in gradients, as each of a backward pass is, is no longer."""
         at, statement = self._statement(path)
-        if not isinstance(statement, ast.Assign | ast.AugAssign):
-            return False
         changed = copy.deepcopy(statement)
         _put(changed, path[len(at) :], copy.deepcopy(new))
-        assert isinstance(changed, ast.Assign | ast.AugAssign)
-        return _is_linear(statement.value) and not _is_linear(changed.value)
+        return any(
+            _is_linear(one) and not _is_linear(other)
+            for one, other in zip(_expressions(statement), _expressions(changed), strict=True)
+        )
+
+
+def _expressions(statement: ast.AST) -> list[ast.expr]:
+    """Return what a statement computes: of a dictionary that is returned, each value."""
+    if isinstance(statement, ast.Return) and isinstance(statement.value, ast.Dict):
+        return statement.value.values
+    return [statement.value] if isinstance(statement, ast.Assign | ast.AugAssign) else []
 
 
 def _alternatives(node: ast.AST, own: Sequence[str], *, in_loop: bool) -> Iterator[tuple[str, ast.AST]]:
@@ -170,6 +195,8 @@ def _is_linear(node: ast.AST) -> bool:
         return _is_linear(node.left) or (not isinstance(node.op, ast.Div) and _is_linear(node.right))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("sum", "mean"):
         return _is_linear(node.func.value)
+    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.List):
+        return all(_is_linear(each) for each in node.args[0].elts)
     return _has_gradient(node)
 
 

@@ -316,19 +316,19 @@ def selective_scan(xp: Any, w: Any, x: Any, s: Any) -> Any:
 def selective_scan_pass(problem: Any) -> dict[str, Any]:
     """Return the gradients of ``selective_scan``."""
     A, D, bias = -np.exp(problem.weights["A_log"]), problem.weights["D"], problem.weights["bias"]
-    u, delta, B, C, z = (problem.inputs[name] for name in ("u", "delta", "B", "C", "z"))
+    u, raw_dt, B, C, z = (problem.inputs[name] for name in ("u", "delta", "B", "C", "z"))
     T = u.shape[1]
     h = problem.initial_state["h"]
     kept = []
     for t in range(T):
-        dt = np.log1p(np.exp(delta[:, t] + bias))
+        dt = np.log1p(np.exp(raw_dt[:, t] + bias))
         a = np.exp(dt[:, :, None] * A)
         h_new = a * h + (dt * u[:, t])[:, :, None] * B[:, t, None, :]
         y = np.einsum("bdn,bn->bd", h_new, C[:, t]) + D * u[:, t]
         kept.append((h, dt, a, h_new, y))
         h = h_new
     dA, dD, dbias = np.zeros_like(A), np.zeros_like(D), np.zeros_like(bias)
-    du, ddelta, dB, dC, dz = (np.zeros_like(each) for each in (u, delta, B, C, z))
+    du, ddelta, dB, dC, dz = (np.zeros_like(each) for each in (u, raw_dt, B, C, z))
     dh = problem.upstream_state["h"].copy()
     for t in reversed(range(T)):
         h, dt, a, h_new, y = kept[t]
@@ -345,7 +345,7 @@ def selective_scan_pass(problem: Any) -> dict[str, Any]:
         ddt = (da * A).sum(-1) + dxb * u[:, t]
         du[:, t] = dy * D + dxb * dt
         dB[:, t] = np.einsum("bdn,bd->bn", dh, dt * u[:, t])
-        dpre = ddt * sigmoid(delta[:, t] + bias)
+        dpre = ddt * sigmoid(raw_dt[:, t] + bias)
         ddelta[:, t] = dpre
         dbias += dpre.sum(0)
         dh = dh * a

@@ -41,6 +41,7 @@ def further(recording: Recording, problem: Sequences, names: Names) -> list[Rule
         *_arguments(names),
         *_kept(recording, names),
         *_divided(names),
+        *_expanded(names),
         *_operands(recording, names, variables),
         *_other_values(recording, names, variables),
         *_other_gradients(recording, names, every),
@@ -127,6 +128,10 @@ def _kept(recording: Recording, names: Names) -> Iterator[Rule]:
             handed = _taken_everywhere(names, node, moment)
             own = _slope_at_moment(node, moment)
             if own is not None:
+                for part, mixed in MIXED.get(names.by_site[node.site][0].operation.name, {}).items():  # type: ignore[union-attr]
+                    text = f"in `{names.line(node.site)}`, the slope of the {names.operation(node)} is {part}"
+                    text += f", y its result and v that {when}"
+                    yield Rule("stale", text, {(node.site, 0): _mixed_moment(moment, mixed)})
                 handed[node.site, 0] = own
                 text = f"in `{names.line(node.site)}`, the slope of the {names.operation(node)} is that {when}"
                 yield Rule("stale", text, {(node.site, 0): own})
@@ -137,6 +142,10 @@ def _kept(recording: Recording, names: Names) -> Iterator[Rule]:
             handed = {(site, k): _all_taken(recording, names, when, is_kept, k) for site, _, k, _ in names.operands()}
             handed = {place: each for place, each in handed.items() if not place[0].state}
             yield Rule("stale", f"all that the forward pass keeps{what} is taken {when}", handed)
+
+
+def _mixed_moment(moment: Moment, formula: Callable[[ndarray, ndarray], ndarray]) -> Handed:
+    return lambda q, g: np.asarray(g * formula(q.value, moment(q)))
 
 
 IsKept = Callable[[Recording, Node, Node], bool]
@@ -181,6 +190,36 @@ def _divided(names: Names) -> Iterator[Rule]:
         elif isinstance(node.operation, Elementwise) and len(node.parents) == 1:
             text = f"in `{names.line(site)}`, the gradient is divided by the slope of the {names.operation(node)}"
             yield Rule("slope", text, {(site, 0): _by_slope})
+
+
+def _expanded(names: Names) -> Iterator[Rule]:
+    """Yield a factor that is missing on the way to one operand alone, as where a formula is written out for each."""
+    for site, node, k, _ in names.operands():
+        if node.operation is not None and node.operation.name == "divide" and k == 1:
+            text = f"{into_operand(names, node, k)} is divided by the divisor once, not by its square"
+            yield Rule("factor", text, {(site, k): lambda q, g: contribution(q, 1, g * q.parents[1].value)})
+        uses = _uses(names, node)
+        if len(uses) != 1 or len(node.parents) < 2:  # of one operand, the factor is missing as a whole
+            continue
+        _, user, j = uses[0]
+        if isinstance(user.operation, Elementwise) and user.operation.name in MULTIPLIED and user.shape == node.shape:
+            outer = user.parents[1 - j]
+            divides = user.operation.name == "divide"
+            if (outer.operation is not None or outer.name) and not (divides and j == 1):
+                text = (
+                    f"{into_operand(names, node, k)} misses the {'divisor' if divides else 'factor'} {names.of(outer)}"
+                )
+                yield Rule("factor", text, {(site, k): _without(user, 1 - j, k, names, divides=divides)})
+
+
+def _without(user: Node, j: int, k: int, names: Names, *, divides: bool) -> Handed:
+    """Return what an operation hands over if its result were not multiplied, or divided, by operand j of its use."""
+
+    def handed(q: Node, g: ndarray) -> ndarray:
+        outer = names.by_site[user.site][q.t].parents[j].value
+        return contribution(q, k, g * outer if divides else g / outer)
+
+    return handed
 
 
 def _by_slope(q: Node, g: ndarray) -> ndarray:

@@ -183,6 +183,8 @@ def _operations(recording: Recording, names: Names) -> Iterator[Rule]:
             yield Rule(fault, f"{into} {text}", {(site, k): _scaled(k, factor)})
         if isinstance(node.operation, Elementwise) and parent.shape != node.shape:
             yield Rule("mean", f"{into} is a mean where it should be a sum", {(site, k): _mean(k)})
+        if isinstance(node.operation, Einsum) and (terms := _summed(node.operation, node, k)) > 1:
+            yield Rule("mean", f"{into} is a mean where it should be a sum", {(site, k): _divided_by(terms, k)})
         if isinstance(node.operation, Einsum) and parent.shape == node.shape:
             yield Rule("factor", f"{into} misses the product", {(site, k): lambda _, g: g})
         if isinstance(node.operation, Gather):
@@ -212,6 +214,20 @@ def into_operand(names: Names, node: Node, k: int) -> str:
 
 def _mean(k: int) -> Handed:
     return lambda q, g: contribution(q, k, g) * (q.parents[k].value.size / q.value.size)
+
+
+def _summed(operation: Einsum, node: Node, k: int) -> int:
+    """Return how many terms an element of the gradient of operand k is the sum of."""
+    sizes = {
+        letter: size
+        for letters, parent in zip(operation.inputs, node.parents, strict=True)
+        for letter, size in zip(letters, parent.shape, strict=True)
+    }
+    return int(np.prod([size for letter, size in sizes.items() if letter not in operation.inputs[k]], dtype=np.intp))
+
+
+def _divided_by(terms: int, k: int) -> Handed:
+    return lambda q, g: contribution(q, k, g) / terms
 
 
 def _exchanged(k: int, j: int) -> Handed:
@@ -288,6 +304,8 @@ def _values(recording: Recording, names: Names, site: Site, node: Node, k: int, 
         taken: list[tuple[str, str, Value]] = [
             ("stale", f"{name} {when}", _at_moment(moment, j)) for when, moment in moments(recording, names, other)
         ]
+        if isinstance(node.operation, Einsum):
+            taken.append(("factor", f"ones for {name}", lambda _, value: np.ones_like(value)))
         if other.shape == node.shape:
             taken.append(("result", f"its result for {name}", lambda q, _: q.value))
         for i, (text, _) in enumerate(before_function(other, names)):

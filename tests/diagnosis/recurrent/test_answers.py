@@ -132,9 +132,11 @@ def test_a_huge_number_does_not_excuse_the_others(solved):
 
 def test_one_tensor_alone_is_explained(lstm):
     explainer, right = lstm
-    found = explainer.explained({"W": right["W"] / 3})
-    assert faults(found)[0] == "factor"
-    assert "1/B" in found[0].explanation
+    (found,) = explainer.explained({"W": 0.37 * right["W"]})
+    assert found.fault == "factor"
+    assert found.explanation == "W is 0.37 times the right one."
+    mean = explainer.explained({"W": right["W"] / 3})  # of the batch of three
+    assert faults(mean)[0] == "mean"
 
 
 def test_weights_alone_are_explained(lstm):
