@@ -54,7 +54,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
         for warning in warnings:
             cases_of = f" (in {warning['cases']} cases)" if warning["cases"] > 1 else ""
             click.echo(f"{warning['file']}: blind: {warning['blind_spot']}: {warning['text']}{cases_of}", err=True)
-        if warnings:
+        if any(case.recurrence is None for case in loaded.cases) and warnings:
             click.echo("`harness sensitivity CASE` shows which faults slip through a case", err=True)
         cases_, mistakes_ = len(loaded.cases), len(loaded.mistakes)
         valid = f"{cases_} valid {'case' if cases_ == 1 else 'cases'}"
