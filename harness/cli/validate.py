@@ -55,7 +55,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
         for warning in warnings:
             cases_of = f" (in {warning['cases']:,} cases)" if warning["cases"] > 1 else ""
             click.echo(f"{warning['file']}: blind: {warning['blind_spot']}: {warning['text']}{cases_of}", err=True)
-        if warnings:
+        if warnings and any(case.recurrence is None for case in loaded.cases):
             click.echo("`harness sensitivity CASE` shows which faults a case does not detect", err=True)
         counts = f"{counted(len(loaded.cases), 'valid case')}, {counted(len(loaded.mistakes), 'mistake')}"
         click.echo(f"Failed: {counts}." if loaded.mistakes or not loaded.cases else f"Passed: {counts}.")
