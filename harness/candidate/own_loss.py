@@ -1,4 +1,4 @@
-"""Gradients of a function held against its own loss: for a cell that nobody has written down."""
+"""Gradients of a function held against its own loss: for a cell that no library has."""
 
 from __future__ import annotations
 

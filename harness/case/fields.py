@@ -499,9 +499,9 @@ class RecurrenceFields:
     sizes: dict[str, Size] = field(default_factory=dict)
     """batch (3), time (7), and the recurrence's own letters; each letter that is left out has a size of its own."""
     dtype: Literal["float32", "float64"] = "float64"
-    """What everything is computed in."""
+    """The dtype of all computations."""
     draw: DrawOptions = field(default_factory=lambda: DrawOptions())
-    """How the numbers are drawn, such as {seed: 1, upstream: outputs alone}."""
+    """The draw of the numbers, such as {seed: 1, upstream: outputs alone}."""
     implementations: Annotated[tuple[str, ...], Len(1)] | None = None
     """The implementations to compare; all that support the case unless given."""
     tolerance: Tolerance | None = None

@@ -51,7 +51,7 @@ class Draw:
             raise DeclarationError(f"dtype is {self.dtype!r}, but should be {' or '.join(map(repr, DTYPES))}")
 
     def named(self, sizes: Mapping[str, int]) -> str:
-        """Return what tells a problem from others of the recurrence."""
+        """Return the part of a problem's name that distinguishes it from others of the recurrence."""
         said = [
             f"dtype={self.dtype}",
             *(f"{name}={size}" for name, size in {"B": self.B, "T": self.T, **sizes}.items()),

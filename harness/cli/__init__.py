@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 BEGAN = time.perf_counter()
-"""When the command line began, on the clock of ``time.perf_counter``."""
+"""The start of the command line, on the clock of ``time.perf_counter``."""
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What a step may not do is seen without a reference; a right step, and one that declares its slopes, passes."""
+"""A guard sees each thing that a step may not do; a right step, and one that declares its slopes, passes."""
 
 import numpy as np
 import pytest

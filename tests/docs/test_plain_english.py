@@ -10,16 +10,6 @@ from tests.docs.plain_english import Text, mistakes, of_file, of_markdown, of_py
 READ = ("harness", "reference_impls", "benchmarks", "tests", "docs", "README.md", "CONTRIBUTING.md")
 """Folders and files with texts that a person reads."""
 
-LEFT = (
-    "docs/commands.md",
-    "harness/candidate",
-    "harness/cli",
-    "harness/comparison",
-    "harness/execution",
-    "harness/report",
-)
-"""Files and folders that are not held at zero yet; empty in the end."""
-
 
 def _files(places: tuple[str, ...]) -> list[Path]:
     files = [
@@ -28,21 +18,15 @@ def _files(places: tuple[str, ...]) -> list[Path]:
     return sorted(file for file in files if file.suffix in (".py", ".md") and "_build" not in file.parts)
 
 
-def _is_left(name: str) -> bool:
-    return any(name == place or name.startswith(f"{place}/") for place in LEFT)
-
-
 def test_every_text_is_plain_english():
     found = []
     for file in _files(READ):
         name = file.relative_to(ROOT).as_posix()
-        if _is_left(name):
-            continue
         found += mistakes(name, of_file(file, docstrings_only=name.startswith("tests/")))
     assert not found, "\n" + "\n".join(str(mistake) for mistake in found)
 
 
-@pytest.mark.parametrize("place", [*READ, *LEFT])
+@pytest.mark.parametrize("place", READ)
 def test_every_place_has_texts(place: str):
     assert any(of_file(file, docstrings_only=False) for file in _files((place,)))
 

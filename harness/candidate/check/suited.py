@@ -50,6 +50,6 @@ def reason_against(candidate: Candidate, case: Case, shown: str) -> str:
 
 
 def _step(case: Case) -> tuple[str, str]:
-    """Return what tells the step of a case from others."""
+    """Return the name and the source of the step of a case."""
     assert case.recurrence is not None
     return case.cell, case.recurrence["source"]

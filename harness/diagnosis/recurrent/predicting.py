@@ -119,7 +119,7 @@ def _adjoints(
 
 
 class _Beginnings:
-    """What the pass of each row begins with.
+    """The beginning of the pass of each row.
 
     Attributes:
         different: the problems, with other upstream gradients, that there are among the rows.

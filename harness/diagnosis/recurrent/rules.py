@@ -236,7 +236,7 @@ def _exchanged(k: int, j: int) -> Handed:
 
 
 def _parts(names: Names) -> Iterator[Rule]:
-    """Yield exchanges of two parts of one array, as of gates that stand in another order."""
+    """Yield exchanges of two parts of one array, such as gates in another order."""
     found = [
         (site, node)
         for site, node, _, _ in names.operands()

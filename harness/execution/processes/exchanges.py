@@ -95,7 +95,7 @@ def to_exchanges(message: Message) -> list[Exchange]:
 
 @dataclass(frozen=True)
 class Place:
-    """Where questions are answered.
+    """The place that answers questions.
 
     Attributes:
         environments: for each framework what ``runs_on`` returns there.

@@ -1,4 +1,4 @@
-"""What an explanation says of right, wrong, partial, misshapen and random answers to a recurrence."""
+"""The explanation of right, wrong, partial, misshapen and random answers to a recurrence."""
 
 from dataclasses import replace
 

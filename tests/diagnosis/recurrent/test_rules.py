@@ -106,7 +106,7 @@ def test_no_two_rules_have_one_text(broken, recurrence):
 
 
 def test_pairs_of_rules_are_explained(broken):
-    """Of forty pairs at least nine in ten are explained in full; the others are said to be unexplained."""
+    """At least nine in ten of forty pairs are explained in full; the others are unexplained."""
     draw, explained, tried = random.Random(3), 0, 0
     while tried < PAIRS:
         this = broken(draw.choice(RECURRENCES[:7]))
