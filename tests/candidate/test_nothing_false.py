@@ -44,7 +44,7 @@ def test_a_shape_and_a_fault_stand_beside_each_other(check):
     assert "Likely cause: wrong-shape" in done.out
     assert "is no sum, mean, repetition or slice along one axis of the right one" in done.out
     assert "Another cause: transposed" in done.out
-    assert "cannot tell it from: reshaped." in done.out, "and not from the wrong shape"
+    assert "cannot distinguish it from: reshaped." in done.out, "and not from the wrong shape"
     assert "nan" not in done.out
 
 

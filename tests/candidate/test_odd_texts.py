@@ -143,7 +143,7 @@ def test_of_many_arrays_that_share_memory_the_number_is_said():
     trial = try_out(harness.implementation("mine")(mine), problem)
     (shared,) = [each.text for each in trial.remarks if each.kind == "shared memory"]
     assert shared.count(" and ") == 11
-    assert shared.endswith(f"and {101 * 100 // 2 - 10} more")
+    assert shared.endswith(f"and {101 * 100 // 2 - 10:,} more")
 
 
 class Nameless:

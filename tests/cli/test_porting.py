@@ -30,7 +30,7 @@ def test_a_port_writes_its_file_and_its_proof(harness, workplace, weights):
     assert "wrote out.npz" in done.stdout
     assert (
         "net: 2 rnn layers, 4 inputs, 5 hidden units, float64\n"
-        "assumed, for weights alone do not say it: rnn with activation tanh; " in done.stdout
+        "assumed, because weights alone do not show it: rnn with activation tanh; " in done.stdout
     )
     written, source = np.load(workplace / "out.npz"), np.load(weights)
     assert {f"net.{name}": each.tolist() for name, each in written.items()} == {

@@ -38,7 +38,7 @@ def question_of(header: Mapping[str, Any]) -> str:
     return json.dumps({name: value for name, value in header.items() if name != "case"}, sort_keys=True)
 
 
-class Recording(Asking):
+class ExchangeRecorder(Asking):
     """Passes questions on, and records every exchange.
 
     Args:

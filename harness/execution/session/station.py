@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from harness.execution.processes import WorkerFailed, Workers
-from harness.execution.processes.exchanges import Exchange, Place, Recording, of_exchanges, to_exchanges
+from harness.execution.processes.exchanges import Exchange, ExchangeRecorder, Place, of_exchanges, to_exchanges
 from harness.execution.processes.fingerprint import by_name, differences, fingerprint
 from harness.execution.processes.messages import of_problem, to_problem
 from harness.execution.processes.transport import Message, decoded, described
@@ -73,7 +73,7 @@ class Station:
         if self.refusal:
             return self._reply({"refused": self.refusal})
         message = decoded(memoryview(request))
-        recording = Recording(self._workers)
+        recording = ExchangeRecorder(self._workers)
         if message.header["asked"] == "case":
             chosen = [implementations()[name] for name in message.header["implementations"]]
             answered(to_problem(message), chosen, recording, self._calls)

@@ -94,7 +94,7 @@ def test_what_would_push_out_much_is_not_kept_and_counted(tmp_path):
     store = Store(tmp_path, limit=8000)
     store.put(KEY, [bytes(1001)])
     assert store.get(KEY) is None
-    assert store.not_kept == {"an entry may have 1,000 bytes": 1}
+    assert store.not_kept == {"an entry may have at most 1,000 bytes": 1}
 
 
 def test_half_written_files_are_no_entries_and_go(store):

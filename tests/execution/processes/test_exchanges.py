@@ -8,9 +8,9 @@ from harness.execution.cache import Store
 from harness.execution.processes import Memory, WorkerFailed, Workers
 from harness.execution.processes.exchanges import (
     Exchange,
+    ExchangeRecorder,
     NotRemembered,
     Place,
-    Recording,
     Remembered,
     Replayed,
     of_exchanges,
@@ -34,7 +34,7 @@ def case_of():
 @pytest.fixture(scope="module")
 def exchanges():
     with Workers() as workers:
-        recording = Recording(workers)
+        recording = ExchangeRecorder(workers)
         recording.run(implementations()["numpy-split"], build(case_of(), None))
         recording.rounding_noise(build(case_of(), None))
     return recording.exchanges

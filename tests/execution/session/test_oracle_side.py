@@ -49,7 +49,7 @@ def test_what_would_take_too_long_is_sampled_and_the_report_says_how_much(harnes
     for tensor in ("layer0.W_xh", "layer0.W_hh", "layer1.W_xh", "layer1.W_hh"):
         elements, size = oracle.loc[tensor, "elements"], math.prod(json.loads(oracle.loc[tensor, "shape"]))
         assert 0 < elements < size
-        assert oracle.loc[tensor, "reason"] == f"{elements} of {size} elements compared"
+        assert oracle.loc[tensor, "reason"] == f"{elements:,} of {size:,} elements compared"
     part = "elements, and 8 directional derivatives"
     assert part in done.stdout
     assert part in (workplace / "reports/latest/summary.md").read_text()
