@@ -37,7 +37,8 @@ class Namespace:
     """The functions of one framework under the names of ``NAMES``."""
 
     def __init__(self, **functions: Callable[..., Any]) -> None:
-        assert set(functions) == set(NAMES), set(functions) ^ set(NAMES)
+        if odd := set(functions) ^ set(NAMES):
+            raise TypeError(f"a namespace should have the functions of NAMES, but not, or also, {sorted(odd)}")
         self.__dict__.update(functions)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
