@@ -5,6 +5,8 @@ import pytest
 
 import harness
 
+pytestmark = pytest.mark.slow
+
 
 def arrays(dtype=np.float64, T=6):
     random = np.random.default_rng(0)

@@ -8,6 +8,8 @@ from harness.derive.operations import Carry
 from harness.derive.recording import Recording
 from harness.derive.reverse import contribution, gradients
 
+pytestmark = pytest.mark.slow
+
 UNITS = 40
 """Maximum error of a tensor, in eps of its largest element."""
 

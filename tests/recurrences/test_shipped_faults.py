@@ -18,6 +18,8 @@ from harness.derive.reverse import gradients
 from harness.problem.reference import solve
 from harness.recurrences import Recurrence, recurrences
 
+pytestmark = pytest.mark.slow
+
 
 @harness.recurrence(weights={"W": "I H", "U": "H H"}, inputs={"x": "I", "mask": "H"}, state={"h": "H"})
 def zoneout(xp, w, x, s):

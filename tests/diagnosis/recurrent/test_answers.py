@@ -13,6 +13,8 @@ from harness.derive.noise import rounding_noise
 from harness.diagnosis import UNEXPLAINED
 from harness.diagnosis.recurrent import Explainer
 
+pytestmark = pytest.mark.slow
+
 PASSES = passes.PASSES
 NAMES = [recurrence.name for recurrence, _ in PASSES]
 RANDOM = 200

@@ -15,6 +15,8 @@ from harness.diagnosis.recurrent.naming import Names
 from harness.diagnosis.recurrent.predicting import predicted, predicted_at_the_end
 from harness.diagnosis.recurrent.rules import rules
 
+pytestmark = pytest.mark.slow
+
 RECURRENCES = [recurrence for recurrence, _ in (*passes.PASSES, *apart.PASSES)]
 PAIRS = 40
 MOST = 60
