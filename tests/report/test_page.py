@@ -197,7 +197,7 @@ def test_a_cell_opens_its_case_with_the_diagnosis_and_the_command(opened):
     assert "Small, and hides nothing." in detail.text
     assert "harness run 'small[dtype=float64]' --impl transposed" in detail.text
     assert "transposed" in find(opened, "#detail .wrong strong")[0].text
-    assert "first off" in find(opened, "#detail .wrong:has(strong)")[0].text, "where two implementations part"
+    assert "first wrong" in find(opened, "#detail .wrong:has(strong)")[0].text, "where two implementations part"
     assert re.search(r"mismatch.*; since 20\d\d-\d\d-\d\d \d\d:\d\d", detail.text)
     rows = {row.find_element(By.TAG_NAME, "td").text: row.text for row in find(opened, "#tensors tbody tr")}
     assert set(rows) >= {"loss", "outputs", "inputs", "layer0.W_hh", "layer1.h0"}
