@@ -75,7 +75,7 @@ def test_of_a_large_array_a_sample_is_compared():
 
     found = harness.check_function(square, {"W": np.random.default_rng(1).normal(size=(40, 50))})
     assert found.matches
-    assert "48 of 2000 elements compared" in found.tensors[0].reason
+    assert "48 of 2,000 elements compared" in found.tensors[0].reason
 
 
 REFUSED = {

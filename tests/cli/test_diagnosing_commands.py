@@ -50,7 +50,7 @@ def test_check_names_the_fault(harness, one_layer):
     done = harness("check", "mine.py")
     assert done.returncode == 1
     assert "Likely cause: carry-untransposed" in done.stdout
-    assert "where its transpose belongs" in done.stdout
+    assert "The state gradient is carried back with W_hh untransposed" in done.stdout
     with (one_layer / "reports/check/diagnoses.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {(row["case"], row["tensor"], row["fault"]) for row in rows} == {

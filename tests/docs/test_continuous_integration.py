@@ -110,7 +110,7 @@ def test_the_action_fails_on_what_is_wrong_and_names_it_on_the_page(step, reposi
     page = (repository / "page.md").read_text()
     assert page.startswith("# What another step wrote\n")
     assert "carry-untransposed" in page
-    assert "1 case, " in page
+    assert "Failed: 1 of 1 case" in page
     assert (repository / "a report" / "here" / "index.html").is_file()
 
 
@@ -169,7 +169,9 @@ def test_the_hooks_pass_what_is_right_and_say_what_is_wrong(pre_commit, reposito
     spoil(repository)
     done = pre_commit("my_rnn.py", "cases/small.yaml")
     assert done.returncode == 1
-    assert re.findall(r"Passed|Failed|Skipped", done.stdout) == ["Passed", "Failed"], done.stdout + done.stderr
+    assert re.findall(r"(?<=\.)(?:Passed|Failed)|Skipped", done.stdout) == ["Passed", "Failed"], (
+        done.stdout + done.stderr
+    )
     assert "exit code: 1" in done.stdout, "what changed is no argument"
     assert "Likely cause: carry-untransposed" in done.stdout
 
@@ -178,10 +180,10 @@ def test_the_hooks_refuse_a_case_with_a_mistake(pre_commit, repository):
     case = repository / "cases" / "small.yaml"
     case.write_text(case.read_text() + "layer: 2\n")
     done = pre_commit("cases/small.yaml", hook="harness-validate")
-    assert re.findall(r"Passed|Failed|Skipped", done.stdout) == ["Failed"]
+    assert re.findall(r"(?<=\.)(?:Passed|Failed)|Skipped", done.stdout) == ["Failed"]
     assert "did you mean 'layers'" in done.stdout
 
 
 def test_other_files_start_no_hook(pre_commit, repository):
     (repository / "notes.md").write_text("# Notes\n")
-    assert re.findall(r"Passed|Failed|Skipped", pre_commit("notes.md").stdout) == ["Skipped", "Skipped"]
+    assert re.findall(r"(?<=\.)(?:Passed|Failed)|Skipped", pre_commit("notes.md").stdout) == ["Skipped", "Skipped"]

@@ -107,7 +107,7 @@ REFUSED = {
     "ending_of_another_for_tf1": (LSTM, "tf1", "o.pt", "files of tf1 end in .index or .ckpt"),
     "no_ending": (LSTM, "keras", "o", "files of keras end in .keras or .weights.h5"),
     "no_folder": (LSTM, "npz", "nowhere/o.npz", "there is no folder"),
-    "itself": (LSTM, "npz", "m.npz", "already exists and was not changed"),
+    "itself": (LSTM, "npz", "m.npz", "exists already, and is left unchanged"),
 }  # fmt: skip
 
 
