@@ -223,10 +223,8 @@ class Explainer:
                 continue
             seen.add(key)
             both = [[self._all.rules[r], rule] for rule in self._all.rules]
-            given = predicted(self._recording, self._sequences, both)
-            rows = np.flatnonzero(self._fits(given, actual, gradients).all(1))
-            if rows.size:
-                return self._diagnosed([both[s] for s in rows], rows, given, actual, off)
+            if found := self._explaining_all(both, actual, gradients, off):
+                return found
         return []
 
     def _with_change(
@@ -326,11 +324,21 @@ class Explainer:
         """Return those of some pairs that explain everything; a few at a time."""
         for start in range(0, min(len(pairs), MOST_PAIRS), CHUNK):
             both = [[self._all.rules[r], self._all.rules[s]] for r, s in pairs[start : start + CHUNK]]
-            given = predicted(self._recording, self._sequences, both)
-            rows = np.flatnonzero(self._fits(given, actual, gradients).all(1))
-            if rows.size:
-                return self._diagnosed([both[row] for row in rows], rows, given, actual, off)
+            if found := self._explaining_all(both, actual, gradients, off):
+                return found
         return []
+
+    def _explaining_all(
+        self,
+        pairs: list[list[Rule]],
+        actual: Mapping[str, ndarray],
+        gradients: Sequence[str],
+        off: Sequence[str],
+    ) -> list[Diagnosis]:
+        """Return the pairs of rules that explain every gradient."""
+        given = predicted(self._recording, self._sequences, pairs)
+        rows = np.flatnonzero(self._fits(given, actual, gradients).all(1))
+        return self._diagnosed([pairs[row] for row in rows], rows, given, actual, off) if rows.size else []
 
     def _each_its_own(
         self,
