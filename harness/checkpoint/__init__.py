@@ -4,7 +4,7 @@ Each format is one file in ``formats``, which lists the tensors of a file. Each 
 layers is one file in ``naming``. Reading runs no code of the file's.
 """
 
-from harness.checkpoint.base import CheckpointRefused, Format, Part, Stored
+from harness.checkpoint.base import CheckpointRefused, Format, Stored, TensorFile
 from harness.checkpoint.cells import Cell, Stated, contradictions
 from harness.checkpoint.finding import Recurrent, find, opened
 from harness.checkpoint.formats import format_of
@@ -13,10 +13,10 @@ __all__ = [
     "Cell",
     "CheckpointRefused",
     "Format",
-    "Part",
     "Recurrent",
     "Stated",
     "Stored",
+    "TensorFile",
     "contradictions",
     "find",
     "format_of",

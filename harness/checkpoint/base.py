@@ -105,7 +105,7 @@ def refuse_overlaps(places: Iterable[tuple[int, int, str]], file: str = "the fil
 
 
 @dataclass(frozen=True)
-class Part:
+class TensorFile:
     """A file that holds tensors of a checkpoint, for a framework to read.
 
     Attributes:
@@ -161,9 +161,9 @@ class Format(ABC):
         del path, tensors
         return None
 
-    def parts(self, path: Path) -> list[Part]:
+    def tensor_files(self, path: Path) -> list[TensorFile]:
         """Return the files that have the tensors, each with its own format."""
-        return [Part(path, type(self).__module__.rpartition(".")[2])]
+        return [TensorFile(path, type(self).__module__.rpartition(".")[2])]
 
 
 DAMAGED = (

@@ -10,11 +10,11 @@ from numpy import ndarray
 
 from harness.casefile import nearest
 from harness.checkpoint import leftovers
-from harness.checkpoint.base import WIDER, CheckpointRefused, Part, Stored, not_finite
+from harness.checkpoint.base import WIDER, CheckpointRefused, Stored, TensorFile, not_finite
 from harness.checkpoint.cells import Cell, Stated, cell_of
 from harness.checkpoint.formats import format_of
 from harness.checkpoint.formats.shards import others
-from harness.checkpoint.layers import TOP, Layer, Said, Stack, ends_in, found_in, stacks_of
+from harness.checkpoint.layers import TOP, Said, Stack, StoredLayer, ends_in, found_in, stacks_of
 from harness.checkpoint.model import Model
 from harness.checkpoint.naming import Block, Incomplete, Naming, namings
 
@@ -30,14 +30,14 @@ class Content:
         tensors: by name.
         layout: the layout of its format; empty if the format may have any.
         model: its config; None if it has weights alone.
-        parts: the files that have the tensors.
+        tensor_files: the files that have the tensors.
         others: the other files of the same checkpoint, which are not read, each with the source of its name.
     """
 
     tensors: Mapping[str, Stored]
     layout: str
     model: Model | None
-    parts: tuple[Part, ...]
+    tensor_files: tuple[TensorFile, ...]
     others: Mapping[str, str]
 
 
@@ -58,7 +58,7 @@ class Recurrent:
         framework: the framework of the file's config, ``keras`` or ``tf_keras``; empty if it has weights alone.
         said: each layer's config; empty if the file has none.
         operations: the operations on tensors that the model has outside of its layers, by that config.
-        parts: the files that have the tensors.
+        tensor_files: the files that have the tensors.
         ignored: the names that are skipped, since the user accepts them.
     """
 
@@ -74,7 +74,7 @@ class Recurrent:
     framework: str
     said: tuple[Said, ...]
     operations: tuple[str, ...]
-    parts: tuple[Part, ...]
+    tensor_files: tuple[TensorFile, ...]
     ignored: tuple[str, ...]
 
     @property
@@ -165,7 +165,7 @@ def opened(path: Path) -> Content:
     try:
         tensors = file_format.tensors(path)
         model = file_format.model(path, tensors)
-        return Content(tensors, file_format.layout, model, tuple(file_format.parts(path)), others(path))
+        return Content(tensors, file_format.layout, model, tuple(file_format.tensor_files(path)), others(path))
     except OSError as error:
         raise CheckpointRefused(f"cannot be read: {error.strerror or error}") from None
 
@@ -240,7 +240,9 @@ def _nothing(content: Content, layout: str | None) -> CheckpointRefused:
     )
 
 
-def _chosen(stacks: Sequence[Stack], layers: Sequence[Layer], wanted: str | None, operations: Sequence[str]) -> Stack:
+def _chosen(
+    stacks: Sequence[Stack], layers: Sequence[StoredLayer], wanted: str | None, operations: Sequence[str]
+) -> Stack:
     if wanted is None:
         if len(stacks) == 1:
             return stacks[0]
@@ -255,7 +257,7 @@ def _chosen(stacks: Sequence[Stack], layers: Sequence[Layer], wanted: str | None
     whole = whole or [each for each in stacks if all(layer.is_called(wanted) for layer in each.layers)]
     if len(whole) == 1:
         return whole[0]
-    chosen: list[Layer] = []
+    chosen: list[StoredLayer] = []
     for each in (part.strip() for part in wanted.split(",")):
         matched = dict.fromkeys(layer.path for layer in layers if layer.is_called(each))
         if exact := [path for path in matched if path == ("" if each == TOP else each)]:
@@ -311,7 +313,7 @@ def _settled(stack: Stack, content: Content, cell: Cell, ignored: tuple[str, ...
         framework="" if content.model is None else content.model.framework,
         said=tuple(each.said for each in stack.layers if each.said is not None),
         operations=() if content.model is None else content.model.operations,
-        parts=content.parts,
+        tensor_files=content.tensor_files,
         ignored=ignored,
     )
 

@@ -35,7 +35,7 @@ class Said:
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class StoredLayer:
     """A recurrent layer, in one direction or in both.
 
     Attributes:
@@ -83,7 +83,7 @@ class Stack:
         layers: from the inputs up.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[StoredLayer, ...]
 
     @property
     def path(self) -> str:
@@ -160,7 +160,7 @@ def _kind(kind: tuple[str, str | None]) -> str:
     return kind[0] if kind[1] is None else f"{kind[0]} with its reset {kind[1]} the product"
 
 
-def found_in(stored: Mapping[str, Stored], naming: Naming, reset: str | None) -> list[Layer]:
+def found_in(stored: Mapping[str, Stored], naming: Naming, reset: str | None) -> list[StoredLayer]:
     """Return the recurrent layers that a naming finds, in the order of stacks.
 
     Args:
@@ -170,8 +170,8 @@ def found_in(stored: Mapping[str, Stored], naming: Naming, reset: str | None) ->
     """
     tensors: dict[tuple[str, int | None], dict[bool, dict[str, str]]] = {}
     for name in stored:
-        if (part := naming.part(name)) is not None:
-            tensors.setdefault((part.path, part.number), {}).setdefault(part.reverse, {})[part.role] = name
+        if (parsed := naming.parsed(name)) is not None:
+            tensors.setdefault((parsed.path, parsed.number), {}).setdefault(parsed.reverse, {})[parsed.role] = name
     found = [_layer(stored, naming, reset, *key, names) for key, names in tensors.items()]
     return sorted(filter(None, found), key=lambda each: (_natural(each.path), each.number or 0))
 
@@ -197,7 +197,7 @@ def _layer(
     path: str,
     number: int | None,
     names: Mapping[bool, Mapping[str, str]],
-) -> Layer | None:
+) -> StoredLayer | None:
     blocks = []
     in_order = {reverse: names[reverse] for reverse in sorted(names)}
     for of_direction in in_order.values():
@@ -205,7 +205,7 @@ def _layer(
             of_roles = {role: stored[name] for role, name in of_direction.items()}
             blocks.append(naming.block(of_roles, reset, partial(called, naming, of_direction)))
         except CheckpointRefused as refused:
-            return Layer(naming.layout, path, number, None, in_order, refused)
+            return StoredLayer(naming.layout, path, number, None, in_order, refused)
     if None in blocks:
         return None
     wrong = None
@@ -213,17 +213,17 @@ def _layer(
         wrong = CheckpointRefused(f"has {path or 'its layer'} in the backward direction alone")
     elif blocks[0] != blocks[-1]:
         wrong = CheckpointRefused(f"has {path or 'its layer'} with two directions that differ in cell or sizes")
-    return Layer(naming.layout, path, number, None if wrong else blocks[0], in_order, wrong)
+    return StoredLayer(naming.layout, path, number, None if wrong else blocks[0], in_order, wrong)
 
 
-def stacks_of(layers: Sequence[Layer]) -> list[Stack]:
+def stacks_of(layers: Sequence[StoredLayer]) -> list[Stack]:
     """Combine layers that are known to be one network: by their numbers, or by a config with their order.
 
     Names and widths alone do not show it: two layers side by side, and two with a Dense between them, have the same
     tensors as two in sequence.
     """
-    groups: dict[tuple[str, str], list[Layer]] = {}
-    heights: dict[Layer, int] = {}
+    groups: dict[tuple[str, str], list[StoredLayer]] = {}
+    heights: dict[StoredLayer, int] = {}
     by_path = {each.path: each for each in layers if each.said is not None}
     below = {
         each.path: by_path[each.said.reads] for each in by_path.values() if each.said and each.said.reads in by_path
@@ -241,7 +241,7 @@ def stacks_of(layers: Sequence[Layer]) -> list[Stack]:
     return [Stack(tuple(sorted(group, key=heights.__getitem__))) for group in groups.values()]
 
 
-def _stand(below: Layer, above: Layer) -> bool:
+def _stand(below: StoredLayer, above: StoredLayer) -> bool:
     """Return whether two layers, one reading the other, are a network of the harness's."""
     whole = below.refused is None and above.refused is None and below.said is not None and below.said.sequence
     return whole and not Stack((below, above)).why_not()

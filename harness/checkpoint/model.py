@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.checkpoint.base import CheckpointRefused, Stored
-from harness.checkpoint.layers import Layer, Said
+from harness.checkpoint.layers import Said, StoredLayer
 from harness.checkpoint.naming import Block, namings
 from harness.checkpoint.safe import operation_of, refuse_code
 
@@ -47,7 +47,7 @@ class Model:
     """
 
     framework: str
-    layers: tuple[Layer, ...]
+    layers: tuple[StoredLayer, ...]
     operations: tuple[str, ...]
 
 
@@ -85,7 +85,7 @@ def _operations(model: Config) -> Iterator[str]:
 
 def _layers(
     model: Config, way: tuple[str, ...], folder: str, tensors: Mapping[str, Stored], whole_h5: bool, calls: int = 1
-) -> Iterator[Layer]:
+) -> Iterator[StoredLayer]:
     """Yield the recurrent layers of a model, and of those within it, with the number of calls."""
     if len(way) > DEEPEST:
         raise CheckpointRefused(f"has models within models, more than {DEEPEST} deep")
@@ -189,7 +189,7 @@ def _layer(
     tensors: Mapping[str, Stored],
     whole_h5: bool,
     calls: int,
-) -> Layer:
+) -> StoredLayer:
     path = "/".join(names)
     try:
         if calls > 1:
@@ -202,10 +202,12 @@ def _layer(
         by_role = _tensors(names, group, tensors, whole_h5, len(inner) == 2, biased)
         block = _block(by_role, tensors, path, cell)
     except CheckpointRefused as refused:
-        return Layer("keras", path, None, None, {False: {}}, refused, Said(names, group, reads, through, False, ()))
+        return StoredLayer(
+            "keras", path, None, None, {False: {}}, refused, Said(names, group, reads, through, False, ())
+        )
     sequence = bool(inner[0]["config"].get("return_sequences"))
     said = Said(names, group, reads, through, sequence, (*_inert(inner, path),))
-    return Layer("keras", path, None, block, by_role, None, said)
+    return StoredLayer("keras", path, None, block, by_role, None, said)
 
 
 def _directions(entry: Config, path: str) -> list[Config]:

@@ -164,7 +164,7 @@ def test_shards_are_read_by_their_index_whatever_they_are_called(tmp_path, shard
     index.write_text(json.dumps({"metadata": {}, "weight_map": {n: renamed[f] for n, f in shards.items()}}))
     found = find(index)
     assert sorted(found.stored) == sorted(shards)
-    assert {part.path.name for part in found.parts} == {"a.bin", "b.bin"}
+    assert {each.path.name for each in found.tensor_files} == {"a.bin", "b.bin"}
     assert found.tensors()["bias_ih_l0"].any()
     with pytest.raises(CheckpointRefused, match=f"by {index.name}, which can be given instead") as refused:
         find(tmp_path / "a.bin")

@@ -37,7 +37,7 @@ DEEPEST, MOST_OBJECTS = 64, 100_000
 """Maximum depth of groups, and maximum of groups and tensors: groups can contain themselves."""
 
 
-class Keras(Format):
+class KerasFormat(Format):
     """``model.save`` and ``model.save_weights``."""
 
     name = NAME
@@ -121,4 +121,4 @@ def _read(content: Path | io.BytesIO, name: str) -> ndarray:
         return array
 
 
-FORMAT = Keras()
+FORMAT = KerasFormat()

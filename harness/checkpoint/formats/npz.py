@@ -20,7 +20,7 @@ NAME = "an .npz file of plain arrays"
 ENDING = ".npy"
 
 
-class Npz(Format):
+class NpzFormat(Format):
     """``numpy.savez`` and ``numpy.savez_compressed``."""
 
     name = NAME
@@ -75,4 +75,4 @@ def header(file: IO[bytes]) -> tuple[Shape, np.dtype[Any]]:
     return shape, dtype
 
 
-FORMAT = Npz()
+FORMAT = NpzFormat()

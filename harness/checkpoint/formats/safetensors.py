@@ -24,7 +24,7 @@ MOST_HEADER = 100_000_000
 DTYPES = {"F16": ("float16", 2), "BF16": ("bfloat16", 2), "F32": ("float32", 4), "F64": ("float64", 8)}
 
 
-class Safetensors(Format):
+class SafetensorsFormat(Format):
     """``safetensors.torch.save_file`` and its kin."""
 
     name = NAME
@@ -78,4 +78,4 @@ def _read(path: Path, start: int, size: int) -> bytes:
         return file.read(size)
 
 
-FORMAT = Safetensors()
+FORMAT = SafetensorsFormat()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from harness.checkpoint.base import CheckpointRefused, Format, Part, Stored, refusing
+from harness.checkpoint.base import CheckpointRefused, Format, Stored, TensorFile, refusing
 
 NAME = "the index of a checkpoint in several files"
 INDEX = ".index.json"
@@ -23,7 +23,7 @@ MOST_INDEX = 2**26
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.\w+)", re.DOTALL)
 
 
-class Shards(Format):
+class ShardsFormat(Format):
     """Shards of ``.safetensors`` or of torch's ``.bin``, by their index."""
 
     name = NAME
@@ -35,10 +35,10 @@ class Shards(Format):
 
     @override
     def files(self, path: Path) -> list[Path]:
-        return [path, *(each.path for each in self.parts(path))]
+        return [path, *(each.path for each in self.tensor_files(path))]
 
     @override
-    def parts(self, path: Path) -> list[Part]:
+    def tensor_files(self, path: Path) -> list[TensorFile]:
         from harness.checkpoint.formats import format_of, formats
 
         names = {id(each): name for name, each in formats().items()}
@@ -47,7 +47,7 @@ class Shards(Format):
         for shard in shards:
             if not shard.is_file():
                 raise CheckpointRefused(f"names {shard.name}, and there is no such file beside it")
-        return [Part(shard, names[id(format_of(shard))]) for shard in shards]
+        return [TensorFile(shard, names[id(format_of(shard))]) for shard in shards]
 
     @override
     def tensors(self, path: Path) -> Mapping[str, Stored]:
@@ -55,7 +55,7 @@ class Shards(Format):
 
         if (own := _mapped(path)) is None:
             raise CheckpointRefused(f"cannot be read as {NAME}: it has no {MAP} of names of files")
-        found = {part.path.name: formats()[part.format].tensors(part.path) for part in self.parts(path)}
+        found = {each.path.name: formats()[each.format].tensors(each.path) for each in self.tensor_files(path)}
         for name, file in own.items():
             if name not in found[file]:
                 raise CheckpointRefused(f"is damaged: {file} has no {name}, which the index expects there")
@@ -100,4 +100,4 @@ def others(path: Path) -> dict[str, str]:
     return {name: "its own name" for name in names if name != path.name}
 
 
-FORMAT = Shards()
+FORMAT = ShardsFormat()

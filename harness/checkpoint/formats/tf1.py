@@ -29,7 +29,7 @@ TEXT = 7
 """The number of the dtype of texts."""
 
 
-class TF1(Format):
+class TF1Format(Format):
     """``tf.compat.v1.train.Saver``. The prefix names a checkpoint, too."""
 
     name = NAME
@@ -150,4 +150,4 @@ def _damaged(shard: Path, changed: int, length: int, places: tuple[tuple[str, in
     return ""
 
 
-FORMAT = TF1()
+FORMAT = TF1Format()

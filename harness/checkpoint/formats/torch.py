@@ -40,7 +40,7 @@ DTYPES = {
 WIDTHS = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 
 
-class Torch(Format):
+class TorchFormat(Format):
     """``torch.save`` of a state dict, or of a mapping that has one somewhere in it."""
 
     name = NAME
@@ -139,4 +139,4 @@ def _read(path: Path, member: str, dtype: str, order: str, offset: int, shape: S
     return view.astype(f"<u{width}").tobytes()
 
 
-FORMAT = Torch()
+FORMAT = TorchFormat()

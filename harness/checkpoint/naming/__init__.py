@@ -6,9 +6,9 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from harness.checkpoint.naming.base import Block, Incomplete, Naming, Part
+from harness.checkpoint.naming.base import Block, Incomplete, Naming, TensorName
 
-__all__ = ["Block", "Incomplete", "Naming", "Part", "namings"]
+__all__ = ["Block", "Incomplete", "Naming", "TensorName", "namings"]
 
 
 @cache

@@ -17,7 +17,7 @@ CELLS = {gates: cell for cell, gates in GATES.items()}
 
 
 @dataclass(frozen=True)
-class Part:
+class TensorName:
     """The parts of a tensor's name.
 
     Attributes:
@@ -65,8 +65,8 @@ class Naming(ABC):
     forget_bias: float = 0.0
 
     @abstractmethod
-    def part(self, name: str) -> Part | None:
-        """Return the parts of a name; None if no recurrent layer has such a tensor."""
+    def parsed(self, name: str) -> TensorName | None:
+        """Return a name in its parts; None if no recurrent layer has such a tensor."""
 
     @abstractmethod
     def block(self, stored: Mapping[str, Stored], reset: str | None, called: Callable[[str], str]) -> Block | None:

@@ -10,7 +10,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.checkpoint.base import Stored
-from harness.checkpoint.naming.base import Block, Naming, Part, gated, shaped, sized, whole
+from harness.checkpoint.naming.base import Block, Naming, TensorName, gated, shaped, sized, whole
 from harness.tensors import GATES, Shape
 
 _NAME = re.compile(
@@ -25,21 +25,21 @@ _DIRECTION = re.compile(r"[/.](?P<direction>forward|backward)(?:_[^/.]*)?(?=[/.]
 _CELL = re.compile(r"/cell$")
 
 
-class Keras(Naming):
+class KerasNaming(Naming):
     """SimpleRNN, LSTM and GRU, Bidirectional, and RNN of their cells."""
 
     layout = "keras"
     example = "layers/lstm/cell/vars/0 and 1, or lstm/kernel and lstm/recurrent_kernel (Keras)"
 
     @override
-    def part(self, name: str) -> Part | None:
+    def parsed(self, name: str) -> TensorName | None:
         if (found := _NAME.fullmatch(name)) is None or not found["path"]:
             return None
         role = found["role"] or _ROLES[int(found["number"])]
         path = _CELL.sub("", found["path"])
         if (direction := _DIRECTION.search(path)) is None:
-            return Part(path, role)
-        return Part(path[: direction.start()], role, reverse=direction["direction"] == "backward")
+            return TensorName(path, role)
+        return TensorName(path[: direction.start()], role, reverse=direction["direction"] == "backward")
 
     @override
     def block(self, stored: Mapping[str, Stored], reset: str | None, called: Callable[[str], str]) -> Block | None:
@@ -80,12 +80,12 @@ class Keras(Naming):
 
     @override
     def linear(self, name: str) -> tuple[str, str] | None:
-        part = self.part(name)
-        if part is None:
+        parsed = self.parsed(name)
+        if parsed is None:
             return None
         # A Dense has its bias second, where a recurrent layer has the recurrent kernel.
-        role = {"kernel": "kernel", "recurrent_kernel": "bias", "bias": "bias"}[part.role]
-        return part.path, role
+        role = {"kernel": "kernel", "recurrent_kernel": "bias", "bias": "bias"}[parsed.role]
+        return parsed.path, role
 
 
-NAMING = Keras()
+NAMING = KerasNaming()

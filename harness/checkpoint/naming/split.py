@@ -10,7 +10,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.checkpoint.base import Stored
-from harness.checkpoint.naming.base import Block, Naming, Part, shaped, sized, whole
+from harness.checkpoint.naming.base import Block, Naming, TensorName, shaped, sized, whole
 from harness.tensors import GATES, Shape
 
 _NAME = re.compile(
@@ -20,17 +20,17 @@ _OF_LAYER = re.compile(r"layer\d{1,5}\.")
 _LINEAR = re.compile(r"(?P<path>(?:.*\.)?readout)\.(?P<role>W_hy|b_y)", re.DOTALL)
 
 
-class Split(Naming):
+class SplitNaming(Naming):
     """The names of ``harness port --to npz``."""
 
     layout = "split"
     example = "layer0.W_xh, layer0.W_hh and layer0.b_h (the harness's own)"
 
     @override
-    def part(self, name: str) -> Part | None:
+    def parsed(self, name: str) -> TensorName | None:
         if (found := _NAME.fullmatch(name)) is None:
             return None
-        return Part(found["path"] or "", found["role"], int(found["number"]), found["reverse"] is not None)
+        return TensorName(found["path"] or "", found["role"], int(found["number"]), found["reverse"] is not None)
 
     @override
     def block(self, stored: Mapping[str, Stored], reset: str | None, called: Callable[[str], str]) -> Block | None:
@@ -64,4 +64,4 @@ class Split(Naming):
         return None if found is None else (found["path"], found["role"])
 
 
-NAMING = Split()
+NAMING = SplitNaming()

@@ -10,7 +10,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.checkpoint.base import CheckpointRefused, Stored
-from harness.checkpoint.naming.base import Block, Naming, Part, shaped, whole
+from harness.checkpoint.naming.base import Block, Naming, TensorName, shaped, whole
 from harness.tensors import GATES, Shape
 
 CELLS = {"basic_rnn_cell": "rnn", "basic_lstm_cell": "lstm", "lstm_cell": "lstm", "gru_cell": "gru"}
@@ -43,7 +43,7 @@ _SLOT = re.compile(r"/(?:Adam|Adagrad|Adadelta|Ftrl|Momentum|RMSProp|Exponential
 _LINEAR = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|weights|bias|biases)", re.DOTALL)
 
 
-class TF1(Naming):
+class TF1Naming(Naming):
     """BasicRNNCell, BasicLSTMCell, LSTMCell and GRUCell, in MultiRNNCell, dynamic_rnn and bidirectional_dynamic_rnn."""
 
     layout = "tf1"
@@ -51,9 +51,9 @@ class TF1(Naming):
     forget_bias = 1.0
 
     @override
-    def part(self, name: str) -> Part | None:
+    def parsed(self, name: str) -> TensorName | None:
         if name.rpartition("/")[2] == "opaque_kernel":
-            return Part(name.rpartition("/")[0], "opaque_kernel")
+            return TensorName(name.rpartition("/")[0], "opaque_kernel")
         if (found := _NAME.fullmatch(name)) is None:
             return None
         path, role = found["path"] or "", found["role"]
@@ -65,8 +65,8 @@ class TF1(Naming):
         # A role begins with its cell, because no shape shows the cell.
         role = f"{CELLS[found['cell']]}:{role}"
         if numbered is None:
-            return Part(path, role, reverse=reverse)
-        return Part(numbered["stack"], role, int(numbered["number"]), reverse)
+            return TensorName(path, role, reverse=reverse)
+        return TensorName(numbered["stack"], role, int(numbered["number"]), reverse)
 
     @override
     def block(self, stored: Mapping[str, Stored], reset: str | None, called: Callable[[str], str]) -> Block | None:
@@ -131,4 +131,4 @@ class TF1(Naming):
         return None if found is None else (found["path"] or "", "bias" if found["role"].startswith("b") else "kernel")
 
 
-NAMING = TF1()
+NAMING = TF1Naming()

@@ -10,7 +10,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.checkpoint.base import CheckpointRefused, Stored
-from harness.checkpoint.naming.base import Block, Naming, Part, leads_to, shaped, sized, whole
+from harness.checkpoint.naming.base import Block, Naming, TensorName, leads_to, shaped, sized, whole
 from harness.tensors import GATES, Shape
 
 _NAME = re.compile(
@@ -23,17 +23,17 @@ _KIN = re.compile(r"(weight|bias)_(ih|hh|hr)")
 _LINEAR = re.compile(r"(?P<path>.*)\.(?P<role>weight|bias)", re.DOTALL)
 
 
-class Torch(Naming):
+class TorchNaming(Naming):
     """nn.RNN, nn.LSTM and nn.GRU, and their cells."""
 
     layout = "torch"
     example = "weight_ih_l0 and weight_hh_l0 (torch)"
 
     @override
-    def part(self, name: str) -> Part | None:
+    def parsed(self, name: str) -> TensorName | None:
         if (found := _NAME.fullmatch(name)) is None:
             return None
-        return Part(found["path"] or "", found["role"], int(found["number"] or 0), found["reverse"] is not None)
+        return TensorName(found["path"] or "", found["role"], int(found["number"] or 0), found["reverse"] is not None)
 
     @override
     def block(self, stored: Mapping[str, Stored], reset: str | None, called: Callable[[str], str]) -> Block | None:
@@ -75,4 +75,4 @@ class Torch(Naming):
         return None if found is None else (found["path"], found["role"])
 
 
-NAMING = Torch()
+NAMING = TorchNaming()

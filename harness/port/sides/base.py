@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from harness.checkpoint import Part, Recurrent
+from harness.checkpoint import Recurrent, TensorFile
 from harness.checkpoint.naming import Block, namings
 from harness.implementations import Framework, Returned, implementations
 from harness.problem import Problem
@@ -24,7 +24,7 @@ class File:
 
     Attributes:
         path: the file.
-        parts: the files that have the tensors, each with its format; ``path`` alone, but for shards.
+        tensor_files: the files that have the tensors, each with its format; ``path`` alone, but for shards.
         layout: of its tensors.
         block: the cell and sizes of its first layer.
         names: for each layer and direction the file's names of its tensors, by role.
@@ -35,7 +35,7 @@ class File:
     """
 
     path: Path
-    parts: tuple[Part, ...]
+    tensor_files: tuple[TensorFile, ...]
     layout: str
     block: Block
     names: tuple[tuple[int, bool | None, Mapping[str, str]], ...]
@@ -47,17 +47,17 @@ class File:
     def of(path: Path, layers: Recurrent, ours: bool) -> File:
         """Return the layers in a file as a question to a process."""
         names = tuple((n, reverse, dict(each)) for (n, reverse), each in layers.names.items())
-        parts = tuple(Part(each.path.absolute(), each.format) for each in layers.parts)
+        tensor_files = tuple(TensorFile(each.path.absolute(), each.format) for each in layers.tensor_files)
         objects = tuple(each.names for each in layers.said)
         bias = layers.cell.forget_bias
-        return File(path.absolute(), parts, layers.layout, layers.block, names, bias, objects, ours)
+        return File(path.absolute(), tensor_files, layers.layout, layers.block, names, bias, objects, ours)
 
     def to_plain(self) -> dict[str, Any]:
         """Return it in a form for JSON."""
         return {
             **vars(self),
             "path": str(self.path),
-            "parts": [[str(each.path), each.format] for each in self.parts],
+            "tensor_files": [[str(each.path), each.format] for each in self.tensor_files],
             "block": asdict(self.block),
             "names": [list(each) for each in self.names],
             "objects": [list(each) for each in self.objects],
@@ -68,7 +68,7 @@ class File:
         """Return the file that ``to_plain`` was called on."""
         parsed = {
             "path": Path(plain["path"]),
-            "parts": tuple(Part(Path(path), format_name) for path, format_name in plain["parts"]),
+            "tensor_files": tuple(TensorFile(Path(path), format_name) for path, format_name in plain["tensor_files"]),
             "block": Block(**plain["block"]),
             "names": tuple((n, reverse, dict(each)) for n, reverse, each in plain["names"]),
             "objects": tuple(map(tuple, plain["objects"])),
@@ -104,15 +104,15 @@ class Side(ABC):
         """Return weights of the layout in the file's form, if the layout leaves a choice."""
         return dict(weights)
 
-    def arrays(self, part: Part) -> Mapping[str, ndarray]:
+    def arrays(self, file: TensorFile) -> Mapping[str, ndarray]:
         """Read every tensor of a file by the framework's own reader, or by NumPy's or safetensors'."""
-        if part.format == "npz":
-            return dict(np.load(part.path, allow_pickle=False))
-        if part.format == "safetensors":
+        if file.format == "npz":
+            return dict(np.load(file.path, allow_pickle=False))
+        if file.format == "safetensors":
             from safetensors.numpy import load_file
 
-            return load_file(part.path)
-        raise ValueError(f"{self.name} does not read files of {part.format}")
+            return load_file(file.path)
+        raise ValueError(f"{self.name} does not read files of {file.format}")
 
     @abstractmethod
     def write(self, path: Path, weights: Mapping[str, ndarray], structure: Structure, activation: str) -> None:
@@ -141,8 +141,8 @@ class Side(ABC):
     def filled(self, file: File, problem: Problem) -> Problem:
         """Return a problem with the weights that the framework reads from a file, in the layout."""
         read: dict[str, ndarray] = {}
-        for part in file.parts:
-            read |= self.arrays(part)
+        for each in file.tensor_files:
+            read |= self.arrays(each)
         naming, weights = namings()[self.layout], dict[str, ndarray]()
         for n, reverse, names in file.names:
             own = {role: np.asarray(read[name]).astype(problem.case.dtype) for role, name in names.items()}

@@ -25,7 +25,7 @@ from harness.tensors import Structure
 WEIGHTS = ".weights.h5"
 
 
-class Keras(Side):
+class KerasSide(Side):
     """SimpleRNN, LSTM and GRU, in Bidirectional for two directions."""
 
     name, to, layout, framework, implementation = "keras", "keras", "keras", KERAS, "keras"
@@ -65,7 +65,7 @@ class Keras(Side):
             import keras
 
             return solved_by_model(file, problem, keras.models.load_model)
-        if any(part.format != "keras" for part in file.parts):
+        if any(each.format != "keras" for each in file.tensor_files):
             return super().returned(file, problem)
         if file.ours:
             model = _model(structure, case.activation, case.dtype)
@@ -120,4 +120,4 @@ def _load_own(built: Mapping[str, Any], file: File, structure: Structure) -> Non
                 variable.assign(opened[own][()] if own else np.zeros(variable.shape, variable.dtype))
 
 
-SIDE = Keras()
+SIDE = KerasSide()

@@ -14,7 +14,7 @@ from harness.port.sides.base import Side
 from harness.tensors import Structure
 
 
-class Split(Side):
+class SplitSide(Side):
     """``layer0.W_xh`` and so on."""
 
     name, to, layout, framework, implementation = "split", "npz", "split", NUMPY, "numpy-split"
@@ -25,4 +25,4 @@ class Split(Side):
         np.savez(path, **weights)  # type: ignore[arg-type]
 
 
-SIDE = Split()
+SIDE = SplitSide()

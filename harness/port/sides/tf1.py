@@ -9,7 +9,7 @@ from typing import Any
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.checkpoint import Part
+from harness.checkpoint import TensorFile
 from harness.checkpoint.formats.tf1 import INDEX, prefix_of
 from harness.implementations import Returned
 from harness.implementations.tf1_rnn import TF1 as FRAMEWORK
@@ -20,7 +20,7 @@ from harness.problem import Problem
 from harness.tensors import Structure
 
 
-class TF1(Side):
+class TF1Side(Side):
     """BasicRNNCell, BasicLSTMCell and GRUCell, in dynamic_rnn or bidirectional_dynamic_rnn."""
 
     name, to, layout, framework, implementation = "tf1", "tf1", "tf1", FRAMEWORK, "tf1"
@@ -41,12 +41,12 @@ class TF1(Side):
         return solved(self.filled(file, problem), bias)
 
     @override
-    def arrays(self, part: Part) -> Mapping[str, ndarray]:
+    def arrays(self, file: TensorFile) -> Mapping[str, ndarray]:
         import tensorflow as tf
 
-        if part.format != "tf1":
-            return super().arrays(part)
-        reader = tf.train.load_checkpoint(str(prefix_of(part.path)))
+        if file.format != "tf1":
+            return super().arrays(file)
+        reader = tf.train.load_checkpoint(str(prefix_of(file.path)))
         return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
     @override
@@ -109,4 +109,4 @@ def _parts(weights: Mapping[str, ndarray], block: str, structure: Structure) -> 
     return [kernel[:, : 2 * H], bias[: 2 * H], kernel[:, 2 * H :], bias[2 * H :]]
 
 
-SIDE = TF1()
+SIDE = TF1Side()

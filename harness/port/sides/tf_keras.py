@@ -17,7 +17,7 @@ from harness.problem import Problem
 from harness.tensors import Structure
 
 
-class KerasTwo(Side):
+class Keras2Side(Side):
     """SimpleRNN, LSTM, GRU and RNN of their cells, and Bidirectional."""
 
     name, to, layout, framework, implementation = "tf_keras", "", "keras", replace(TF1, name="tf_keras"), "keras"
@@ -34,4 +34,4 @@ class KerasTwo(Side):
         return solved_by_model(file, problem, tf_keras.models.load_model)
 
 
-READER = KerasTwo()
+READER = Keras2Side()

@@ -9,13 +9,13 @@ from typing import Any
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.checkpoint import Part
+from harness.checkpoint import TensorFile
 from harness.implementations.pytorch import TORCH
 from harness.port.sides.base import Side, merged
 from harness.tensors import Structure
 
 
-class Torch(Side):
+class TorchSide(Side):
     """nn.RNN, nn.LSTM and nn.GRU."""
 
     name, to, layout, framework, implementation = "torch", "torch", "torch", TORCH, "torch"
@@ -44,17 +44,17 @@ class Torch(Side):
         return settled
 
     @override
-    def arrays(self, part: Part) -> Mapping[str, ndarray]:
+    def arrays(self, file: TensorFile) -> Mapping[str, ndarray]:
         import torch
 
-        if part.format == "safetensors":
+        if file.format == "safetensors":
             from safetensors.torch import load_file
 
-            read = load_file(part.path)
-        elif part.format == "torch":
-            read = _flat(torch.load(part.path, map_location="cpu", weights_only=True))
+            read = load_file(file.path)
+        elif file.format == "torch":
+            read = _flat(torch.load(file.path, map_location="cpu", weights_only=True))
         else:
-            return super().arrays(part)
+            return super().arrays(file)
         floats = {name: each.detach() for name, each in read.items() if each.is_floating_point()}
         # NumPy has no bfloat16.
         return {name: each.to(torch.promote_types(each.dtype, torch.float32)).numpy() for name, each in floats.items()}
@@ -84,4 +84,4 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
     return found
 
 
-SIDE = Torch()
+SIDE = TorchSide()
