@@ -88,8 +88,8 @@ def ported(source: Path, to: str, target: Path, porters: Porters, layer: str | N
     done = port(planned(source, to, target, layer=layer), porters, keep)
     assert done.files, done.run.outcomes
     (outcome,) = kept
-    assert outcome.evidence is not None
-    results = outcome.evidence.results
+    assert outcome.numbers is not None
+    results = outcome.numbers.results
     error = max(
         float(np.abs(results[PORTED].tensors[name] - expected).max() / np.abs(expected).max())
         for name, expected in results[ORIGINAL].tensors.items()

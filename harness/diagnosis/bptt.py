@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy import ndarray
 
-from harness.diagnosis.cells import Layer, layer_kind, summed_products
+from harness.diagnosis.cells import CellLayer, layer_kind, summed_products
 from harness.problem import Problem
 from harness.tensors import Structure, kind_of
 from reference_impls.truncation import Pass, passes
@@ -31,7 +31,7 @@ class Network:
         layers: the class of each layer.
     """
 
-    def __init__(self, problem: Problem, layers: tuple[type[Layer], ...]) -> None:
+    def __init__(self, problem: Problem, layers: tuple[type[CellLayer], ...]) -> None:
         self.problem = problem
         self.structure: Structure = problem.structure
         self.kinds = layers
@@ -202,13 +202,15 @@ def right(problem: Problem) -> Network:
 
 
 def rerun(
-    true: Network, network_kind: type[Network], layer_kinds: tuple[type[Layer], ...], *, forward: bool
+    true: Network, network_kind: type[Network], layer_kinds: tuple[type[CellLayer], ...], *, forward: bool
 ) -> Mapping[str, ndarray]:
     """Run a network of other kinds on the problem of ``true``; return all its tensors. Arguments as for ``anew``."""
     return anew(true, network_kind, layer_kinds, forward=forward).tensors()
 
 
-def anew(true: Network, network_kind: type[Network], layer_kinds: tuple[type[Layer], ...], *, forward: bool) -> Network:
+def anew(
+    true: Network, network_kind: type[Network], layer_kinds: tuple[type[CellLayer], ...], *, forward: bool
+) -> Network:
     """Make a network of other kinds for the problem of ``true``, its forward pass done.
 
     Args:
@@ -222,6 +224,6 @@ def anew(true: Network, network_kind: type[Network], layer_kinds: tuple[type[Lay
         network.forward()
     else:
         for layer, model in zip(network.layers, true.layers, strict=True):
-            layer.tape, layer.model = model.tape, model
+            layer.cache, layer.model = model.cache, model
         network.top, network.outputs, network.model = true.top, true.outputs, true
     return network

@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from harness.diagnosis import bptt
 from harness.diagnosis.bptt import Network, anew
-from harness.diagnosis.cells import Layer
+from harness.diagnosis.cells import CellLayer
 from harness.diagnosis.faults import Fault, LayerFault, NetworkFault, Suspect, base
 from harness.diagnosis.wrapped import WrappedNetwork, is_wrapped
 from harness.problem import Problem
@@ -55,14 +55,16 @@ def with_forward_pass(true: Network, suspect: Suspect) -> Mapping[str, ndarray]:
     """Return all tensors of the problem of ``true`` with the forward pass of a fault and the backward pass of none."""
     other, own = network_with(true, (suspect,)), right(true.problem)
     for layer, its in zip(own.layers, other.layers, strict=True):
-        layer.tape = layer.taken(its.tape)
+        layer.cache = layer.taken(its.cache)
     if isinstance(own, WrappedNetwork) and isinstance(other, WrappedNetwork):
-        own.tapes = other.tapes
+        own.forward_passes = other.forward_passes
     own.top, own.outputs = other.top, other.outputs
     return own.tensors()
 
 
-def kinds_of(suspects: tuple[Suspect, ...], problem: Problem) -> tuple[type[Network], tuple[type[Layer], ...], bool]:
+def kinds_of(
+    suspects: tuple[Suspect, ...], problem: Problem
+) -> tuple[type[Network], tuple[type[CellLayer], ...], bool]:
     """Return the classes of the network and the layers that have all these faults, and whether they alter the forward
     pass.
     """

@@ -17,7 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.diagnosis.bptt import Network
-from harness.diagnosis.cells import Layer
+from harness.diagnosis.cells import CellLayer
 from harness.diagnosis.evidence import Evidence
 from harness.diagnosis.onset import gates_off, in_words
 
@@ -76,29 +76,29 @@ def decompositions(true: Network, evidence: Evidence) -> Iterator[Weighted]:
                     yield found
 
 
-def _of_steps(layer: Layer, weights: Sequence[str]) -> dict[str, ndarray] | None:
+def _of_steps(layer: CellLayer, weights: Sequence[str]) -> dict[str, ndarray] | None:
     """The contribution of each step: (T, …)."""
     return _products(layer, weights, "tb{i},tbh->t{i}h", layer.delta, len(layer.delta))
 
 
-def _of_sequences(layer: Layer, weights: Sequence[str]) -> dict[str, ndarray] | None:
+def _of_sequences(layer: CellLayer, weights: Sequence[str]) -> dict[str, ndarray] | None:
     """The contribution of each sequence: (B, …)."""
     return _products(layer, weights, "tb{i},tbh->b{i}h", layer.delta, layer.delta.shape[1])
 
 
-def _of_ages(layer: Layer, weights: Sequence[str]) -> dict[str, ndarray] | None:
+def _of_ages(layer: CellLayer, weights: Sequence[str]) -> dict[str, ndarray] | None:
     """The contribution of the losses of each age, the own step's first: (T, …)."""
     T = len(layer.delta)
     if T * layer.delta.size > MOST_NUMBERS:
         return None
-    (run,) = layer.runs.values()
+    (recursion,) = layer.recursions.values()
     aged = np.zeros((T, *layer.delta.shape), layer.delta.dtype)  # (T, T, B, G·H): by age, then by step
-    for age, (delta, _) in enumerate(layer.by_age(run.g, T)):
+    for age, (delta, _) in enumerate(layer.by_age(recursion.g, T)):
         aged[age, : len(delta)] = delta
     return _products(layer, weights, "tb{i},atbh->a{i}h", aged, T)
 
 
-WAYS: tuple[tuple[str, str, Callable[[Layer, Sequence[str]], dict[str, ndarray] | None]], ...] = (
+WAYS: tuple[tuple[str, str, Callable[[CellLayer, Sequence[str]], dict[str, ndarray] | None]], ...] = (
     ("step", "step-weights", _of_steps),
     ("sequence", "sequence-weights", _of_sequences),
     ("age", "loss-age-weights", _of_ages),
@@ -106,7 +106,7 @@ WAYS: tuple[tuple[str, str, Callable[[Layer, Sequence[str]], dict[str, ndarray] 
 
 
 def _products(
-    layer: Layer, weights: Sequence[str], subscripts: str, delta: ndarray, count: int
+    layer: CellLayer, weights: Sequence[str], subscripts: str, delta: ndarray, count: int
 ) -> dict[str, ndarray] | None:
     """The products of each weight, summed over the axes that the subscripts leave out, columns side by side."""
     products = {w: products for w, products in layer.products(delta).items() if w in weights}
@@ -129,7 +129,7 @@ def _summed(subscripts: str, operand: ndarray | None, delta: ndarray) -> ndarray
     return of_bias
 
 
-def _of_gates(layer: Layer, weight: str, contributions: ndarray, gates: tuple[str, ...]) -> ndarray:
+def _of_gates(layer: CellLayer, weight: str, contributions: ndarray, gates: tuple[str, ...]) -> ndarray:
     """The contributions (K, …) to the columns of some gates, and zero elsewhere."""
     if weight == "b_hn" or len(gates) == len(layer.gates):
         return contributions

@@ -15,7 +15,7 @@ from harness.diagnosis.faults import Suspect
 from harness.diagnosis.finite import not_finite, where_not_finite, without
 from harness.diagnosis.misshapen import misshapen
 from harness.diagnosis.onset import gates_off, in_words, onset, proven_onset
-from harness.diagnosis.parts import Explanation, Part
+from harness.diagnosis.parts import Explanation, ExplanationPart
 from harness.diagnosis.precision import lower_precision, nearly_right
 from harness.diagnosis.predictions import Predictions
 from harness.diagnosis.search import Search
@@ -176,7 +176,7 @@ def _begun(predictions: Predictions, suspects: tuple[Suspect, ...]) -> str:
     faulty = network_with(predictions.network, suspects)
     with np.errstate(all="ignore"):
         faulty.tensors()
-    where = onset(predictions.network, faulty) if all(layer.runs for layer in faulty.layers) else ""
+    where = onset(predictions.network, faulty) if all(layer.recursions for layer in faulty.layers) else ""
     return f"; with this fault the recursion first goes wrong {where}" if where else ""
 
 
@@ -188,12 +188,12 @@ def _told(explanation: Explanation, start: str) -> Diagnosis:
     return Diagnosis(" + ".join(names), text, explanation.residuals, start, declared)
 
 
-def _in_order(part: Part) -> tuple[bool, bool, str]:
+def _in_order(part: ExplanationPart) -> tuple[bool, bool, str]:
     """Order faults: of the forward pass first, then of the backward pass, then of single tensors."""
     return part.suspect is None or not part.suspect.fault.alters_forward, part.suspect is None, part.fault
 
 
-def _sentence(part: Part) -> str:
+def _sentence(part: ExplanationPart) -> str:
     if not part.tensors or part.whole:
         return part.text
     verb = "is" if len(part.tensors) == 1 else "are each"

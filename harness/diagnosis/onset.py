@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.diagnosis.bptt import Network
-from harness.diagnosis.cells import Layer
+from harness.diagnosis.cells import CellLayer
 from harness.diagnosis.evidence import SLACK, Evidence
 from harness.diagnosis.faults.places import GATE_WORDS
 
@@ -49,7 +49,7 @@ def proven_onset(true: Network, evidence: Evidence, latest: int) -> str:
     return f", in {in_words(gates)}" if gates and len(gates) < len(layer.gates) else ""
 
 
-def gates_off(layer: Layer, block: str, weights: Collection[str], evidence: Evidence) -> tuple[str, ...]:
+def gates_off(layer: CellLayer, block: str, weights: Collection[str], evidence: Evidence) -> tuple[str, ...]:
     """Return the gates of a layer with wrong columns in the gradients of some of these weights."""
     found = set()
     for weight in weights:
@@ -67,7 +67,7 @@ def in_words(gates: Iterable[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _begins_at(layer: Layer, gate: str, evidence: Evidence, t: int) -> bool:
+def _begins_at(layer: CellLayer, gate: str, evidence: Evidence, t: int) -> bool:
     """Return whether no change of δ at the steps before t gives a gate's columns, starting from the right ones."""
     operands, columns = [], []
     for weight, ((operand, _), *_) in layer.products(layer.delta).items():

@@ -15,7 +15,7 @@ MOST_WAYS = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class ExplanationPart:
     """One fault of an explanation.
 
     Attributes:
@@ -42,7 +42,7 @@ class Part:
     chosen: float = 0.0
     whole: bool = False
 
-    def of(self, tensors: tuple[str, ...]) -> Part:
+    def of(self, tensors: tuple[str, ...]) -> ExplanationPart:
         """Return the part as it acts on these tensors; on no tensor of its own if it acts on their common source."""
         if not self.tensors or self.whole:
             return self
@@ -61,12 +61,12 @@ class Settled:
         telling: by tensor, which elements give more than their sign; all if a name is missing.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[ExplanationPart, ...]
     residuals: Mapping[str, float]
     telling: Mapping[str, ndarray] = field(default_factory=dict)
 
     @property
-    def part(self) -> Part:
+    def part(self) -> ExplanationPart:
         """The fault, if it is one."""
         (part,) = self.parts
         return part
@@ -89,7 +89,7 @@ class Explanation:
     open: tuple[str, ...] = ()
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[ExplanationPart, ...]:
         """The faults."""
         return tuple(part for each in self.settled for part in each.parts)
 

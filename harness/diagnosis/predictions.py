@@ -126,7 +126,7 @@ class Predictions:
         """
         network, tensors = self._run(suspects, more)
         first = network.layers[0] if network.layers else None
-        kept = first.delta if first is not None and first.runs and first.slopes.size <= MOST_KEPT else None
+        kept = first.delta if first is not None and first.recursions and first.slopes.size <= MOST_KEPT else None
         with np.errstate(all="ignore"):
             changed = {
                 name: tensor

@@ -21,14 +21,14 @@ from numpy import ndarray
 
 from harness.diagnosis.decomposition import decompositions
 from harness.diagnosis.evidence import Evidence
-from harness.diagnosis.exchange import exchanges
 from harness.diagnosis.explanation import SWAPPED
 from harness.diagnosis.faults import Suspect
 from harness.diagnosis.faults.scale import factors
 from harness.diagnosis.pairing import SCALED, contradict, fitting_where_first_off, orders, pivot_of, worth_pairing
-from harness.diagnosis.parts import Explanation, Part, Settled, coverings
+from harness.diagnosis.parts import Explanation, ExplanationPart, Settled, coverings
 from harness.diagnosis.predictions import Prediction, Predictions
-from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Candidate, Subject
+from harness.diagnosis.swaps import swaps
+from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject, TensorPrediction
 from harness.problem import Problem
 from harness.tensors import GATES
 from reference_impls.truncation import passes
@@ -123,9 +123,9 @@ class Search:
         with_loss = "loss" in self.evidence.names and bool(np.all(self.evidence.known.get("loss", True)))
         return suspect.explanation if with_loss else suspect.explanation_without_loss
 
-    def _part(self, suspect: Suspect) -> Part:
+    def _part(self, suspect: Suspect) -> ExplanationPart:
         unlikely = suspect.fault.unlikely + (0.5 if suspect.layer is not None else 0)
-        return Part(
+        return ExplanationPart(
             suspect.name,
             self._text_of(suspect),
             unlikely=unlikely,
@@ -154,7 +154,7 @@ class Search:
                 return {}
         return found
 
-    def _alone(self, candidates: Iterable[Prediction]) -> Iterator[tuple[Part, dict[str, float]]]:
+    def _alone(self, candidates: Iterable[Prediction]) -> Iterator[tuple[ExplanationPart, dict[str, float]]]:
         for each in candidates:
             if all(name in each.changed for name in self.off):
                 explained = self._explained(each, whole=True)
@@ -214,7 +214,7 @@ class Search:
                 own = grouped.get(key, option)
                 grouped[key] = Settled(own.parts, {**own.residuals, **option.residuals})
         yield from grouped.values()
-        yield from self._exchanged(rest, assumed)
+        yield from self._swapped(rest, assumed)
         if base is None:
             yield from self._weighted()
         yield from self._more_suspects(rest, base)
@@ -233,22 +233,22 @@ class Search:
                 if key in also
             }
         yield from grouped.values()
-        yield from (each for each in self._exchanged(rest, assumed) if each.residuals.keys() >= set(rest))
+        yield from (each for each in self._swapped(rest, assumed) if each.residuals.keys() >= set(rest))
         blocks = {name.rpartition(".")[0] for name in rest}
         if len(blocks) == 1 and blocks <= set(self.predictions.problem.structure.blocks):
             yield from (each for each in self._weighted() if each.residuals.keys() >= set(rest))
 
-    def _exchanged(self, rest: list[str], assumed: Mapping[str, ndarray]) -> Iterator[Settled]:
-        """Yield the largest exchanges of tensors."""
+    def _swapped(self, rest: list[str], assumed: Mapping[str, ndarray]) -> Iterator[Settled]:
+        """Yield the largest swaps of tensors."""
         done: set[str] = set()
-        for each in exchanges(self.predictions.problem.structure, assumed, rest) if self._among(SWAPPED) else ():
+        for each in swaps(self.predictions.problem.structure, assumed, rest) if self._among(SWAPPED) else ():
             if done >= each.predicted.keys():
                 continue
             fits = {name: self._fits(name, predicted) for name, predicted in each.predicted.items()}
             residuals = {name: fit for name, fit in fits.items() if fit is not None}
             if len(residuals) == len(fits):
                 done |= residuals.keys()
-                yield Settled((Part(SWAPPED, each.text, tuple(residuals), whole=True),), residuals)
+                yield Settled((ExplanationPart(SWAPPED, each.text, tuple(residuals), whole=True),), residuals)
 
     def _among(self, fault: str) -> bool:
         return self.among is None or fault in self.among
@@ -259,7 +259,7 @@ class Search:
         for candidate in self._of_one_tensor(name, assumed):
             residual = self._fits(name, candidate.predicted)
             if residual is not None:
-                part = Part(candidate.fault, candidate.text, (name,), candidate.fitted, candidate.unlikely)
+                part = ExplanationPart(candidate.fault, candidate.text, (name,), candidate.fitted, candidate.unlikely)
                 found.setdefault((candidate.fault, candidate.text), Settled((part,), {name: residual}))
         return found
 
@@ -268,7 +268,7 @@ class Search:
         for weighted in decompositions(self.predictions.network, self.evidence):
             if self._among(weighted.fault):
                 residuals = {name: self.evidence.fit(name, each).residual for name, each in weighted.predicted.items()}
-                part = Part(
+                part = ExplanationPart(
                     weighted.fault,
                     weighted.text,
                     tuple(residuals),
@@ -278,7 +278,7 @@ class Search:
                 )
                 yield Settled((part,), residuals)
 
-    def _of_one_tensor(self, name: str, assumed: Mapping[str, ndarray]) -> Iterator[Candidate]:
+    def _of_one_tensor(self, name: str, assumed: Mapping[str, ndarray]) -> Iterator[TensorPrediction]:
         actual = self.evidence.actual[name]
         if (known := self.evidence.known.get(name)) is not None:
             actual = np.where(known, actual, np.nan)
@@ -338,7 +338,7 @@ class Search:
         at_limit = sum(int((np.abs(each) == limit).sum()) for each in values)
         if not 0 < limit < math.inf or at_limit < 3:
             return
-        part = Part("clipped", f"the right one clipped into ±{limit:.6g}", tuple(gradients), fitted=1)
+        part = ExplanationPart("clipped", f"the right one clipped into ±{limit:.6g}", tuple(gradients), fitted=1)
         # An element at the limit gives no more than its sign.
         below = {name: np.abs(self.evidence.actual[name]) < limit for name in gradients}
         for each in candidates:

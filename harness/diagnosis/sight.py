@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from harness.case import Case
 from harness.case.fields import made_elsewhere
-from harness.diagnosis.cells import Layer
+from harness.diagnosis.cells import CellLayer
 from harness.diagnosis.committing import obstacle, suspects_of
 from harness.diagnosis.faults import Fault, faults
 from harness.diagnosis.predictions import Predictions, in_double
@@ -251,21 +251,21 @@ def _of_gradients(predictions: Predictions) -> Iterator[BlindSpot]:
     smallest = min(predictions.bounds[f"{block}.b_h"] for block in network.structure.blocks)
     if passing <= smallest:
         yield BlindSpot("no gradient passes between steps")
-    if not any(run.carried.any() for layer in layers for run in layer.runs.values()):
+    if not any(each.carried.any() for layer in layers for each in layer.recursions.values()):
         yield BlindSpot("no gradient reaches the initial state")
     if _furthest(predictions.problem) < 2:
         yield BlindSpot("no gradient reaches further than a step")
     if passing < 0.1:
         yield BlindSpot("small gradients")
-    if all(_same_along(layer.tape.before, 0) for layer in layers):
+    if all(_same_along(layer.cache.before, 0) for layer in layers):
         yield BlindSpot("same state at every step")
-    if not any((layer.tape.pre == 0).any() for layer in layers):
+    if not any((layer.cache.pre == 0).any() for layer in layers):
         yield BlindSpot("no pre-activation is exactly zero")
 
 
-def _passing(layer: Layer) -> float:
+def _passing(layer: CellLayer) -> float:
     """Return the largest gradient that a step hands to the step before, without cuts."""
-    return max(float(np.abs(run.arrived).max(initial=0.0)) for run in layer.runs.values())
+    return max(float(np.abs(each.arrived).max(initial=0.0)) for each in layer.recursions.values())
 
 
 def _furthest(problem: Problem) -> int:

@@ -43,7 +43,7 @@ class Subject:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class TensorPrediction:
     """The result of a fault on a tensor.
 
     Attributes:
@@ -61,7 +61,7 @@ class Candidate:
     unlikely: int = 1
 
 
-Maker = Callable[[Subject], Iterator[Candidate]]
+Maker = Callable[[Subject], Iterator[TensorPrediction]]
 TENSOR_FAULTS: dict[str, tuple[str, Maker]] = {}
 """Every fault of one tensor, by name: its explanation, and the function that applies it."""
 
@@ -77,76 +77,78 @@ def tensor_fault(name: str) -> Callable[[Maker], Maker]:
 
 
 @tensor_fault("zero")
-def _zero(subject: Subject) -> Iterator[Candidate]:
+def _zero(subject: Subject) -> Iterator[TensorPrediction]:
     """A gradient is zero everywhere."""
-    yield Candidate("zero", "zero everywhere", np.zeros_like(subject.own))
+    yield TensorPrediction("zero", "zero everywhere", np.zeros_like(subject.own))
 
 
 @tensor_fault("transposed")
-def _transposed(subject: Subject) -> Iterator[Candidate]:
+def _transposed(subject: Subject) -> Iterator[TensorPrediction]:
     """A gradient is the transpose of the right one."""
     own = subject.own
     if own.ndim == 2 and own.shape[0] == own.shape[1] and own.size > 1:
-        yield Candidate("transposed", "the transpose of the right one", own.T, unlikely=0)
+        yield TensorPrediction("transposed", "the transpose of the right one", own.T, unlikely=0)
 
 
 @tensor_fault("reshaped")
-def _reshaped(subject: Subject) -> Iterator[Candidate]:
+def _reshaped(subject: Subject) -> Iterator[TensorPrediction]:
     """A gradient is the transpose of the right one, reshaped to its shape."""
     own = subject.own
     if own.ndim == 2 and 1 not in own.shape:
-        yield Candidate("reshaped", "the transpose of the right one, reshaped", own.T.reshape(own.shape))
+        yield TensorPrediction("reshaped", "the transpose of the right one, reshaped", own.T.reshape(own.shape))
     if own.ndim == 3 and 1 not in own.shape[:2]:
         turned = np.ascontiguousarray(own.swapaxes(0, 1)).reshape(own.shape)
-        yield Candidate("reshaped", "the right one with time first, reshaped instead of transposed", turned)
+        yield TensorPrediction("reshaped", "the right one with time first, reshaped instead of transposed", turned)
 
 
 @tensor_fault("factor")
-def _factor(subject: Subject) -> Iterator[Candidate]:
+def _factor(subject: Subject) -> Iterator[TensorPrediction]:
     """A gradient is the right one times a constant."""
     own = subject.own
     for name, factor in factors(subject.problem).items():
-        yield Candidate("factor", f"{name} as large as the right one", factor * own, unlikely=0)
+        yield TensorPrediction("factor", f"{name} as large as the right one", factor * own, unlikely=0)
     fitted = None if subject.actual is None else _least_squares(own, subject.actual)
     if fitted is not None and abs(fitted - 1) > 1e-3:  # so close to 1, it is noise
-        yield Candidate("factor", f"{fitted:.5g} times as large as the right one", fitted * own, fitted=1, unlikely=2)
+        yield TensorPrediction(
+            "factor", f"{fitted:.5g} times as large as the right one", fitted * own, fitted=1, unlikely=2
+        )
 
 
 @tensor_fault("reversed-time")
-def _reversed_time(subject: Subject) -> Iterator[Candidate]:
+def _reversed_time(subject: Subject) -> Iterator[TensorPrediction]:
     """A gradient has its steps in reversed order."""
     if subject.own.ndim == 3 and subject.own.shape[1] > 1:
-        yield Candidate("reversed-time", "the right one with its steps in reversed order", subject.own[:, ::-1])
+        yield TensorPrediction("reversed-time", "the right one with its steps in reversed order", subject.own[:, ::-1])
 
 
 @tensor_fault("stale-by-one-step")
-def _stale(subject: Subject) -> Iterator[Candidate]:
+def _stale(subject: Subject) -> Iterator[TensorPrediction]:
     """A gradient is one step too early or too late."""
     own = subject.own
     if own.ndim != 3 or own.shape[1] < 2:
         return
     for shift, text in ((1, "late"), (-1, "early")):
         moved = np.roll(own, shift, axis=1)
-        yield Candidate("stale-by-one-step", f"the right one, one step too {text}, round the end", moved.copy())
+        yield TensorPrediction("stale-by-one-step", f"the right one, one step too {text}, round the end", moved.copy())
         moved[:, 0 if shift == 1 else -1] = 0
-        yield Candidate("stale-by-one-step", f"the right one, one step too {text}", moved)
+        yield TensorPrediction("stale-by-one-step", f"the right one, one step too {text}", moved)
 
 
 @tensor_fault("of-another-tensor")
-def _of_another_tensor(subject: Subject) -> Iterator[Candidate]:
+def _of_another_tensor(subject: Subject) -> Iterator[TensorPrediction]:
     """A gradient is that of another tensor of the same shape."""
     for name, other in subject.right.items():
         if name not in (subject.tensor, "loss", "outputs") and other.shape == subject.own.shape:
             likely = kind_of(name) == kind_of(subject.tensor)
-            yield Candidate("of-another-tensor", f"the gradient of {name}", other, unlikely=1 if likely else 2)
+            yield TensorPrediction("of-another-tensor", f"the gradient of {name}", other, unlikely=1 if likely else 2)
             if other.ndim == 2 and other.shape[0] == other.shape[1]:
-                yield Candidate(
+                yield TensorPrediction(
                     "of-another-tensor", f"the gradient of {name}, transposed", other.T, unlikely=2 if likely else 3
                 )
 
 
 @tensor_fault("gates-permuted")
-def _gates_permuted(subject: Subject) -> Iterator[Candidate]:
+def _gates_permuted(subject: Subject) -> Iterator[TensorPrediction]:
     """A gradient has the blocks of its gates in another order."""
     names, blocks = _blocks_of_gates(subject)
     for order in list(permutations(range(len(names))))[1:]:
@@ -155,18 +157,18 @@ def _gates_permuted(subject: Subject) -> Iterator[Candidate]:
         moved = [names[k] for k, other in enumerate(order) if k != other]
         if len(moved) == 2:
             text = f"the right one with its gates {moved[0]} and {moved[1]} swapped"
-        yield Candidate("gates-permuted", text, np.concatenate([blocks[k] for k in order], axis=-1), unlikely=0)
+        yield TensorPrediction("gates-permuted", text, np.concatenate([blocks[k] for k in order], axis=-1), unlikely=0)
 
 
 @tensor_fault("gate-scaled")
-def _gate_scaled(subject: Subject) -> Iterator[Candidate]:
+def _gate_scaled(subject: Subject) -> Iterator[TensorPrediction]:
     """A gradient is right except for the block of one gate, which is zero or has a factor."""
     names, blocks = _blocks_of_gates(subject)
     for k, name in enumerate(names):
         for factor, words in ((0.0, "is zero"), (-1.0, "has the wrong sign"), (2.0, "is doubled"), (0.5, "is halved")):
             scaled = [factor * block if n == k else block for n, block in enumerate(blocks)]
             text = f"the right one, but for gate {name}, whose block {words}"
-            yield Candidate("gate-scaled", text, np.concatenate(scaled, axis=-1))
+            yield TensorPrediction("gate-scaled", text, np.concatenate(scaled, axis=-1))
 
 
 def _blocks_of_gates(subject: Subject) -> tuple[tuple[str, ...], list[ndarray]]:
@@ -178,7 +180,7 @@ def _blocks_of_gates(subject: Subject) -> tuple[tuple[str, ...], list[ndarray]]:
 
 
 @tensor_fault("broadcast")
-def _broadcast(subject: Subject) -> Iterator[Candidate]:
+def _broadcast(subject: Subject) -> Iterator[TensorPrediction]:
     """A whole gradient is filled with one element, one row, or their sum or mean."""
     own = subject.own
     if own.size < 2:
@@ -186,7 +188,7 @@ def _broadcast(subject: Subject) -> Iterator[Candidate]:
     spread = {"the first element": own.flat[0], "the last element": own.flat[-1], "the sum of all elements": own.sum()}
     spread["the mean of all elements"] = own.mean()
     for name, value in spread.items():
-        yield Candidate("broadcast", f"{name} of the right one, everywhere", np.full_like(own, value))
+        yield TensorPrediction("broadcast", f"{name} of the right one, everywhere", np.full_like(own, value))
     for axis in range(own.ndim if own.ndim > 1 else 0):
         if own.shape[axis] == 1:
             continue
@@ -198,64 +200,68 @@ def _broadcast(subject: Subject) -> Iterator[Candidate]:
         }
         for name, values in of_axis.items():
             text = f"{name} of the right one along axis {axis}, repeated"
-            yield Candidate("broadcast", text, np.broadcast_to(values, own.shape))
+            yield TensorPrediction("broadcast", text, np.broadcast_to(values, own.shape))
 
 
 @tensor_fault("probabilities")
-def _probabilities(subject: Subject) -> Iterator[Candidate]:
+def _probabilities(subject: Subject) -> Iterator[TensorPrediction]:
     """The outputs are probabilities, the softmax or sigmoid of the right ones."""
     if subject.tensor != "outputs":
         return
-    yield Candidate("probabilities", "the softmax of the right ones", softmax(subject.own))
+    yield TensorPrediction("probabilities", "the softmax of the right ones", softmax(subject.own))
     sigmoid = ACTIVATIONS["sigmoid"].value(subject.own, np.empty_like(subject.own))
-    yield Candidate("probabilities", "the sigmoid of the right ones", sigmoid)
+    yield TensorPrediction("probabilities", "the sigmoid of the right ones", sigmoid)
 
 
 @tensor_fault("clipped")
-def _clipped(subject: Subject) -> Iterator[Candidate]:
+def _clipped(subject: Subject) -> Iterator[TensorPrediction]:
     """A gradient is clipped: no element is larger than some limit."""
     if subject.actual is None:
         limit = float(np.quantile(np.abs(subject.own), 0.6))
         if limit > 0:
-            yield Candidate("clipped", f"the right one clipped into ±{limit:.6g}", np.clip(subject.own, -limit, limit))
+            yield TensorPrediction(
+                "clipped", f"the right one clipped into ±{limit:.6g}", np.clip(subject.own, -limit, limit)
+            )
         return
     limit = float(np.abs(subject.actual[np.isfinite(subject.actual)]).max(initial=0.0))
     at_limit = int((np.abs(subject.actual) == limit).sum())
     if limit > 0 and at_limit > 1 and np.isfinite(limit):
         clipped = np.clip(subject.own, -limit, limit)
-        yield Candidate("clipped", f"the right one clipped into ±{limit:.6g}", clipped, fitted=1)
+        yield TensorPrediction("clipped", f"the right one clipped into ±{limit:.6g}", clipped, fitted=1)
 
 
 @tensor_fault("updated-weight")
-def _updated_weight(subject: Subject) -> Iterator[Candidate]:
+def _updated_weight(subject: Subject) -> Iterator[TensorPrediction]:
     """The gradient is replaced by the weight after a step of gradient descent."""
     weight = _weight(subject)
     if weight is None:
         return
     if subject.actual is None:
-        yield Candidate("updated-weight", "the weight after a step of SGD, W − 0.01 dW", weight - 0.01 * subject.own)
+        yield TensorPrediction(
+            "updated-weight", "the weight after a step of SGD, W − 0.01 dW", weight - 0.01 * subject.own
+        )
         return
     rate = _least_squares(subject.own, weight - subject.actual)
     if rate:
         text = f"the weight after a step of SGD, W − {rate:.6g} dW"
         if rate < 0:
             text = f"the weight after a step up the gradient, W + {-rate:.6g} dW"
-        yield Candidate("updated-weight", text, weight - rate * subject.own, fitted=1)
+        yield TensorPrediction("updated-weight", text, weight - rate * subject.own, fitted=1)
 
 
 @tensor_fault("weight-decay")
-def _weight_decay(subject: Subject) -> Iterator[Candidate]:
+def _weight_decay(subject: Subject) -> Iterator[TensorPrediction]:
     """A multiple of the weight is added to its gradient."""
     weight = _weight(subject)
     if weight is None or not weight.any():
         return
     if subject.actual is None:
-        yield Candidate("weight-decay", "the right one + 0.01 W", subject.own + 0.01 * weight)
+        yield TensorPrediction("weight-decay", "the right one + 0.01 W", subject.own + 0.01 * weight)
         return
     decay = _least_squares(weight, subject.actual - subject.own)
     if decay:
         text = f"the right one + {decay:.6g} W: weight decay" if decay > 0 else f"the right one − {-decay:.6g} W"
-        yield Candidate("weight-decay", text, subject.own + decay * weight, fitted=1)
+        yield TensorPrediction("weight-decay", text, subject.own + decay * weight, fitted=1)
 
 
 def _weight(subject: Subject) -> ndarray | None:

@@ -17,7 +17,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.diagnosis.bptt import Network, masked
-from harness.diagnosis.cells import Layer
+from harness.diagnosis.cells import CellLayer
 from harness.problem import Problem
 from harness.problem.reference import activations_of, cell_of
 from harness.tensors import STATES
@@ -31,7 +31,7 @@ def is_wrapped(problem: Problem) -> bool:
     return problem.structure.directions == 2 or problem.lengths is not None
 
 
-class Tape(NamedTuple):
+class DirectionPass(NamedTuple):
     """One direction's forward pass of one layer."""
 
     layer: AnyLayer
@@ -46,9 +46,9 @@ class WrappedNetwork(Network):
         layers: empty; no layer is in parts.
     """
 
-    def __init__(self, problem: Problem, layers: tuple[type[Layer], ...] = ()) -> None:
+    def __init__(self, problem: Problem, layers: tuple[type[CellLayer], ...] = ()) -> None:
         self.problem, self.structure, self.kinds, self.layers = problem, problem.structure, layers, []
-        self.tapes: dict[str, Tape] = {}  # by block
+        self.forward_passes: dict[str, DirectionPass] = {}  # by block
         self.model: WrappedNetwork | None = None
         self.visits = 1
 
@@ -105,13 +105,13 @@ class WrappedNetwork(Network):
             weights = [self.problem.weights[f"{block}.{name}"] for name in layer.WEIGHTS]
             read = self.read_backward(x) if direction else x
             cache = layer.forward(read, *states, *weights, **activations_of(self.problem))
-            self.tapes[block] = Tape(layer, cache)
+            self.forward_passes[block] = DirectionPass(layer, cache)
             found.append(self.realigned(cache.outputs) if direction else cache.outputs)
         return zero_past(self.joined(*found), self.ends()) if len(found) == 2 else found[0]
 
-    def forward_tapes(self) -> dict[str, Tape]:
+    def right_forward_passes(self) -> dict[str, DirectionPass]:
         """The forward pass by block: its own, or that of the network that it reuses."""
-        return self.tapes if self.model is None else self.model.forward_tapes()
+        return self.forward_passes if self.model is None else self.model.right_forward_passes()
 
     # -- backward ----------------------------------------------------------------------------------------------------
 
@@ -150,12 +150,12 @@ class WrappedNetwork(Network):
 
     @override
     def through_layer(self, n: int, g: ndarray, each: Pass, total: dict[str, ndarray]) -> ndarray:
-        tapes = self.forward_tapes()
+        passes = self.right_forward_passes()
         blocks, found = self.structure.blocks_of(n), dict[str, ndarray]()
         parts = [g] if len(blocks) == 1 else self.halves(zero_past(g, self.ends()))
         of_directions = []
         for direction, (block, part) in enumerate(zip(blocks, parts, strict=True)):
-            layer, cache = tapes[block]
+            layer, cache = passes[block]
             starts = (each.starts,) if each.starts else ()
             d_x, *d_states, gradients = layer.backward(cache, self.to_backward(part) if direction else part, *starts)
             names = STATES[self.structure.cell]

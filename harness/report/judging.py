@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from harness.execution.session import CaseOutcome, Evidence, Examiner, Judgement, Run, Standard
+from harness.execution.session import CaseNumbers, CaseOutcome, Examiner, Judgement, Run, Standard
 from harness.execution.session.answers import OF_THE_NUMBERS
 from harness.execution.session.examiner import agreed
 from harness.execution.session.floors import Floors
@@ -43,24 +43,24 @@ class Judge:
             raise Damaged(f"{baseline} cannot be the baseline: no result of it was kept for {case.name}")
         problem = replace(kept.problem, case=case)
         floors = kept.floors if baseline == kept.baseline else Floors(reason=f"the kept check was of {kept.baseline}")
-        evidence = Evidence(problem, kept.noise, kept.results, kept.oracle)
+        numbers = CaseNumbers(problem, kept.noise, kept.results, kept.oracle)
         expected = kept.results.get(baseline)
         judged, to_explain = [], []
         for each in kept.judged:
             if each.implementation == baseline:
                 judged.append(replace(each, verdict=None, oracle=""))
                 continue
-            own = self._one(each, evidence, floors, baseline)
+            own = self._one(each, numbers, floors, baseline)
             judged.append(own)
             if own.can_be_explained:
                 to_explain.append(each.implementation)
         in_order = sorted(judged, key=lambda each: each.implementation != baseline)
         bounds = {} if expected is None else bounds_of(problem, expected, kept.noise)
-        evidence = replace(evidence, to_explain=tuple(to_explain))
-        return self._examiner.examined(CaseOutcome(case, baseline, tuple(in_order), bounds, floors, evidence))
+        numbers = replace(numbers, to_explain=tuple(to_explain))
+        return self._examiner.examined(CaseOutcome(case, baseline, tuple(in_order), bounds, floors, numbers))
 
-    def _one(self, each: Judgement, evidence: Evidence, floors: Floors, baseline: str) -> Judgement:
-        problem, noise, results = evidence.problem, evidence.noise, evidence.results
+    def _one(self, each: Judgement, numbers: CaseNumbers, floors: Floors, baseline: str) -> Judgement:
+        problem, noise, results = numbers.problem, numbers.noise, numbers.results
         was = replace(each, verdict=each.verdict or ("match" if each.status == "ok" else "error"), oracle="")
         if each.implementation not in results:
             return was
@@ -70,7 +70,7 @@ class Judge:
         noticed = tuple(remark for remark in each.remarks if remark.kind not in OF_THE_NUMBERS)
         answer = Answer("error" if each.status == "error" else "ok", results[each.implementation], remarks=noticed)
         judged, _ = standard.judged(each.implementation, each.promise, answer)
-        oracle = evidence.oracle
+        oracle = numbers.oracle
         agreement = ""
         if judged.verdict == "mismatch" and oracle in results and oracle != baseline:
             agreement = side(judged, oracle, baseline, results, standard)
@@ -104,7 +104,7 @@ def judged_anew(report: Report, tolerance: Tolerance | None, baseline: str | Non
         outcome = judge.judged(read(path))
         if outcome.case.name != name:
             raise Damaged(f"{path.name} holds {outcome.case.name}, but should hold {name}")
-        run.outcomes.append(replace(outcome, evidence=None, kept=f"{FOLDER}/{path.name}"))
+        run.outcomes.append(replace(outcome, numbers=None, kept=f"{FOLDER}/{path.name}"))
     agreed(run)
     run.baseline = named(outcome.baseline for outcome in run.outcomes) or run.baseline
     return run

@@ -104,7 +104,7 @@ class Keeper:
 
     def keep(self, outcome: CaseOutcome) -> str:
         """Keep the tensors of a case; return the name of the file below the report, empty if they are not kept."""
-        if self.which == "none" or outcome.evidence is None or (self.which == "failed" and outcome.as_expected):
+        if self.which == "none" or outcome.numbers is None or (self.which == "failed" and outcome.as_expected):
             return ""
         name = f"{FOLDER}/{self._count:05}.safetensors"
         keep(outcome, self.folder / name)
@@ -120,22 +120,22 @@ def keep(outcome: CaseOutcome, path: Path) -> None:
     """
     from safetensors.numpy import save
 
-    evidence = outcome.evidence
-    if evidence is None:
+    numbers = outcome.numbers
+    if numbers is None:
         raise ValueError(f"{outcome.case.name} has no numbers to keep")
-    header, arrays = messages.of_problem(evidence.problem)
+    header, arrays = messages.of_problem(numbers.problem)
     stored = {f"problem/{name}": array for name, array in arrays.items()}
     headers = {}
-    for number, (name, result) in enumerate(evidence.results.items()):
+    for number, (name, result) in enumerate(numbers.results.items()):
         headers[name], arrays = messages.of_result(result)
         stored |= {f"{number}/{key}": array for key, array in arrays.items()}
     content = {
         "problem": header,
         "results": headers,
         "baseline": outcome.baseline,
-        "noise": dict(evidence.noise),
+        "noise": dict(numbers.noise),
         "floors": asdict(outcome.floors),
-        "oracle": evidence.oracle,
+        "oracle": numbers.oracle,
         "judged": [_judged(each) for each in outcome.judged],
         "order": list(stored),  # which the format does not keep
         "bytes": {key: [array.dtype.str, array.shape] for key, array in stored.items() if not _is_plain(array)},

@@ -215,7 +215,7 @@ def not_compared(report: Report) -> list[tuple[str, int, str]]:
     return [(name, count, reason) for (name, reason), count in sorted(counts.items())]
 
 
-class Part(NamedTuple):
+class PartialComparison(NamedTuple):
     """The amount that was compared of an implementation that returned only a part of its tensors."""
 
     implementation: str
@@ -229,7 +229,7 @@ class Part(NamedTuple):
         return f"{self.elements:,} of {self.size:,} elements{beside}"
 
 
-def compared_in_part(report: Report) -> list[Part]:
+def compared_in_part(report: Report) -> list[PartialComparison]:
     """Return the amount that was compared of each implementation that returned only a part of its tensors."""
     pairs: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in report["comparisons"]:
@@ -246,7 +246,7 @@ def compared_in_part(report: Report) -> list[Part]:
             found = counts.setdefault(name, [0, 0, 0, 0])
             for i, count in enumerate((1, elements, size, directional)):
                 found[i] += count
-    return [Part(name, *found) for name, found in sorted(counts.items())]
+    return [PartialComparison(name, *found) for name, found in sorted(counts.items())]
 
 
 def worst_ratios(report: Report) -> dict[tuple[str, str], Worst]:

@@ -11,7 +11,7 @@ from harness.diagnosis.committing import suspects_of, with_forward_pass
 from harness.diagnosis.evidence import gather
 from harness.diagnosis.explanation import SWAPPED
 from harness.diagnosis.faults import faults
-from harness.diagnosis.parts import Explanation, Part, Settled
+from harness.diagnosis.parts import Explanation, ExplanationPart, Settled
 from harness.diagnosis.search import Search
 
 from .conftest import CASES, WRAPPED, committed, predictions_of
@@ -89,7 +89,7 @@ def test_faults_that_undo_each_other_explain_nothing():
     search = Search(gather(wrong, predictions.truth, predictions.noise, dtype="float64"), predictions)
 
     def together(*suspects):
-        return Explanation((Settled(tuple(Part(each.name, "", suspect=each) for each in suspects), {}),))
+        return Explanation((Settled(tuple(ExplanationPart(each.name, "", suspect=each) for each in suspects), {}),))
 
     assert search._undoes_itself(together(forward, undoing))
     assert search._undoes_itself(together(other, forward, undoing))
@@ -129,7 +129,7 @@ def test_every_fault_of_the_loss_speaks_of_gradients_without_one(case):
             assert not suspect.explanation_without_loss.startswith(("The loss", "The mean of the loss")), suspect
 
 
-EXCHANGES = {
+SWAPS = {
     "states": ("lstm", {"layer0.h0": "layer0.c0"}, "The gradients of layer0.h0 and layer0.c0 are swapped."),
     "states of both": (
         "lstm",
@@ -159,19 +159,19 @@ EXCHANGES = {
 }
 
 
-@pytest.mark.parametrize(("case", "exchanged", "words"), EXCHANGES.values(), ids=EXCHANGES)
-def test_an_exchange_is_one_fault(case, exchanged, words):
+@pytest.mark.parametrize(("case", "swapped", "words"), SWAPS.values(), ids=SWAPS)
+def test_a_swap_is_one_fault(case, swapped, words):
     predictions = predictions_of(case)
-    both = {**exchanged, **{other: name for name, other in exchanged.items()}}
+    both = {**swapped, **{other: name for name, other in swapped.items()}}
     answer = {name: predictions.truth[both.get(name, name)] for name in predictions.truth}
     best = diagnose(answer, predictions)[0]
     assert (best.fault, best.explanation) == (SWAPPED, words)
-    one = next(iter(exchanged))
+    one = next(iter(swapped))
     alone = diagnose({**predictions.truth, one: answer[one]}, predictions)
     assert SWAPPED not in [each.fault for each in alone]
 
 
-def test_the_biases_of_a_candidate_are_exchanged():
+def test_the_biases_of_a_candidate_are_swapped():
     predictions = predictions_of("gru-after")
     right = predictions.truth
     others, candidate = np.split(right["layer0.b_h"], [8])
@@ -181,7 +181,7 @@ def test_the_biases_of_a_candidate_are_exchanged():
     assert "of layer0.b_hn and of the candidate's block of layer0.b_h" in best.explanation
 
 
-def test_an_exchange_beside_another_fault():
+def test_a_swap_beside_another_fault():
     predictions = predictions_of("lstm")
     (suspect, *_) = suspects_of(faults()["readout-state-of-step-before"], predictions.problem)
     answer = committed(predictions.problem, suspect)
@@ -190,7 +190,7 @@ def test_an_exchange_beside_another_fault():
     assert set(best.fault.split(" + ")) == {SWAPPED, "readout-state-of-step-before"}
 
 
-def test_two_gates_are_exchanged():
+def test_two_gates_are_swapped():
     predictions = predictions_of("lstm")
     i, f, g, o = np.split(predictions.truth["layer0.W_hh"], 4, axis=1)
     answer = {**predictions.truth, "layer0.W_hh": np.concatenate([f, i, g, o], axis=1)}

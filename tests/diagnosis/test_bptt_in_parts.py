@@ -119,7 +119,7 @@ def test_what_is_taken_over_from_the_right_network_is_what_would_be_computed(nam
     expected = true.tensors()
     anew = Network(problem, (layer_kind(problem.structure),) * problem.case.layers)
     for layer, model in zip(anew.layers, true.layers, strict=True):
-        layer.tape, layer.model = model.tape, model
+        layer.cache, layer.model = model.cache, model
     anew.top, anew.outputs = true.top, true.outputs
     for tensor, values in anew.tensors().items():
         np.testing.assert_array_equal(values, expected[tensor])

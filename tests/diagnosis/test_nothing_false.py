@@ -87,7 +87,7 @@ def test_most_of_the_numbers_are_not_left_open():
 def test_at_the_first_step_the_state_after_it_stands_for_the_one_before():
     predictions = predictions_of("dot")
     layer = predictions.network.layers[0]
-    operand = np.concatenate([layer.tape.after[:1], layer.tape.before[1:]])
+    operand = np.concatenate([layer.cache.after[:1], layer.cache.before[1:]])
     wrong = np.einsum("tbi,tbh->ih", operand, layer.delta)
     best, *others = diagnose({**predictions.truth, "layer0.W_hh": wrong}, predictions)
     assert best.fault == "state-before-first-is-first"

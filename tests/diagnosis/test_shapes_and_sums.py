@@ -12,7 +12,7 @@ from .conftest import predictions_of
 
 def layer_of(predictions, n=0):
     layer = predictions.network.layers[n]
-    return layer, layer.tape.x, layer.tape.before, layer.delta
+    return layer, layer.cache.x, layer.cache.before, layer.delta
 
 
 def weighted(predictions, weights, along):
@@ -61,7 +61,7 @@ def test_a_discounted_state_gradient_is_recognised():
     slope, carried = layer.slope(), np.zeros_like(layer.h0)
     delta = np.zeros_like(slope)
     for t in reversed(range(7)):
-        delta[t] = (layer.runs[frozenset()].g[t] + 0.9 * carried) * slope[t]
+        delta[t] = (layer.recursions[frozenset()].g[t] + 0.9 * carried) * slope[t]
         carried = delta[t] @ layer.W_hh.T
     wrong = {
         "layer0.W_xh": np.einsum("tbi,tbh->ih", x, delta),

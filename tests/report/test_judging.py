@@ -123,10 +123,10 @@ def test_an_answer_is_judged_anew_by_what_was_promised_of_it(saved, tmp_path, pr
 
 
 def _outcome(kept, results):
-    from harness.execution.session import CaseOutcome, Evidence
+    from harness.execution.session import CaseNumbers, CaseOutcome
 
-    evidence = Evidence(kept.problem, kept.noise, results)
-    return CaseOutcome(kept.problem.case, "numpy-split", kept.judged, {}, kept.floors, evidence)
+    numbers = CaseNumbers(kept.problem, kept.noise, results)
+    return CaseOutcome(kept.problem.case, "numpy-split", kept.judged, {}, kept.floors, numbers)
 
 
 def _saved_by_another():

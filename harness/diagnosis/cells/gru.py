@@ -9,13 +9,13 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.cells.layer import Layer, Products, Step
+from harness.diagnosis.cells.layer import CellLayer, Products, Step
 from reference_impls.activations import ACTIVATIONS, Activation
 
 EVERY: Step = slice(None)
 
 
-class Tape(NamedTuple):
+class GruCache(NamedTuple):
     """The arrays that the forward pass keeps."""
 
     x: ndarray  # (T, B, I)
@@ -26,14 +26,14 @@ class Tape(NamedTuple):
     under_reset: ndarray  # (T, B, H): q_t, the factor of r_t
 
 
-class GruLayer(Layer):
+class GruLayer(CellLayer):
     """One gru layer, except for the difference of the two variants: the factor of the reset gate, and its place."""
 
     gates = ("r", "z", "n")
 
     def __init__(self, parameters: Mapping[str, ndarray], name: str) -> None:
         super().__init__(parameters, name)
-        self.tape: Tape
+        self.cache: GruCache
 
     @override
     def activation_of(self, gate: str) -> Activation:
@@ -89,12 +89,12 @@ class GruLayer(Layer):
             functions["n"](argument, n)
             after[t] = (1 - self.kept(z)) * n + self.kept(z) * state
             state = self.next_start(after[t])
-        self.tape = Tape(x, before, pre, values, after, under_reset)
+        self.cache = GruCache(x, before, pre, values, after, under_reset)
         return after
 
     @override
-    def taken(self, tape: Tape) -> Tape:
-        return tape._replace(under_reset=self.under_reset(tape.before))
+    def taken(self, cache: GruCache) -> GruCache:
+        return cache._replace(under_reset=self.under_reset(cache.before))
 
     # -- backward ----------------------------------------------------------------------------------------------------
 
@@ -104,7 +104,7 @@ class GruLayer(Layer):
 
     def to_update_gate(self, d_state: ndarray, t: Step) -> ndarray:
         """The gradient of z_t from dh_t (B, H): (B, H)."""
-        return d_state * (self.tape.before[t] - self.value_of("n")[t])
+        return d_state * (self.cache.before[t] - self.value_of("n")[t])
 
     def to_product(self, delta_n: ndarray) -> ndarray:
         """ρ_t, the gradient of r_t ⊙ q_t, from δ^n_t (B, H): (B, H)."""
@@ -112,7 +112,7 @@ class GruLayer(Layer):
 
     def to_reset_gate(self, d_product: ndarray, t: Step) -> ndarray:
         """The gradient of r_t from ρ_t (B, H): (B, H)."""
-        return d_product * self.tape.under_reset[t]
+        return d_product * self.cache.under_reset[t]
 
     @override
     def at_values(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:

@@ -30,7 +30,7 @@ Step = int | slice
 Products = Mapping[str, list[tuple[ndarray | None, ndarray]]]
 
 
-class Run(NamedTuple):
+class Recursion(NamedTuple):
     """The results of a recursion."""
 
     g: ndarray  # (T, B, H): the gradient from above
@@ -53,7 +53,7 @@ AFTERWARDS = SUMS | frozenset(
 """The methods that compute gradients after the recursion; a fault of these alone leaves the recursion as it is."""
 
 
-class Layer:
+class CellLayer:
     """One recurrent layer.
 
     Attributes:
@@ -61,10 +61,10 @@ class Layer:
         parameters: its weights and initial states, by name without the layer's.
         W_xh, W_hh, b_h, h0: the parameters of every cell, (I, G·H), (H, G·H), (G·H,), (B, H).
         name: the name of the activation.
-        tape: the forward pass: x (T, B, I), before and after (T, B, H), pre and values (T, B, G·H), and more by cell.
+        cache: the forward pass: x (T, B, I), before and after (T, B, H), pre and values (T, B, G·H), and more by cell.
         slopes: the slope of every gate, (T, B, G·H).
         starts: the steps that begin a chunk in this pass, but for the first.
-        runs: the recursion in each pass, by the steps that start a chunk.
+        recursions: the recursion in each pass, by the steps that start a chunk.
         arrived: the gradient that each step received from the next, in the last pass, (…, T, B, H).
         model: the same layer without a fault; its recursion is reused if nothing differs.
         gradients: of this pass, by name without the layer's.
@@ -78,16 +78,16 @@ class Layer:
         self.parameters = parameters
         self.W_xh, self.W_hh, self.b_h = (parameters[each] for each in ("W_xh", "W_hh", "b_h"))
         self.h0, self.name = parameters["h0"], name
-        self.tape: Any
+        self.cache: Any
         self.slopes: ndarray
         self.gradients: dict[str, ndarray] = {}
         self.starts: frozenset[int] = frozenset()
-        self.runs: dict[frozenset[int], Run] = {}
+        self.recursions: dict[frozenset[int], Recursion] = {}
         self.arrived: ndarray
-        self.model: Layer | None = None
-        self.first: Layer = self
-        self.below: Layer | None = None
-        self.above: Layer | None = None
+        self.model: CellLayer | None = None
+        self.first: CellLayer = self
+        self.below: CellLayer | None = None
+        self.above: CellLayer | None = None
         self.d_x: ndarray
         self.last_carry: ndarray
 
@@ -109,11 +109,11 @@ class Layer:
 
     def argument_of(self, gate: str) -> ndarray:
         """The argument of a gate's nonlinearity: (T, B, H)."""
-        return self.block(self.tape.pre, gate)
+        return self.block(self.cache.pre, gate)
 
     def value_of(self, gate: str) -> ndarray:
         """The value of a gate's nonlinearity: (T, B, H)."""
-        return self.block(self.tape.values, gate)
+        return self.block(self.cache.values, gate)
 
     def slope_of(self, gate: str) -> ndarray:
         """A gate's derivative at every step: (T, B, H)."""
@@ -150,10 +150,10 @@ class Layer:
         """Run over x (T, B, I); return the states (T, B, H)."""
         raise NotImplementedError
 
-    def taken(self, tape: Any) -> Any:
-        """The tape of another forward pass, with the parts of it that the way back computes anew."""
+    def taken(self, cache: Any) -> Any:
+        """The cache of another forward pass, with the parts of it that the way back computes anew."""
         del self
-        return tape
+        return cache
 
     # -- backward ----------------------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Layer:
 
     def order(self) -> Iterable[int]:
         """The steps, as the recursion visits them."""
-        return reversed(range(len(self.tape.x)))
+        return reversed(range(len(self.cache.x)))
 
     def total(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
         """dL/dh_t from above, g_t of g (T, B, H), and from the next step, carried (…, B, H): (B, H)."""
@@ -223,7 +223,7 @@ class Layer:
         handed = self.carry(delta, g, carried, t)
         return self.cut(handed) if t in self.cuts() else handed
 
-    def recursion(self, g: ndarray) -> Run:
+    def recursion(self, g: ndarray) -> Recursion:
         """Carry g (T, B, H) back through all steps."""
         carried = self.first_carry()
         delta = np.zeros(self.slopes.shape, self.slopes.dtype)  # (T, B, G·H)
@@ -232,16 +232,16 @@ class Layer:
             arrived[..., t, :, :] = carried
             delta[t] = self.through_activation(g, carried, t)
             carried = self.handed_on(delta[t], g, carried, t)
-        return Run(g, delta, arrived, carried)
+        return Recursion(g, delta, arrived, carried)
 
     def input_operand(self) -> ndarray:
         """The factor of δ in the gradient of W_xh: (T, B, I)."""
-        x: ndarray = self.tape.x
+        x: ndarray = self.cache.x
         return x
 
     def state_operand(self) -> ndarray:
         """The factor of δ in the gradient of W_hh: (T, B, H)."""
-        before: ndarray = self.tape.before
+        before: ndarray = self.cache.before
         return before
 
     def products(self, delta: ndarray) -> Products:
@@ -283,18 +283,19 @@ class Layer:
         """Set every gradient from g (T, B, H), the gradient from above; return d_x."""
         self.prepare()
         model = self.model
-        known = model.runs.get(self.starts) if model is not None and self.overrides(type(model)) <= AFTERWARDS else None
-        run = known if known is not None and np.array_equal(g, known.g) else self.recursion(g)
-        self.runs[self.starts] = run
-        self.arrived, self.last_carry = run.arrived, run.carried
-        self.gradients = self.of_weights(run.delta) | self.of_initial_states(run.delta, g, run.carried)
-        self.d_x = self.of_inputs(run.delta, g)
+        reuses = model is not None and self.overrides(type(model)) <= AFTERWARDS
+        known = model.recursions.get(self.starts) if model is not None and reuses else None
+        done = known if known is not None and np.array_equal(g, known.g) else self.recursion(g)
+        self.recursions[self.starts] = done
+        self.arrived, self.last_carry = done.arrived, done.carried
+        self.gradients = self.of_weights(done.delta) | self.of_initial_states(done.delta, g, done.carried)
+        self.d_x = self.of_inputs(done.delta, g)
         return self.d_x
 
     @property
     def delta(self) -> ndarray:
         """The gradient of the pre-activations, the sum over all passes: (T, B, G·H)."""
-        first, *others = (run.delta for run in self.runs.values())
+        first, *others = (recursion.delta for recursion in self.recursions.values())
         return sum(others, first)
 
     def by_age(self, g: ndarray, ages: int) -> Iterator[tuple[ndarray, ndarray]]:
@@ -317,14 +318,14 @@ class Layer:
         delta = self.through_activation(g, carried, t)
         return delta, self.carry(delta, g, carried, t)
 
-    def overrides(self, right: type[Layer]) -> frozenset[str]:
+    def overrides(self, right: type[CellLayer]) -> frozenset[str]:
         """The methods that differ from those of a layer without a fault, or that such a layer lacks."""
         kinds: tuple[Any, Any] = type(self), right  # to mypy a class is not hashable
         return _overridden(*kinds)
 
 
 @lru_cache(maxsize=2048)
-def _overridden(kind: type[Layer], right: type[Layer]) -> frozenset[str]:
+def _overridden(kind: type[CellLayer], right: type[CellLayer]) -> frozenset[str]:
     own = [each for each in kind.__mro__ if each not in right.__mro__]
     return frozenset(name for each in own for name, value in vars(each).items() if callable(value))
 

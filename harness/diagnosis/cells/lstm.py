@@ -12,11 +12,11 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.cells.layer import Layer, Step
+from harness.diagnosis.cells.layer import CellLayer, Step
 from reference_impls.activations import ACTIVATIONS, Activation
 
 
-class Tape(NamedTuple):
+class LstmCache(NamedTuple):
     """The arrays that the forward pass keeps."""
 
     x: ndarray  # (T, B, I)
@@ -29,7 +29,7 @@ class Tape(NamedTuple):
     squashed: ndarray  # (T, B, H): φ(c_1), …, φ(c_T)
 
 
-class LstmLayer(Layer):
+class LstmLayer(CellLayer):
     """One lstm layer. ``c`` is, beside its gates, the place of the nonlinearity that the cell passes.
 
     Attributes:
@@ -42,7 +42,7 @@ class LstmLayer(Layer):
     def __init__(self, parameters: Mapping[str, ndarray], name: str) -> None:
         super().__init__(parameters, name)
         self.c0 = parameters["c0"]
-        self.tape: Tape
+        self.cache: LstmCache
         self.state_from_cell: ndarray
 
     @override
@@ -51,11 +51,11 @@ class LstmLayer(Layer):
 
     @override
     def argument_of(self, gate: str) -> ndarray:
-        return self.tape.cells if gate == "c" else super().argument_of(gate)
+        return self.cache.cells if gate == "c" else super().argument_of(gate)
 
     @override
     def value_of(self, gate: str) -> ndarray:
-        return self.tape.squashed if gate == "c" else super().value_of(gate)
+        return self.cache.squashed if gate == "c" else super().value_of(gate)
 
     # -- forward -----------------------------------------------------------------------------------------------------
 
@@ -85,7 +85,7 @@ class LstmLayer(Layer):
             functions["c"](cells[t], squashed[t])
             np.multiply(o, squashed[t], out=after[t])
             state, cell = self.next_start(after[t]), self.next_start_cell(cells[t])
-        self.tape = Tape(x, before, pre, values, after, cells_before, cells, squashed)
+        self.cache = LstmCache(x, before, pre, values, after, cells_before, cells, squashed)
         return after
 
     def next_cell(self, before: ndarray, i: ndarray, f: ndarray, g: ndarray) -> ndarray:
@@ -99,8 +99,8 @@ class LstmLayer(Layer):
         return cell
 
     @override
-    def taken(self, tape: Tape) -> Tape:
-        return tape._replace(squashed=self.activation_of("c").value(tape.cells, np.empty_like(tape.cells)))
+    def taken(self, cache: LstmCache) -> LstmCache:
+        return cache._replace(squashed=self.activation_of("c").value(cache.cells, np.empty_like(cache.cells)))
 
     # -- backward ----------------------------------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class LstmLayer(Layer):
 
     def cell_operand(self) -> ndarray:
         """c_{t-1}, the factor of the forget gate: (T, B, H)."""
-        return self.tape.cells_before
+        return self.cache.cells_before
 
     def to_candidate(self, d_cell: ndarray, t: Step) -> ndarray:
         """The gradient of g_t from dc_t (B, H): (B, H)."""

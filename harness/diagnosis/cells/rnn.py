@@ -8,11 +8,11 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.cells.layer import Layer, Step
+from harness.diagnosis.cells.layer import CellLayer, Step
 from reference_impls.activations import ACTIVATIONS, Activation
 
 
-class Tape(NamedTuple):
+class RnnCache(NamedTuple):
     """The arrays that the forward pass keeps."""
 
     x: ndarray  # (T, B, I)
@@ -22,7 +22,7 @@ class Tape(NamedTuple):
     after: ndarray  # (T, B, H): the same
 
 
-class RnnLayer(Layer):
+class RnnLayer(CellLayer):
     """One vanilla recurrent layer. Its one gate is the state itself."""
 
     gates = ("h",)
@@ -46,7 +46,7 @@ class RnnLayer(Layer):
             pre[t] += self.from_state(state)  # (B, H)
             value(pre[t], after[t])
             state = self.next_start(after[t])
-        self.tape = Tape(x, before, pre, after, after)
+        self.cache = RnnCache(x, before, pre, after, after)
         return after
 
     @override

@@ -1,7 +1,7 @@
 """The base of all faults: each replaces one part of backpropagation through time by another.
 
 A fault is a class. The class's name is its name, and its docstring explains the wrong numbers in one sentence, with the
-fault's parameters in braces. It overrides a method of ``Layer`` or ``Network``, and calls ``super()`` if it can, so
+fault's parameters in braces. It overrides a method of ``CellLayer`` or ``Network``, and calls ``super()`` if it can, so
 that several faults combine into one class.
 """
 
@@ -16,7 +16,15 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from harness.diagnosis.bptt import Network
-from harness.diagnosis.cells import GruAfterLayer, GruBeforeLayer, GruLayer, Layer, LstmLayer, RnnLayer, layer_kind
+from harness.diagnosis.cells import (
+    CellLayer,
+    GruAfterLayer,
+    GruBeforeLayer,
+    GruLayer,
+    LstmLayer,
+    RnnLayer,
+    layer_kind,
+)
 from harness.problem import Problem
 from harness.tensors import GATES, Structure
 
@@ -76,7 +84,7 @@ class Fault:
         yield {}
 
 
-class LayerFault(Fault, Layer):
+class LayerFault(Fault, CellLayer):
     """A fault inside one recurrent layer; it may be in all of them or in one."""
 
 
@@ -203,7 +211,7 @@ def suspects_of(fault: type[Fault], problem: Problem) -> Iterator[Suspect]:
 
 def kinds_of(
     suspects: tuple[Suspect, ...], structure: Structure
-) -> tuple[type[Network], tuple[type[Layer], ...], bool]:
+) -> tuple[type[Network], tuple[type[CellLayer], ...], bool]:
     """Return the classes of a network that has all these faults, and whether its forward pass is another one.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.cells import Layer, Run
+from harness.diagnosis.cells import CellLayer, Recursion
 from harness.diagnosis.cells.layer import Step
 from harness.diagnosis.faults.base import LayerFault
 from harness.problem import Problem
@@ -151,7 +151,7 @@ class TimeForwards(LayerFault):
 
     @override
     def order(self) -> Iterable[int]:
-        return range(len(self.tape.x))
+        return range(len(self.cache.x))
 
 
 class LastStepSkipped(LayerFault):
@@ -166,7 +166,7 @@ class LastStepSkipped(LayerFault):
 
     @override
     def order(self) -> Iterable[int]:
-        return reversed(range(len(self.tape.x) - 1))
+        return reversed(range(len(self.cache.x) - 1))
 
 
 class FirstStepSkipped(LayerFault):
@@ -184,7 +184,7 @@ class FirstStepSkipped(LayerFault):
 
     @override
     def order(self) -> Iterable[int]:
-        return reversed(range(1, len(self.tape.x)))
+        return reversed(range(1, len(self.cache.x)))
 
 
 class CarryFromTheStart(LayerFault):
@@ -193,7 +193,7 @@ class CarryFromTheStart(LayerFault):
     hidden_by = ("loss at the first step alone",)
 
     @override
-    def recursion(self, g: ndarray) -> Run:
+    def recursion(self, g: ndarray) -> Recursion:
         self.start_of_carry = self.to_state(g[-1])
         return super().recursion(g)
 
@@ -233,11 +233,11 @@ class CarryLeaksBetweenLayers(LayerFault):
 
     @override
     def first_carry(self) -> ndarray:
-        if self.above is None or not self.above.runs:  # upper layers may be left out
+        if self.above is None or not self.above.recursions:  # upper layers may be left out
             return super().first_carry()
         return self.above.last_carry
 
 
-def values_at_each_step(layer: Layer, g: ndarray) -> ndarray:
+def values_at_each_step(layer: CellLayer, g: ndarray) -> ndarray:
     """The gradient of the gates' values, (T, B, G·H), from g (T, B, H) and the gradients that the steps received."""
     return np.stack([layer.at_values(g, layer.arrived[..., t, :, :], t) for t in range(len(g))])

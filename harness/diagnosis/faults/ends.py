@@ -65,7 +65,9 @@ class InitialStateThroughSlope(RnnFault):
 
     @override
     def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
-        return super().of_initial_state(delta, g, carried) * self.activation_of("h").slope_at_value(self.tape.before[0])
+        return super().of_initial_state(delta, g, carried) * self.activation_of("h").slope_at_value(
+            self.cache.before[0]
+        )
 
 
 class InitialStateFromLastStep(LayerFault):

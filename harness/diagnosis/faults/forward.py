@@ -208,7 +208,7 @@ class NoRecurrence(LayerFault):
 
     @override
     def state_operand(self) -> ndarray:
-        return np.zeros_like(self.tape.before)
+        return np.zeros_like(self.cache.before)
 
 
 class StateNeverUpdated(LayerFault):
@@ -338,7 +338,7 @@ class UpperLayersLeftOut(NetworkFault):
 
     @override
     def read_out(self, top: ndarray) -> ndarray:
-        self.top = self.layers[0].tape.after
+        self.top = self.layers[0].cache.after
         return super().read_out(self.top)
 
     @override
@@ -382,9 +382,9 @@ class StateOfLayerBelow(LayerFault):
 
     @override
     def start(self) -> ndarray:
-        return super().start() if self.below is None else self.below.tape.after[-1]
+        return super().start() if self.below is None else self.below.cache.after[-1]
 
     def start_cell(self) -> ndarray:
         """c_0 of an lstm."""
         own: ndarray = super().start_cell()  # type: ignore[misc]
-        return own if self.below is None else self.below.tape.cells[-1]
+        return own if self.below is None else self.below.cache.cells[-1]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.cells import GruAfterLayer, Layer, layer_kind
+from harness.diagnosis.cells import CellLayer, GruAfterLayer, layer_kind
 from harness.diagnosis.faults.base import LayerFault, suspects_of
 from harness.diagnosis.faults.forward import (
     BiasTwice,
@@ -58,7 +58,7 @@ class ForwardAlone(LayerFault):
 
     alters_forward = True
     alone_forward: str
-    kinds: ClassVar[dict[tuple[type[Layer], str], tuple[type[Layer], bool]]] = {}
+    kinds: ClassVar[dict[tuple[type[CellLayer], str], tuple[type[CellLayer], bool]]] = {}
 
     @override
     @classmethod
@@ -81,11 +81,11 @@ class ForwardAlone(LayerFault):
         kind, anew = self.kinds[right, self.alone_forward]
         other = kind(self.parameters, self.name)
         states = other.forward(x)
-        self.tape = self.taken(other.tape) if anew else other.tape
+        self.cache = self.taken(other.cache) if anew else other.cache
         return states
 
 
-def _of_product(fault: type[LayerFault], right: type[Layer]) -> tuple[tuple[str, bool], ...]:
+def _of_product(fault: type[LayerFault], right: type[CellLayer]) -> tuple[tuple[str, bool], ...]:
     """Return the words for the reused parts of another forward pass, and whether q_t of a gru is computed anew."""
     product = {"recurrent_weights", "recurrent_bias", "under_reset"} & set(vars(fault))
     if issubclass(right, GruAfterLayer) and product:

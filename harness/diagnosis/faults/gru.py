@@ -70,12 +70,12 @@ class UpdateGateWithAnotherFactor(GruFault):
 
     @override
     def to_update_gate(self, d_state: ndarray, t: Step) -> ndarray:
-        h, n = self.tape.before[t], self.value_of("n")[t]
+        h, n = self.cache.before[t], self.value_of("n")[t]
         wrong: dict[str, Callable[[], Any]] = {
             "dh_t ⊙ (n_t − h_{t-1}): its sign is wrong": lambda: n - h,
             "−dh_t ⊙ n_t": lambda: -n,
             "dh_t ⊙ h_{t-1}": lambda: h,
-            "dh_t ⊙ (h_t − n_t)": lambda: self.tape.after[t] - n,
+            "dh_t ⊙ (h_t − n_t)": lambda: self.cache.after[t] - n,
             "dh_t ⊙ (h_{t-1} + n_t)": lambda: h + n,
         }
         return d_state * wrong[self.update_gate_times]()
@@ -111,9 +111,9 @@ class ResetGateWithAnotherFactor(GruAfterFault):
     @override
     def to_reset_gate(self, d_product: ndarray, t: Step) -> ndarray:
         wrong: dict[str, Callable[[], Any]] = {
-            "h_{t-1}": lambda: self.tape.before[t],
-            "(h_{t-1} W_hn)": lambda: self.tape.under_reset[t] - self.b_hn,
-            "r_t ⊙ (h_{t-1} W_hn + b_hn)": lambda: self.value_of("r")[t] * self.tape.under_reset[t],
+            "h_{t-1}": lambda: self.cache.before[t],
+            "(h_{t-1} W_hn)": lambda: self.cache.under_reset[t] - self.b_hn,
+            "r_t ⊙ (h_{t-1} W_hn + b_hn)": lambda: self.value_of("r")[t] * self.cache.under_reset[t],
         }
         return d_product * wrong[self.under_reset_is]()
 
@@ -125,7 +125,7 @@ class ResetGateAsIfBefore(GruAfterFault):
 
     @override
     def to_reset_gate(self, d_product: ndarray, t: Step) -> ndarray:
-        return (d_product @ self.recurrent_block("n").T) * self.tape.before[t]
+        return (d_product @ self.recurrent_block("n").T) * self.cache.before[t]
 
 
 class ResetGateAsIfAfter(GruBeforeFault):
@@ -142,7 +142,7 @@ class ResetGateAsIfAfter(GruBeforeFault):
     @override
     def at_values(self, g: ndarray, carried: ndarray, t: Step) -> ndarray:
         values = super().at_values(g, carried, t)
-        h = self.tape.before[t]  # (B, H)
+        h = self.cache.before[t]  # (B, H)
         factor = h if self.as_if_after == "h_{t-1}" else h @ self.recurrent_block("n")
         self.block(values, "r")[...] = self.block(values, "n") * self.block(self.slopes[t], "n") * factor
         return values

@@ -79,7 +79,7 @@ class CellCarriedWithoutForgetGate(LstmFault):
             "dc_t ⊙ i_t": lambda: self.value_of("i")[t],
             "dc_t ⊙ o_t": lambda: self.value_of("o")[t],
             "dc_t ⊙ f_t ⊙ (1 − f_t)": lambda: self.slope_of("f")[t],
-            "dc_t ⊙ σ'(a^f_t) c_{t-1}": lambda: self.slope_of("f")[t] * self.tape.cells_before[t],
+            "dc_t ⊙ σ'(a^f_t) c_{t-1}": lambda: self.slope_of("f")[t] * self.cache.cells_before[t],
         }
         return d_cell * wrong[self.cell_carried_as]()
 
@@ -182,7 +182,7 @@ class CellFromStateAtLastStepOnly(LstmFault):
     @override
     def to_cell(self, d_state: ndarray, t: Step) -> ndarray:
         given = super().to_cell(d_state, t)
-        return given if t == len(self.tape.x) - 1 else np.zeros_like(given)
+        return given if t == len(self.cache.x) - 1 else np.zeros_like(given)
 
 
 class GatesWithoutCarriedCell(LstmFault):
@@ -216,8 +216,8 @@ class InputGateWithAnotherFactor(LstmFault):
         wrong: dict[str, Callable[[], Any]] = {
             "dc_t itself": lambda: 1.0,
             "dc_t ⊙ i_t": lambda: self.value_of("i")[t],
-            "dc_t ⊙ c_t": lambda: self.tape.cells[t],
-            "dc_t ⊙ c_{t-1}": lambda: self.tape.cells_before[t],
+            "dc_t ⊙ c_t": lambda: self.cache.cells[t],
+            "dc_t ⊙ c_{t-1}": lambda: self.cache.cells_before[t],
             "dc_t ⊙ a^g_t": lambda: self.argument_of("g")[t],
         }
         return d_cell * wrong[self.input_gate_times]()
@@ -238,11 +238,11 @@ class ForgetGateWithAnotherFactor(LstmFault):
     @override
     def to_forget_gate(self, d_cell: ndarray, t: Step) -> ndarray:
         wrong: dict[str, Callable[[], Any]] = {
-            "dc_t ⊙ c_t": lambda: self.tape.cells[t],
+            "dc_t ⊙ c_t": lambda: self.cache.cells[t],
             "dc_t itself": lambda: 1.0,
-            "dc_t ⊙ tanh(c_{t-1})": lambda: np.tanh(self.tape.cells_before[t]),
+            "dc_t ⊙ tanh(c_{t-1})": lambda: np.tanh(self.cache.cells_before[t]),
             "dc_t ⊙ g_t": lambda: self.value_of("g")[t],
-            "dc_t ⊙ h_{t-1}": lambda: self.tape.before[t],
+            "dc_t ⊙ h_{t-1}": lambda: self.cache.before[t],
             "dc_t ⊙ f_t": lambda: self.value_of("f")[t],
         }
         return d_cell * wrong[self.forget_gate_times]()
@@ -300,11 +300,11 @@ class OutputGateWithAnotherFactor(LstmFault):
     @override
     def to_output_gate(self, d_state: ndarray, t: Step) -> ndarray:
         wrong: dict[str, Callable[[], Any]] = {
-            "dh_t ⊙ c_t": lambda: self.tape.cells[t],
+            "dh_t ⊙ c_t": lambda: self.cache.cells[t],
             "dh_t itself": lambda: 1.0,
-            "dh_t ⊙ tanh(c_{t-1})": lambda: np.tanh(self.tape.cells_before[t]),
+            "dh_t ⊙ tanh(c_{t-1})": lambda: np.tanh(self.cache.cells_before[t]),
             "dh_t ⊙ tanh(tanh(c_t))": lambda: np.tanh(self.value_of("c")[t]),
-            "dh_t ⊙ h_t": lambda: self.tape.after[t],
+            "dh_t ⊙ h_t": lambda: self.cache.after[t],
             "dc_t ⊙ tanh(c_t)": lambda: 1.0,  # at_values
             "dh_t ⊙ (1 − tanh²(c_t))": lambda: self.slope_of("c")[t],
         }
@@ -319,7 +319,7 @@ class CellBeforeFirstFromEnd(LstmFault):
 
     @override
     def cell_operand(self) -> ndarray:
-        return np.concatenate([self.tape.cells[-1:], super().cell_operand()[1:]])
+        return np.concatenate([self.cache.cells[-1:], super().cell_operand()[1:]])
 
 
 class InitialCellLeftOut(LstmFault):
@@ -360,7 +360,7 @@ class TanhOfCellBefore(LstmFault):
     def value_of(self, gate: str) -> ndarray:
         if gate != "c":
             return super().value_of(gate)
-        before = self.tape.cells_before
+        before = self.cache.cells_before
         return self.activation_of("c").value(before, np.empty_like(before))
 
 
@@ -433,5 +433,5 @@ class ReadoutOfCell(NetworkFault):
 
     @override
     def readout_operand(self) -> ndarray:
-        operand: ndarray = self.layers[-1].tape.cells
+        operand: ndarray = self.layers[-1].cache.cells
         return operand

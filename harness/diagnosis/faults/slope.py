@@ -115,7 +115,7 @@ class SlopeOfTheStepBefore(LayerFault):
 
     @override
     def slope(self) -> ndarray:
-        return self.activation_of("h").slope_at_value(self.tape.before)
+        return self.activation_of("h").slope_at_value(self.cache.before)
 
 
 class SlopeOfTheNextStep(LayerFault):
@@ -195,7 +195,7 @@ class ReluLeaks(RnnFault):
 
     @override
     def slope(self) -> ndarray:
-        return np.where(self.tape.pre < 0, self.leak, super().slope()).astype(self.tape.pre.dtype)
+        return np.where(self.cache.pre < 0, self.leak, super().slope()).astype(self.cache.pre.dtype)
 
 
 class CacheOverwritten(LayerFault):
@@ -211,11 +211,11 @@ class CacheOverwritten(LayerFault):
 
     @override
     def backward(self, g: ndarray) -> ndarray:
-        whole = self.tape
+        whole = self.cache
         last = {name: self._last(getattr(whole, name)) for name in whole._fields if name not in ("x", "before")}
-        self.tape = whole._replace(**last, before=self._last(whole.after))
+        self.cache = whole._replace(**last, before=self._last(whole.after))
         d_x = super().backward(g)
-        self.tape = whole
+        self.cache = whole
         return d_x
 
     def _last(self, kept: ndarray) -> ndarray:
@@ -316,7 +316,7 @@ class ReluSlopeAtKink(RnnFault):
 
     @override
     def slope(self) -> ndarray:
-        return np.where(self.tape.pre == 0, self.kink_slope, super().slope()).astype(self.tape.pre.dtype)
+        return np.where(self.cache.pre == 0, self.kink_slope, super().slope()).astype(self.cache.pre.dtype)
 
 
 def _piecewise_linear(problem: Problem) -> str:

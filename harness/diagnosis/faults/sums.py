@@ -166,7 +166,7 @@ class StateAfterForStateBefore(LayerFault):
 
     @override
     def state_operand(self) -> ndarray:
-        return self.tape.after
+        return self.cache.after
 
 
 class StateBeforeFirstFromEnd(LayerFault):
@@ -178,7 +178,7 @@ class StateBeforeFirstFromEnd(LayerFault):
 
     @override
     def state_operand(self) -> ndarray:
-        return np.concatenate([self.tape.after[-1:], super().state_operand()[1:]])
+        return np.concatenate([self.cache.after[-1:], super().state_operand()[1:]])
 
 
 class StateBeforeFirstIsFirst(LayerFault):
@@ -196,7 +196,7 @@ class StateBeforeFirstIsFirst(LayerFault):
 
     @override
     def state_operand(self) -> ndarray:
-        return np.concatenate([self.tape.after[:1], super().state_operand()[1:]])
+        return np.concatenate([self.cache.after[:1], super().state_operand()[1:]])
 
 
 class InitialStateLeftOut(LayerFault):
@@ -249,7 +249,7 @@ class StateBeforeOverwritten(LayerFault):
 
     @override
     def state_operand(self) -> ndarray:
-        return np.broadcast_to(self.tape.after[-1:], self.tape.after.shape)
+        return np.broadcast_to(self.cache.after[-1:], self.cache.after.shape)
 
 
 class OwnStateForInput(LayerFault):
@@ -264,7 +264,7 @@ class OwnStateForInput(LayerFault):
     @override
     def input_operand(self) -> ndarray:
         x = super().input_operand()
-        return self.tape.after if x.shape == self.tape.after.shape else x
+        return self.cache.after if x.shape == self.cache.after.shape else x
 
 
 class BatchReducedBeforeProduct(LayerFault):
@@ -392,7 +392,7 @@ class ReadoutStateOfStepBefore(NetworkFault):
 
     @override
     def readout_operand(self) -> ndarray:
-        return self.layers[-1].tape.before
+        return self.layers[-1].cache.before
 
 
 class ReadoutOfPreActivation(NetworkFault):
@@ -408,7 +408,7 @@ class ReadoutOfPreActivation(NetworkFault):
 
     @override
     def readout_operand(self) -> ndarray:
-        return self.layers[-1].tape.pre
+        return self.layers[-1].cache.pre
 
 
 class ReadoutOfFirstLayer(NetworkFault):
@@ -423,7 +423,7 @@ class ReadoutOfFirstLayer(NetworkFault):
 
     @override
     def readout_operand(self) -> ndarray:
-        return self.layers[0].tape.after
+        return self.layers[0].cache.after
 
 
 class ReadoutOverwritten(NetworkFault):

@@ -10,7 +10,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.diagnosis.bptt import Network
-from harness.diagnosis.cells import Run, layer_kind
+from harness.diagnosis.cells import Recursion, layer_kind
 from harness.diagnosis.cells.layer import SUMS
 from harness.diagnosis.faults.base import LayerFault, NetworkFault
 from harness.problem import Problem
@@ -105,13 +105,13 @@ class LayersTruncated(LayerFault):
         yield from ({"layer_reach": reach} for reach in _reaches(problem))
 
     @override
-    def recursion(self, g: ndarray) -> Run:
+    def recursion(self, g: ndarray) -> Recursion:
         delta, carried = np.zeros_like(self.slopes), self.nothing()  # (T, B, G·H), (…, B, H)
         arrived = np.zeros((*carried.shape[:-2], *g.shape), g.dtype)  # (…, T, B, H): known by age alone
         for of_age, handed in self.by_age(g, self.layer_reach + 1):
             delta[: len(of_age)] += of_age
             carried = carried + handed
-        return Run(g, delta, arrived, carried)
+        return Recursion(g, delta, arrived, carried)
 
 
 class _CutFault(LayerFault):
@@ -139,7 +139,7 @@ class Detached(_CutFault):
 
     @override
     def cuts(self) -> Collection[int]:
-        return range(self.period, len(self.tape.x), self.period)
+        return range(self.period, len(self.cache.x), self.period)
 
 
 class DetachedAtEveryStep(_CutFault):
@@ -150,7 +150,7 @@ class DetachedAtEveryStep(_CutFault):
 
     @override
     def cuts(self) -> Collection[int]:
-        return range(1, len(self.tape.x))
+        return range(1, len(self.cache.x))
 
 
 class DetachedFromTheEnd(_CutFault):
@@ -167,7 +167,7 @@ class DetachedFromTheEnd(_CutFault):
 
     @override
     def cuts(self) -> Collection[int]:
-        T = len(self.tape.x)
+        T = len(self.cache.x)
         return range(T % self.period_from_end, T, self.period_from_end)
 
 
@@ -183,7 +183,7 @@ class LastStepsOnlyConnected(_CutFault):
 
     @override
     def cuts(self) -> Collection[int]:
-        return range(len(self.tape.x) - self.connected + 1)
+        return range(len(self.cache.x) - self.connected + 1)
 
 
 class TruncationLeftOut(LayerFault):
@@ -227,7 +227,7 @@ class ChunksShifted(LayerFault):
 
     @override
     def cuts(self) -> Collection[int]:
-        T = len(self.tape.x)
+        T = len(self.cache.x)
         return range(self.first_chunk, T, min(self.starts, default=T))
 
 
@@ -256,13 +256,13 @@ class ChunksFromZero(LayerFault):
 
     @override
     def forward(self, x: ndarray) -> ndarray:
-        tapes = []
+        caches = []
         for first in range(0, len(x), self.chunk_length):
             self.chunk = first
             super().forward(x[first : first + self.chunk_length])
-            tapes.append(self.tape)
-        self.tape = type(self.tape)(*(np.concatenate(parts) for parts in zip(*tapes, strict=True)))
-        return self.tape.after
+            caches.append(self.cache)
+        self.cache = type(self.cache)(*(np.concatenate(parts) for parts in zip(*caches, strict=True)))
+        return self.cache.after
 
     @override
     def start(self) -> ndarray:

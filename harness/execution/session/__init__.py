@@ -2,7 +2,7 @@
 
 from harness.execution.session.answers import Standard, compare_for, on_its_own
 from harness.execution.session.examiner import Examiner, diagnose_result
-from harness.execution.session.outcomes import CaseOutcome, Evidence, Judgement, Run
+from harness.execution.session.outcomes import CaseNumbers, CaseOutcome, Judgement, Run
 from harness.execution.session.running import (
     DEFAULT_BASELINE,
     baseline_for,
@@ -16,8 +16,8 @@ from harness.execution.session.running import (
 
 __all__ = [
     "DEFAULT_BASELINE",
+    "CaseNumbers",
     "CaseOutcome",
-    "Evidence",
     "Examiner",
     "Judgement",
     "Run",

@@ -11,7 +11,7 @@ import numpy as np
 from harness.comparison import Comparison, TensorComparison
 from harness.diagnosis import UNEXPLAINED, Diagnosis, Predictions, diagnose, diagnose_training
 from harness.execution.processes import Asking
-from harness.execution.session.outcomes import CaseOutcome, Evidence, Judgement, Run
+from harness.execution.session.outcomes import CaseNumbers, CaseOutcome, Judgement, Run
 from harness.problem.recurrent import RecurrenceProblem
 from harness.result import Result
 
@@ -42,27 +42,29 @@ class Examiner:
 
     def examined(self, outcome: CaseOutcome) -> CaseOutcome:
         """Return an outcome with a diagnosis for each mismatch."""
-        evidence = outcome.evidence
-        if evidence is None or not evidence.to_explain:
+        numbers = outcome.numbers
+        if numbers is None or not numbers.to_explain:
             return outcome
-        if isinstance(evidence.problem, RecurrenceProblem):
-            return self._examined_recurrence(outcome, evidence.problem, evidence)
-        predictions = Predictions(evidence.problem, evidence.noise)
+        if isinstance(numbers.problem, RecurrenceProblem):
+            return self._examined_recurrence(outcome, numbers.problem, numbers)
+        predictions = Predictions(numbers.problem, numbers.noise)
         judged = tuple(
-            _with_diagnoses(each, self.explained(each, evidence.results[each.implementation], predictions))
-            if each.implementation in evidence.to_explain
+            _with_diagnoses(each, self.explained(each, numbers.results[each.implementation], predictions))
+            if each.implementation in numbers.to_explain
             else each
             for each in outcome.judged
         )
         return replace(outcome, judged=judged)
 
-    def _examined_recurrence(self, outcome: CaseOutcome, problem: RecurrenceProblem, evidence: Evidence) -> CaseOutcome:
+    def _examined_recurrence(
+        self, outcome: CaseOutcome, problem: RecurrenceProblem, numbers: CaseNumbers
+    ) -> CaseOutcome:
         judged = []
         for each in outcome.judged:
-            if each.implementation in evidence.to_explain and self._asking is not None and each.comparison is not None:
+            if each.implementation in numbers.to_explain and self._asking is not None and each.comparison is not None:
                 matching = [tensor.tensor for tensor in each.comparison.tensors if tensor.verdict == "match"]
-                tensors = evidence.results[each.implementation].tensors
-                found = self._asking.explained(problem, tensors, evidence.noise, matching)
+                tensors = numbers.results[each.implementation].tensors
+                found = self._asking.explained(problem, tensors, numbers.noise, matching)
                 judged.append(_with_diagnoses(each, found))
             else:
                 judged.append(each)

@@ -86,7 +86,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class CaseNumbers:
     """The numbers of a case: what it takes to explain its mismatches, and to judge it anew.
 
     Attributes:
@@ -115,7 +115,7 @@ class CaseOutcome:
         judged: every implementation that was asked, the baseline included.
         bounds: the tolerance of each tensor.
         floors: how far the baseline itself is off.
-        evidence: the numbers, until they are explained and kept; None if there is nothing to compare.
+        numbers: the numbers, until they are explained and kept; None if there is nothing to compare.
         kept: the file in which they were kept; empty if they were not.
     """
 
@@ -124,7 +124,7 @@ class CaseOutcome:
     judged: tuple[Judgement, ...]
     bounds: Mapping[str, Bound] = field(default_factory=dict)
     floors: Floors = field(default_factory=Floors)
-    evidence: Evidence | None = None
+    numbers: CaseNumbers | None = None
     kept: str = ""
 
     @property

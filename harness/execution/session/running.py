@@ -15,7 +15,7 @@ from harness.execution.processes import Asking, NativeWeightsFailed
 from harness.execution.session.answers import Standard
 from harness.execution.session.examiner import Examiner, agreed
 from harness.execution.session.oracle import side
-from harness.execution.session.outcomes import CaseOutcome, Evidence, Judgement, Run
+from harness.execution.session.outcomes import CaseNumbers, CaseOutcome, Judgement, Run
 from harness.implementations import NUMPY, Framework, Implementation, initialisers, install_line, missing_modules
 from harness.implementations import implementations as all_implementations
 from harness.implementations.certified import FLINT
@@ -141,7 +141,9 @@ def judge_case(
     oracle = next((each.name for each in others if each.is_oracle and each.name in results), "")
     if standard is None:
         judged += [_without_baseline(each, answers, baseline) for each in others]
-        return CaseOutcome(problem.case, baseline.name, tuple(judged), evidence=Evidence(problem, {}, results, oracle))
+        return CaseOutcome(
+            problem.case, baseline.name, tuple(judged), numbers=CaseNumbers(problem, {}, results, oracle)
+        )
     for each in others:
         if answers[each.name].result is None:
             own = Judgement.of(each.name, answers[each.name])
@@ -153,9 +155,9 @@ def judge_case(
         judged.append(own)
         if own.can_be_explained:
             wrong[each.name] = counts
-    evidence = Evidence(problem, standard.noise, results | wrong, oracle, tuple(wrong))
+    numbers = CaseNumbers(problem, standard.noise, results | wrong, oracle, tuple(wrong))
     bounds = bounds_of(problem, standard.expected, standard.noise)
-    return CaseOutcome(problem.case, baseline.name, tuple(judged), bounds, standard.floors, evidence)
+    return CaseOutcome(problem.case, baseline.name, tuple(judged), bounds, standard.floors, numbers)
 
 
 def _as_verdict(answer: Answer) -> Verdict:
@@ -217,7 +219,7 @@ def execute(
     examiner = Examiner(executor.asking)
     for outcome in executor.outcomes(cases, implementations, baseline, collect):
         examined = examiner.examined(outcome)
-        run.outcomes.append(replace(examined, evidence=None, kept=keep(examined)))
+        run.outcomes.append(replace(examined, numbers=None, kept=keep(examined)))
         yield run
     agreed(run)
     run.executor, run.machines = executor.name, executor.machines()

@@ -13,12 +13,12 @@ from harness.tensors import Structure, kind_of
 
 
 @dataclass(frozen=True, eq=False)
-class Exchange:
-    """Tensors that are exchanged.
+class Swap:
+    """Tensors that are swapped.
 
     Attributes:
-        text: the exchange, as a sentence.
-        predicted: the exchanged tensors, by name.
+        text: the swap, as a sentence.
+        predicted: the swapped tensors, by name.
     """
 
     text: str
@@ -28,13 +28,13 @@ class Exchange:
 Pair = tuple[str, str]
 
 
-def exchanges(structure: Structure, right: Mapping[str, ndarray], off: Collection[str]) -> Iterator[Exchange]:
-    """Yield the exchanges that show in the wrong tensors, those of the most tensors first.
+def swaps(structure: Structure, right: Mapping[str, ndarray], off: Collection[str]) -> Iterator[Swap]:
+    """Yield the swaps that show in the wrong tensors, those of the most tensors first.
 
     Args:
         structure: of the problem.
         right: all tensors as they would be without this fault, in float64.
-        off: the tensors that an exchange may explain.
+        off: the tensors that a swap may explain.
     """
 
     def alike(a: str, b: str) -> bool:
@@ -63,9 +63,9 @@ def exchanges(structure: Structure, right: Mapping[str, ndarray], off: Collectio
         if own in off and recurrent in off:
             rest, candidate = np.split(right[own], [2 * structure.hidden])
             both = {own: np.concatenate([rest, right[recurrent]]), recurrent: candidate}
-            yield Exchange(f"The gradients of {recurrent} and of the candidate's block of {own} are swapped.", both)
+            yield Swap(f"The gradients of {recurrent} and of the candidate's block of {own} are swapped.", both)
 
 
-def _of(text: str, pairs: list[Pair], right: Mapping[str, ndarray]) -> Exchange:
+def _of(text: str, pairs: list[Pair], right: Mapping[str, ndarray]) -> Swap:
     predicted = {name: right[other] for a, b in pairs for name, other in ((a, b), (b, a))}
-    return Exchange(f"The gradients of {text}.", predicted)
+    return Swap(f"The gradients of {text}.", predicted)
