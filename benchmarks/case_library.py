@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.spellings import spellings
-from harness.case import Case, Loss, load
+from harness.case import Loss, ValidCase, load
 from harness.case.fields import Fields
 from harness.case.recurrent import in_words
 from harness.diagnosis import Predictions
@@ -84,7 +84,7 @@ class Findings:
         return self.case.partition("[")[0]
 
 
-def features(case: Case) -> int:
+def features(case: ValidCase) -> int:
     """Return the number of fields of a case that do not have their default; a gated cell counts for three."""
     plain: dict[str, Any] = {field.name: field.default for field in fields(Fields)}
     said = (getattr(case, name) != default for name, default in plain.items() if name not in (*DATA, "loss", "reset"))
@@ -92,11 +92,11 @@ def features(case: Case) -> int:
     return sum(said) + sum(of_loss) + (2 if case.cell != "rnn" else 0) + _native(case)
 
 
-def _native(case: Case) -> bool:
+def _native(case: ValidCase) -> bool:
     return isinstance(case.weights, dict) and "from" in case.weights
 
 
-def of_recursion(case: Case) -> list[str]:
+def of_recursion(case: ValidCase) -> list[str]:
     """Return the branches of the code that the recursion of a case runs in."""
     cell = (
         case.activation
@@ -112,7 +112,7 @@ def of_recursion(case: Case) -> list[str]:
     return [cell, *more, *(f"{cell}, {each}" for each in more), *together]
 
 
-def of_loss(case: Case) -> list[str]:
+def of_loss(case: ValidCase) -> list[str]:
     """Return the branches of the code that the loss of a case runs in."""
     return [f"{case.loss.kind}, {case.loss.reduction}{'' if case.loss.steps == 'all' else ', some steps'}"]
 
@@ -151,7 +151,7 @@ def _faults_caught(problem: Problem, noise: Mapping[str, float]) -> Iterator[Cau
             yield each.suspects[0].name, f"layer {layer} alone"
 
 
-def _reaches(case: Case, expected: Result, noise: Mapping[str, float]) -> dict[str, float]:
+def _reaches(case: ValidCase, expected: Result, noise: Mapping[str, float]) -> dict[str, float]:
     sizes = [largest_magnitude(each) for each in expected.gradients.values()]
     return {
         "most steps" if case.cell == "rnn" else "most steps of a gated cell": case.sizes.time,
@@ -198,7 +198,9 @@ def furthest(found: Sequence[Findings]) -> dict[str, list[str]]:
     return by_file
 
 
-def reason(file: str, cases: Sequence[Case], first: Mapping[Caught, str], furthest_of: Mapping[str, list[str]]) -> str:
+def reason(
+    file: str, cases: Sequence[ValidCase], first: Mapping[Caught, str], furthest_of: Mapping[str, list[str]]
+) -> str:
     """Return the purpose of a file in words; empty if it has none."""
     alone = sorted(fault for (fault, branch), by in first.items() if by == file and not branch)
     if alone:
@@ -221,7 +223,7 @@ def reason(file: str, cases: Sequence[Case], first: Mapping[Caught, str], furthe
     return "; ".join(said)
 
 
-def _named(cases: Iterable[Case]) -> list[str]:
+def _named(cases: Iterable[ValidCase]) -> list[str]:
     """Return the implementations that disagree: those that take part only when named, if there are any."""
     named = list(dict.fromkeys(name for each in cases for name in each.implementations or ()))
     return [name for name in named if implementations()[name].only_named] or named
@@ -232,22 +234,22 @@ def _shown(faults: Sequence[str], most: int = SHOWN) -> str:
     return ", ".join(faults[:most]) + more
 
 
-def sizes_of(cases: Sequence[Case]) -> str:
+def sizes_of(cases: Sequence[ValidCase]) -> str:
     """B, T, I, H and O of a file's cases, of a recurrence B, T and its letters; each a number or a range."""
     sizes = [vars(each.sizes) if each.recurrence is None else in_words(each)["sizes"] for each in cases]
     columns = [sorted({each[name] for each in sizes} - {None}) for name in sizes[0]]
     return ", ".join(f"{each[0]}" if len(each) == 1 else f"{each[0]}–{each[-1]}" for each in columns if each)
 
 
-def by_file_of(cases: Iterable[Case]) -> dict[str, list[Case]]:
+def by_file_of(cases: Iterable[ValidCase]) -> dict[str, list[ValidCase]]:
     """Return cases by the name of their file."""
-    by_file: dict[str, list[Case]] = {}
+    by_file: dict[str, list[ValidCase]] = {}
     for case in cases:
         by_file.setdefault(case.name.partition("[")[0], []).append(case)
     return by_file
 
 
-def recurrences_table(cases: Iterable[Case]) -> str:
+def recurrences_table(cases: Iterable[ValidCase]) -> str:
     """Return the rows of the files of recurrences."""
     return "\n".join(
         f"| {file} | {each[0].about} | {sizes_of(each)} | {len(each)} "
@@ -256,7 +258,7 @@ def recurrences_table(cases: Iterable[Case]) -> str:
     )
 
 
-def table(found: Sequence[Findings], cases: Sequence[Case], of_recurrences: Sequence[Case]) -> str:
+def table(found: Sequence[Findings], cases: Sequence[ValidCase], of_recurrences: Sequence[ValidCase]) -> str:
     """Return docs/cases.md.
 
     Args:

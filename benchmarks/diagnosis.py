@@ -30,7 +30,7 @@ from multiprocessing import get_context
 import numpy as np
 from numpy import ndarray
 
-from harness.case import Case, Loss, Sizes, load
+from harness.case import Loss, Sizes, ValidCase, load
 from harness.diagnosis import Predictions, diagnose
 from harness.diagnosis.committing import right, with_faults
 from harness.diagnosis.faults import Suspect
@@ -248,7 +248,7 @@ def no_weights(*_: object) -> Tensors:
     raise AssertionError("a random case asks for no framework's weights")
 
 
-def _random_case(draw: random.Random) -> Case:
+def _random_case(draw: random.Random) -> ValidCase:
     readout = draw.random() < 0.5
     kind = draw.choice(["squared_error", "dot", *(["softmax_cross_entropy"] if readout else [])])
     time_ = draw.randint(1, 9)
@@ -258,7 +258,7 @@ def _random_case(draw: random.Random) -> Case:
     targets: dict[str, object] = {"normal": 1.0, "seed": draw.randrange(1000)}
     if kind == "softmax_cross_entropy":
         targets = {"uniform": (0.0, float(output or 0)), "seed": draw.randrange(1000)}
-    return Case(
+    return ValidCase(
         name="random",
         file="random",
         cell=cell,  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 from numpy import ndarray
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.implementations import implementations
 from harness.precision.intervals.certification import certified
 from harness.precision.intervals.tensors import distance
@@ -42,7 +42,7 @@ SLOW = 1.0
 def problem_of(B: int, T: int, I: int, H: int) -> Problem:
     """Return a tanh network with a squared error at every step."""
     numbers = {"normal": 1.0, "seed": 1}
-    case = Case(
+    case = ValidCase(
         name="benchmark",
         file="benchmark",
         sizes=Sizes(B, T, I, H),

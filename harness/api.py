@@ -49,7 +49,7 @@ class HarnessWarning(UserWarning):
     """A function behaves unexpectedly although its numbers match."""
 
 
-class Case(cases.Case):
+class Case(cases.ValidCase):
     """A case that can make its problem."""
 
     def problem(self) -> Problem:
@@ -314,7 +314,7 @@ def _explained(result: Result, problem: Problem, noise: Mapping[str, float]) -> 
 
 def assert_gradients_match(
     function: Runnable,
-    case: str | PathLike[str] | cases.Case | Problem | Recurrence,
+    case: str | PathLike[str] | cases.ValidCase | Problem | Recurrence,
     *,
     baseline: str | None = None,
     require_all: bool = False,
@@ -377,7 +377,9 @@ def assert_gradients_match(
         raise Unsupported("; ".join(reasons))
 
 
-def _problems(given: str | PathLike[str] | cases.Case | Problem | Recurrence, *, by_name: bool) -> Iterator[Problem]:
+def _problems(
+    given: str | PathLike[str] | cases.ValidCase | Problem | Recurrence, *, by_name: bool
+) -> Iterator[Problem]:
     """Yield the problems for the check of an implementation."""
     if isinstance(given, Problem):
         yield given
@@ -385,7 +387,7 @@ def _problems(given: str | PathLike[str] | cases.Case | Problem | Recurrence, *,
         for made in configurations(given):
             yield build_recurrence(made, given)
     else:
-        found = [Case(**vars(given))] if isinstance(given, cases.Case) else load_cases(given)
+        found = [Case(**vars(given))] if isinstance(given, cases.ValidCase) else load_cases(given)
         for each in found:
             yield (each if by_name else on_its_own(each)).problem()
 
@@ -424,7 +426,7 @@ _ANSWER = "a Result, as harness.run returns it, or what a function returned: a d
 _ARGUMENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "path": (lambda given: isinstance(given, str | PathLike), "a path, or a case's name such as 'basic/tanh'"),
     "case": (
-        lambda given: isinstance(given, str | PathLike | cases.Case | Problem | Recurrence),
+        lambda given: isinstance(given, str | PathLike | cases.ValidCase | Problem | Recurrence),
         "a Case, as harness.load_case(...) returns it, where to load it from, a Problem or a Recurrence",
     ),
     "problem": (lambda given: isinstance(given, Problem), "a Problem, as harness.load_case(...).problem() returns it"),

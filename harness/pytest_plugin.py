@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from harness.case import Case
+    from harness.case import ValidCase
     from harness.execution.session import CaseOutcome, Judgement
     from harness.implementations import Implementation
 
@@ -137,7 +137,7 @@ class CaseFileCollector(pytest.File):
 class CaseTest(pytest.Item):
     """One implementation against the baseline on one case."""
 
-    def __init__(self, *, case: Case, implementation: Implementation, **kwargs: Any) -> None:
+    def __init__(self, *, case: ValidCase, implementation: Implementation, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.case = case
         self.implementation = implementation

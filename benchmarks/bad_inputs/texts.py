@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import report
-from harness.case import Case
+from harness.case import ValidCase
 from harness.casefile.odd import ODD
 from harness.execution.session import CaseOutcome, Judgement, Run
 from harness.execution.session.floors import Floors
@@ -67,7 +67,7 @@ def drawn(random: random.Random) -> str:
     return "".join(random.choice(PARTS) for _ in range(random.randint(1, 4)))
 
 
-def run_saying(case: Case, random: random.Random) -> Run:
+def run_saying(case: ValidCase, random: random.Random) -> Run:
     """Return a run of one case with random texts in place of all texts that others can write."""
     texts = {name: drawn(random) for name in ("name", "file", "about", "because")}
     judged = (

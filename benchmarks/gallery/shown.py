@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from harness.case import Case, load
+from harness.case import ValidCase, load
 from harness.diagnosis import Predictions
 from harness.diagnosis.committing import overridden, suspects_of
 from harness.diagnosis.faults import Fault, Suspect, faults
@@ -70,7 +70,7 @@ class Shown:
     name: str
     about: str
     group: str
-    case: Case
+    case: ValidCase
     explained: str
     right: Mapping[str, ndarray]
     wrong: Mapping[str, ndarray]
@@ -93,7 +93,7 @@ def error(wrong: ndarray, right: ndarray) -> ndarray:
     return np.where(np.isnan(off), np.inf, np.where(off < CLEAR, 0.0, off))
 
 
-def cases() -> list[Case]:
+def cases() -> list[ValidCase]:
     """Return the cases of the gallery, the simplest first."""
     return [prepared_case(name).case for name in ORDER]
 

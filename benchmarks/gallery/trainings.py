@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from benchmarks.gallery.picture import RIGHT, WRONG
 from benchmarks.gallery.shown import CASES, prepared_case
-from harness.case import Case
+from harness.case import ValidCase
 from harness.diagnosis.training_faults import TrainingFault, catalogue, faults_of
 from harness.problem import Problem
 from harness.problem.reference import solve
@@ -44,7 +44,7 @@ class ShownTraining:
     name: str
     about: str
     explained: str
-    case: Case
+    case: ValidCase
     right: Trained
     wrong: Trained
 
@@ -71,7 +71,7 @@ def _off(wrong: ndarray, right: ndarray, least: float = CLEAR) -> ndarray:
         return ~(np.abs(wrong - right) <= least * np.abs(right).max(initial=0.0))
 
 
-def cases() -> list[Case]:
+def cases() -> list[ValidCase]:
     """Return the cases of trainings, the simplest first."""
     return [problem.case for problem in _problems()]
 

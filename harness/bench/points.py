@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 
 CELLS = ("rnn", "gru", "lstm")
 DTYPES = ("float32", "float64")
@@ -39,11 +39,11 @@ class Point:
         return f"{self.cell} {self.dtype} B={self.batch} T={self.time} I={self.input} H={self.hidden}"
 
     @property
-    def case(self) -> Case:
+    def case(self) -> ValidCase:
         """Return the case: one layer, weights of the usual size, a fixed upstream gradient at every step."""
         width = 1 / math.sqrt(self.hidden)
         weights, inputs, upstream = ({"uniform": (-a, a), "seed": n} for n, a in enumerate((width, 1.0, 1.0)))
-        return Case(
+        return ValidCase(
             name=str(self),
             file="none",
             about="A point of the speed tables.",

@@ -523,7 +523,7 @@ def _recurrence(name: str, batch: int, time: int, shapes: tuple[Any, ...]) -> Re
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case(Fields):
+class ValidCase(Fields):
     """A valid case.
 
     Attributes:
@@ -553,12 +553,12 @@ class Case(Fields):
         return dataclasses.asdict(self)
 
     @staticmethod
-    def from_plain(plain: dict[str, Any]) -> Case:
+    def from_plain(plain: dict[str, Any]) -> ValidCase:
         """Return the case from the plain data of ``to_plain``."""
         loss = plain["loss"]
         steps = loss["steps"] if loss["steps"] == "all" else tuple(loss["steps"])
         named, lengths = plain["implementations"], plain["lengths"]
-        return Case(
+        return ValidCase(
             **{
                 **plain,
                 "sizes": Sizes(**plain["sizes"]),

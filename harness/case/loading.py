@@ -16,7 +16,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from harness.case import published, sweep
-from harness.case.fields import Case
+from harness.case.fields import ValidCase
 from harness.casefile import ODD_IN_A_NAME, Document, Mistake, MistakesFound, content, nearest, parse, visible
 
 CASES_FOLDER = "cases"
@@ -43,7 +43,7 @@ class Loaded:
         mistakes: Every mistake in the others.
     """
 
-    cases: list[Case] = field(default_factory=list)
+    cases: list[ValidCase] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -246,7 +246,7 @@ def _case(
     combination: sweep.Combination,
     implementations: Collection[str] | None,
     weights: Mapping[str, Any] | None,
-) -> tuple[Case | None, list[Mistake]]:
+) -> tuple[ValidCase | None, list[Mistake]]:
     from harness.case import validation  # imports pydantic, which only reading a case needs
 
     def located(path: tuple[str | int, ...], problem: str, hint: str = "", *, at_key: bool = False) -> Mistake:

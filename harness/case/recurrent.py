@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.case import checks
 from harness.case.arrays import Problem
-from harness.case.fields import Case, DrawOptions, Loss, RecurrenceFields, Sizes
+from harness.case.fields import DrawOptions, Loss, RecurrenceFields, Sizes, ValidCase
 from harness.casefile import listed, nearest
 from harness.derive.recording import Recording, Sequences, StepError
 from harness.recurrences import DeclarationError, Recurrence
@@ -68,7 +68,7 @@ COPIES = 40
 """Arrays of the size of a step's states and inputs that a pass keeps of each step, roughly."""
 
 
-def in_words(case: Case) -> dict[str, Any]:
+def in_words(case: ValidCase) -> dict[str, Any]:
     """Return the fields of a recurrence's case as its file could have them."""
     assert case.recurrence is not None
     plain = {name: getattr(case, name) for name in _SHARED}
@@ -80,7 +80,9 @@ def in_words(case: Case) -> dict[str, Any]:
 _SHARED = [each.name for each in fields(RecurrenceFields) if each.name not in ("sizes", "draw")]
 
 
-def read(given: RecurrenceFields, recurrence: Recurrence, name: str, file: str) -> tuple[Case | None, list[Problem]]:
+def read(
+    given: RecurrenceFields, recurrence: Recurrence, name: str, file: str
+) -> tuple[ValidCase | None, list[Problem]]:
     """Make the case that a file's fields describe, or find everything that is wrong with them.
 
     Args:
@@ -125,7 +127,7 @@ def _memory_needed(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int])
     return (4 if draw.dtype == "float32" else 8) * (6 * weights + COPIES * draw.T * step)
 
 
-def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int], **said: Any) -> Case:
+def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int], **said: Any) -> ValidCase:
     """Return the case of a recurrence with given sizes.
 
     The step runs once, on ones, to learn the shape of its output.
@@ -150,7 +152,7 @@ def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int], **said
     weights = recurrence.shapes(recurrence.weights, known)
     own = {"name": f"{recurrence.name}[{draw.named(known)}]", "file": recurrence.file}
     own |= {"cell": recurrence.name, "dtype": draw.dtype}
-    case = Case(
+    case = ValidCase(
         **{**own, **said},
         sizes=Sizes(B, T, 0, 0),
         loss=Loss("dot"),
@@ -186,7 +188,7 @@ def inputs_of(recurrence: Recurrence) -> list[str]:
     return [*recurrence.inputs, *recurrence.context]
 
 
-def _outputs_of(recurrence: Recurrence, case: Case, B: int, T: int) -> tuple[int, ...]:
+def _outputs_of(recurrence: Recurrence, case: ValidCase, B: int, T: int) -> tuple[int, ...]:
     """Return the shape of the outputs, found by one step."""
     assert case.recurrence is not None
     shapes = case.recurrence["shapes"]

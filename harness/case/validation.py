@@ -23,7 +23,6 @@ from harness.case.fields import (
     SPEC_KEYS,
     SPEC_WORDS,
     TRUNCATIONS,
-    Case,
     Checkpoint,
     DrawOptions,
     Fields,
@@ -31,6 +30,7 @@ from harness.case.fields import (
     RecurrenceFields,
     Sizes,
     Training,
+    ValidCase,
 )
 from harness.casefile import Mistake, Path, listed, nearest
 from harness.recurrences import Recurrence, recurrences
@@ -56,7 +56,7 @@ def recurrence_adapter() -> TypeAdapter[RecurrenceFields]:
     return TypeAdapter(RecurrenceFields)
 
 
-def refuse_invalid(case: Case) -> None:
+def refuse_invalid(case: ValidCase) -> None:
     """Refuse a case, made of data that was kept, whose fields no case file could have.
 
     Raises:
@@ -75,7 +75,7 @@ def validated(
     file: FilePath,
     located: Located,
     weights: Mapping[str, Any] | None = None,
-) -> tuple[Case | None, list[Mistake]]:
+) -> tuple[ValidCase | None, list[Mistake]]:
     """Make a case of a file's data.
 
     Args:
@@ -97,7 +97,7 @@ def validated(
     found = {located(path, problem, hint) for path, problem, hint in problems}
     if found:
         return None, _in_order(found)
-    return Case(name=name, file=str(file), **vars(fields)), []
+    return ValidCase(name=name, file=str(file), **vars(fields)), []
 
 
 def _fields(of: Form, data: Mapping[str, Any], located: Located) -> tuple[Any, set[Mistake]]:
@@ -127,7 +127,7 @@ def _of_recurrence(
     file: FilePath,
     located: Located,
     weights: Mapping[str, Any] | None,
-) -> tuple[Case | None, list[Mistake]]:
+) -> tuple[ValidCase | None, list[Mistake]]:
     """Make a case of the data of a recurrence's file; the arguments are those of ``validated``."""
     known = _names(RecurrenceFields)
     of_networks = [key for key in data if key in _names(Fields) and key not in known]

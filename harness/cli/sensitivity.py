@@ -11,7 +11,7 @@ from harness.cli.options import cases_argument, end_without_cases, load_cases
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
-    from harness.case import Case
+    from harness.case import ValidCase
     from harness.diagnosis.sight import Sight
 
 
@@ -35,7 +35,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
         click.echo(f"{left_out} {noun} left out: the catalogue has faults of rnn, lstm and gru alone", err=True)
     if not of_networks:
         raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
-    found: list[tuple[Case, Sight]] = []
+    found: list[tuple[ValidCase, Sight]] = []
     with Workers(Memory()) as workers, progress(len(of_networks), workers.starting) as show:
         for number, case in enumerate(of_networks, 1):
             try:
@@ -58,7 +58,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
     raise click.exceptions.Exit(Exit.BAD_INPUT if loaded.mistakes else Exit.AS_EXPECTED)
 
 
-def _of_case(case: Case, workers: Any) -> Sight:
+def _of_case(case: ValidCase, workers: Any) -> Sight:
     from harness.diagnosis import Predictions
     from harness.diagnosis.sight import sight
     from harness.precision.rounding_noise import rounding_noise
@@ -68,7 +68,7 @@ def _of_case(case: Case, workers: Any) -> Sight:
     return sight(Predictions(problem, rounding_noise(problem)))
 
 
-def _described(case: Case, each: Sight) -> dict[str, Any]:
+def _described(case: ValidCase, each: Sight) -> dict[str, Any]:
     return {
         "case": case.name,
         "seen": list(each.seen),
@@ -77,7 +77,7 @@ def _described(case: Case, each: Sight) -> dict[str, Any]:
     }
 
 
-def _print(found: list[tuple[Case, Sight]]) -> None:
+def _print(found: list[tuple[ValidCase, Sight]]) -> None:
     from harness.cli.screen import table
 
     folded: dict[tuple[str, str, str], list[str]] = {}

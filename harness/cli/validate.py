@@ -13,7 +13,7 @@ from harness.cli.options import cases_argument, end_without_cases
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
-    from harness.case import Case
+    from harness.case import ValidCase
 
 
 MOST_CASES = 100
@@ -64,7 +64,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
     end_without_cases(loaded)
 
 
-def _blind(cases: Sequence[Case]) -> list[dict[str, Any]]:
+def _blind(cases: Sequence[ValidCase]) -> list[dict[str, Any]]:
     """Find blind spots in the first cases of each file, once for each file.
 
     Weights that a framework makes are unknown here, so their blind spots are not found.

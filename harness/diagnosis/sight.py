@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy import ndarray
 
-from harness.case import Case
+from harness.case import ValidCase
 from harness.case.fields import made_elsewhere
 from harness.diagnosis.cells import CellLayer
 from harness.diagnosis.committing import obstacle, suspects_of
@@ -133,7 +133,7 @@ TURN = 4e5
 """Cost of one turn of the loops, in multiplications: nearly the whole cost of a small network with many steps."""
 
 
-def blind_spots_of_case(case: Case) -> list[BlindSpot]:
+def blind_spots_of_case(case: ValidCase) -> list[BlindSpot]:
     """Return the blind spots that are worth a warning to the author of a case.
 
     Weights that a framework makes are taken for random ones, so that none has to be started. The numbers of a

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.processes import Asking
 from harness.execution.session import Run
 from harness.implementations import Implementation, install_line, missing_modules
@@ -22,7 +22,7 @@ def examine(implementations: Sequence[Implementation], asking: Asking) -> list[d
     With one unit, one step, relu at a positive pre-activation and weights of one, the upstream gradient arrives at the
     initial state as it is. A subnormal one arrives as zero where the framework flushes subnormals.
     """
-    case = Case(
+    case = ValidCase(
         name="probe",
         file="probe",
         sizes=Sizes(batch=1, time=1, input=1, hidden=1),

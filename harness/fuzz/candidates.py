@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.case import Case
+from harness.case import ValidCase
 from harness.case.validation import validated
 from harness.casefile import Mistake
 from harness.fuzz.drawing import Data, drawn
@@ -46,12 +46,12 @@ class Drawing:
         """Draw the data of a case."""
         return drawn(source, self.fixed, self.frameworks)
 
-    def of(self, number: int) -> Case:
+    def of(self, number: int) -> ValidCase:
         """Return the case with a number."""
         return case_of(self.data(FromSeed(self.seed, number)), f"fuzz[seed={self.seed},case={number}]")
 
 
-def case_of(data: Data, name: str) -> Case:
+def case_of(data: Data, name: str) -> ValidCase:
     """Return the case of drawn data.
 
     Raises:

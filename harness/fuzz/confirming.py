@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-from harness.case import Case
+from harness.case import ValidCase
 from harness.comparison import Comparison
 from harness.execution.processes import Workers
 from harness.execution.session import CaseOutcome, Judgement, run_case
@@ -54,12 +54,12 @@ class Confirmer:
         self.workers = Workers()
         self._calls = ThreadPoolExecutor(thread_name_prefix="call")
 
-    def outcome(self, case: Case, names: Sequence[str]) -> CaseOutcome:
+    def outcome(self, case: ValidCase, names: Sequence[str]) -> CaseOutcome:
         """Run a case through the baseline and the named implementations that take part in it."""
         asked = [each for each in self.implementations if each.name in names]
         return run_case(case, chosen_for(case, asked, self.baseline), self.workers, self._calls, "none")
 
-    def wrong(self, case: Case, names: Sequence[str]) -> list[Wrong]:
+    def wrong(self, case: ValidCase, names: Sequence[str]) -> list[Wrong]:
         """Return the wrong answers to a case among the named implementations and the baseline."""
         return [each for each in map(_wrong, self.outcome(case, names).judged) if each is not None]
 

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from numpy import ndarray
 
-from harness.case import Case
+from harness.case import ValidCase
 from harness.execution.session import compare_for
 from harness.fuzz.candidates import Drawing
 from harness.implementations import Implementation, Unsupported, initialisers
@@ -90,7 +90,7 @@ def screened(
 
 
 def _verdicts(
-    case: Case, problem: Problem, baseline: Implementation, implementations: Sequence[Implementation]
+    case: ValidCase, problem: Problem, baseline: Implementation, implementations: Sequence[Implementation]
 ) -> Iterator[tuple[str, bool]]:
     """Yield each implementation that answers or fails, and whether it agrees with the baseline."""
     try:

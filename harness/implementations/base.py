@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy import ndarray
 
-from harness.case.fields import Case, Fields
+from harness.case.fields import Fields, ValidCase
 from harness.casefile import listed, nearest
 from harness.problem import Problem
 from harness.recurrences import Recurrence
@@ -164,7 +164,7 @@ class Implementation:
             return self.name in case.implementations
         if self.only_named or self.framework.reason_against_machine:
             return False
-        return not self.first_of_sweep or not isinstance(case, Case) or case.leads_sweep
+        return not self.first_of_sweep or not isinstance(case, ValidCase) or case.leads_sweep
 
     def asked_for(self) -> Implementation:
         """Return the implementation for a request by name: it takes part in every case of a sweep."""
@@ -185,7 +185,7 @@ class Implementation:
 
     def is_of(self, case: Fields) -> bool:
         """Return whether it computes what a case is of: its recurrence, or a network."""
-        is_network = not isinstance(case, Case) or case.recurrence is None
+        is_network = not isinstance(case, ValidCase) or case.recurrence is None
         return self.recurrence in (("", ANY) if is_network else (case.cell, ANY))
 
     def reason_against(self, case: Fields) -> str:
@@ -193,7 +193,7 @@ class Implementation:
         if not self.is_of(case):
             of = f"the recurrence {self.recurrence}" if self.recurrence else "networks of rnn, lstm and gru"
             return f"{self.name} is of {of}, and the case of {case.cell}"
-        if isinstance(case, Case) and case.recurrence is not None:
+        if isinstance(case, ValidCase) and case.recurrence is not None:
             return ""
         for name, supported in self.supports.items():
             value = getattr(case, name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.case import Case
+from harness.case import ValidCase
 from harness.case.checks import memory_needed
 from harness.case.fields import Loss, Sizes
 from harness.casefile import listed, nearest
@@ -33,7 +33,7 @@ class Plan:
     source: Path
     target: Path
     layers: Recurrent
-    case: Case
+    case: ValidCase
     original: Side
     ported: Side
 
@@ -95,7 +95,7 @@ def _case(
     layer: str | None,
     ignored: Collection[str],
     stated: Mapping[str, Any],
-) -> Case:
+) -> ValidCase:
     block = layers.block
     B = next(each for each in BATCHES if each not in (block.input, block.hidden))
     T = next(each for each in STEPS if each not in (block.input, block.hidden))
@@ -106,7 +106,7 @@ def _case(
         "ignore": list(ignored) or None,
         "forget_bias": stated.get("forget_bias"),
     }
-    return Case(
+    return ValidCase(
         name=f"port/{source.name}",
         file=str(source),
         about=f"{source.name} and its port: the same outputs, and the same gradients.",
@@ -125,7 +125,7 @@ def _case(
     )
 
 
-def _check_memory(case: Case) -> None:
+def _check_memory(case: ValidCase) -> None:
     import psutil
 
     needed, there = memory_needed(case), psutil.virtual_memory().total

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.case import checkpoints
-from harness.case.fields import ArraySpec, ArraySpecs, Case, spec_kind
+from harness.case.fields import ArraySpec, ArraySpecs, ValidCase, spec_kind
 from harness.problem import arrays
 from harness.problem.checkpoint import of_checkpoint
 from harness.problem.problem import NativeWeights, Problem
@@ -17,7 +17,7 @@ from harness.problem.recurrent import build_recurrence
 from harness.tensors import Shape
 
 
-def build(case: Case, native_weights: NativeWeights) -> Problem:
+def build(case: ValidCase, native_weights: NativeWeights) -> Problem:
     """Make the arrays of a case. They are read-only; ``Problem.copy`` has writable ones.
 
     Args:

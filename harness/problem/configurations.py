@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.case import Case
+from harness.case import ValidCase
 from harness.case.recurrent import Draw, case_of
 from harness.recurrences import Recurrence
 
@@ -23,7 +23,7 @@ SATURATED = 20.0
 """Factor of the inputs that drives gates to 0 and 1, and a step size beyond 20, where kernels take another branch."""
 
 
-def configurations(recurrence: Recurrence) -> Iterator[Case]:
+def configurations(recurrence: Recurrence) -> Iterator[ValidCase]:
     """Yield the cases of a recurrence; the simplest comes first.
 
     Raises:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from harness.case.fields import Case
+from harness.case.fields import ValidCase
 from harness.layout import layouts
 from harness.tensors import Structure, shapes
 from reference_impls.losses import LOSSES
@@ -34,7 +34,7 @@ class Problem:
         layout: The layout of ``weights``.
     """
 
-    case: Case
+    case: ValidCase
     weights: Mapping[str, ndarray]
     initial_state: Mapping[str, ndarray]
     inputs: ndarray

@@ -15,7 +15,7 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 from typing_extensions import override
 
-from harness.case.fields import Case
+from harness.case.fields import ValidCase
 from harness.case.recurrent import Draw, case_of, digest, inputs_of
 from harness.derive.recording import Sequences
 from harness.problem.arrays import generator
@@ -105,7 +105,7 @@ class RecurrenceProblem(Problem):
         )
 
 
-def build_recurrence(case: Case, recurrence: Recurrence | None = None) -> RecurrenceProblem:
+def build_recurrence(case: ValidCase, recurrence: Recurrence | None = None) -> RecurrenceProblem:
     """Draw the arrays of a recurrence's case. They are read-only; ``copy`` has writable ones.
 
     Args:
@@ -141,7 +141,7 @@ def build_recurrence(case: Case, recurrence: Recurrence | None = None) -> Recurr
     return problem
 
 
-def known_as(case: Case, known: Mapping[str, Recurrence] | None = None) -> Recurrence:
+def known_as(case: ValidCase, known: Mapping[str, Recurrence] | None = None) -> Recurrence:
     """Return the recurrence of a case: a known one with its name and its step's source, or its declaration alone.
 
     Args:
@@ -165,7 +165,7 @@ def problem_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> 
     return build_recurrence(case_of(recurrence, draw, sizes), recurrence)
 
 
-def _drawn(case: Case, recurrence: Recurrence, name: str, shape: Sequence[int], draw: Draw) -> ndarray:
+def _drawn(case: ValidCase, recurrence: Recurrence, name: str, shape: Sequence[int], draw: Draw) -> ndarray:
     """Draw an array: matrices by their number of rows, so that a step's numbers stay near 1."""
     is_weight, is_input = name in recurrence.weights, name.startswith("inputs.")
     drawn = _normal(draw.seed, name, shape)

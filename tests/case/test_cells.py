@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.case import Case, Sizes, load
+from harness.case import Sizes, ValidCase, load
 from harness.tensors import Structure
 
 CELLS = {
@@ -16,7 +16,7 @@ CELLS = {
 @pytest.mark.parametrize("name", CELLS)
 def test_tensors_of_a_cell(name):
     fields, weights, states = CELLS[name]
-    case = Case(name="", file="", cell=name.partition(",")[0], layers=2, sizes=Sizes(2, 3, 4, 5), **fields)
+    case = ValidCase(name="", file="", cell=name.partition(",")[0], layers=2, sizes=Sizes(2, 3, 4, 5), **fields)
     above = {**weights, "W_xh": (5, weights["W_xh"][1])}
     expected = {
         f"layer{n}.{each}": shape for n, of_layer in enumerate((weights, above)) for each, shape in of_layer.items()
@@ -33,7 +33,7 @@ def test_a_gru_that_does_not_say_resets_after_the_product(tmp_path):
     )
     rnn, lstm, gru = load([path]).cases
     assert (rnn.reset, lstm.reset, gru.reset) == (None, None, "after")
-    assert Case.from_plain(gru.to_plain()) == gru
+    assert ValidCase.from_plain(gru.to_plain()) == gru
     assert gru.structure == Structure("gru", 1, 2, 3, 4, 5, None, "after")
 
 
@@ -41,5 +41,5 @@ def test_memory_counts_the_gates():
     from harness.case.checks import memory_needed
 
     sizes = Sizes(2, 3, 4, 500)
-    rnn, lstm = (memory_needed(Case(name="", file="", cell=cell, sizes=sizes)) for cell in ("rnn", "lstm"))
+    rnn, lstm = (memory_needed(ValidCase(name="", file="", cell=cell, sizes=sizes)) for cell in ("rnn", "lstm"))
     assert 3.9 < lstm / rnn < 4.1

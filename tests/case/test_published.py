@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness.case import Case, CaseFile, half_units, read
+from harness.case import CaseFile, ValidCase, half_units, read
 from harness.case.published import half_unit
 
 CASE = """\
@@ -57,7 +57,7 @@ def test_digits_survive_reading_validating_and_the_way_to_a_worker(tmp_path):
     (case,) = loaded(tmp_path, text).cases
     expected = [[0.005, 0.05, 0.5, 0.0005, 5e-05], 0.005]
     assert case.half_units == expected
-    assert Case.from_plain(json.loads(json.dumps(case.to_plain()))).half_units == expected
+    assert ValidCase.from_plain(json.loads(json.dumps(case.to_plain()))).half_units == expected
     assert case.published["gradients"][0]["values"] == [0.5, 0.5, 1, -2.0, 1e-3]
     assert half_units(case.published)[0][0] == 0.05  # plain numbers by now
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.case import Case, load
+from harness.case import ValidCase, load
 from harness.case.fields import Fields, RecurrenceFields
 from harness.case.loading import find
 from harness.case.recurrent import in_words
@@ -121,7 +121,7 @@ def test_a_sweep_may_name_the_cells(read):
 
 def test_a_case_comes_back_from_json(read):
     (case,) = read(LSTM + "tolerance: {U: {rtol: 1.0e-9}}\nimplementations: [derived]\n").cases
-    assert Case.from_plain(case.to_plain()) == case
+    assert ValidCase.from_plain(case.to_plain()) == case
     refuse_invalid(case)
     assert in_words(case)["tolerance"] == {"U": {"rtol": 1e-9}}
     case.recurrence["draw"]["upstream"] = "some"

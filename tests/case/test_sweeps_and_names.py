@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.case import Case, find, load, read, root_of
+from harness.case import ValidCase, find, load, read, root_of
 from harness.case.json_schema import json_schema
 
 SIZES = "sizes: {batch: 2, time: 3, input: 4, hidden: 5}\n"
@@ -164,7 +164,7 @@ def test_every_case_of_the_repository_is_valid_and_says_why_it_is_here(file):
     assert loaded.mistakes == []
     for case in loaded.cases:
         assert len(case.about) > 30
-        again = Case.from_plain(json.loads(json.dumps(case.to_plain())))
+        again = ValidCase.from_plain(json.loads(json.dumps(case.to_plain())))
         assert json.dumps(again.to_plain()) == json.dumps(case.to_plain())
         assert (again.sizes, again.loss, again.implementations) == (case.sizes, case.loss, case.implementations)
         assert (again.lengths, again.structure) == (case.lengths, case.structure)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.comparison import ComparisonPolicy, compare
 from harness.execution.processes.messages import of_result, to_results
 from harness.execution.processes.transport import Message
@@ -96,7 +96,7 @@ def test_printed_digits_are_a_bound_of_each_element():
 
 
 def problem():
-    case = Case(name="c", file="c", sizes=Sizes(2, 3, 4, 5), loss=Loss("dot"), upstream="ones")
+    case = ValidCase(name="c", file="c", sizes=Sizes(2, 3, 4, 5), loss=Loss("dot"), upstream="ones")
     return build(case, None)
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.comparison import ComparisonPolicy, compare
 from harness.implementations import implementations
 from harness.precision.rounding_noise import rounding_noise
@@ -27,7 +27,7 @@ def make_problem(**fields):
         "loss": Loss(kind="dot"),
         "upstream": {"uniform": (0.5, 1.0), "seed": 4},
     }
-    return build(Case(**{**defaults, **fields}), None)
+    return build(ValidCase(**{**defaults, **fields}), None)
 
 
 def relative_noise(problem):

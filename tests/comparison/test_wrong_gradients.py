@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.comparison import ComparisonPolicy, compare
 from harness.implementations import implementations
 from harness.precision.rounding_noise import rounding_noise
@@ -25,7 +25,7 @@ def dtype(request):
 
 def make_problem(dtype, **changes):
     return build(
-        Case(
+        ValidCase(
             name="wrong gradients",
             file="none",
             **{

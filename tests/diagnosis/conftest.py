@@ -8,13 +8,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.diagnosis import Predictions
 from harness.diagnosis.committing import right, with_faults
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 
-SQUARED_ERROR = Case(
+SQUARED_ERROR = ValidCase(
     name="two layers, squared error over some steps",
     file="none",
     layers=2,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.case_library import Findings, features, firsts, furthest, of_loss, of_recursion, reason, sizes_of
-from harness.case import Case, Loss, Sizes, load
+from harness.case import Loss, Sizes, ValidCase, load
 from harness.case.loading import find
 from harness.implementations import implementations
 
@@ -18,7 +18,7 @@ ROWS = {
     if re.match(r"\| \w+/", row)
 }
 FILES = {case.name.partition("[")[0]: case.about for case in CASES}
-PLAIN = Case(name="a/b", file="a/b.yaml", sizes=Sizes(2, 3, 4, 5))
+PLAIN = ValidCase(name="a/b", file="a/b.yaml", sizes=Sizes(2, 3, 4, 5))
 
 
 def test_there_are_many():

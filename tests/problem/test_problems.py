@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.problem import build
 
 
 def problem(**fields):
     defaults = {"name": "p", "file": "p", "sizes": Sizes(batch=2, time=3, input=4, hidden=5)}
-    return build(Case(**{**defaults, **fields}), None)
+    return build(ValidCase(**{**defaults, **fields}), None)
 
 
 RANDOM = {"uniform": (-1.0, 1.0), "seed": 3}
@@ -115,7 +115,7 @@ def test_native_weights_are_asked_for():
         asked.append((framework, seed, dtype))
         return {name: np.zeros(shape) for name, shape in structure.weights.items()}
 
-    case = Case(name="p", file="p", sizes=Sizes(2, 3, 4, 5), weights={"from": "keras", "seed": 7}, dtype="float32")
+    case = ValidCase(name="p", file="p", sizes=Sizes(2, 3, 4, 5), weights={"from": "keras", "seed": 7}, dtype="float32")
     assert build(case, native).weights.keys() == case.structure.weights.keys()
     assert asked == [("keras", 7, "float32")]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.problem import build
 
 
@@ -43,7 +43,7 @@ def random_case(random, number, **fixed):
             **maybe(frozen=["layer0.b_h"]),
         },
     }
-    return Case(name=f"random{number}", file="random", **{**fields, **fixed})
+    return ValidCase(name=f"random{number}", file="random", **{**fields, **fixed})
 
 
 @pytest.fixture
@@ -61,6 +61,6 @@ def problem_of():
             "targets": numbers,
         }
         training = {"steps": 6, "optimizer": {"sgd": {"lr": 0.02}}, **training}
-        return build(Case(name="trained", file="none", training=training, **{**given, **fields}), None)
+        return build(ValidCase(name="trained", file="none", training=training, **{**given, **fields}), None)
 
     return make

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.candidate.userfile import FileRefused, UserFile
-from harness.case import Case
+from harness.case import ValidCase
 from harness.execution.processes import WorkerFailed, Workers
 from harness.implementations import Framework, Implementation, Returned, implementations
 from harness.problem import Problem
@@ -77,13 +77,13 @@ def routes(process: Framework) -> list[Implementation]:
     return [replace(implementations()[name], framework=process) for name in (DERIVED, "complex-step")]
 
 
-def made_cases(process: Framework, recurrences: Sequence[str], workers: Workers) -> list[Case]:
+def made_cases(process: Framework, recurrences: Sequence[str], workers: Workers) -> list[ValidCase]:
     """Return the cases that the process of a file makes for its recurrences.
 
     Raises:
         FileRefused: if a step cannot be run.
     """
-    found: list[Case] = []
+    found: list[ValidCase] = []
     for name in recurrences:
         try:
             answer = workers.ask(process, {"do": "cases", "recurrence": name}, {})
@@ -91,7 +91,7 @@ def made_cases(process: Framework, recurrences: Sequence[str], workers: Workers)
             raise FileRefused(f"{name}: its step could not be run: {failure.reason}", failure.detail) from None
         if answer.header["status"] != "ok":
             raise FileRefused(answer.header["reason"], answer.header.get("detail", ""))
-        found += [Case.from_plain(each) for each in answer.header["cases"]]
+        found += [ValidCase.from_plain(each) for each in answer.header["cases"]]
     return found
 
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from harness.candidate.check.folding import FORWARD, Fold
-from harness.case import Case
+from harness.case import ValidCase
 from harness.comparison import Comparison, TensorComparison
 from harness.diagnosis import NOT_FINITE, UNEXPLAINED, Diagnosis
 from harness.execution.session.examiner import BASELINE_IS_OFF, STRICTER_THAN_ROUNDING
@@ -130,7 +130,7 @@ def _tensor(each: TensorComparison) -> Iterator[str]:
     )
 
 
-def _where_to_look(comparison: Comparison, case: Case) -> Iterator[str]:
+def _where_to_look(comparison: Comparison, case: ValidCase) -> Iterator[str]:
     """Yield which half of the computation the tensors of a case point to."""
     wrong = {each.tensor: each for each in comparison.disagreements if each.metrics is not None}
     right = {each.tensor for each in comparison.tensors} - {each.tensor for each in comparison.disagreements}
@@ -166,7 +166,7 @@ def _relative(each: TensorComparison) -> float:
     return math.nan if each.metrics is None else each.metrics.max_rel_error
 
 
-def _is_covered(outputs: TensorComparison, case: Case) -> bool:
+def _is_covered(outputs: TensorComparison, case: ValidCase) -> bool:
     """Return whether the loss covers the worst output, by its step and the length of its sequence."""
     if not outputs.worst_index:
         return False

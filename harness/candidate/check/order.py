@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.case import Case
+from harness.case import ValidCase
 from harness.tensors import GATES
 
 
-def simplest_first(cases: Iterable[Case]) -> list[Case]:
+def simplest_first(cases: Iterable[ValidCase]) -> list[ValidCase]:
     """Order cases by directions, unequal lengths, gates, layers, readout, and the number of inputs and weights."""
     return sorted(cases, key=_intricacy)
 
 
-def _intricacy(case: Case) -> tuple[int, bool, int, int, bool, int]:
+def _intricacy(case: ValidCase) -> tuple[int, bool, int, int, bool, int]:
     sizes, structure = case.sizes, case.structure
     B, T, I = structure.inputs
     weights = sum(rows * (columns[0] if columns else 1) for rows, *columns in structure.weights.values())

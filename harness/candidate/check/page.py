@@ -16,7 +16,7 @@ from harness.candidate.check import folding
 from harness.candidate.check.candidate import Candidate
 from harness.candidate.check.first import in_full
 from harness.candidate.check.folding import Fold
-from harness.case import Case
+from harness.case import ValidCase
 from harness.casefile.typed import called
 from harness.diagnosis import UNEXPLAINED, faults
 from harness.execution.session import CaseOutcome, Judgement, Run
@@ -262,7 +262,7 @@ def _computes_something_else(judged: Judgement, about: str = "") -> bool:
     return about in named
 
 
-DIVIDING: dict[str, tuple[Callable[[Case], object], str]] = {
+DIVIDING: dict[str, tuple[Callable[[ValidCase], object], str]] = {
     "bidirectional": (lambda case: case.bidirectional, "directions"),
     "cell": (lambda case: case.cell, ""),
     "activation": (lambda case: case.activation, ""),

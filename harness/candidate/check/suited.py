@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.candidate.check.candidate import Candidate
-from harness.case import Case
+from harness.case import ValidCase
 from harness.casefile import listed
 
 
-def suited(candidate: Candidate, cases: Sequence[Case], made: Sequence[Case]) -> list[Case]:
+def suited(candidate: Candidate, cases: Sequence[ValidCase], made: Sequence[ValidCase]) -> list[ValidCase]:
     """Return the cases that a file's implementations are of.
 
     Args:
@@ -23,7 +23,7 @@ def suited(candidate: Candidate, cases: Sequence[Case], made: Sequence[Case]) ->
     return [case for case in cases if case.recurrence is not None and _step(case) in steps]
 
 
-def reason_against(candidate: Candidate, case: Case, shown: str) -> str:
+def reason_against(candidate: Candidate, case: ValidCase, shown: str) -> str:
     """Say why a file's implementations are not of a case, and what to do.
 
     Args:
@@ -49,7 +49,7 @@ def reason_against(candidate: Candidate, case: Case, shown: str) -> str:
     )
 
 
-def _step(case: Case) -> tuple[str, str]:
+def _step(case: ValidCase) -> tuple[str, str]:
     """Return the name and the source of the step of a case."""
     assert case.recurrence is not None
     return case.cell, case.recurrence["source"]

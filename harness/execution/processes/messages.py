@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy import ndarray
 
-from harness.case.fields import Case
+from harness.case.fields import ValidCase
 from harness.diagnosis.explanation import Diagnosis
 from harness.execution.processes.transport import Message
 from harness.precision.error_floor import ErrorFloor
@@ -54,7 +54,7 @@ def to_problem(message: Message, known: Mapping[str, Recurrence] | None = None) 
         message: the message.
         known: recurrences by name beside the library's.
     """
-    case = Case.from_plain(message.header["case"])
+    case = ValidCase.from_plain(message.header["case"])
     if case.recurrence is not None:
         return RecurrenceProblem(
             case=case,

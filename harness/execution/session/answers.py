@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from harness.candidate.trial.clipping import clipped
 from harness.candidate.trial.repetition import since_first_is_right
-from harness.case import Case, training
+from harness.case import ValidCase, training
 from harness.comparison import SEVERITY, Collect, Comparison, ComparisonPolicy, compare
 from harness.execution.session import directional
 from harness.execution.session.floors import Floors, remarked
@@ -28,7 +28,7 @@ SMALL = "too small to judge"
 OF_THE_NUMBERS = ("clipped by value", "clipped by norm", SMALL)
 """The kinds of remarks that follow from an answer and its bounds, so that other bounds make others."""
 
-AnyCase = TypeVar("AnyCase", bound=Case)
+AnyCase = TypeVar("AnyCase", bound=ValidCase)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy import ndarray
 
-from harness.case import Case, training
+from harness.case import ValidCase, training
 from harness.comparison import SEVERITY, Comparison, Verdict
 from harness.diagnosis import Diagnosis
 from harness.execution.session.floors import Floors
@@ -119,7 +119,7 @@ class CaseOutcome:
         kept: the file in which they were kept; empty if they were not.
     """
 
-    case: Case
+    case: ValidCase
     baseline: str
     judged: tuple[Judgement, ...]
     bounds: Mapping[str, Bound] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.case import Case
+from harness.case import ValidCase
 from harness.comparison import Collect, Verdict
 from harness.execution.processes import Asking, NativeWeightsFailed
 from harness.execution.session.answers import Standard
@@ -34,7 +34,7 @@ DERIVED = "derived"
 """The baseline of recurrences, where the one that is asked for is of networks alone."""
 
 
-def baseline_for(case: Case, asked: Implementation) -> Implementation:
+def baseline_for(case: ValidCase, asked: Implementation) -> Implementation:
     """Return the baseline of a case: the one that is asked for, if it is of what the case is of."""
     return asked if asked.is_of(case) else all_implementations()[DERIVED]
 
@@ -44,14 +44,16 @@ def named(baselines: Iterable[str]) -> str:
     return " and ".join(sorted(set(baselines), key=lambda name: (name == DERIVED, name)))
 
 
-def chosen_for(case: Case, implementations: Sequence[Implementation], baseline: Implementation) -> list[Implementation]:
+def chosen_for(
+    case: ValidCase, implementations: Sequence[Implementation], baseline: Implementation
+) -> list[Implementation]:
     """Return the implementations that a case is for, its baseline first."""
     own = baseline_for(case, baseline)
     return [own, *(each for each in implementations if each.name != own.name and each.takes_part_in(case))]
 
 
 def frameworks_for(
-    cases: Sequence[Case], implementations: Sequence[Implementation], baseline: Implementation
+    cases: Sequence[ValidCase], implementations: Sequence[Implementation], baseline: Implementation
 ) -> list[Framework]:
     """Return the frameworks that will be needed and are installed, the slowest to start first."""
     needed: dict[str, Framework] = {}
@@ -67,7 +69,7 @@ def frameworks_for(
 
 
 def questions_for(
-    cases: Sequence[Case], implementations: Sequence[Implementation], baseline: Implementation
+    cases: Sequence[ValidCase], implementations: Sequence[Implementation], baseline: Implementation
 ) -> list[tuple[Framework, int]]:
     """Return about how many questions each framework's processes will be asked."""
     asked = [NUMPY, NUMPY if missing_modules(FLINT) else FLINT] * len(cases)  # for the noise, for the floor
@@ -89,7 +91,7 @@ class AtOnce(Executor):
 
 
 def run_case(
-    case: Case, implementations: Sequence[Implementation], asking: Asking, calls: Executor, collect: Collect
+    case: ValidCase, implementations: Sequence[Implementation], asking: Asking, calls: Executor, collect: Collect
 ) -> CaseOutcome:
     """Run one case with each implementation, of which the first is the baseline, and compare."""
     try:
@@ -99,7 +101,9 @@ def run_case(
     return judge_case(problem, implementations, *answered(problem, implementations, asking, calls), collect)
 
 
-def without_weights(case: Case, implementations: Sequence[Implementation], failure: NativeWeightsFailed) -> CaseOutcome:
+def without_weights(
+    case: ValidCase, implementations: Sequence[Implementation], failure: NativeWeightsFailed
+) -> CaseOutcome:
     """Return the outcome of a case without weights."""
     baseline, *others = implementations
     status: Verdict = "error" if failure.installed else "unsupported"
@@ -193,7 +197,7 @@ def not_kept(outcome: CaseOutcome) -> str:
 
 
 def execute(
-    cases: Sequence[Case],
+    cases: Sequence[ValidCase],
     implementations: Sequence[Implementation],
     baseline: Implementation,
     executor: CaseExecutor,

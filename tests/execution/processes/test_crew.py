@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.processes import WorkerFailed, Workers
 from harness.execution.processes.crew import Crew
 from harness.execution.processes.messages import of_problem
@@ -13,7 +13,7 @@ from harness.problem import build
 
 
 def problem_of(seed):
-    case = Case(
+    case = ValidCase(
         name="many",
         file="many",
         sizes=Sizes(batch=2, time=100, input=3, hidden=4),

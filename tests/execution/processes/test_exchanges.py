@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.cache import Store
 from harness.execution.processes import Memory, WorkerFailed, Workers
 from harness.execution.processes.exchanges import (
@@ -25,7 +25,7 @@ THERE = Place({"numpy": "there"}, {"numpy": {"numpy": "2"}}, {"numpy": 0.5})
 
 
 def case_of():
-    return Case(
+    return ValidCase(
         name="small", file="small", sizes=Sizes(1, 3, 2, 4), weights={"normal": 1.0, "seed": 1},
         loss=Loss(kind="dot"), upstream="ones",
     )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.cache import Store
 from harness.execution.processes import Memory, Workers
 from harness.execution.processes.process import WorkerProcess
@@ -16,7 +16,7 @@ SPLIT = implementations()["numpy-split"]
 
 
 def problem_of(**changes):
-    case = Case(
+    case = ValidCase(
         name="small",
         file="small.yaml",
         sizes=Sizes(batch=2, time=3, input=4, hidden=5),

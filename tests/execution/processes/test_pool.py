@@ -5,14 +5,14 @@ import time
 
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.processes import WorkerFailed, Workers
 from harness.implementations import NUMPY, implementations
 from harness.problem import build
 
 
 def problem_of(steps):
-    case = Case(
+    case = ValidCase(
         name="long",
         file="long",
         sizes=Sizes(batch=1, time=steps, input=1, hidden=2),

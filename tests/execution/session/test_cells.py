@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import harness
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.diagnosis import UNEXPLAINED, Predictions, diagnose
 from harness.diagnosis.faults import faults
 from harness.diagnosis.sight import blind_spots_of_case, catalogue, sight
@@ -36,7 +36,7 @@ def case_of(**fields):
         "loss": Loss("dot"),
         "upstream": numbers,
     }
-    return Case(name="gated", file="none", **{**given, **fields})
+    return ValidCase(name="gated", file="none", **{**given, **fields})
 
 
 def problem_of(**fields):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.implementations import implementations, jax_scan
 from harness.problem import build
 
@@ -12,7 +12,7 @@ OUTPUTS = np.ones((1, 2, 4))
 
 def problem_of():
     sizes = Sizes(batch=1, time=2, input=3, hidden=4)
-    return build(Case(name="any", file="any", sizes=sizes, loss=Loss("dot"), upstream="ones"), None)
+    return build(ValidCase(name="any", file="any", sizes=sizes, loss=Loss("dot"), upstream="ones"), None)
 
 
 @pytest.fixture

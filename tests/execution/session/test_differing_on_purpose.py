@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.session import compare_for
 from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
@@ -21,7 +21,7 @@ FIELDS = {
 
 
 def problem_of(**fields):
-    case = Case(
+    case = ValidCase(
         name="small",
         file="small",
         layers=2,

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.cache import Store
 from harness.execution.processes import Memory
 from harness.execution.processes import fingerprint as fingerprints
@@ -25,7 +25,7 @@ from harness.implementations import implementations
 from harness.problem import build
 
 CASES = [
-    Case(
+    ValidCase(
         name=f"many/{seed}",
         file="many",
         sizes=Sizes(batch=1, time=4, input=2, hidden=3),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.comparison import ComparisonPolicy, compare
 from harness.execution.session.floors import judged, remarked
 from harness.precision.error_floor import ErrorFloor
@@ -19,7 +19,9 @@ BOUND = 16 * EPS  # the default for a tensor whose largest element is 1, where t
 
 def given(error, rounding, tolerance=None):
     """A baseline of ones whose first element is off by ``error``."""
-    case = Case(name="c", file="c", sizes=Sizes(1, 1, 1, 4), loss=Loss("dot"), upstream="ones", tolerance=tolerance)
+    case = ValidCase(
+        name="c", file="c", sizes=Sizes(1, 1, 1, 4), loss=Loss("dot"), upstream="ones", tolerance=tolerance
+    )
     expected = Result(None, None, {"layer0.b_h": np.ones(4)}, 0.0)
     errors = np.array([error, 0, 0, 0.0])
     floor = ErrorFloor("certified", {"layer0.b_h": errors}, {"layer0.b_h": rounding})

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.session import compare_for
 from harness.execution.session.floors import judged
 from harness.implementations import Promise, implementations
@@ -21,7 +21,7 @@ from reference_impls.activations import ACTIVATIONS
 def problem_of(dtype="float64", activation="relu", sizes=(2, 4, 3, 5), **fields):
     numbers = {"normal": 1.0, "seed": 3}
     given = {"weights": {"uniform": (-0.9, 0.9), "seed": 171}, "inputs": numbers, "initial_state": numbers, **fields}
-    case = Case(
+    case = ValidCase(
         name="c",
         file="c",
         dtype=dtype,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import harness
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.case.checks import memory_needed
 from harness.diagnosis import Predictions
 from harness.execution.session import compare_for
@@ -49,7 +49,7 @@ def case_of(**fields):
         "loss": Loss("dot"),
         "upstream": numbers if fields.get("loss", Loss("dot")).kind == "dot" else None,
     }
-    return Case(name="wrapped", file="none", **{**given, **fields})
+    return ValidCase(name="wrapped", file="none", **{**given, **fields})
 
 
 def problem_of(**fields):

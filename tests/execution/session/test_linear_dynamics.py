@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness import Unsupported
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.session import compare_for
 from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
@@ -17,7 +17,7 @@ NUMBERS = {"normal": 1.0, "seed": 3}
 
 def problem_of(dtype="float64", sizes=(2, 7, 3, 4), **fields):
     given = {"weights": {"uniform": (-0.6, 0.6), "seed": 1}, "activation": "identity", **fields}
-    case = Case(
+    case = ValidCase(
         name="linear",
         file="linear",
         dtype=dtype,

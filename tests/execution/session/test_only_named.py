@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.case import CaseFile, read
-from harness.case.fields import Case, Fields, Sizes
+from harness.case.fields import Fields, Sizes, ValidCase
 from harness.cli.options import chosen
 from harness.implementations import Implementation, implementations
 from tests.conftest import SMALL_CASE
@@ -30,8 +30,8 @@ def test_a_case_that_names_some_is_for_those(only_named: bool, listed: str, take
     assert of(only_named=only_named).takes_part_in(case) is takes_part
 
 
-def leading(leads_sweep: bool, **fields: object) -> Case:
-    return Case(name="swept", file="swept", sizes=CASE.sizes, leads_sweep=leads_sweep, **fields)
+def leading(leads_sweep: bool, **fields: object) -> ValidCase:
+    return ValidCase(name="swept", file="swept", sizes=CASE.sizes, leads_sweep=leads_sweep, **fields)
 
 
 @pytest.mark.parametrize("first_of_sweep", [False, True])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness import Unsupported
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.session import compare_for
 from harness.implementations import Promise, implementations
 from harness.layout import onnx as layout
@@ -26,7 +26,7 @@ def onnx():
 
 def problem_of(**fields):
     given = {"loss": Loss("dot"), "upstream": NUMBERS, "cell": "lstm", **fields}
-    case = Case(
+    case = ValidCase(
         name="any",
         file="any",
         sizes=Sizes(B, T, I, H, fields.get("readout") and 7),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.session import Judgement, Standard, compare_for
 from harness.execution.session.oracle import side
 from harness.implementations import Promise, implementations
@@ -18,7 +18,7 @@ NUMBERS = {"normal": 1.0, "seed": 3}
 
 
 def problem_of(upstream, dtype="float64", **fields):
-    case = Case(
+    case = ValidCase(
         name="small",
         file="small",
         dtype=dtype,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.session import compare_for
 from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
@@ -24,7 +24,7 @@ def random_case(random, number):
     cell = choose("rnn", "rnn", "lstm", "gru")
     of_rnn = choose("tanh", "sigmoid") if time > 8 else choose("tanh", "relu", "sigmoid", "identity")
     weights = choose({"uniform": (-1.0, 1.0), "seed": seed}, {"normal": float(random.uniform(0.1, 1.5)), "seed": seed})
-    return Case(
+    return ValidCase(
         name=f"random{number}",
         file="random",
         cell=cell,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.session import compare_for, directional
 from harness.implementations import Promise, implementations
 from harness.implementations import complex_step as module
@@ -34,7 +34,7 @@ def sampled(monkeypatch):
 
 def problem_of(dtype="float64", readout="linear", **fields):
     numbers = {"normal": 0.9, "seed": 5}
-    case = Case(
+    case = ValidCase(
         name="c",
         file="c",
         dtype=dtype,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.comparison import ComparisonPolicy, compare
 from harness.execution.processes import Workers
 from harness.execution.session import not_here, not_installed
@@ -20,7 +20,7 @@ from harness.result import Answer, run
 
 without_gpu = pytest.mark.skipif(not absent(), reason="a GPU is there")
 with_gpu = pytest.mark.skipif(bool(absent()), reason=absent() or "a GPU is there")
-CASE = Case(
+CASE = ValidCase(
     name="gpu",
     file="gpu",
     cell="lstm",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import harness
-from harness.case import Case, Loss, Sizes, load
+from harness.case import Loss, Sizes, ValidCase, load
 from harness.execution.session import compare_for
 from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
@@ -30,7 +30,7 @@ def problem_of(truncation, **fields):
         "loss": Loss("dot"),
         "upstream": numbers,
     }
-    return build(Case(name="truncated", file="none", truncation=truncation, **{**given, **fields}), None)
+    return build(ValidCase(name="truncated", file="none", truncation=truncation, **{**given, **fields}), None)
 
 
 @pytest.mark.framework

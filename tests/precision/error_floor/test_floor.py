@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.execution.processes import Workers, asking
 from harness.implementations import implementations, install_line
 from harness.implementations.certified import FLINT
@@ -19,7 +19,7 @@ def problem_of(dtype="float64", loss="dot", activation="tanh", sizes=(2, 3, 4, 5
     numbers = {"normal": 0.9, "seed": 5}
     targets = {"uniform": (0, sizes[3]), "seed": 6} if loss == "softmax_cross_entropy" else numbers
     given = {"weights": {"uniform": (-0.9, 0.9), "seed": 4}, "inputs": numbers, "initial_state": numbers, **fields}
-    case = Case(
+    case = ValidCase(
         name="floor",
         file="floor",
         dtype=dtype,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.case import Case, Loss, Sizes
+from harness.case import Loss, Sizes, ValidCase
 from harness.problem import build
 
 NUMBERS = {"normal": 0.9, "seed": 5}
@@ -17,7 +17,7 @@ def problem_of():
         given = {"weights": {"uniform": (-0.9, 0.9), "seed": 4}, "inputs": NUMBERS, "initial_state": NUMBERS, **fields}
         targets = {"uniform": (0, width), "seed": 6} if loss == "softmax_cross_entropy" else NUMBERS
         given.setdefault("upstream" if loss == "dot" else "targets", targets)
-        case = Case(
+        case = ValidCase(
             name="balls",
             file="balls",
             sizes=Sizes(B, T, I, H, width if readout else None),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from harness.case import Case
+from harness.case import ValidCase
 from harness.comparison import Collect
 from harness.execution.processes import Asking
 from harness.execution.session.outcomes import CaseOutcome
@@ -34,7 +34,7 @@ class CaseExecutor(ABC):
     @abstractmethod
     def outcomes(
         self,
-        cases: Sequence[Case],
+        cases: Sequence[ValidCase],
         implementations: Sequence[Implementation],
         baseline: Implementation,
         collect: Collect = "failed",

@@ -26,7 +26,7 @@ from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 from numpy import ndarray
 
-from harness.case import Case
+from harness.case import ValidCase
 from harness.comparison import Collect
 from harness.execution.processes import Asking, Memory, NativeWeightsFailed, WorkerFailed
 from harness.execution.processes.exchanges import Exchange, Lost, NotRemembered, Place, Remembered, Replayed
@@ -156,7 +156,7 @@ class Distributed(CaseExecutor):
 
     def outcomes(
         self,
-        cases: Sequence[Case],
+        cases: Sequence[ValidCase],
         implementations: Sequence[Implementation],
         baseline: Implementation,
         collect: Collect = "failed",
@@ -239,7 +239,7 @@ class Distributed(CaseExecutor):
         self._memory.close()
 
     def _prepare(
-        self, cases: Sequence[Case], implementations: Sequence[Implementation], baseline: Implementation
+        self, cases: Sequence[ValidCase], implementations: Sequence[Implementation], baseline: Implementation
     ) -> None:
         """Give every worker a station; see that all are such as will do."""
         questions = {each.name: count for each, count in questions_for(cases, implementations, baseline)}
@@ -280,7 +280,7 @@ class Distributed(CaseExecutor):
             self._threads = (threads, time.monotonic())
         return max(FEWEST_AHEAD, AHEAD_OF_EACH_THREAD * threads)
 
-    def _made(self, case: Case, chosen: Sequence[Implementation]) -> _Made | CaseOutcome:
+    def _made(self, case: ValidCase, chosen: Sequence[Implementation]) -> _Made | CaseOutcome:
         """Make a case's problem, and send it away, unless all answers are remembered."""
         try:
             problem = build(case, self.asking.native_weights)

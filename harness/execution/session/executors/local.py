@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from harness.case import Case
+from harness.case import ValidCase
 from harness.comparison import Collect
 from harness.execution.processes import Asking, Memory, Workers
 from harness.execution.session.executors.base import CaseExecutor, ExecutorFailed
@@ -59,7 +59,7 @@ class Local(CaseExecutor):
 
     def outcomes(
         self,
-        cases: Sequence[Case],
+        cases: Sequence[ValidCase],
         implementations: Sequence[Implementation],
         baseline: Implementation,
         collect: Collect = "failed",
