@@ -5,6 +5,7 @@ import operator
 import numpy as np
 import pytest
 
+from harness.derive.namespaces import UNARY
 from harness.derive.namespaces.numpy import xp
 from harness.derive.operations import Carry
 from harness.derive.tape import Tape
@@ -177,3 +178,19 @@ def _gradient(tape, node, leaf):
             handed = each.operation.pull([p.value for p in each.parents], k, adjoint[each.index])
             adjoint[parent.index] = adjoint.get(parent.index, 0) + handed
     return adjoint[leaf.index]
+
+
+SMOOTH = [name for name in UNARY if name not in ("relu", "abs", "silu")]  # silu is a product of two operations
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_slope_is_the_derivative_where_a_spelling_has_a_seam(name, dtype):
+    at = np.array([0.0, -0.0, 1e-30, -1e-30, 1.0, -1.0, 30.0, -30.0], dtype)
+    if name in ("log", "log1p", "sqrt"):
+        at = np.abs(at) + dtype(0.25)
+    node = getattr(xp, name)(Tape("", np.dtype(dtype)).leaf(at, "a"))
+    found = node.operation.pull([at], 0, np.ones_like(at))
+    wide, h = at.astype(np.longdouble), np.longdouble(1e-6)
+    expected = (getattr(xp, name)(wide + h) - getattr(xp, name)(wide - h)) / (2 * h)
+    assert found == pytest.approx(np.asarray(expected, np.float64), rel=1e-5, abs=1e-6)

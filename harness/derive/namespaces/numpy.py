@@ -24,7 +24,8 @@ def _sigmoid(z: ndarray) -> ndarray:
 
 
 def _softplus(z: ndarray) -> ndarray:
-    return _relu(z) + np.log1p(np.exp(-_abs(z)))
+    rest = np.log1p(np.exp(-_abs(z)))
+    return np.where(z.real < 0, rest, z + rest)  # as ``_abs`` chooses, so that the slope at 0 is 1/2
 
 
 def _silu(z: Any) -> Any:
