@@ -7,10 +7,12 @@ change over a few such draws, as in ``harness.precision.rounding_noise`` for net
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy import ndarray
 
-from harness.derive.operations import Carry, Gather, Sum
+from harness.derive.operations import Carry, Gather, Operation, Sum
 from harness.derive.recording import Recording, Sequences
 from harness.derive.reverse import contribution, gradients
 from harness.derive.tape import Node
@@ -51,7 +53,10 @@ def _tensors(problem: Sequences, random: np.random.Generator | None) -> dict[str
         handed = contribution(node, k, g)
         return handed if isinstance(node.operation, Carry | Gather | Sum) else rounded(handed)
 
-    recording = Recording(problem, rounded)
+    def recorded(value: ndarray, operation: Operation | None, _: Sequence[ndarray]) -> ndarray:
+        return value if isinstance(operation, Carry) else rounded(value)
+
+    recording = Recording(problem, recorded)
     return {**answered(recording, problem), **gradients(recording, problem, contributed)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -20,18 +21,24 @@ def contribution(node: Node, k: int, g: ndarray) -> ndarray:
     return node.operation.pull([each.value for each in node.parents], k, g)
 
 
-def gradients(recording: Recording, problem: Sequences, contributed: Contribution = contribution) -> dict[str, ndarray]:
+def gradients(
+    recording: Recording,
+    problem: Sequences,
+    contributed: Contribution = contribution,
+    summed: Callable[[ndarray, ndarray], ndarray] = operator.add,
+) -> dict[str, ndarray]:
     """Return every gradient of the loss, by name.
 
     Args:
         recording: the problem on a tape.
         problem: the problem, with its upstream gradients.
         contributed: the contributions; a wrong function breaks a rule on purpose.
+        summed: the sum of two contributions to one node.
     """
     adjoint: dict[int, ndarray] = {}
 
     def add(node: Node, g: ndarray) -> None:
-        adjoint[node.index] = adjoint[node.index] + g if node.index in adjoint else g
+        adjoint[node.index] = summed(adjoint[node.index], g) if node.index in adjoint else g
 
     for t, node in enumerate(recording.outputs):
         add(node, problem.upstream[:, t])

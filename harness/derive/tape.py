@@ -31,8 +31,9 @@ OPERATORS: dict[np.ufunc, Callable[..., ndarray]] = {
 
 COMPARISONS = (np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal)
 
-Perturbation = Callable[[ndarray], ndarray]
-"""A function from a value to the value after one more rounding."""
+Perturbation = Callable[[ndarray, Operation | None, Sequence[ndarray]], ndarray]
+"""A function from a value, the operation that made it (None for an argument of the step) and the operands to the value
+after one more rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Tape:
 
     def leaf(self, value: ndarray, name: str) -> Node:
         """Return a node for an argument of the step."""
-        return Node(self, self._rounded(value), None, (), Site(0, 0), name)
+        return Node(self, self._rounded(value, None, ()), None, (), Site(0, 0), name)
 
     def constant(self, value: ndarray) -> Node:
         """Return a node for an array that no gradient goes through."""
@@ -92,7 +93,9 @@ class Tape:
 
     def carried(self, node: Node, state: str) -> Node:
         """Return a node for a state that the next step receives."""
-        return Node(self, node.value, Carry(), (node,), Site(0, 0, state), state)
+        carry = Carry()
+        value = self._rounded(node.value, carry, (node.value,))
+        return Node(self, value, carry, (node,), Site(0, 0, state), state)
 
     def elementwise(self, function: Callable[..., ndarray], *operands: Any, slope: Any = None) -> Node:
         """Record a function of each element."""
@@ -161,13 +164,14 @@ class Tape:
         nodes = tuple(self._lifted(each) for each in operands)
         values = [each.value for each in nodes]
         shapes = [value.shape for value in values]
-        value = self._rounded(_done(operation.name, lambda: operation.apply(values, [False] * len(values)), shapes))
+        value = _done(operation.name, lambda: operation.apply(values, [False] * len(values)), shapes)
+        value = self._rounded(value, operation, values)
         line = self._line()
         nth = self._seen[line] = self._seen.get(line, -1) + 1
         return Node(self, value, operation, nodes, Site(line, nth), "")
 
-    def _rounded(self, value: ndarray) -> ndarray:
-        return value if self._perturbed is None else self._perturbed(value)
+    def _rounded(self, value: ndarray, operation: Operation | None, operands: Sequence[ndarray]) -> ndarray:
+        return value if self._perturbed is None else self._perturbed(value, operation, operands)
 
     def _line(self) -> int:
         """Return the running line of the step's file; 0 if none runs."""
