@@ -485,6 +485,8 @@ class DrawOptions(TypedDict, total=False):
     """The initial states, random unless given; those that must be positive are always random."""
     scale: Positive
     """A factor of the inputs, 1 unless given; above 1 it saturates gates."""
+    absent: tuple[str, ...]
+    """The optional arrays to leave out; none unless given."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from typing import Any
@@ -33,6 +33,7 @@ class Draw:
         upstream: which upstream gradients there are: ``all``, ``outputs alone`` or ``last states alone``.
         state: the initial states, ``random`` or ``zeros``; a state that must be positive is random all the same.
         scale: a factor of the inputs, above 1 to saturate gates.
+        absent: the optional arrays that are left out.
     """
 
     B: int = 3
@@ -42,6 +43,7 @@ class Draw:
     upstream: str = "all"
     state: str = "random"
     scale: float = 1.0
+    absent: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name, size in (("B", self.B), ("T", self.T)):
@@ -58,7 +60,9 @@ class Draw:
         ]
         said += [f"seed={self.seed}", self.upstream] if self.upstream != "all" else [f"seed={self.seed}"]
         said += [f"{self.state} for states"] if self.state != "random" else []
-        return ",".join([*said, f"inputs times {self.scale:g}"] if self.scale != 1 else said)
+        said += [f"inputs times {self.scale:g}"] if self.scale != 1 else []
+        said += [f"without {name}" for name in self.absent]
+        return ",".join(said)
 
 
 SIZES = {"batch": "B", "time": "T"}
@@ -91,7 +95,7 @@ def read(
         name: the case's name.
         file: the case file.
     """
-    wrong = [*checks.expectation(given), *_sizes(given, recurrence)]
+    wrong = [*checks.expectation(given), *_sizes(given, recurrence), *_absent(given, recurrence)]
     if wrong:
         return None, wrong
     letters = {letter: value for letter, value in given.sizes.items() if letter not in SIZES}
@@ -116,6 +120,15 @@ def _sizes(given: RecurrenceFields, recurrence: Recurrence) -> Iterator[Problem]
             meant = {**{short: size for size, short in SIZES.items()}, **{each.swapcase(): each for each in known}}
             hint = f"use {meant[letter]}" if letter in meant else nearest(letter, known) or f"there are {listed(known)}"
             yield ("sizes", letter), f"{recurrence.name} has no size {letter!r}", hint
+
+
+def _absent(given: RecurrenceFields, recurrence: Recurrence) -> Iterator[Problem]:
+    """Find the absent arrays that a recurrence needs."""
+    there = f"{recurrence.name} may lack {listed(recurrence.optional)}" if recurrence.optional else "leave it out"
+    for i, name in enumerate(given.draw.get("absent", ())):
+        if name not in recurrence.optional:
+            hint = nearest(name, recurrence.optional) or there
+            yield ("draw", "absent", i), f"{name!r} is no optional array of {recurrence.name}", hint
 
 
 def _memory_needed(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> int:
@@ -144,12 +157,14 @@ def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int], **said
     """
     B, T = draw.B, draw.T
     known = recurrence.sizes(**sizes)
-    given = recurrence.shapes(recurrence.state, known, B)
+    state = recurrence.shapes(recurrence.state, known, B)
     inputs = {
         **recurrence.shapes(recurrence.inputs, known, B, T),
         **recurrence.shapes(recurrence.context, known, B),
     }
     weights = recurrence.shapes(recurrence.weights, known)
+    given = {f"{name}0": shape for name, shape in state.items() if name not in draw.absent}
+    given |= {f"inputs.{name}": shape for name, shape in inputs.items() if name not in draw.absent}
     own = {"name": f"{recurrence.name}[{draw.named(known)}]", "file": recurrence.file}
     own |= {"cell": recurrence.name, "dtype": draw.dtype}
     case = ValidCase(
@@ -162,10 +177,9 @@ def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int], **said
             "draw": asdict(draw),
             "sizes": known,
             "shapes": {
-                "weights": weights,
-                "given": {f"{name}0": shape for name, shape in given.items()}
-                | {f"inputs.{name}": shape for name, shape in inputs.items()},
-                "last_state": {f"last.{name}": shape for name, shape in given.items()},
+                "weights": {name: shape for name, shape in weights.items() if name not in draw.absent},
+                "given": given,
+                "last_state": {f"last.{name}": shape for name, shape in state.items()},
             },
         },
     )
@@ -192,14 +206,16 @@ def _outputs_of(recurrence: Recurrence, case: ValidCase, B: int, T: int) -> tupl
     """Return the shape of the outputs, found by one step."""
     assert case.recurrence is not None
     shapes = case.recurrence["shapes"]
+    of_inputs = {name: shapes["given"].get(f"inputs.{name}") for name in inputs_of(recurrence)}
     one = Sequences(
         recurrence,
         {name: np.ones(shape) for name, shape in shapes["weights"].items()},
         {
-            name: np.ones(shape[:1] + (1,) * (name in recurrence.inputs) + shape[1 + (name in recurrence.inputs) :])
-            for name, shape in ((name, shapes["given"][f"inputs.{name}"]) for name in inputs_of(recurrence))
+            name: np.ones((B, 1, *shape[2:]) if name in recurrence.inputs else shape)
+            for name, shape in of_inputs.items()
+            if shape is not None
         },
-        {name: np.ones(shapes["given"][f"{name}0"]) for name in recurrence.state},
+        {name: np.ones(shapes["last_state"][f"last.{name}"]) for name in recurrence.state},
         np.ones((B, 1)),
         {},
     )

@@ -75,6 +75,8 @@ def _shapes(recurrence: Recurrence) -> Iterator[str]:
         shapes = getattr(recurrence, kind)
         if shapes:
             yield f"{kind}: {', '.join(f'{name} ({text})' for name, text in shapes.items())}"
+    if recurrence.optional:
+        yield f"optional: {', '.join(recurrence.optional)}"
 
 
 @command.command("faults")

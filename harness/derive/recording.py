@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -22,11 +22,12 @@ class Sequences:
 
     Attributes:
         recurrence: the recurrence.
-        weights: by name.
-        inputs: (B, T, …) by name, and (B, …) for the context.
+        weights: by name; an optional one may be absent.
+        inputs: (B, T, …) by name, and (B, …) for the context; an optional one may be absent.
         initial_state: (B, …) by name.
         upstream: the gradient of the loss by the outputs, (B, T, …).
         upstream_state: the gradient of the loss by the last states, (B, …) by name.
+        absent: the states that are zeros because no initial state is given.
     """
 
     recurrence: Recurrence
@@ -35,14 +36,30 @@ class Sequences:
     initial_state: Mapping[str, Any]
     upstream: ndarray
     upstream_state: Mapping[str, ndarray]
+    absent: frozenset[str] = frozenset()
+
+    @property
+    def constant(self) -> frozenset[str]:
+        """The arrays without a gradient, by the name that it would have."""
+        return frozenset(f"{name}0" for name in self.absent)
 
     @property
     def steps(self) -> int:
         """T, the number of steps."""
-        return int(next(self.inputs[name].shape[1] for name in self.recurrence.inputs))
+        return int(next(self.inputs[name].shape[1] for name in self.moving))
+
+    @property
+    def moving(self) -> list[str]:
+        """The inputs of each step that are there."""
+        return [name for name in self.recurrence.inputs if name in self.inputs]
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """The inputs that all steps share, (B, …) by name."""
+        return {name: self.inputs[name] for name in self.recurrence.context if name in self.inputs}
 
     def mapped(self, change: Callable[[str, Any], Any]) -> Sequences:
-        """Return the same with every differentiable array changed, by the name of its gradient."""
+        """Return the same with every array that goes into the step changed, by the name of its gradient."""
         return replace(
             self,
             weights={name: change(name, array) for name, array in self.weights.items()},
@@ -61,7 +78,7 @@ class Recording:
     Attributes:
         tape: the tape.
         weights: a node for each weight.
-        initial_state: a node for each state before the first step.
+        initial_state: a node for each state before the first step that is given.
         inputs: for each input a node for each step; for a context a single one.
         entering: for each step the node of each state that enters it.
         leaving: for each step the node of each state that leaves it.
@@ -72,17 +89,23 @@ class Recording:
         recurrence = problem.recurrence
         dtype = next(iter(problem.inputs.values())).dtype
         self.tape = tape = Tape(recurrence.file, dtype, perturbed)
-        weights = self.weights = {name: tape.leaf(problem.weights[name], name) for name in recurrence.weights}
-        state = {name: tape.leaf(problem.initial_state[name], f"{name}0") for name in recurrence.state}
-        self.initial_state = dict(state)
-        context = {name: tape.leaf(problem.inputs[name], name) for name in recurrence.context}
+        weights = self.weights = {
+            name: tape.leaf(problem.weights[name], name) for name in recurrence.weights if name in problem.weights
+        }
+        self.initial_state = {
+            name: tape.leaf(problem.initial_state[name], f"{name}0")
+            for name in recurrence.state
+            if name not in problem.absent
+        }
+        state = self.initial_state | {name: tape.constant(problem.initial_state[name]) for name in problem.absent}
+        context = {name: tape.leaf(array, name) for name, array in problem.context.items()}
         self.inputs: dict[str, list[Node]] = {name: [node] for name, node in context.items()}
         self.entering: list[dict[str, Node]] = []
         self.leaving: list[dict[str, Node]] = []
         self.outputs: list[Node] = []
         for t in range(problem.steps):
             tape.at(t)
-            given = {name: tape.leaf(problem.inputs[name][:, t], name) for name in recurrence.inputs}
+            given = {name: tape.leaf(problem.inputs[name][:, t], name) for name in problem.moving}
             for name, node in given.items():
                 self.inputs.setdefault(name, []).append(node)
             state = {name: tape.carried(node, name) for name, node in state.items()}
@@ -119,23 +142,24 @@ def forward(problem: Sequences, namespace: Any = xp) -> tuple[list[Any], dict[st
     """
     recurrence = problem.recurrence
     state, outputs = dict(problem.initial_state), []
-    context = {name: problem.inputs[name] for name in recurrence.context}
     for t in range(problem.steps):
-        given = {name: problem.inputs[name][:, t] for name in recurrence.inputs}
-        after, output = stepped(recurrence, namespace, problem.weights, {**given, **context}, state)
+        given = {name: problem.inputs[name][:, t] for name in problem.moving}
+        after, output = stepped(recurrence, namespace, problem.weights, {**given, **problem.context}, state)
         state = dict(after)
         outputs.append(output)
     return outputs, state
 
 
 class _Given(dict[str, Any]):
-    """The weights, inputs or states of a step, by name; another name is refused."""
+    """The weights, inputs or states of a step, by name; None for an absent one, and another name is refused."""
 
-    def __init__(self, arrays: Mapping[str, Any], letter: str, called: str) -> None:
+    def __init__(self, arrays: Mapping[str, Any], letter: str, called: str, optional: Collection[str] = ()) -> None:
         super().__init__(arrays)
-        self._letter, self._called = letter, called
+        self._letter, self._called, self._optional = letter, called, optional
 
-    def __missing__(self, name: object) -> NoReturn:
+    def __missing__(self, name: object) -> None:
+        if name in self._optional:
+            return
         there = nearest(str(name), self) or (f"there are {listed(self)}" if self else "there are none")
         raise OutsideNamespaceError(
             f"{self._letter}[{name!r}] is not declared among the {self._called}; {there}; declare it, or rename it"
@@ -153,7 +177,12 @@ def stepped(recurrence: Recurrence, namespace: Any, weights: Any, inputs: Any, s
     Raises:
         StepError: if it does not, if no route can follow the step's use of arrays, or if the step fails by itself.
     """
-    given = _Given(weights, "w", "weights"), _Given(inputs, "x", "inputs"), _Given(state, "s", "state")
+    optional = frozenset(recurrence.optional)
+    given = (
+        _Given(weights, "w", "weights", recurrence.weights.keys() & optional),
+        _Given(inputs, "x", "inputs", (recurrence.inputs.keys() | recurrence.context.keys()) & optional),
+        _Given(state, "s", "state"),
+    )
     try:
         returned: Any = recurrence.step(namespace, *given)
     except OutsideNamespaceError as error:

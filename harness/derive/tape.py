@@ -190,6 +190,11 @@ class Tape:
             raise OutsideNamespaceError("a step computes with a comparison; use xp.where(a > b, 1.0, 0.0) for numbers")
         if np.ndim(operand) == 0 and np.asarray(operand).dtype.kind in "biuf":
             return self.constant(operand)
+        if operand is None:
+            raise OutsideNamespaceError(
+                "a step computes with None, as an absent optional array is; write the step for both, as in "
+                "y = y if w['b'] is None else y + w['b']"
+            )
         raise OutsideNamespaceError(
             f"a step uses an array that is not an argument, of shape {np.shape(operand)}; declare it among the "
             "weights, inputs or context"

@@ -1,8 +1,8 @@
 """The problems of a recurrence: configurations that have hidden wrong gradients in the past.
 
 Kernels shipped wrong gradients for years because their tests had one head, one batch, a length that was a multiple of
-the chunk, ones as the upstream gradient, or no gradient by the last state. Here all sizes differ, and each of these
-properties is varied by itself.
+the chunk, ones as the upstream gradient, no gradient by the last state, or every optional array. Here all sizes differ,
+and each of these properties is varied by itself.
 """
 
 from __future__ import annotations
@@ -41,5 +41,8 @@ def configurations(recurrence: Recurrence) -> Iterator[ValidCase]:
     yield case_of(recurrence, Draw(T=4, seed=7, state="zeros"), {})
     yield case_of(recurrence, Draw(B=2, T=3, seed=8), ones)
     yield case_of(recurrence, Draw(T=5, seed=9, scale=SATURATED), {})
+    left_out = [(name,) for name in recurrence.optional]
+    for absent in [*left_out, recurrence.optional] if len(left_out) > 1 else left_out:
+        yield case_of(recurrence, Draw(B=2, T=4, seed=11, absent=absent), {})
     for letter in recurrence.letters:
         yield case_of(recurrence, Draw(B=2, T=3, seed=10), {letter: WIDE})

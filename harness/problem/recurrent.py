@@ -29,7 +29,7 @@ class RecurrenceProblem(Problem):
 
     Attributes:
         weights: The weights by name, as the recurrence declares them.
-        initial_state: The initial states by name, (B, …).
+        initial_state: The initial states by name, (B, …); one that is absent is zeros, and has no gradient.
         inputs: The inputs by name, (B, T, …), or (B, …) for the context.
         targets: The gradient of the loss by the outputs, (B, T, …); the same array as ``upstream``.
         upstream_state: The gradient of the loss by the last states by name, (B, …).
@@ -43,8 +43,15 @@ class RecurrenceProblem(Problem):
     @property
     def sequences(self) -> Sequences:
         """The arrays, for the routes of ``harness.derive``."""
+        absent = {name: np.zeros_like(g) for name, g in self.upstream_state.items() if name not in self.initial_state}
         return Sequences(
-            self.recurrence, self.weights, self.inputs, self.initial_state, self.targets, self.upstream_state
+            self.recurrence,
+            self.weights,
+            self.inputs,
+            {**self.initial_state, **absent},
+            self.targets,
+            self.upstream_state,
+            frozenset(absent),
         )
 
     @property
@@ -120,17 +127,22 @@ def build_recurrence(case: ValidCase, recurrence: Recurrence | None = None) -> R
     inputs = {
         name: _drawn(case, recurrence, f"inputs.{name}", given[f"inputs.{name}"], draw)
         for name in inputs_of(recurrence)
+        if name not in draw.absent
     }
     problem = RecurrenceProblem(
         case=case,
         weights={name: _drawn(case, recurrence, name, shape, draw) for name, shape in shapes["weights"].items()},
         initial_state={
-            name: _drawn(case, recurrence, f"{name}0", given[f"{name}0"], draw) for name in recurrence.state
+            name: _drawn(case, recurrence, f"{name}0", given[f"{name}0"], draw)
+            for name in recurrence.state
+            if name not in draw.absent
         },
         inputs=inputs,
         targets=_normal(seed, "upstream", shapes["forward"]["outputs"], zero=no_outputs).astype(case.dtype),
         upstream_state={
-            name: _normal(seed, f"upstream.{name}", given[f"{name}0"], zero=no_states).astype(case.dtype)
+            name: _normal(seed, f"upstream.{name}", shapes["last_state"][f"last.{name}"], zero=no_states).astype(
+                case.dtype
+            )
             for name in recurrence.state
         },
         recurrence=recurrence,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from typing_extensions import Unpack
 
 from harness.casefile import listed, nearest
 from harness.tensors import Shape
@@ -42,6 +44,8 @@ class Recurrence:
         context: the shape of each array that all steps of a sequence share, such as a memory or a mask; the step
             receives it among its inputs, (B, …).
         positive: the names of weights, inputs and states that must be above zero.
+        optional: the names of arrays that may be absent. The step receives None for an absent weight or input, and
+            zeros for an absent state.
         about: a description in one line.
     """
 
@@ -52,25 +56,40 @@ class Recurrence:
     state: Mapping[str, str]
     context: Mapping[str, str] = field(default_factory=dict)
     positive: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     about: str = ""
 
     def __post_init__(self) -> None:
-        for kind, declared in (("weights", self.weights), ("inputs", self.inputs), ("state", self.state)):
+        for kind, declared in self._kinds.items():
+            if not isinstance(declared, Mapping):
+                raise DeclarationError(f"{self.name}: {kind} is {declared!r}, but should be shapes by name")
             for name, text in declared.items():
                 _check(f"{self.name}: {kind}[{name!r}]", text)
-        for name, text in self.context.items():
-            _check(f"{self.name}: context[{name!r}]", text)
         if not self.inputs:
             raise DeclarationError(f"{self.name} has no inputs; a sequence without inputs has no length")
-        names = [*self.weights, *self.inputs, *self.state, *self.context]
-        for name in self.positive:
-            if name not in names:
-                hint = nearest(name, names) or f"there are {listed(names)}"
-                raise DeclarationError(f"{self.name}: positive has {name!r}, which is not declared; {hint}")
+        self._check_names("positive", [*self.weights, *self.inputs, *self.state, *self.context])
+        self._check_names("optional", [*self.weights, *self.inputs, *self.state, *self.context])
+        if not set(self.inputs) - set(self.optional):
+            raise DeclarationError(f"{self.name}: every input is optional; a sequence without inputs has no length")
         if clash := sorted(self.weights.keys() & {f"{state}0" for state in self.state}):
             raise DeclarationError(f"{self.name}: weight {clash[0]!r} has the name of an initial state; rename it")
         if twice := sorted(self.inputs.keys() & self.context.keys()):
             raise DeclarationError(f"{self.name}: {twice[0]!r} is among inputs and context; remove it from one of them")
+
+    @property
+    def _kinds(self) -> dict[str, Mapping[str, str]]:
+        """The declared shapes of each kind of array."""
+        return {"weights": self.weights, "inputs": self.inputs, "state": self.state, "context": self.context}
+
+    def _check_names(self, listing: str, names: Sequence[str]) -> None:
+        """Refuse a listing, such as ``positive``, that is no tuple of declared names."""
+        given = getattr(self, listing)
+        if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+            raise DeclarationError(f"{self.name}: {listing} is {given!r}, but should be names, such as ({names[0]!r},)")
+        for name in given:
+            if name not in names:
+                hint = nearest(name, names) or f"there are {listed(names)}"
+                raise DeclarationError(f"{self.name}: {listing} has {name!r}, which is not declared; {hint}")
 
     def __call__(self, xp: Any, w: Any, x: Any, s: Any) -> tuple[Mapping[str, Any], Any]:
         """Call the step, so that the recurrence stays usable in its own file."""
@@ -100,11 +119,11 @@ class Recurrence:
     @property
     def declared(self) -> dict[str, Any]:
         """The declaration without the step, as JSON can hold it."""
-        shapes = {"weights": self.weights, "inputs": self.inputs, "state": self.state, "context": self.context}
         return {
             "name": self.name,
-            **{kind: dict(each) for kind, each in shapes.items()},
+            **{kind: dict(each) for kind, each in self._kinds.items()},
             "positive": list(self.positive),
+            "optional": list(self.optional),
             "about": self.about,
         }
 
@@ -116,7 +135,8 @@ class Recurrence:
             del xp, w, x, s
             raise RuntimeError(f"the step of {declared['name']} is in the process of its own file")
 
-        return cls(**{**declared, "positive": tuple(declared["positive"])}, step=step)
+        listings = {name: tuple(declared[name]) for name in ("positive", "optional")}
+        return cls(**{**declared, **listings}, step=step)
 
     @property
     def file(self) -> str:
@@ -161,14 +181,17 @@ class Recurrence:
         return tuple(shape)
 
 
+class Options(TypedDict, total=False):
+    """Parts of a declaration beside the shapes of weights, inputs and states."""
+
+    context: Mapping[str, str]
+    positive: tuple[str, ...]
+    optional: tuple[str, ...]
+    name: str
+
+
 def recurrence(
-    *,
-    weights: Mapping[str, str],
-    inputs: Mapping[str, str],
-    state: Mapping[str, str],
-    context: Mapping[str, str] | None = None,
-    positive: tuple[str, ...] = (),
-    name: str = "",
+    *, weights: Mapping[str, str], inputs: Mapping[str, str], state: Mapping[str, str], **options: Unpack[Options]
 ) -> Callable[[Step], Recurrence]:
     """Declare a function of one step as a recurrence.
 
@@ -179,22 +202,33 @@ def recurrence(
         weights: the shape of each weight, ``{"W": "I 4*H"}``; an empty text for a number.
         inputs: the shape of each input at one step of one sequence. B and T are never written.
         state: the shape of each state of one sequence.
-        context: the shape of each array that all steps of a sequence share; the step receives it among its inputs.
-        positive: the names of arrays that must be above zero.
-        name: its name; the function's unless given.
+        options: any of the following.
+
+            - ``context``: the shape of each array that all steps of a sequence share; the step receives it among its
+              inputs.
+            - ``positive``: the names of arrays that must be above zero.
+            - ``optional``: the names of arrays that may be absent. The step receives None for an absent weight or
+              input, and zeros for an absent state.
+            - ``name``: its name; the function's unless given.
 
     Raises:
         DeclarationError: if a shape cannot be read, or the function does not take ``xp, w, x, s``.
     """
 
     def declare(step: Step) -> Recurrence:
-        own = name or getattr(step, "__name__", "recurrence")
+        own = str(options.get("name") or getattr(step, "__name__", "recurrence"))
+        for option in options:
+            if option not in Options.__annotations__:
+                known = ["weights", "inputs", "state", *Options.__annotations__]
+                hint = nearest(option, known) or f"there are {listed(known)}"
+                raise DeclarationError(f"{own}: a recurrence has no {option!r}; {hint}")
         if not inspect.isfunction(step):
             raise DeclarationError(f"{own} is a {type(step).__name__}; a recurrence is a function, step(xp, w, x, s)")
         if len(inspect.signature(step).parameters) != 4:
             raise DeclarationError(f"{own} takes {inspect.signature(step)}, but should take (xp, w, x, s)")
         about = (step.__doc__ or "").strip().partition("\n")[0]
-        return Recurrence(own, step, weights, inputs, state, context or {}, positive, about)
+        others: dict[str, Any] = {option: value for option, value in options.items() if option != "name"}
+        return Recurrence(own, step, weights, inputs, state, about=about, **others)
 
     return declare
 

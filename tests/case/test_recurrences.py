@@ -26,6 +26,7 @@ MISTAKES = {
     "unknown_upstream": (LSTM + "draw: {upstream: outputs}\n", 2, 18, "'outputs' should be all", "'outputs alone'"),
     "no_scale": (LSTM + "draw: {scale: 0}\n", 2, 15, "above 0", ""),
     "negative_seed": (LSTM + "draw: {seed: -1}\n", 2, 14, "0 or more", ""),
+    "absent_array_that_is_needed": (LSTM + "draw: {absent: [b]}\n", 2, 17, "'b' is no optional array", "leave it out"),
     "undeclared_letter": (LSTM + "sizes: {h: 5}\n", 2, 12, "has no size 'h'", "use H"),
     "undeclared_word": (LSTM + "sizes: {tyme: 5}\n", 2, 15, "has no size 'tyme'", "'time'"),
     "letter_of_the_batch": (LSTM + "sizes: {B: 5}\n", 2, 12, "has no size 'B'", "use batch"),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import harness
 import reference_impls
 from harness.casefile import nearest
 from harness.problem import Problem
+from harness.problem.recurrent import RecurrenceProblem
 from harness.terminal import text
 
 _OURS = tuple(str(Path(package.__path__[0]).resolve()) for package in (harness, reference_impls))
@@ -71,8 +74,17 @@ def _hint(error: BaseException) -> str:
 
 
 def _nearest_array(name: str, problem: Problem) -> str:
-    for holder, arrays in (("weights", problem.weights), ("initial_state", problem.initial_state)):
+    held: dict[str, Mapping[str, Any]] = {"weights": problem.weights, "initial_state": problem.initial_state}
+    if isinstance(problem, RecurrenceProblem):
+        held |= {"inputs": problem.inputs, "upstream_state": problem.upstream_state}
+    for holder, arrays in held.items():
         if name in arrays:
             return f"it is in problem.{holder}"
-    there = [*problem.weights, *problem.initial_state]
+    there = list(dict.fromkeys(each for arrays in held.values() for each in arrays))
+    if isinstance(problem, RecurrenceProblem):
+        of = problem.recurrence
+        if name in of.optional:
+            holder = "weights" if name in of.weights else "initial_state" if name in of.state else "inputs"
+            return f"it is optional, and absent in this problem; problem.{holder}.get({name!r}) returns None then"
+        return nearest(name, there) or f"there are {', '.join(there)}"
     return nearest(name, there) or f"in the layout {problem.layout!r} there are {', '.join(there)}"

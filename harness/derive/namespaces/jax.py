@@ -61,8 +61,7 @@ def _in_float64() -> Iterator[None]:
 def gradients(problem: Sequences) -> dict[str, ndarray]:
     """Return loss, outputs, last states and every gradient by JAX's reverse mode, in the problem's dtype."""
     recurrence, weights, state = problem.recurrence, dict(problem.weights), dict(problem.initial_state)
-    moving = {name: np.moveaxis(problem.inputs[name], 1, 0) for name in recurrence.inputs}  # (T, B, …)
-    context = {name: problem.inputs[name] for name in recurrence.context}
+    moving = {name: np.moveaxis(problem.inputs[name], 1, 0) for name in problem.moving}  # (T, B, …)
 
     def loss_of(weights: Any, moving: Any, context: Any, state: Any) -> Any:
         def body(state: Any, x: Any) -> Any:
@@ -76,10 +75,10 @@ def gradients(problem: Sequences) -> dict[str, ndarray]:
 
     compiled = jax.jit(jax.value_and_grad(loss_of, (0, 1, 2, 3), has_aux=True))
     with _in_float64():
-        given = jax.tree.map(jnp.asarray, (weights, moving, context, state))
+        given = jax.tree.map(jnp.asarray, (weights, moving, problem.context, state))
         (loss, (outputs, last)), (d_weights, d_moving, d_context, d_state) = compiled(*given)
     found = {"loss": loss, "outputs": outputs, **{f"last.{name}": each for name, each in last.items()}, **d_weights}
     found |= {f"inputs.{name}": np.moveaxis(np.asarray(each), 0, 1) for name, each in d_moving.items()}
     found |= {f"inputs.{name}": each for name, each in d_context.items()}
     found |= {f"{name}0": each for name, each in d_state.items()}
-    return {name: np.asarray(each) for name, each in found.items()}
+    return {name: np.asarray(each) for name, each in found.items() if name not in problem.constant}

@@ -84,4 +84,5 @@ def gradients(problem: Sequences) -> dict[str, ndarray]:
             loss += tf.reduce_sum(last[name] * g)
     found = tape.gradient(loss, list(leaves.values()), unconnected_gradients="zero")
     answered = {"loss": loss, "outputs": whole, **{f"last.{name}": state for name, state in last.items()}}
-    return {name: each.numpy() for name, each in [*answered.items(), *zip(leaves, found, strict=True)]}
+    gradients_by_name = {name: g for name, g in zip(leaves, found, strict=True) if name not in problem.constant}
+    return {name: each.numpy() for name, each in {**answered, **gradients_by_name}.items()}

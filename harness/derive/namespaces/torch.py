@@ -89,4 +89,5 @@ def gradients(problem: Sequences) -> dict[str, ndarray]:
         loss = loss + (last[name] * torch.tensor(g)).sum()
     found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
     answered = {"loss": loss, "outputs": whole, **{f"last.{name}": state for name, state in last.items()}}
-    return {name: each.detach().numpy() for name, each in [*answered.items(), *zip(leaves, found, strict=True)]}
+    gradients_by_name = {name: g for name, g in zip(leaves, found, strict=True) if name not in problem.constant}
+    return {name: each.detach().numpy() for name, each in {**answered, **gradients_by_name}.items()}
