@@ -17,9 +17,9 @@ from typing import Any
 
 from harness.case import published, sweep
 from harness.case.fields import ValidCase
+from harness.case.library import CASES_FOLDER, library
 from harness.casefile import ODD_IN_A_NAME, Document, Mistake, MistakesFound, content, nearest, parse, visible
 
-CASES_FOLDER = "cases"
 SUFFIX = ".yaml"
 MEANT = re.compile(r"\.ya?ml[\s.]*\Z", re.IGNORECASE)
 """Matches the end of a name that is meant as a case file's, also with blanks behind it or nothing before it."""
@@ -82,7 +82,7 @@ def load(
 
     Args:
         names: Files, folders, or cases by name (``basic/tanh``); a combination of a sweep by its brackets,
-            ``basic/sizes[dtype=float32]``. All of ``cases/`` if empty.
+            ``basic/sizes[dtype=float32]``. All of ``cases/`` where the user is if empty.
         implementations: The implementations that cases may name; None to skip this check.
         weights: A replacement for the cases' weights, such as a checkpoint.
     """
@@ -117,6 +117,17 @@ def load(
     if loaded.cases:  # otherwise no case was selected at all, which has a message of its own
         loaded.mistakes += without
     return loaded
+
+
+def typed(case: ValidCase) -> str:
+    """Return the text that a user types for a case: its name if that leads to it from here, else its file."""
+    name, bracket, combination = case.name.partition("[")
+    try:
+        files, _ = _files(name)
+    except MistakesFound:
+        files = []
+    leads_to_it = len(files) == 1 and files[0].path.absolute() == FilePath(case.file).absolute()
+    return case.name if leads_to_it else f"{case.file}{bracket}{combination}"
 
 
 def find(folder: FilePath) -> list[CaseFile]:
@@ -273,12 +284,20 @@ def _files(name: str) -> tuple[list[CaseFile], str | None]:
     name = os.fspath(name)
     splits = [each.start() for each in re.finditer(r"\[", name)] if name.endswith("]") else []
     meant: list[tuple[str, str | None]] = [(name, None), *((name[:at], name[at:]) for at in splits)]
-    for typed, combination in meant:
-        for candidate in _candidates(FilePath(typed)):
+    empty: tuple[list[CaseFile], str | None] | None = None
+    for text, combination in meant:
+        for candidate in _candidates(FilePath(text)):
             if _is_folder(candidate):
-                return find(candidate), combination
-            if _is_there(candidate):
-                return [CaseFile(candidate, root_of(candidate))], combination
+                found = find(candidate)
+            elif _is_there(candidate):
+                found = [CaseFile(candidate, root_of(candidate))]
+            else:
+                continue
+            if found:
+                return found, combination
+            empty = [], combination  # a folder of something else may have the name of cases
+    if empty is not None:
+        return empty
     known = [file.name for folder in _folders() for file in find(folder) if file.path.suffix == SUFFIX]
     problem = "there is no such file, folder or case"
     hint = nearest(name, known) or "`harness list cases` shows what there is"
@@ -286,7 +305,7 @@ def _files(name: str) -> tuple[list[CaseFile], str | None]:
 
 
 def _default() -> list[str]:
-    """Return the folder that is loaded by default: the folder of cases, even if it cannot be listed."""
+    """Return the folder that is loaded by default: the user's folder of cases, even if it cannot be listed."""
     folder = FilePath(CASES_FOLDER)
     return [CASES_FOLDER] if _is_folder(folder) or folder.is_symlink() else []
 
@@ -319,6 +338,5 @@ def _candidates(path: FilePath) -> Iterator[FilePath]:
 
 
 def _folders() -> list[FilePath]:
-    """Return the folders to search for cases by name: ``cases`` here, then that of the harness's own clone."""
-    own = FilePath(__file__).parents[2] / CASES_FOLDER
-    return [folder for folder in (FilePath(CASES_FOLDER), own) if _is_folder(folder)]
+    """Return the folders to search for cases by name: ``cases`` here, then the library."""
+    return [folder for folder in (FilePath(CASES_FOLDER), library()) if _is_folder(folder)]

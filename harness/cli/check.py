@@ -55,8 +55,9 @@ def command(
     FILE.py holds a function under @harness.implementation(...). FUNCTION names one of several such functions, or a
     plain function, which then gets split weights. The function runs in its own process, twice for each case.
 
-    CASE is a file, a folder, or a case's name, such as basic/tanh; all of cases/ if none is named, simple ones first. A
-    file about a recurrence is checked on problems that are made for it, or on those cases of it that are named.
+    CASE is a file, a folder, or a case's name, such as basic/tanh. If none is named, it is all of cases/, or without
+    that folder all of the library, simple ones first. A file about a recurrence is checked on problems that are made
+    for it, or on those cases of it that are named.
     """
     from harness import report
     from harness.candidate import userfile
@@ -96,7 +97,10 @@ def command(
         wanted = [each.tried_out(require_all=require_all) for each in candidate.implementations]
         if candidate.recurrences and baseline != DEFAULT_BASELINE:
             raise click.UsageError(f"{named.shown} holds recurrences, which have a baseline of their own; leave it out")
-        loaded = load_cases(cases) if cases or not candidate.recurrences else Loaded(made)
+        loaded = Loaded(made) if candidate.recurrences and not cases else load_cases(cases, or_library=True)
+        if loaded.mistakes and not (cases or loaded.cases):
+            basic = page.command(file, [])
+            click.echo(f"to take cases of the library instead of those in cases/, name them: {basic} basic", err=True)
         end_without_cases(loaded)
         asked = [on_its_own(case) for case in suited(candidate, loaded.cases, made)]
         others = [case for case in loaded.cases if case.name not in {each.name for each in asked}]

@@ -20,12 +20,14 @@ def command() -> None:
 
 
 @command.command("cases")
+@click.option("--library", "of_library", is_flag=True, help="List the library, even if there is a folder cases/ here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
-def cases(as_json: bool) -> None:
-    """List every case below cases/, with its purpose."""
+def cases(of_library: bool, as_json: bool) -> None:
+    """List every case below cases/, with its purpose; without that folder here, the library's."""
+    from harness.case import library
     from harness.cli.options import end_without_cases, load_cases
 
-    loaded = load_cases([])
+    loaded = load_cases([str(library())] if of_library else [], or_library=True)
     if as_json:
         write_json([{"name": case.name, "about": case.about} for case in loaded.cases])
     else:

@@ -93,17 +93,20 @@ def chosen(names: Collection[str]) -> list[Implementation]:
     return found
 
 
-def load_cases(names: Sequence[str], weights: Mapping[str, Any] | None = None) -> Loaded:
+def load_cases(names: Sequence[str], weights: Mapping[str, Any] | None = None, *, or_library: bool = False) -> Loaded:
     """Load cases and print every mistake in them.
 
     Args:
         names: files, folders or cases; all of ``cases/`` if there are none.
         weights: replaces their weights.
+        or_library: whether the library is taken where there are no names and no ``cases/``.
     """
-    from harness.case import load
+    from harness.case import library, load
     from harness.implementations import implementations
 
     loaded = load(names, implementations(), weights)
+    if or_library and not (names or loaded.cases or loaded.mistakes):
+        loaded = load([str(library())], implementations(), weights)
     for mistake in loaded.mistakes:
         click.echo(str(mistake), err=True)
     return loaded
@@ -155,7 +158,7 @@ def end_without_cases(loaded: Loaded) -> None:
         raise click.exceptions.Exit(Exit.BAD_INPUT)
     click.echo(
         "no case was found; run this in the folder that holds cases/, or name a file or a folder. "
-        "In a clone of the harness, its own cases are found by name from anywhere, such as basic or cells/lstm",
+        "The library's cases are found by name from anywhere, such as basic or cells/lstm (`harness list cases`)",
         err=True,
     )
     raise click.exceptions.Exit(Exit.NOTHING_SELECTED)

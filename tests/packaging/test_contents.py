@@ -87,5 +87,11 @@ def test_the_wheel_has_every_file_of_the_packages(in_wheel, in_sdist):
     assert {"harness/candidate/templates/my_rnn.py", "harness/py.typed"} <= in_wheel
 
 
+def test_the_wheel_has_the_library_of_cases(in_wheel, tracked):
+    library = {f"harness/{name}" for name in tracked if name.startswith("cases/")}
+    assert len(library) > 50
+    assert library == {name for name in in_wheel if name.startswith("harness/cases/")}
+
+
 def test_the_wheel_has_the_packages_alone(in_wheel):
     assert {name.partition("/")[0] for name in in_wheel if ".dist-info/" not in name} == {each[:-1] for each in OURS}

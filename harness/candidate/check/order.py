@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from harness.case import ValidCase
 from harness.tensors import GATES
 
+FIRST = ("basic/tanh", "basic/")
+"""The beginnings of the names of the cases to begin with."""
+
 
 def simplest_first(cases: Iterable[ValidCase]) -> list[ValidCase]:
-    """Order cases by directions, unequal lengths, gates, layers, readout, and the number of inputs and weights."""
-    return sorted(cases, key=_intricacy)
+    """Order cases: the plainest, the other basic ones, then by directions, lengths, gates, layers, readout and size."""
+    return sorted(cases, key=lambda case: (*(not case.name.startswith(each) for each in FIRST), _intricacy(case)))
 
 
 def _intricacy(case: ValidCase) -> tuple[int, bool, int, int, bool, int]:

@@ -10,16 +10,15 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from harness.candidate.check import folding
 from harness.candidate.check.candidate import Candidate
 from harness.candidate.check.first import in_full
 from harness.candidate.check.folding import Fold
-from harness.case import ValidCase
+from harness.case import ValidCase, typed
 from harness.casefile.typed import called
 from harness.diagnosis import UNEXPLAINED, faults
-from harness.execution.session import CaseOutcome, Judgement, Run
+from harness.execution.session import Judgement, Run
 from harness.report import of_run
 from harness.report.overview import counted, explained, remarks
 
@@ -117,7 +116,7 @@ def next_step(run: Run, file: str, cases: Sequence[str], options: Sequence[str] 
             return f"To check it on problems made for {name}, run: {check}"
         return f"In your own tests, call: harness.assert_gradients_match(..., {name})"
     if wrong and len(run.outcomes) > 1:
-        case = shlex.quote(_to_type(wrong[0]))
+        case = shlex.quote(typed(wrong[0].case))
         return f"After fixing it, run: {f'{check} {case}' if file.startswith('-') else called(check, case)}"
     if wrong:
         dashed = ["--"] if any(case.startswith("-") for case in cases) and not file.startswith("-") else []
@@ -125,26 +124,19 @@ def next_step(run: Run, file: str, cases: Sequence[str], options: Sequence[str] 
     if not run.tensors_compared:
         return "To see all cases, run: harness list cases"
     if cases:
-        all_here = Path("cases").is_dir()
-        return f"To check all cases, run: {check}" if all_here else f"To check more cases, run: {check} basic cells"
+        return f"To check all cases, run: {check}"
     most = json.dumps(_strongest(run), ensure_ascii=False)  # a text in Python, too
     return f"In your own tests, call: harness.assert_gradients_match(..., {most})"
 
 
 def _strongest(run: Run) -> str:
-    """Return the file that compares most tensors among those that match as a whole; a case of one if none does."""
+    """Return the name of the file that compares most tensors among those that match as a whole; else of a case."""
     matched = [(outcome, judged) for outcome, judged in run.comparisons if judged.verdict == "match"]
     not_whole = {outcome.case.file for outcome, judged in run.comparisons if judged.verdict != "match"}
     whole = [pair for pair in matched if pair[0].case.file not in not_whole]
     outcome, _ = max(whole or matched, key=lambda pair: len(pair[1].comparison.tensors) if pair[1].comparison else 0)
-    return outcome.case.file if whole else f"{outcome.case.file}{folding.combination(outcome)}"
-
-
-def _to_type(outcome: CaseOutcome) -> str:
-    """Return the name of a case on the command line: its own if it is found from here, else that of its file."""
-    name, combination = folding.file_name(outcome), folding.combination(outcome)
-    here = any(Path(folder, f"{name}.yaml").is_file() for folder in ("", "cases"))
-    return outcome.case.name if here else f"{outcome.case.file}{combination}"
+    name = typed(outcome.case)
+    return name.removesuffix(folding.combination(outcome)) if whole else name
 
 
 def _remarks(run: Run) -> Iterator[str]:
