@@ -45,14 +45,14 @@ class BidirectionalCache(NamedTuple):
 
 
 def both_ways(layer: AnyLayer) -> Layer:
-    """Return the bidirectional layer of a layer; it takes F's states and then R's, F's weights and then R's."""
+    """Return the bidirectional layer of a layer; it takes F's states and then R's."""
     states, weights = states_of(layer), tuple(layer.WEIGHTS)
-    S, W = len(states), len(weights)
 
-    def forward(x: ndarray, *given: ndarray, **more: Any) -> BidirectionalCache:
-        of_states, of_weights = given[: 2 * S], given[2 * S :]  # F's and then R's, each
-        forth = layer.forward(x, *of_states[:S], *of_weights[:W], **more)
-        back = layer.forward(x[::-1], *of_states[S:], *of_weights[W:], **more)
+    def forward(x: ndarray, *given: Any, **more: Any) -> BidirectionalCache:
+        *of_states, of_both = given
+        of_forth, of_back = ({name: of_both[prefix + name] for name in weights} for prefix in ("", "reverse."))
+        forth = layer.forward(x, *of_states[: len(states)], of_forth, **more)
+        back = layer.forward(x[::-1], *of_states[len(states) :], of_back, **more)
         outputs = np.concatenate([forth.outputs, back.outputs[::-1]], axis=-1)  # (T, B, 2H)
         return BidirectionalCache(forth, back, outputs)
 

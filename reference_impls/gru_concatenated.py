@@ -68,7 +68,7 @@ Truncated (``truncation``), the constraints of a chunk's first step t take h_{t-
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -109,8 +109,7 @@ class GruConcatenatedCache(NamedTuple):
 def forward_before(
     x: ndarray,
     h0: ndarray,
-    W: ndarray,
-    b: ndarray,
+    weights: Mapping[str, ndarray],
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
@@ -120,14 +119,15 @@ def forward_before(
     Args:
         x: Inputs, (T, B, I).
         h0: The state before the first step, (B, H).
-        W: (I + H, 3H), the rows for the inputs first, the columns of r, z and n side by side.
-        b: (3H,), likewise.
+        weights: W (I + H, 3H), the rows for the inputs first, and b (3H,), by name, each with the columns of r, z and
+            n side by side.
         activation: φ.
         gate_activation: σ.
 
     Returns:
         The cache; its ``outputs`` are h_1 … h_T, (T, B, H).
     """
+    W, b = weights["W"], weights["b"]  # (I + H, 3H), (3H,)
     T, B, I = x.shape
     H = W.shape[1] // 3
     phi, sigma = activation.value, gate_activation.value
@@ -191,9 +191,7 @@ def backward_before(
 def forward_after(
     x: ndarray,
     h0: ndarray,
-    W: ndarray,
-    b: ndarray,
-    b_hn: ndarray,
+    weights: Mapping[str, ndarray],
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
@@ -203,15 +201,15 @@ def forward_after(
     Args:
         x: Inputs, (T, B, I).
         h0: The state before the first step, (B, H).
-        W: (I + H, 3H), the rows for the inputs first, the columns of r, z and n side by side.
-        b: (3H,), likewise.
-        b_hn: (H,).
+        weights: W (I + H, 3H), the rows for the inputs first, and b (3H,), by name, each with the columns of r, z and
+            n side by side, and b_hn (H,).
         activation: φ.
         gate_activation: σ.
 
     Returns:
         The cache; its ``outputs`` are h_1 … h_T, (T, B, H).
     """
+    W, b, b_hn = (weights[name] for name in ("W", "b", "b_hn"))  # (I + H, 3H), (3H,), (H,)
     T, B, I = x.shape
     H = W.shape[1] // 3
     phi, sigma = activation.value, gate_activation.value

@@ -58,7 +58,7 @@ A window is a sum of passes with such chunks.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -95,10 +95,7 @@ class GruSplitCache(NamedTuple):
 def forward(
     x: ndarray,
     h0: ndarray,
-    W_xh: ndarray,
-    W_hh: ndarray,
-    b_h: ndarray,
-    b_hn: ndarray | None = None,
+    weights: Mapping[str, ndarray],
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
@@ -108,16 +105,16 @@ def forward(
     Args:
         x: Inputs, (T, B, I).
         h0: The state before the first step, (B, H).
-        W_xh: (I, 3H), the columns of r, z and n side by side.
-        W_hh: (H, 3H), likewise.
-        b_h: (3H,), likewise.
-        b_hn: (H,): with it the reset is after the product, without it before.
+        weights: W_xh (I, 3H), W_hh (H, 3H), b_h (3H,), by name, each with the columns of r, z and n side by side; with
+            b_hn (H,) the reset is after the product, without it before.
         activation: φ.
         gate_activation: σ.
 
     Returns:
         The cache; its ``outputs`` are h_1 … h_T, (T, B, H).
     """
+    W_xh, W_hh, b_h = weights["W_xh"], weights["W_hh"], weights["b_h"]  # (I, 3H), (H, 3H), (3H,)
+    b_hn = weights.get("b_hn")  # (H,)
     T, B, I = x.shape
     H = W_hh.shape[0]
     phi, sigma = activation.value, gate_activation.value

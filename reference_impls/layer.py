@@ -1,9 +1,9 @@
 """The interface of a layer of any cell: four names that stacking layers needs.
 
-    WEIGHTS     the names of its weights, in the order in which ``forward`` takes them
+    WEIGHTS     the names of its weights
     STATES      the names of its initial states, in the order in which ``forward`` takes them: h0, and for an lstm c0
-    forward     forward(x, *states, *weights, activation=…) → cache; its ``outputs`` are the input of the layer above,
-                and its ``last`` are the states after the last step, in the order of STATES
+    forward     forward(x, *states, weights, activation=…) → cache, with the weights by name; its ``outputs`` are the
+                input of the layer above, and its ``last`` are the states after the last step, in the order of STATES
     backward    backward(cache, d_outputs) → d_x, one gradient for each state, and the gradients of the weights by name;
                 backward(cache, d_outputs, starts) for a truncated gradient: for the steps in ``starts``, the states
                 before them are constants

@@ -51,16 +51,16 @@ def of_lengths(layer: AnyLayer, lengths: ndarray) -> Layer:
     """
     lengths, names = np.asarray(lengths), states_of(layer)
 
-    def forward(x: ndarray, *given: ndarray, **more: Any) -> LengthsCache:
+    def forward(x: ndarray, *given: Any, **more: Any) -> LengthsCache:
         T, B, _ = x.shape
         if lengths.shape != (B,) or lengths.dtype.kind not in "iu" or lengths.min() < 1 or lengths.max() > T:
             raise ValueError(f"lengths must be {B} integers from 1 to {T}, one a sequence; they are {lengths.tolist()}")
-        states, weights = given[: len(names)], given[len(names) :]
+        *states, weights = given
         groups = []
         for L in np.unique(lengths):
             which = np.flatnonzero(lengths == L)  # (those of length L,)
             of_group = [state[which] for state in states]  # (those of length L, H) each
-            groups.append((which, layer.forward(x[:L, which], *of_group, *weights, **more)))
+            groups.append((which, layer.forward(x[:L, which], *of_group, weights, **more)))
         first = groups[0][1].outputs
         outputs = np.zeros((T, B, first.shape[2]), first.dtype)  # (T, B, D·H)
         for which, cache in groups:

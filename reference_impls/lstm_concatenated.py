@@ -46,7 +46,7 @@ Truncated (``truncation``), h_t and c_t are numbers, not variables, in the const
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -91,8 +91,7 @@ def forward(
     x: ndarray,
     h0: ndarray,
     c0: ndarray,
-    W: ndarray,
-    b: ndarray,
+    weights: Mapping[str, ndarray],
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
@@ -103,14 +102,15 @@ def forward(
         x: Inputs, (T, B, I).
         h0: The hidden state before the first step, (B, H).
         c0: The cell before the first step, (B, H).
-        W: (I + H, 4H), the rows for the inputs first, the columns of i, f, g and o side by side.
-        b: (4H,), likewise; it includes the forget bias that other implementations add at run time.
+        weights: W (I + H, 4H), the rows for the inputs first, and b (4H,), by name, each with the columns of i, f, g
+            and o side by side. b includes the forget bias that other implementations add at run time.
         activation: φ.
         gate_activation: σ.
 
     Returns:
         The cache; its ``outputs`` are h_1 … h_T, (T, B, H), its ``cells`` c_0 … c_T, (T + 1, B, H).
     """
+    W, b = weights["W"], weights["b"]  # (I + H, 4H), (4H,)
     T, B, I = x.shape
     H = W.shape[1] // 4
     phi, sigma = activation.value, gate_activation.value

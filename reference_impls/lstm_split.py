@@ -46,7 +46,7 @@ dc_{t+1} ⊙ f_{t+1} are left out there. A window is a sum of passes with such c
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -86,9 +86,7 @@ def forward(
     x: ndarray,
     h0: ndarray,
     c0: ndarray,
-    W_xh: ndarray,
-    W_hh: ndarray,
-    b_h: ndarray,
+    weights: Mapping[str, ndarray],
     *,
     activation: Activation = ACTIVATIONS["tanh"],
     gate_activation: Activation = ACTIVATIONS["sigmoid"],
@@ -99,15 +97,15 @@ def forward(
         x: Inputs, (T, B, I).
         h0: The hidden state before the first step, (B, H).
         c0: The cell before the first step, (B, H).
-        W_xh: (I, 4H), the columns of i, f, g and o side by side.
-        W_hh: (H, 4H), likewise.
-        b_h: (4H,), likewise; it includes the forget bias that other implementations add at run time.
+        weights: W_xh (I, 4H), W_hh (H, 4H), b_h (4H,), by name, each with the columns of i, f, g and o side by side;
+            b_h includes the forget bias that other implementations add at run time.
         activation: φ.
         gate_activation: σ.
 
     Returns:
         The cache; its ``outputs`` are h_1 … h_T, (T, B, H), its ``cells`` c_0 … c_T, (T + 1, B, H).
     """
+    W_xh, W_hh, b_h = (weights[name] for name in WEIGHTS)  # (I, 4H), (H, 4H), (4H,)
     T, B, I = x.shape
     H = W_hh.shape[0]
     phi, sigma = activation.value, gate_activation.value

@@ -18,7 +18,7 @@ than others (``lengths``), the outputs are zero, even with a readout, and their 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,8 +67,8 @@ def forward(
     caches, names = [], states_of(layer)
     for n in range(-(-len(initial_state) // len(names))):  # rounded up, so that a missing state is an error
         states = [initial_state[f"layer{n}.{name}"] for name in names]  # (B, H) each
-        layer_weights = [weights[f"layer{n}.{name}"] for name in layer.WEIGHTS]
-        cache = layer.forward(x, *states, *layer_weights, activation=activation, **more)
+        of_layer = {name: weights[f"layer{n}.{name}"] for name in layer.WEIGHTS}
+        cache = layer.forward(x, *states, of_layer, activation=activation, **more)
         caches.append(cache)
         x = cache.outputs  # (T, B, D·H)
     if "readout.W_hy" in weights:
@@ -146,36 +146,3 @@ def _named(layer: AnyLayer, of_layers: list[tuple[Any, ...]]) -> dict[str, ndarr
         found |= {f"layer{n}.{name}": gradient for name, gradient in of_weights.items()}
         found |= {f"layer{n}.{name}": d_state for name, d_state in zip(states_of(layer), d_states, strict=True)}
     return found
-
-
-def loss_and_gradients(
-    layer: AnyLayer,
-    weights: Mapping[str, ndarray],
-    inputs: ndarray,
-    initial_state: Mapping[str, ndarray],
-    activation: Activation,
-    loss: Callable[[ndarray], tuple[ndarray, ndarray]],
-    truncation: Truncation | None = None,
-    **more: Any,
-) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
-    """Run the network forward, compute the loss, and run the network backward.
-
-    Args:
-        layer: The layer of each level.
-        weights: As for ``forward``.
-        inputs: (B, T, I).
-        initial_state: As for ``forward``.
-        activation: φ.
-        loss: A function from outputs to (loss, d_outputs).
-        truncation: As for ``backward``.
-        more: As for ``forward``.
-
-    Returns:
-        The loss of shape (), the outputs, and the gradients as ``backward`` returns them.
-
-    Raises:
-        KeyError: If a layer's weight or state is missing.
-    """
-    passed = forward(layer, weights, inputs, initial_state, activation, **more)
-    value, d_outputs = loss(passed.outputs)
-    return value, passed.outputs, backward(layer, weights, passed, d_outputs, truncation)

@@ -66,36 +66,27 @@ def no_moments(weights: Tensors) -> Moments:
     return Moments(zeros, zeros, 0)
 
 
-def adam(
-    weights: Tensors,
-    gradients: Tensors,
-    moments: Moments,
-    lr: float,
-    beta_1: float = BETA_1,
-    beta_2: float = BETA_2,
-    epsilon: float = EPSILON,
-) -> tuple[dict[str, ndarray], Moments]:
+def adam(weights: Tensors, gradients: Tensors, moments: Moments, lr: float) -> tuple[dict[str, ndarray], Moments]:
     """Return the weights after one update by Adam, each of its own shape, and the moments after it.
+
+    β₁ is ``BETA_1``, β₂ is ``BETA_2``, and ε is ``EPSILON``, outside the root.
 
     Args:
         weights: The trained weights.
         gradients: A gradient for each of them.
         moments: ``no_moments`` before the first update, then the moments that the update before returned.
         lr: The learning rate α.
-        beta_1: β₁, the share of the first moment that is kept.
-        beta_2: β₂, the share of the second moment that is kept.
-        epsilon: ε, outside the root.
 
     Raises:
         KeyError: If a gradient is missing.
     """
     t = moments.updates + 1
-    first = {name: beta_1 * moments.first[name] + (1 - beta_1) * gradients[name] for name in weights}
-    second = {name: beta_2 * moments.second[name] + (1 - beta_2) * gradients[name] ** 2 for name in weights}
+    first = {name: BETA_1 * moments.first[name] + (1 - BETA_1) * gradients[name] for name in weights}
+    second = {name: BETA_2 * moments.second[name] + (1 - BETA_2) * gradients[name] ** 2 for name in weights}
     # The corrections are Python's floats: in float32, 1 − 0.999 would have only four right digits.
-    correction_1, correction_2 = 1 - beta_1**t, 1 - beta_2**t
+    correction_1, correction_2 = 1 - BETA_1**t, 1 - BETA_2**t
     updated = {
-        name: w - lr * (first[name] / correction_1) / (np.sqrt(second[name] / correction_2) + epsilon)
+        name: w - lr * (first[name] / correction_1) / (np.sqrt(second[name] / correction_2) + EPSILON)
         for name, w in weights.items()
     }
     return updated, Moments(first, second, t)

@@ -38,7 +38,7 @@ each L_τ has a Lagrangian of its own, over the constraints of the steps τ − 
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -73,19 +73,19 @@ class RnnConcatenatedCache(NamedTuple):
         return (self.states[-1],)
 
 
-def forward(x: ndarray, h0: ndarray, W: ndarray, b: ndarray, *, activation: Activation) -> RnnConcatenatedCache:
+def forward(x: ndarray, h0: ndarray, weights: Mapping[str, ndarray], *, activation: Activation) -> RnnConcatenatedCache:
     """Run the layer over a whole sequence.
 
     Args:
         x: Inputs, (T, B, I).
         h0: The state before the first step, (B, H).
-        W: (I + H, H), the rows for the inputs first.
-        b: (H,).
+        weights: W (I + H, H), the rows for the inputs first, and b (H,), by name.
         activation: φ, one of ``ACTIVATIONS``.
 
     Returns:
         The cache; its ``outputs`` are h_1 … h_T, (T, B, H).
     """
+    W, b = weights["W"], weights["b"]  # (I + H, H), (H,)
     T, B, I = x.shape
     H = W.shape[1]
     phi = activation.value

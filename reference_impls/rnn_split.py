@@ -33,7 +33,7 @@ the sum of its lags δ_{t,d}, each computed from the one before:
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -66,22 +66,19 @@ class RnnSplitCache(NamedTuple):
         return (self.states[-1],)
 
 
-def forward(
-    x: ndarray, h0: ndarray, W_xh: ndarray, W_hh: ndarray, b_h: ndarray, *, activation: Activation
-) -> RnnSplitCache:
+def forward(x: ndarray, h0: ndarray, weights: Mapping[str, ndarray], *, activation: Activation) -> RnnSplitCache:
     """Run the layer over a whole sequence.
 
     Args:
         x: Inputs, (T, B, I).
         h0: The state before the first step, (B, H).
-        W_xh: (I, H).
-        W_hh: (H, H).
-        b_h: (H,).
+        weights: W_xh (I, H), W_hh (H, H), b_h (H,), by name.
         activation: φ, one of ``ACTIVATIONS``.
 
     Returns:
         The cache; its ``outputs`` are h_1 … h_T, (T, B, H).
     """
+    W_xh, W_hh, b_h = (weights[name] for name in WEIGHTS)  # (I, H), (H, H), (H,)
     T, B, I = x.shape
     H = W_hh.shape[0]
     phi = activation.value

@@ -102,9 +102,9 @@ class WrappedNetwork(Network):
         for direction, block in enumerate(self.structure.blocks_of(n)):
             layer = of_lengths(cell_of(self.structure), self.runs_over(direction))
             states = [self.problem.initial_state[f"{block}.{name}"] for name in STATES[self.structure.cell]]
-            weights = [self.problem.weights[f"{block}.{name}"] for name in layer.WEIGHTS]
+            weights = {name: self.problem.weights[f"{block}.{name}"] for name in layer.WEIGHTS}
             read = self.read_backward(x) if direction else x
-            cache = layer.forward(read, *states, *weights, **activations_of(self.problem))
+            cache = layer.forward(read, *states, weights, **activations_of(self.problem))
             self.forward_passes[block] = DirectionPass(layer, cache)
             found.append(self.realigned(cache.outputs) if direction else cache.outputs)
         return zero_past(self.joined(*found), self.ends()) if len(found) == 2 else found[0]

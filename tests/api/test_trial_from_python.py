@@ -21,15 +21,11 @@ def problem(case_file):
 
 
 def right(problem):
-    loss, outputs, gradients = network.loss_and_gradients(
-        rnn_split,
-        problem.weights,
-        problem.inputs,
-        problem.initial_state,
-        ACTIVATIONS[problem.case.activation],
-        problem.loss,
-    )
-    return {"loss": loss, "outputs": outputs, **gradients}
+    activation = ACTIVATIONS[problem.case.activation]
+    passed = network.forward(rnn_split, problem.weights, problem.inputs, problem.initial_state, activation)
+    loss, d_outputs = problem.loss(passed.outputs)
+    gradients = network.backward(rnn_split, problem.weights, passed, d_outputs)
+    return {"loss": loss, "outputs": passed.outputs, **gradients}
 
 
 def test_lists_and_python_numbers_are_read(problem, case_file):

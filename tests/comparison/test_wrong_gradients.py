@@ -188,10 +188,10 @@ BACKWARD = {
 def test_a_wrong_backward_pass_is_caught_in_every_tensor_that_it_spoils(solved, backward, kinds):
     problem = solved.problem
     layer = SimpleNamespace(WEIGHTS=rnn_split.WEIGHTS, forward=rnn_split.forward, backward=backward)
-    loss, outputs, gradients = network.loss_and_gradients(
-        layer, problem.weights, problem.inputs, problem.initial_state, ACTIVATIONS["tanh"], problem.loss
-    )
-    comparison = judged(solved, {"loss": loss, "outputs": outputs, **gradients})
+    passed = network.forward(layer, problem.weights, problem.inputs, problem.initial_state, ACTIVATIONS["tanh"])
+    loss, d_outputs = problem.loss(passed.outputs)
+    gradients = network.backward(layer, problem.weights, passed, d_outputs)
+    comparison = judged(solved, {"loss": loss, "outputs": passed.outputs, **gradients})
     assert comparison.verdict == "mismatch"
     assert blamed(comparison) == {name for name in gradients if name.rpartition(".")[2] in kinds}
 
@@ -267,18 +267,13 @@ def test_the_other_derivation_matches(solved):
 
 def test_the_rounded_answer_of_higher_precision_matches(solved, dtype):
     p = solved.problem
-    wide = {name: array.astype(np.longdouble) for name, array in {**p.weights, **p.initial_state}.items()}
-    loss, outputs, gradients = network.loss_and_gradients(
-        rnn_split,
-        {name: wide[name] for name in p.weights},
-        p.inputs.astype(np.longdouble),
-        {name: wide[name] for name in p.initial_state},
-        ACTIVATIONS["tanh"],
-        p.loss,
+    weights, initial_state = (
+        {name: array.astype(np.longdouble) for name, array in each.items()} for each in (p.weights, p.initial_state)
     )
-    precise = {
-        name: np.asarray(each).astype(dtype) for name, each in {"loss": loss, "outputs": outputs, **gradients}.items()
-    }
+    passed = network.forward(rnn_split, weights, p.inputs.astype(np.longdouble), initial_state, ACTIVATIONS["tanh"])
+    loss, d_outputs = p.loss(passed.outputs)
+    answer = {"loss": loss, "outputs": passed.outputs, **network.backward(rnn_split, weights, passed, d_outputs)}
+    precise = {name: np.asarray(each).astype(dtype) for name, each in answer.items()}
     assert judged(solved, precise).matches
 
 

@@ -138,7 +138,7 @@ def by_torch(layer: str) -> Witness:
 
 
 def gru_before(w, x, s):
-    states = gru_split.forward(x["x"].swapaxes(0, 1), s["h"], w["W_xh"], w["W_hh"], w["b_h"]).states  # (T + 1, B, H)
+    states = gru_split.forward(x["x"].swapaxes(0, 1), s["h"], w).states  # (T + 1, B, H)
     return states[1:].swapaxes(0, 1), {"h": states[-1]}
 
 

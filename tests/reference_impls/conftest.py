@@ -112,14 +112,17 @@ class Net:
 
     def solve(self, layer: AnyLayer, truncation: Any = None) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Loss, outputs and the gradients of split weights."""
-        loss, outputs, gradients = network.loss_and_gradients(*self.arguments(layer), self.loss_of, truncation)
+        _, weights, *_ = arguments = self.arguments(layer)
+        passed = network.forward(*arguments)
+        loss, d_outputs = self.loss_of(passed.outputs)
+        gradients = network.backward(layer, weights, passed, d_outputs, truncation)
         for place in self.places:
             if "W" in layer.WEIGHTS:
                 I = self.weights[f"{place}W_xh"].shape[0]
                 of_W = gradients.pop(f"{place}W")
                 gradients |= {f"{place}W_xh": of_W[:I], f"{place}W_hh": of_W[I:]}
                 gradients[f"{place}b_h"] = gradients.pop(f"{place}b")
-        return loss, outputs, gradients
+        return loss, passed.outputs, gradients
 
     def complex_step(self, layer: AnyLayer) -> dict[str, np.ndarray]:
         """The gradient by every element of everything given, from the forward pass alone."""

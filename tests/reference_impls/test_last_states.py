@@ -8,11 +8,11 @@ T = 5
 
 def assert_in_two_pieces(problem, layer, cut):
     _, weights, inputs, initial_state, activation = problem.arguments(layer)
-    of_layer = [weights[f"layer0.{name}"] for name in layer.WEIGHTS]
+    of_layer = {name: weights[f"layer0.{name}"] for name in layer.WEIGHTS}
     x = inputs.swapaxes(0, 1)  # (T, B, I)
 
     def run(x, states):
-        return layer.forward(x.copy(), *states, *of_layer, activation=activation)
+        return layer.forward(x.copy(), *states, of_layer, activation=activation)
 
     whole, first = run(x, initial_state.values()), run(x[:cut], initial_state.values())
     second = run(x[cut:], first.last)

@@ -20,16 +20,12 @@ def in_longdouble(problem):
 
     targets = problem.targets.astype(np.longdouble) if problem.targets.dtype.kind == "f" else problem.targets
     loss = problem.case.loss
-    value, outputs, gradients = network.loss_and_gradients(
-        layer_of(problem.structure),
-        wide(problem.weights),
-        problem.inputs.astype(np.longdouble),
-        wide(problem.initial_state),
-        ACTIVATIONS[problem.case.activation],
-        lambda outputs: LOSSES[loss.kind](outputs, targets, problem.covered, loss.reduction),
-        problem.truncation,
-    )
-    return {"loss": value, "outputs": outputs, **gradients}
+    layer, weights, inputs = layer_of(problem.structure), wide(problem.weights), problem.inputs.astype(np.longdouble)
+    activation = ACTIVATIONS[problem.case.activation]
+    passed = network.forward(layer, weights, inputs, wide(problem.initial_state), activation)
+    value, d_outputs = LOSSES[loss.kind](passed.outputs, targets, problem.covered, loss.reduction)
+    gradients = network.backward(layer, weights, passed, d_outputs, problem.truncation)
+    return {"loss": value, "outputs": passed.outputs, **gradients}
 
 
 CELLS = {"lstm": {"cell": "lstm"}, "gru, after": {"cell": "gru"}, "gru, before": {"cell": "gru", "reset": "before"}}
