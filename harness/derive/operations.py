@@ -58,16 +58,16 @@ class Elementwise:
     def apply(self, values: Sequence[ndarray], leads: Sequence[bool]) -> ndarray:
         """Return the function of the values."""
         n = max(value.ndim - lead for value, lead in zip(values, leads, strict=True))
-        padded = [_padded(value, n) if lead else value for value, lead in zip(values, leads, strict=True)]
-        if self.slope is not None and np.iscomplexobj(padded[0]):  # a declared slope is no derivative of the function
-            real = padded[0].real
-            return np.asarray(self.function(real) + 1j * (self.slope(real) * padded[0].imag))
-        return np.asarray(self.function(*padded))
+        given = [padded(value, n) if lead else value for value, lead in zip(values, leads, strict=True)]
+        if self.slope is not None and np.iscomplexobj(given[0]):  # a declared slope is no derivative of the function
+            real = given[0].real
+            return np.asarray(self.function(real) + 1j * (self.slope(real) * given[0].imag))
+        return np.asarray(self.function(*given))
 
     def push(self, values: Sequence[ndarray], k: int, tangent: ndarray) -> ndarray:
         """Return the change times the slope."""
         n = max(value.ndim for value in values)
-        return _padded(tangent, n) * self.slope_by(values, k)
+        return padded(tangent, n) * self.slope_by(values, k)
 
     def pull(self, values: Sequence[ndarray], k: int, g: ndarray) -> ndarray:
         """Return the gradient times the slope, summed where the operand was broadcast."""
@@ -99,10 +99,15 @@ class Einsum:
     def apply(self, values: Sequence[ndarray], leads: Sequence[bool]) -> ndarray:
         """Return the sum of products."""
         if not any(leads):
-            return _contracted(",".join(self.inputs) + "->" + self.output, values)
+            return self.contracted(",".join(self.inputs) + "->" + self.output, values)
         lead = self._unused
         inputs = [lead + each if leading else each for each, leading in zip(self.inputs, leads, strict=True)]
-        return _contracted(",".join(inputs) + "->" + lead + self.output, values)
+        return self.contracted(",".join(inputs) + "->" + lead + self.output, values)
+
+    def contracted(self, spec: str, values: Sequence[ndarray]) -> ndarray:
+        """Return a sum of products, whose letters ``spec`` has."""
+        work = max((value.size for value in values), default=1) ** 1.5
+        return np.asarray(np.einsum(spec, *values, optimize=work > SMALL))
 
     def push(self, values: Sequence[ndarray], k: int, tangent: ndarray) -> ndarray:
         """Return the sum of products with the change in place of operand k."""
@@ -116,7 +121,7 @@ class Einsum:
         there = set(self.output).union(*(self.inputs[j] for j in others))
         kept = "".join(each for each in self.inputs[k] if each in there)
         spec = ",".join([lead + self.output, *(self.inputs[j] for j in others)]) + "->" + lead + kept
-        found = _contracted(spec, [g, *(values[j] for j in others)])
+        found = self.contracted(spec, [g, *(values[j] for j in others)])
         # An axis of this operand alone was summed over, so each of its elements has the same gradient.
         for axis, letter in enumerate(self.inputs[k]):
             if letter not in there:
@@ -226,6 +231,23 @@ class Carry:
         return g
 
 
+@dataclass(frozen=True)
+class Clipped:
+    """The slope of a function of each element, limited.
+
+    Attributes:
+        function: the function, real or complex.
+        limit: the largest absolute slope.
+    """
+
+    function: Callable[..., ndarray]
+    limit: float
+
+    def __call__(self, a: ndarray) -> ndarray:
+        """Return the limited slope at each element."""
+        return np.clip(Elementwise(self.function).slope_by([a], 0), -self.limit, self.limit)
+
+
 def unbroadcast(g: ndarray, shape: tuple[int, ...], lead: int) -> ndarray:
     """Sum a gradient over the axes along which an operand was broadcast.
 
@@ -240,12 +262,7 @@ def unbroadcast(g: ndarray, shape: tuple[int, ...], lead: int) -> ndarray:
     return np.asarray(g.sum(axis=axes, keepdims=True)) if axes else g
 
 
-def _padded(value: ndarray, n: int) -> ndarray:
+def padded(value: ndarray, n: int) -> ndarray:
     """Return (R, …) with axes of length 1 after the first, up to n axes beside it."""
     missing = n - (value.ndim - 1)
     return value.reshape(len(value), *(1,) * missing, *value.shape[1:]) if missing else value
-
-
-def _contracted(spec: str, values: Sequence[ndarray]) -> ndarray:
-    work = max((value.size for value in values), default=1) ** 1.5
-    return np.asarray(np.einsum(spec, *values, optimize=work > SMALL))

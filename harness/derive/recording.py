@@ -85,10 +85,10 @@ class Recording:
         outputs: for each step the node of its output, (B, …).
     """
 
-    def __init__(self, problem: Sequences, perturbed: Perturbation | None = None) -> None:
+    def __init__(self, problem: Sequences, perturbed: Perturbation | None = None, of: type[Tape] = Tape) -> None:
         recurrence = problem.recurrence
         dtype = next(iter(problem.inputs.values())).dtype
-        self.tape = tape = Tape(recurrence.file, dtype, perturbed)
+        self.tape = tape = of(recurrence.file, dtype, perturbed)
         weights = self.weights = {
             name: tape.leaf(problem.weights[name], name) for name in recurrence.weights if name in problem.weights
         }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy import ndarray
 
 from harness.derive.recording import Recording, Sequences
-from harness.derive.tape import Node
+from harness.derive.tape import Node, Tape
 
 Contribution = Callable[[Node, int, ndarray], ndarray]
 """A function from a node, the position of an operand and the node's gradient to the contribution to the operand."""
@@ -35,21 +35,38 @@ def gradients(
         contributed: the contributions; a wrong function breaks a rule on purpose.
         summed: the sum of two contributions to one node.
     """
+    ends = [(node, problem.upstream[:, t]) for t, node in enumerate(recording.outputs)]
+    ends += [(node, problem.upstream_state[name]) for name, node in recording.last.items()]
+    return named(recording, problem, adjoints(recording.tape, ends, contributed, summed))
+
+
+def adjoints(
+    tape: Tape,
+    ends: Iterable[tuple[Node, ndarray]],
+    contributed: Contribution = contribution,
+    summed: Callable[[ndarray, ndarray], ndarray] = operator.add,
+) -> dict[int, ndarray]:
+    """Return the gradient of every node that one arrives at, by its position on the tape.
+
+    Args:
+        tape: the tape.
+        ends: nodes, and the gradient by each.
+        contributed: the contributions.
+        summed: the sum of two contributions to one node.
+    """
     adjoint: dict[int, ndarray] = {}
 
     def add(node: Node, g: ndarray) -> None:
         adjoint[node.index] = summed(adjoint[node.index], g) if node.index in adjoint else g
 
-    for t, node in enumerate(recording.outputs):
-        add(node, problem.upstream[:, t])
-    for name, node in recording.last.items():
-        add(node, problem.upstream_state[name])
-    for node in reversed(recording.tape.nodes):
+    for node, g in ends:
+        add(node, g)
+    for node in reversed(tape.nodes):
         if node.index in adjoint:
             for k, parent in enumerate(node.parents):
                 if parent.operation is not None or parent.name:
                     add(parent, contributed(node, k, adjoint[node.index]))
-    return named(recording, problem, adjoint)
+    return adjoint
 
 
 def named(recording: Recording, problem: Sequences, adjoint: Mapping[int, ndarray]) -> dict[str, ndarray]:

@@ -60,17 +60,21 @@ class Tape:
         perturbed: the change of each value, to measure rounding noise; None for none.
 
     Attributes:
+        file: the file of the step.
         nodes: the nodes.
         t: the time step.
         deviates: whether the step declares a backward pass that is not the derivative.
+        products: makes the operation of a sum of products.
     """
+
+    products: type[Einsum] = Einsum
 
     def __init__(self, file: str, dtype: np.dtype[Any], perturbed: Perturbation | None = None) -> None:
         self.nodes: list[Node] = []
         self.t = 0
         self.deviates = False
         self._shared = 0
-        self._file, self._dtype, self._perturbed = file, dtype, perturbed
+        self.file, self._dtype, self._perturbed = file, dtype, perturbed
         self._seen: dict[int, int] = {}
         self._places: dict[tuple[object, ...], tuple[ndarray, bool]] = {}
 
@@ -101,24 +105,40 @@ class Tape:
         """Record a function of each element."""
         return self._record(Elementwise(function, slope), operands)
 
+    def power(self, operand: Any, exponent: int) -> Node:
+        """Record a power with a whole exponent."""
+
+        def power(a: ndarray) -> ndarray:
+            return a**exponent
+
+        return self.elementwise(power, operand)
+
+    def compared(self, comparison: np.ufunc, a: Any, b: Any) -> Condition:
+        """Return the condition that two arrays compare so."""
+        shapes = [np.shape(a), np.shape(b)]
+        return Condition(self, _done(comparison.__name__, lambda: np.asarray(comparison(a, b)), shapes))
+
     def where(self, condition: Any, a: Any, b: Any) -> Node:
         """Record a choice of elements; no gradient goes through the condition."""
         if not isinstance(condition, Condition):
             raise OutsideNamespaceError(
                 "the condition of xp.where should be a comparison of arrays; write xp.where(a > 0, …, …)"
             )
-        chosen = condition.value
+        return self._record(self.choice(condition.value), (a, b))
+
+    def choice(self, at: ndarray) -> Operation:
+        """Return the operation that takes elements of its first operand where ``at`` is true."""
 
         def where(a: ndarray, b: ndarray) -> ndarray:
-            return np.where(chosen, a, b)
+            return np.where(at, a, b)
 
-        return self._record(Elementwise(where), (a, b))
+        return Elementwise(where)
 
     def einsum(self, spec: str, *operands: Any) -> Node:
         """Record a sum of products."""
         nodes = [self._lifted(each) for each in operands]
         inputs, output = _explicit(spec, [each.ndim for each in nodes])
-        return self._record(Einsum(inputs, output), nodes)
+        return self._record(self.products(inputs, output), nodes)
 
     def matmul(self, a: Any, b: Any) -> Node:
         """Record a product of matrices, or of stacks of them."""
@@ -129,7 +149,7 @@ class Tape:
         rows, columns = "i" if left.ndim > 1 else "", "k" if right.ndim > 1 else ""
         first = stack[len(stack) - max(left.ndim - 2, 0) :] + rows + "j"
         second = stack[len(stack) - max(right.ndim - 2, 0) :] + "j" + columns
-        return self._record(Einsum((first, second), stack + rows + columns, "matmul"), (left, right))
+        return self._record(self.products((first, second), stack + rows + columns, "matmul"), (left, right))
 
     def gather(self, name: str, key: object, move: Callable[..., ndarray], *operands: Any) -> Node:
         """Record a move of elements.
@@ -166,17 +186,17 @@ class Tape:
         shapes = [value.shape for value in values]
         value = _done(operation.name, lambda: operation.apply(values, [False] * len(values)), shapes)
         value = self._rounded(value, operation, values)
-        line = self._line()
+        line = self.line()
         nth = self._seen[line] = self._seen.get(line, -1) + 1
         return Node(self, value, operation, nodes, Site(line, nth), "")
 
     def _rounded(self, value: ndarray, operation: Operation | None, operands: Sequence[ndarray]) -> ndarray:
         return value if self._perturbed is None else self._perturbed(value, operation, operands)
 
-    def _line(self) -> int:
+    def line(self) -> int:
         """Return the running line of the step's file; 0 if none runs."""
         frame = sys._getframe(2)
-        while frame is not None and frame.f_code.co_filename != self._file:
+        while frame is not None and frame.f_code.co_filename != self.file:
             frame = frame.f_back  # type: ignore[assignment]
         return 0 if frame is None else frame.f_lineno
 
@@ -309,15 +329,14 @@ class Node(NDArrayOperatorsMixin):
             if ufunc is np.matmul:
                 return self.tape.matmul(*operands)
             if ufunc is np.power and isinstance(operands[1], int | float) and operands[1] == int(operands[1]):
-                return self._to_the_power(int(operands[1]))
+                return self.tape.power(operands[0], int(operands[1]))
             if ufunc is np.power:
                 raise OutsideNamespaceError(
                     "a step raises to a power that is not a whole number; use xp.sqrt, or xp.exp(p * xp.log(a))"
                 )
             if ufunc in COMPARISONS:
                 values = [each.value if isinstance(each, Node) else each for each in operands]
-                shapes = [np.shape(each) for each in values]
-                return Condition(self.tape, _done(ufunc.__name__, lambda: np.asarray(ufunc(*values)), shapes))
+                return self.tape.compared(ufunc, *values)
         return _refuse(f"np.{ufunc.__name__}", ufunc.__name__)
 
     def __array_function__(self, function: Any, types: Any, operands: Any, options: Any) -> NoReturn:
@@ -344,12 +363,6 @@ class Node(NDArrayOperatorsMixin):
         _refuse(
             f".{name} of an array", {"T": "permute_dims", "dot": "matmul", "transpose": "permute_dims"}.get(name, name)
         )
-
-    def _to_the_power(self, exponent: int) -> Node:
-        def power(a: ndarray) -> ndarray:
-            return a**exponent
-
-        return self.tape.elementwise(power, self)
 
 
 def _done(name: str, operation: Callable[[], ndarray], shapes: Sequence[tuple[int, ...]]) -> ndarray:

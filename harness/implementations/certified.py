@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.implementations.base import Framework, Returned, Unsupported, implementation
+from harness.implementations.base import ANY, Framework, Returned, Unsupported, implementation
 from harness.problem import Problem
 
 FLINT = Framework("flint", ("flint",), install="certified")
@@ -15,7 +15,7 @@ def work(_: Problem) -> float:
     return math.inf
 
 
-@implementation("certified", layout="split", framework=FLINT, complete=True, work=work)
+@implementation("certified", layout="split", framework=FLINT, complete=True, work=work, recurrence=ANY)
 def certified(problem: Problem) -> Returned:
     """Ball arithmetic: every element proven to 80 bits, then rounded to the case's dtype."""
     from harness.precision.intervals.certification import NotCertified

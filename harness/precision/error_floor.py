@@ -21,7 +21,6 @@ import numpy as np
 from numpy import ndarray
 
 from harness.problem import Problem
-from harness.problem.recurrent import RecurrenceProblem
 from harness.problem.reference import solve
 
 Tensors = Mapping[str, ndarray]
@@ -61,8 +60,6 @@ def from_intervals(problem: Problem, baseline: Tensors) -> ErrorFloor:
     Raises:
         NoErrorFloor: If nothing can be certified.
     """
-    if isinstance(problem, RecurrenceProblem):
-        raise NoErrorFloor("certified: only rnn, lstm and gru")
     from harness.precision.intervals.certification import NotCertified, certified
     from harness.precision.intervals.tensors import distance
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.derive.namespaces import BINARY, UNARY, Namespace
-from harness.derive.operations import Elementwise
+from harness.derive.operations import Clipped, Elementwise
 from harness.derive.tape import Condition, Node
 
 
@@ -151,8 +151,7 @@ def _with_slope(function: Callable[..., Any], slope: Callable[[ndarray], ndarray
 
 
 def _clip_slope(function: Callable[..., Any], limit: float) -> Callable[[Any], Any]:
-    own = Elementwise(function)
-    return _with_slope(function, lambda a: np.clip(own.slope_by([a], 0), -limit, limit))
+    return _with_slope(function, Clipped(function, limit))
 
 
 def _surrogate(function: Callable[..., Any], slope: Callable[..., Any]) -> Callable[[Any], Any]:

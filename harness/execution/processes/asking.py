@@ -122,9 +122,9 @@ class Asking(ABC):
             return [Diagnosis(UNEXPLAINED, f"unexplained; {answer.header['reason']}", {})]
         return to_diagnoses(answer.header["diagnoses"])
 
-    def _home(self, problem: Problem) -> Framework:
-        """Return the process that has a problem's step, or the reference."""
-        return self.homes.get(problem.case.cell, NUMPY) if problem.case.recurrence is not None else NUMPY
+    def _home(self, problem: Problem, framework: Framework = NUMPY) -> Framework:
+        """Return the process that has a problem's step; that of a framework if every process has it."""
+        return framework if problem.case.recurrence is None else self.homes.get(problem.case.cell, framework)
 
     def floor(self, problem: Problem, baseline: Mapping[str, ndarray]) -> ErrorFloor:
         """Measure how far the baseline's tensors are off, against the best answers that can be had.
@@ -133,14 +133,12 @@ class Asking(ABC):
         """
         header, arrays = of_floor_request(problem, baseline)
         reasons = []
-        for framework, way in ((FLINT, "from_intervals"), (self._home(problem), "from_wider_numbers")):
-            if way == "from_intervals" and problem.case.recurrence is not None:
-                continue
+        for framework, way in ((FLINT, "from_intervals"), (NUMPY, "from_wider_numbers")):
             if missing := missing_modules(framework):
                 reasons.append(f"{missing[0]} is not installed; {install_line(framework)}")
                 continue
             try:
-                answer = self.ask(framework, {"do": "floor", "way": way, **header}, arrays)
+                answer = self.ask(self._home(problem, framework), {"do": "floor", "way": way, **header}, arrays)
             except WorkerFailed as failure:
                 reasons.append(failure.reason)
                 continue

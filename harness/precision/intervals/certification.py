@@ -17,9 +17,13 @@ from hashlib import blake2b
 from flint import arb, ctx
 from numpy import ndarray
 
-from harness.precision.intervals.layers import UndecidedKink
-from harness.precision.intervals.network import in_matrices, solve
+from harness.derive.balls import UndecidedError
+from harness.derive.namespaces import balls
+from harness.derive.recording import StepError
+from harness.precision.intervals import network
+from harness.precision.intervals.network import in_matrices
 from harness.problem import Problem
+from harness.problem.recurrent import RecurrenceProblem
 from harness.tensors import GATES
 from reference_impls.truncation import passes
 
@@ -76,9 +80,9 @@ def certified(problem: Problem) -> dict[str, ndarray]:
 
 
 def _certified(problem: Problem) -> dict[str, ndarray]:
-    precision, reason = FIRST_PRECISION, ""
+    precision, reason, once = FIRST_PRECISION, "", work(problem)
     while precision <= LAST_PRECISION:
-        if (needed := work(problem) * precision / FIRST_PRECISION) > MOST_WORK:
+        if (needed := once * precision / FIRST_PRECISION) > MOST_WORK:
             raise NotCertified(
                 f"would take {needed:.1e} multiplications of intervals of {precision} bits; "
                 f"at most {MOST_WORK:.1e}{reason}"
@@ -90,10 +94,17 @@ def _certified(problem: Problem) -> dict[str, ndarray]:
             if not missing:
                 return answer
             reason = f": {precision} bits do not suffice for {missing[0]}"
-        except UndecidedKink:
-            reason = f": {precision} bits do not decide on which side of relu's kink a pre-activation is"
+        except UndecidedError as undecided:
+            reason = f": {precision} bits {undecided}"
+        except StepError as refused:  # the step runs on floats, so the reason is that balls do not reach it
+            raise NotCertified(f"ball arithmetic does not reach the step: {refused}") from None
         precision *= 2
     raise NotCertified(f"cannot be certified with at most {LAST_PRECISION} bits{reason}")
+
+
+def solve(problem: Problem) -> dict[str, ndarray]:
+    """Return loss, outputs and every gradient in balls at the precision in force, whatever their radii."""
+    return balls.gradients(problem.sequences) if isinstance(problem, RecurrenceProblem) else network.solve(problem)
 
 
 def is_certified(tensor: ndarray) -> bool:
@@ -107,6 +118,8 @@ def is_certified(tensor: ndarray) -> bool:
 
 def work(problem: Problem) -> float:
     """Return the number of multiplications of one attempt, in the unit of ``MOST_WORK``."""
+    if isinstance(problem, RecurrenceProblem):
+        return balls.work(problem.sequences)
     s = problem.structure
     functions = s.batch * s.time * (len(s.blocks) * s.hidden * GATES[s.cell] + s.outputs[2])
     # Two of the three parts of the products belong to the backward pass.
@@ -117,22 +130,12 @@ def work(problem: Problem) -> float:
 def _key(problem: Problem) -> bytes:
     """Identify a problem by everything that its answer depends on."""
     case = problem.case
-    digest = blake2b(
-        repr(
-            (
-                case.cell,
-                case.reset,
-                case.activation,
-                case.layers,
-                case.bidirectional,
-                case.sizes,
-                case.lengths,
-                case.loss,
-                case.truncation,
-            )
-        ).encode()
-    )
-    arrays = {**problem.weights, **problem.initial_state, "inputs": problem.inputs, "targets": problem.targets}
+    kind = (case.cell, case.recurrence, case.reset, case.activation, case.layers, case.bidirectional, case.sizes)
+    digest = blake2b(repr((*kind, case.lengths, case.loss, case.truncation)).encode())
+    arrays = {**problem.arrays, "targets": problem.targets}
+    if isinstance(problem, RecurrenceProblem):
+        digest.update(f"{id(problem.recurrence.step)}".encode())  # its source is known, but not its closure
+        arrays |= {f"upstream of {name}": each for name, each in problem.upstream_state.items()}
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(array.tobytes())

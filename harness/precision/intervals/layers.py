@@ -14,14 +14,12 @@ from typing import NamedTuple
 
 from flint import arb, arb_mat
 
+from harness.derive.balls import UndecidedError
+
 Activation = Callable[[arb], tuple[arb, arb]]
 """Maps a to φ(a) and φ'(a)."""
 
 ZERO, ONE = arb(0), arb(1)
-
-
-class UndecidedKink(ArithmeticError):
-    """An interval contains zero, relu's kink, so relu's slope is not known at this precision."""
 
 
 def _tanh(a: arb) -> tuple[arb, arb]:
@@ -40,7 +38,7 @@ def _relu(a: arb) -> tuple[arb, arb]:
         return a, ONE
     if a <= 0:
         return ZERO, ZERO
-    raise UndecidedKink
+    raise UndecidedError("do not decide on which side of relu's kink a pre-activation is")
 
 
 def _identity(a: arb) -> tuple[arb, arb]:

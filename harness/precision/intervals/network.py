@@ -31,7 +31,7 @@ def solve(problem: Problem) -> dict[str, ndarray]:
         Arrays of intervals by canonical name, each of its canonical shape.
 
     Raises:
-        UndecidedKink: If the precision is too low to decide on which side of relu's kink a pre-activation is.
+        UndecidedError: If the precision is too low to decide on which side of relu's kink a pre-activation is.
     """
     case, structure = problem.case, problem.structure
     if not in_matrices(problem):
