@@ -445,6 +445,8 @@ class Fields:
     """The implementations to compare; default all that support the case."""
     tolerance: Tolerance | None = None
     """Bounds that replace the default tolerances: one for every tensor, or by name with `default` for the rest."""
+    memory: Literal["contiguous", "strided"] = "contiguous"
+    """strided: your implementation receives views that are not contiguous. contiguous: arrays in order."""
     nonfinite: Literal["refused", "allowed"] = "refused"
     """refused: NaN or infinity in any result is no match. allowed: the same one at the same place matches."""
     expect: Literal["match", "mismatch"] = "match"
@@ -508,6 +510,8 @@ class RecurrenceFields:
     """The implementations to compare; all that support the case unless given."""
     tolerance: Tolerance | None = None
     """Replaces the default tolerances: one bound for every tensor, or by name with `default` for the rest."""
+    memory: Literal["contiguous", "strided"] = "contiguous"
+    """strided: your implementation receives views that are not contiguous. contiguous: arrays in order."""
     nonfinite: Literal["refused", "allowed"] = "refused"
     """refused: NaN or infinity in any result is no match. allowed: the same one at the same place matches."""
     expect: Literal["match", "mismatch"] = "match"

@@ -165,7 +165,8 @@ def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int], **said
     weights = recurrence.shapes(recurrence.weights, known)
     given = {f"{name}0": shape for name, shape in state.items() if name not in draw.absent}
     given |= {f"inputs.{name}": shape for name, shape in inputs.items() if name not in draw.absent}
-    own = {"name": f"{recurrence.name}[{draw.named(known)}]", "file": recurrence.file}
+    memory = ",strided" if said.get("memory") == "strided" else ""
+    own = {"name": f"{recurrence.name}[{draw.named(known)}{memory}]", "file": recurrence.file}
     own |= {"cell": recurrence.name, "dtype": draw.dtype}
     case = ValidCase(
         **{**own, **said},

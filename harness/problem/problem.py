@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy import ndarray
@@ -11,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from harness.case.fields import ValidCase
 from harness.layout import layouts
+from harness.problem.memory import strided
 from harness.tensors import Structure, shapes
 from reference_impls.losses import LOSSES
 from reference_impls.truncation import Detach, Truncation, Window
@@ -124,29 +126,31 @@ class Problem:
             return value.astype(outputs.dtype), d_outputs.astype(outputs.dtype)
         return value, d_outputs
 
-    def copy(self) -> Problem:
-        """Return the problem with arrays of its own."""
+    def mapped(self, change: Callable[[ndarray], ndarray]) -> Self:
+        """Return the problem with every array changed."""
         return replace(
             self,
-            weights={name: array.copy() for name, array in self.weights.items()},
-            initial_state={name: array.copy() for name, array in self.initial_state.items()},
-            inputs=self.inputs.copy(),
-            targets=self.targets.copy(),
+            weights={name: change(array) for name, array in self.weights.items()},
+            initial_state={name: change(array) for name, array in self.initial_state.items()},
+            inputs=change(self.inputs),
+            targets=change(self.targets),
         )
 
-    def as_dtype(self, dtype: DTypeLike) -> Problem:
+    def copy(self) -> Self:
+        """Return the problem with arrays of its own."""
+        return self.mapped(lambda array: np.array(array, order="C"))
+
+    def handed(self) -> Self:
+        """Return the problem with arrays of its own, as a candidate receives them: views if the case says so."""
+        return self.mapped(strided) if self.case.memory == "strided" else self.copy()
+
+    def as_dtype(self, dtype: DTypeLike) -> Self:
         """Return the problem with every number in another dtype; labels stay as they are."""
 
         def changed(array: ndarray) -> ndarray:
             return array.astype(dtype) if array.dtype.kind == "f" else array
 
-        return replace(
-            self,
-            weights={name: changed(array) for name, array in self.weights.items()},
-            initial_state={name: changed(array) for name, array in self.initial_state.items()},
-            inputs=changed(self.inputs),
-            targets=changed(self.targets),
-        )
+        return self.mapped(changed)
 
     def in_layout(self, layout: str) -> Problem:
         """Return a problem in the split layout with its weights in another layout."""

@@ -6,13 +6,12 @@ which no output and no last state is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Self
 
 import numpy as np
 from numpy import ndarray
-from numpy.typing import DTypeLike
 from typing_extensions import override
 
 from harness.case.fields import ValidCase
@@ -82,23 +81,14 @@ class RecurrenceProblem(Problem):
         return np.asarray(total), self.targets
 
     @override
-    def copy(self) -> RecurrenceProblem:
-        """Return the problem with arrays of its own."""
-        return self._mapped(np.array)
-
-    @override
-    def as_dtype(self, dtype: DTypeLike) -> RecurrenceProblem:
-        """Return the problem with every number in another dtype."""
-        return self._mapped(lambda array: array.astype(dtype))
-
-    @override
-    def in_layout(self, layout: str) -> RecurrenceProblem:
+    def in_layout(self, layout: str) -> Self:
         """Return the problem; a recurrence has one layout, its own."""
         if layout != "split":
             raise ValueError(f"the recurrence {self.recurrence.name} has no layout {layout!r}; leave `layout` out")
         return self
 
-    def _mapped(self, change: Any) -> RecurrenceProblem:
+    @override
+    def mapped(self, change: Callable[[ndarray], ndarray]) -> Self:
         def each(arrays: Mapping[str, ndarray]) -> dict[str, ndarray]:
             return {name: change(array) for name, array in arrays.items()}
 

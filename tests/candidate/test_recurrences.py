@@ -68,8 +68,8 @@ def test_a_right_one(checked):
     assert did.status == 0, did.out
     assert did.err == ""
     assert "mine.py:17 my_leaky, compared with derived" in did.out
-    assert re.search(r"complex-step, .*, agrees with derived on all 12 problems", did.out)
-    assert "12 match" in did.out
+    assert re.search(r"complex-step, .*, agrees with derived on all 13 problems", did.out)
+    assert "13 match" in did.out
     assert "harness.assert_gradients_match(..., leaky)" in did.out
 
 
@@ -124,7 +124,7 @@ def test_a_file_with_a_recurrence_alone(checked):
     did = checked(source=STEP)
     assert did.status == 0, did.out
     assert "mine.py leaky, compared with derived" in did.out
-    assert "12 match" in did.out
+    assert "13 match" in did.out
 
 
 REFUSED = {
@@ -189,8 +189,8 @@ def test_several_implementations(checked):
     assert "mine.py:17 my_leaky" in did.out
     assert "other" in did.out
     assert "b" in did.out
-    assert "12 mismatch" in did.out
-    assert "12 match" in did.out
+    assert "13 mismatch" in did.out
+    assert "13 match" in did.out
 
 
 def test_one_of_several_by_name(check):
@@ -218,7 +218,7 @@ def my_min_gru(problem):
 def test_an_implementation_of_the_librarys_recurrence(checked):
     did = checked(source=OF_THE_LIBRARY)
     assert did.status == 0, did.out + did.err
-    assert "12 match" in did.out
+    assert "13 match" in did.out
     wrong = checked(source=OF_THE_LIBRARY, old=".tensors\n", new='.tensors | {"inputs.x": 0 * problem.inputs["x"]}\n')
     assert wrong.status == 1
     assert "inputs.x is zero" in wrong.out
@@ -258,7 +258,7 @@ def test_a_name_that_is_nearly_right_is_hinted_at(checked):
 def test_a_file_that_prints(checked):
     did = checked(old="    T, kept = x.shape[1], []", new='    print("said by mine"); T, kept = x.shape[1], []')
     assert did.status == 0, did.out
-    assert "12 match" in did.out
+    assert "13 match" in did.out
 
 
 def test_one_that_hangs_is_ended(checked):
@@ -280,7 +280,7 @@ def test_as_json(checked):
     did = checked("--json", old="db += da_z.sum(0)", new="db = da_z.sum(0)")
     assert did.status == 1
     results = {each["case"]: each for each in did.json["results"] if each["implementation"] == "mine"}
-    assert len(results) == 12
+    assert len(results) == 13
     assert all(case.startswith("leaky[") for case in results)
     assert {each["verdict"] for case, each in results.items() if "T=1," not in case} == {"mismatch"}
     assert {each["verdict"] for case, each in results.items() if "T=1," in case} == {"match"}
@@ -347,7 +347,7 @@ def in_torch(problem):
 def test_a_function_of_torch(checked):
     did = checked(source=STEP + MODULE)
     assert did.status == 0, did.out + did.err
-    assert "12 match" in did.out
+    assert "13 match" in did.out
     wrong = checked(source=STEP + MODULE, old="dh * (n - h) * z * (1 - z)", new="dh * (n - h) * z")
     assert wrong.status == 1
     assert "the slope of the sigmoid" in wrong.out

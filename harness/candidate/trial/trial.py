@@ -95,7 +95,7 @@ def _without_gradients(result: Result) -> Iterator[Remark]:
 
 
 def _called(implementation: Implementation, pristine: Problem) -> _Call:
-    given = pristine.copy()
+    given = pristine.handed()
     start = time.perf_counter()
     returned = implementation.function(given)
     seconds = time.perf_counter() - start
