@@ -217,8 +217,8 @@ What to look for:
 - **One weight alone**: the fault is in the sum that makes its gradient, or in what was done to it afterwards.
 - **Some columns alone**: the fault is in one gate.
 
-A report's page draws the heatmaps of a wrong answer in the same way, with an outline around each element that is
-outside the tolerance.
+A report's page shows this entry beside each fault that it names, and the heatmaps of a wrong answer: blue elements are
+within the tolerance, orange ones are outside, and a darker one has a larger error.
 
 ## Groups
 

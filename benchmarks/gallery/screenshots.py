@@ -62,7 +62,7 @@ def main() -> None:
         driver.get(page.as_uri())
         _at(driver, "#table .cell")
         _save(driver, "report.png", 1000)
-        driver.find_element(By.CSS_SELECTOR, "#wrong ~ table a").click()
+        driver.find_element(By.CSS_SELECTOR, "#wrong ~ .causes td:last-child a").click()
         _at(driver, "#detail .heatmap")
         square = driver.find_elements(By.CSS_SELECTOR, ".heatmap td.off")[0]
         driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", square)

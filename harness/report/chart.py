@@ -32,8 +32,15 @@ SIZE, SMALL = 9.0, 8.0
 """Font sizes; the legend has the small one."""
 
 BLACK = "#000000"
+GREY = "#a0a0a0"
 DASHES = {"-": (), "--": (3.7, 1.6), "-.": (6.4, 1.6, 1.0, 1.6), ":": (1.0, 1.65)}
 """Lengths of line and gap, in widths of the line."""
+
+DARK = (
+    "@media (prefers-color-scheme: dark) { rect { fill: #15171a } text { fill: #e8eaed } "
+    '[style*="stroke: #000000"] { stroke: #e8eaed !important } }'
+)
+"""The style of a chart on a dark page."""
 
 COLUMNS = 342
 """Number of columns of a line of many points, each a point wide.
@@ -53,12 +60,11 @@ class Line:
     """A line of a chart.
 
     Attributes:
-        label: its name in the legend.
+        label: its name in the legend; empty if it is not there.
         x, y: its points, (S,) each; what is not finite is left out.
         colour: as ``#rrggbb``.
         dashes: one of ``DASHES``.
         width: in points.
-        steps: whether it goes in steps, each point's in the middle of its step.
     """
 
     label: str
@@ -67,7 +73,6 @@ class Line:
     colour: str
     dashes: str = "-"
     width: float = 1.2
-    steps: bool = False
 
 
 MOST_ON_A_LINE = 1e300
@@ -145,26 +150,21 @@ def chart(lines: Sequence[Line], x: Axis, y: Axis) -> str:
     """Return a line chart as SVG."""
     size = {"width": f"{WIDTH}pt", "height": f"{HEIGHT}pt", "viewBox": f"0 0 {WIDTH} {HEIGHT}"}
     svg = Element("svg", size, xmlns="http://www.w3.org/2000/svg", version="1.1")
+    ElementTree.SubElement(svg, "style").text = DARK
     ElementTree.SubElement(svg, "rect", width="100%", height="100%", fill="#ffffff")
-    top = TOP + ROW * math.ceil(len(lines) / 2)
+    named = [each for each in lines if each.label]
+    top = TOP + ROW * math.ceil(len(named) / 2)
     wide, high = WIDTH - LEFT - RIGHT, HEIGHT - BOTTOM - top
     for each in lines:
         across, up = x.along(each.x), y.along(each.y)
         points = np.stack([LEFT + wide * across, top + high * (1 - up)], axis=1)  # (S, 2)
-        _draw(svg, _in_steps(points) if each.steps else _thinned(points), each)
+        _draw(svg, _thinned(points), each)
     _frame(svg, top, x, y)
-    for number, each in enumerate(lines):
+    for number, each in enumerate(named):
         left, level = LEFT + (number % 2) * wide / 2, TOP / 2 + ROW * (number // 2 + 0.5)
         _draw(svg, np.array([[left, level], [left + 21.6, level]]), each)
         _write(svg, left + 27.4, level, each.label, "start", SMALL)
     return ElementTree.tostring(svg, encoding="unicode")
-
-
-def _in_steps(points: ndarray) -> ndarray:
-    """Return points (S, 2) as the corners of steps, (2·S, 2), each point in the middle of its own."""
-    middles = (points[1:, 0] + points[:-1, 0]) / 2  # (S - 1,)
-    across = np.concatenate([points[:1, 0], np.repeat(middles, 2), points[-1:, 0]])
-    return np.stack([across, np.repeat(points[:, 1], 2)], axis=1)
 
 
 def _thinned(points: ndarray) -> ndarray:

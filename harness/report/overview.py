@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
@@ -51,7 +52,12 @@ def compared(report: Report) -> list[Row]:
 
 def counted(number: int, noun: str, ending: str = "s") -> str:
     """Return a number with its noun: 1 case, 2,000 cases."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{ending}"
+    return f"{number:,} {plural(number, noun, ending)}"
+
+
+def plural(number: int, noun: str, ending: str = "s") -> str:
+    """Return the form of a noun that belongs to a number."""
+    return noun if number == 1 else f"{noun}{ending}"
 
 
 def status_line(report: Report) -> str:
@@ -195,6 +201,41 @@ def explained(report: Report, *, documented: bool) -> list[Explained]:
         for (name, fault), cases in found.items()
     ]
     return sorted(rows, key=lambda row: (row.implementation, -row.cases))
+
+
+class Wrong(NamedTuple):
+    """The unexpected failures of an implementation that have one cause.
+
+    ``fault`` is the diagnosis; if it is empty, ``explanation`` is the reason of the verdict.
+    """
+
+    implementation: str
+    verdict: str
+    fault: str
+    cases: int
+    case: str
+    explanation: str
+
+
+def what_is_wrong(report: Report) -> list[Wrong]:
+    """Return the causes of all unexpected disagreements, each once: the implementations with the most cases first."""
+    best: dict[tuple[str, str], Row] = {}
+    for row in report["diagnoses"]:
+        best.setdefault((row["case"], row["implementation"]), row)
+    verdicts = {(row["case"], row["implementation"]): row["verdict"] or row["status"] for row in report["runs"]}
+    found: dict[tuple[str, str, str, str], Wrong] = {}
+    for case, name, reason in disagreements(report, in_brief):
+        diagnosis = best.get((case, name))
+        fault = diagnosis["fault"] if diagnosis else ""
+        said = diagnosis["start" if fault == UNEXPLAINED else "explanation"] if diagnosis else reason
+        alike = "" if diagnosis else re.sub(r"\d[\d.e+-]*", "#", reason)
+        key = (name, verdicts[case, name], fault, alike)
+        first = found.get(key, Wrong(*key[:3], 0, case, said))
+        found[key] = first._replace(cases=first.cases + 1)
+    cases = Counter[str]()
+    for each in found.values():
+        cases[each.implementation] += each.cases
+    return sorted(found.values(), key=lambda each: (-cases[each.implementation], each.implementation, -each.cases))
 
 
 def training_line(report: Report) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from harness.case.gates import gates_of
 from harness.casefile import visible
 from harness.report.heat import heat
 from harness.report.kept import read
@@ -48,6 +49,8 @@ def add_pictures(case: dict[str, Any], path: Path, compared: Mapping[str, Sequen
     for run in by_badness[: 1 if case["as_expected"] else MOST_LINES]:
         if run["implementation"] in others:
             run["heats"] = _heats(compared[run["implementation"]], others[run["implementation"]], expected)
+            for name, each in run["heats"].items():
+                each["gates"] = gates_of(kept.problem.case, name)
     plots = (_along_time(expected, others), *_curves(expected, others)) if plotted else ()
     case["plots"] += [asdict(plot) for plot in plots if plot is not None]
     return len(json.dumps([case["plots"], *(run["heats"] for run in case["runs"])]))
@@ -95,9 +98,18 @@ def _whole(result: Result, shape: tuple[int, ...]) -> bool:
 def _curves(expected: Result, others: Mapping[str, Result]) -> tuple[Plot | None, ...]:
     if CURVE not in expected.tensors:
         return ()
+    right = expected.tensors[CURVE]
     with_curve = {name: each.tensors[CURVE] for name, each in others.items() if CURVE in each.tensors}
-    first = dict(list(with_curve.items())[:MOST_LINES])
-    return curves(expected.tensors[CURVE], first), apart(expected.tensors[CURVE], first)
+    with_curve = dict(sorted(with_curve.items(), key=lambda pair: -_off(pair[1], right)))
+    return curves(right, with_curve, MOST_LINES), apart(right, with_curve, MOST_LINES)
+
+
+def _off(curve: ndarray, right: ndarray) -> float:
+    """Return the largest error of a curve, absolute; infinite if it has another length or is not finite."""
+    if curve.shape != right.shape:
+        return math.inf
+    with np.errstate(all="ignore"):
+        return float(np.nan_to_num(np.abs(curve.astype(np.float64) - right), nan=np.inf, posinf=np.inf).max())
 
 
 def _thinned(values: ndarray) -> tuple[ndarray, ndarray]:

@@ -5,15 +5,13 @@ Colours are those of Okabe and Ito, which colour-blind readers can distinguish; 
 
 from __future__ import annotations
 
-import base64
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy import ndarray
 
-from harness.report.chart import BLACK, Axis, Line, chart, linear, logarithmic
+from harness.report.chart import BLACK, GREY, Line, chart, linear, logarithmic
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999933")
 DASHES = ("-", "--", "-.", ":")
@@ -32,34 +30,6 @@ class Plot:
     svg: str
     alt: str
     caption: str
-
-    @property
-    def source(self) -> str:
-        """The image as a data URI."""
-        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode()
-
-
-def ulp_histogram(errors: Mapping[str, Sequence[float]]) -> Plot:
-    """Plot how many tensors have a largest error of so many ulp, for each implementation.
-
-    Args:
-        errors: for each implementation, the largest error of each tensor, in ulp.
-    """
-    edges = [0, 1, *(2**k for k in range(1, 25, 2)), math.inf]
-    bins = np.arange(len(edges) - 1.0)
-    lines = []
-    for number, (name, values) in enumerate(errors.items()):
-        held = np.nan_to_num(np.asarray(values, np.float64), nan=np.inf, posinf=np.inf)
-        counts, _ = np.histogram(held, edges)
-        lines.append(_line(number, name, bins, counts.astype(np.float64), steps=True))
-    # Powers are too wide to be written at each tick.
-    written = ("0", "1", *(f"{2**k}" if k < 10 else f"2^{k}" if k % 4 == 3 else "" for k in range(1, 25, 2)))
-    ticks = tuple(zip(bins.tolist(), written, strict=True))
-    x = Axis("largest error of a tensor, ulp (from here to the next)", ticks, (-0.5, len(bins) - 0.5))
-    y = linear("tensors", np.concatenate([[0.0], *(line.y for line in lines)]), whole=True)
-    worst = ", ".join(f"{name} median {np.median(values):.3g}" for name, values in errors.items())
-    caption = "Errors in units in the last place. Where larger terms cancel, a small element has an error of many ulp."
-    return Plot(chart(lines, x, y), f"Histogram of errors in ulp by implementation: {worst}", caption)
 
 
 def along_time(steps: ndarray, norm: ndarray, errors: Mapping[str, ndarray], what: str) -> Plot:
@@ -80,15 +50,15 @@ def along_time(steps: ndarray, norm: ndarray, errors: Mapping[str, ndarray], wha
     return Plot(chart(lines, x, y), alt, caption)
 
 
-def curves(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot:
+def curves(of_baseline: ndarray, others: Mapping[str, ndarray], most: int) -> Plot:
     """Plot the loss at each step of a training, the baseline's and the others'.
 
     Args:
         of_baseline: (steps,).
-        others: for each implementation, (steps,).
+        others: for each implementation, the worst first, (steps,).
+        most: how many of them have a colour and a name; the rest are grey.
     """
-    lines = [Line("baseline", np.arange(len(of_baseline)), of_baseline, BLACK, width=2.0)]
-    lines += [_line(number, name, np.arange(len(each)), each) for number, (name, each) in enumerate(others.items())]
+    lines = [*_lines(others, most), Line("baseline", np.arange(len(of_baseline)), of_baseline, BLACK, ":", width=2.0)]
     x = linear("step of the training", np.concatenate([line.x for line in lines]).astype(np.float64), whole=True)
     values = np.concatenate([line.y for line in lines])
     wide = (of_baseline > 0).all() and of_baseline.max() > 30 * of_baseline.min()
@@ -97,12 +67,13 @@ def curves(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot:
     return Plot(chart(lines, x, y), alt, "The loss at each step. Lines that coincide agree.")
 
 
-def apart(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot | None:
+def apart(of_baseline: ndarray, others: Mapping[str, ndarray], most: int) -> Plot | None:
     """Plot how far each loss of a training is off, absolute; None where none is off.
 
     Args:
         of_baseline: (steps,).
-        others: for each implementation, (steps,).
+        others: for each implementation, the worst first, (steps,).
+        most: how many of them have a colour and a name; the rest are grey.
     """
     with np.errstate(all="ignore"):
         errors = {
@@ -112,17 +83,25 @@ def apart(of_baseline: ndarray, others: Mapping[str, ndarray]) -> Plot | None:
         }
     if not any((each > 0).any() for each in errors.values()):
         return None
-    steps = np.arange(len(of_baseline))
-    lines = [_line(number, f"error, {name}", steps, each) for number, (name, each) in enumerate(errors.items())]
-    x = linear("step of the training", steps.astype(np.float64), whole=True)
+    lines = _lines(errors, most)
+    x = linear("step of the training", np.arange(len(of_baseline), dtype=np.float64), whole=True)
     y = logarithmic("error of the loss, absolute", np.concatenate([line.y for line in lines]))
-    last = ", ".join(f"{name} {each[-1]:.3g}" for name, each in errors.items())
+    last = ", ".join(f"{name} {each[-1]:.3g}" for name, each in list(errors.items())[:most])
     caption = (
         "The difference of each loss from the baseline's. Rounding alone makes an error that grows slowly, if at all."
     )
     return Plot(chart(lines, x, y), f"Error of the loss along a training, at the last step: {last}", caption)
 
 
-def _line(number: int, label: str, x: ndarray, y: ndarray, *, steps: bool = False) -> Line:
+def _lines(values: Mapping[str, ndarray], most: int) -> list[Line]:
+    """Return a line for each implementation: the first ones over the others, which are grey with one name for all."""
+    named, rest = list(values.items())[:most], list(values.items())[most:]
+    grey = [Line("", np.arange(len(each)), each, GREY) for _, each in rest]
+    if grey:
+        grey[0] = replace(grey[0], label=f"{len(grey)} more, which are nearer" if len(grey) > 1 else rest[0][0])
+    return [*grey, *(_line(number, name, np.arange(len(each)), each) for number, (name, each) in enumerate(named))]
+
+
+def _line(number: int, label: str, x: ndarray, y: ndarray) -> Line:
     round_ = number // len(COLOURS)  # in which the colours are the same again, with other dashes
-    return Line(label, x, y, COLOURS[number % len(COLOURS)], DASHES[(number + round_) % len(DASHES)], steps=steps)
+    return Line(label, x, y, COLOURS[number % len(COLOURS)], DASHES[(number + round_) % len(DASHES)])

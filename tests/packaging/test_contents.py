@@ -95,3 +95,9 @@ def test_the_wheel_has_the_library_of_cases(in_wheel, tracked):
 
 def test_the_wheel_has_the_packages_alone(in_wheel):
     assert {name.partition("/")[0] for name in in_wheel if ".dist-info/" not in name} == {each[:-1] for each in OURS}
+
+
+def test_the_wheel_has_the_fault_gallery(in_wheel, tracked):
+    gallery = {name.replace("docs/faults/", "harness/gallery/") for name in tracked if name.startswith("docs/faults/")}
+    assert len(gallery) > 200
+    assert not gallery - in_wheel

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -10,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
@@ -62,13 +64,26 @@ def page(tmp_path_factory):
         SMALL_CASE.replace("about: Small", "about: For one").replace("layers: 2", "layers: 1")
         + "implementations: [numpy-concat]\n"
     )
-    subprocess.run(
-        [sys.executable, "-m", "harness", "run", "--impl", "numpy-concat,sign,transposed,not_a_number,partial"],
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(FAULTY), str(ROOT)])},
-        capture_output=True,
-        check=False,
-    )
+    return reported(place, "numpy-concat,sign,transposed,not_a_number,partial")
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory):
+    """A page of a gru."""
+    place = tmp_path_factory.mktemp("gated")
+    (place / "cases").mkdir()
+    (place / "cases" / "gated.yaml").write_text(SMALL_CASE + "cell: gru\n")
+    return reported(place, "numpy-concat")
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(FAULTY), str(ROOT)])}
+
+
+def reported(place, implementations):
+    """Run implementations on the cases of a folder; return the page."""
+    command = [sys.executable, "-m", "harness", "run", "--impl", implementations]
+    subprocess.run(command, cwd=place, env=environment(), capture_output=True, check=False)
     return place / "reports" / "latest" / "index.html"
 
 
@@ -132,24 +147,96 @@ def test_the_overview_has_a_cell_for_each_case_and_implementation(opened):
     assert cell(opened, "small[dtype=float64]", "not_a_number").text == "!"
     assert len(find(opened, "#table tbody tr:nth-child(2) .cell")) == 1, "one is for numpy-concat alone"
     assert find(opened, "h2#wrong")
-    assert len(find(opened, "#wrong ~ table tbody tr")) == 5, "the overview is in sight, too"
-    find(opened, "#wrong ~ details summary")[0].click()
+    find(opened, "#each summary")[0].click()
     said = find(opened, "main")[0].text
     assert "layer0.h0: 10 of 10 elements outside the tolerance" in said
     assert re.search(r"small\[dtype=float64\]\s+sign\s+20\d\d-\d\d-\d\d\s+layer0", said), "since when"
 
 
-def test_cases_are_filtered_and_sorted(opened):
-    find(opened, "#filter")[0].send_keys("FLOAT32")
-    assert names(opened) == ["small[dtype=float32]"]
+def test_the_banner_states_what_failed_in_words_and_numbers(opened, page):
+    banner = find(opened, ".banner.failed")[0].text
+    assert "Failed" in banner
+    assert "3 of 4 cases are not as expected" in banner
+    assert "sign: factor in 3 cases; transposed: transposed in 3 cases." in banner
+    facts = {
+        each.find_element(By.TAG_NAME, "dt").text: each.find_element(By.TAG_NAME, "dd").text
+        for each in find(opened, ".facts div")
+    }
+    assert facts["cases"] == "4"
+    elements = pd.read_csv(page.parent / "comparisons.csv")["elements"].sum()
+    assert facts["elements compared"] == f"{elements:,}"
+
+
+def test_each_cause_is_listed_once_with_its_fault(opened):
+    causes = {
+        tuple(cell.text for cell in row.find_elements(By.TAG_NAME, "td")[:2]): row.text
+        for row in find(opened, "#wrong ~ .causes tbody tr")
+    }
+    assert ("transposed", "transposed") in causes
+    assert "3, such as hostile" in causes["sign", "factor"]
+    assert ("not_a_number", "not-finite") in causes
+
+
+def test_a_fault_leads_to_its_entry_in_the_gallery(opened):
+    link = next(each for each in find(opened, "#wrong ~ .causes a") if each.text == "transposed")
+    link.click()
+    entry = find(opened, "#fault-transposed")[0]
+    assert "is the transpose" in entry.text
+    assert "Wrong:" in entry.text
+    picture = entry.find_element(By.TAG_NAME, "img")
+    wait_for(opened, lambda: opened.execute_script("return arguments[0].naturalWidth", picture) > 100)
+    assert entry.location["y"] - opened.execute_script("return scrollY") < 900
+    assert not find(opened, "#fault-not-finite"), "which has no entry"
+
+
+def test_cases_are_filtered_by_words_and_sorted_by_the_heads_of_columns(opened):
+    field = find(opened, "#filter")[0]
+    field.send_keys("FLOAT64 small")
+    assert names(opened) == ["small[dtype=float64]"]
     assert find(opened, "#count")[0].text == "1 of 4 cases"
-    find(opened, "#filter")[0].clear()
-    find(opened, "#filter")[0].send_keys(Keys.SPACE, Keys.BACKSPACE)
+    field.clear()
+    field.send_keys("no such case")
+    assert find(opened, "#table tbody")[0].text == "none"
+    field.clear()
+    field.send_keys(Keys.SPACE, Keys.BACKSPACE)
     Select(find(opened, "#show")[0]).select_by_value("wrong")
     assert names(opened) == ["hostile", "small[dtype=float32]", "small[dtype=float64]"]
     Select(find(opened, "#show")[0]).select_by_value("all")
-    Select(find(opened, "#sort")[0]).select_by_value("ratio")
-    assert names(opened)[-1] == "one", "what is right comes last"
+
+    def sort_by(head):
+        find(opened, f"#table button[data-sort='{head}']")[0].click()
+        return find(opened, f"#table th:has([data-sort='{head}'])")[0].get_attribute("aria-sort"), names(opened)
+
+    in_order = names(opened)
+    assert sort_by("case") == ("ascending", sorted(in_order))
+    assert sort_by("case") == ("descending", sorted(in_order, reverse=True))
+    assert sort_by("case") == (None, in_order)
+    assert sort_by("worst")[1][-1] == "one", "the right one is last"
+    assert sort_by("worst")[1][0] == "one"
+    direction, by_one = sort_by("sign")
+    assert (direction, by_one[-1]) == ("descending", "one"), "in which it takes no part"
+
+
+def test_implementations_are_in_groups_without_an_empty_column(opened):
+    heads = [each.text for each in find(opened, "#table th.implementation")]
+    assert heads == ["sign", "transposed", "not_a_number", "partial", "numpy-concat"]
+    assert [each.text for each in find(opened, "#table th.group")] == ["yours", "hand-written"]
+    find(opened, "#filter")[0].send_keys("one 1")
+    assert names(opened) == ["one"]
+    assert [each.text for each in find(opened, "#table th.implementation")] == ["numpy-concat"]
+
+
+def test_heads_stay_in_sight(opened):
+    metrics = {"width": 300, "height": 240, "deviceScaleFactor": 1, "mobile": True}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    scroll = find(opened, "#scroll")[0]
+    before = find(opened, "#table th.implementation")[0].rect["y"] - scroll.rect["y"]
+    opened.execute_script("arguments[0].scrollTo(60, 60)", scroll)
+    moved = opened.execute_script("return [arguments[0].scrollLeft, arguments[0].scrollTop]", scroll)
+    assert min(moved) > 20, "there is something to scroll"
+    assert find(opened, "#table th.implementation")[0].rect["y"] - scroll.rect["y"] == pytest.approx(before, abs=2)
+    assert find(opened, "#table th.case")[0].rect["x"] == pytest.approx(scroll.rect["x"], abs=3)
+    opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_a_thousand_cases_are_there_at_once_and_answer(browser, many):
@@ -196,8 +283,8 @@ def test_a_cell_opens_its_case_with_the_diagnosis_and_the_command(opened):
     assert find(opened, "#detail h2")[0].text == "small[dtype=float64]"
     assert "Small, and hides nothing." in detail.text
     assert "harness run 'small[dtype=float64]' --impl transposed" in detail.text
-    assert "transposed" in find(opened, "#detail .wrong strong")[0].text
-    assert "first wrong" in find(opened, "#detail .wrong:has(strong)")[0].text, "where two implementations part"
+    assert "transposed" in find(opened, "#detail .note strong")[0].text
+    assert "first wrong" in find(opened, "#detail .note:has(strong)")[0].text, "where two implementations part"
     assert re.search(r"mismatch.*; since 20\d\d-\d\d-\d\d \d\d:\d\d", detail.text)
     rows = {row.find_element(By.TAG_NAME, "td").text: row.text for row in find(opened, "#tensors tbody tr")}
     assert set(rows) >= {"loss", "outputs", "inputs", "layer0.W_hh", "layer1.h0"}
@@ -239,31 +326,79 @@ def test_what_is_off_is_dark_by_its_size_or_by_its_error_ratio(opened):
 
     def colours(name):
         (tensor,) = [each for each in find(opened, ".heatmap") if each.get_attribute("aria-label").startswith(name)]
-        squares = tensor.find_elements(By.CSS_SELECTOR, "td")
-        return [each.value_of_css_property("background-color") for each in squares]
+        return [each.value_of_css_property("background-color") for each in tensor.find_elements(By.CSS_SELECTOR, "td")]
 
-    assert len(set(colours("layer0.W_hh:"))) > 2
-    assert len(set(colours("outputs:"))) == 1
+    def hues(name):
+        return {colour.partition("(")[2].rpartition(",")[0] for colour in colours(name)}
+
+    assert len(set(colours("layer0.W_hh:"))) > 3
+    assert hues("outputs:") == {"15, 92, 160"}, "blue: within the tolerance"
+    assert hues("layer0.W_hh:") == {"15, 92, 160", "190, 64, 10"}, "the diagonal is right, the rest is off"
     measure.select_by_value("ratio")
-    darkest = "rgba(0, 32, 77, 1)"
-    assert darkest in colours("layer0.W_hh:")
-    assert len(set(colours("layer0.W_hh:"))) == 2, "far off, or on the diagonal and right"
+    assert {"rgba(190, 64, 10, 1)"} < set(colours("layer0.W_hh:")), "far off"
+
+
+def test_gates_are_marked(browser, gated):
+    browser.get("about:blank")
+    browser.get(f"{gated.as_uri()}#gated&numpy-concat")
+    wait_for(browser, lambda: find(browser, ".heatmap"))
+    maps = {each.get_attribute("aria-label").partition(":")[0]: each for each in find(browser, ".heatmap")}
+
+    def gates(name):
+        return [each.text for each in maps[name].find_elements(By.TAG_NAME, "th")]
+
+    assert gates("layer0.W_hh") == gates("layer0.b_h") == ["r", "z", "n"]
+    assert gates("layer0.h0") == gates("inputs") == []
+    first = maps["layer0.W_hh"].find_elements(By.CSS_SELECTOR, "tr:nth-child(2) td")
+    assert [k for k, each in enumerate(first) if each.get_attribute("class").endswith("gate")] == [5, 10]
 
 
 def test_numbers_on_cells_are_legible(opened):
-    """A contrast of 4 to 1 at least on each colour of the scale, whoever looks."""
-    pairs = opened.execute_script("return SCALE.map((colour) => [colour, onShade(colour)])")
+    """A contrast of 4.5 to 1 at least on each tint, in both themes."""
 
-    def luminance(colour):
-        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    def luminance(parts):
         linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    for pair in pairs:
-        low, high = sorted(luminance(colour) for colour in pair)
-        assert (high + 0.05) / (low + 0.05) > 4, pair
-    lightness = [luminance(colour) for colour, _ in pairs]
-    assert lightness == sorted(lightness, reverse=True), "told apart without hues"
+    def parsed(text):
+        return [float(each) for each in re.findall(r"[\d.]+", text)]
+
+    for theme in ("light", "dark"):
+        feature = {"name": "prefers-color-scheme", "value": theme}
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        paper = parsed(find(opened, "body")[0].value_of_css_property("background-color"))
+        seen = []
+        for each in [*find(opened, "#table .cell"), *find(opened, "#legend .swatch"), *find(opened, ".banner *")]:
+            *ink, _ = parsed(each.value_of_css_property("color"))
+            box = find(opened, ".banner")[0] if each.tag_name in ("h1", "p") else each
+            *tint, alpha = parsed(box.value_of_css_property("background-color"))
+            behind = [alpha * a + (1 - alpha) * b for a, b in zip(tint, paper, strict=False)]
+            low, high = sorted(luminance([part / 255 for part in colour]) for colour in (ink, behind))
+            seen.append(alpha)
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (theme, each.text, ink, behind)
+        assert len(set(seen)) > 3
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_the_copied_command_is_the_one_that_is_shown(opened, page):
+    cell(opened, "small[dtype=float64]", "sign").click()
+    wait_for(opened, lambda: find(opened, "#detail .command button"))
+    opened.execute_script(
+        "window.copied = []; navigator.clipboard.writeText = async (text) => void window.copied.push(text)"
+    )
+    buttons = find(opened, "#detail .command button")
+    for button in buttons:
+        opened.execute_script("arguments[0].click()", button)
+    wait_for(opened, lambda: all(each.text == "copied" for each in buttons))
+    copied = opened.execute_script("return window.copied")
+    assert copied == [each.text for each in find(opened, "#detail .command code")]
+    place = page.parents[2]
+    again, show = (shlex.split(each) for each in copied)
+    assert again == ["harness", "run", "small[dtype=float64]", "--impl", "sign"]
+    done = subprocess.run(
+        [sys.executable, "-m", *show], cwd=place.parent, capture_output=True, text=True, env=environment(), check=False
+    )
+    assert "small[dtype=float64]" in done.stdout, done.stderr
 
 
 def test_a_plot_of_the_gradient_along_time_is_shown(opened):
@@ -280,7 +415,7 @@ def test_the_keyboard_is_enough(opened):
         focused = opened.switch_to.active_element
         if "cell" in (focused.get_attribute("class") or ""):
             break
-    assert focused.get_attribute("aria-label").startswith("hostile, numpy-concat:"), body.text[:200]
+    assert focused.get_attribute("aria-label").startswith("hostile, sign:"), body.text[:200]
     ActionChains(opened).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN).perform()
     label = opened.switch_to.active_element.get_attribute("aria-label")
     assert label.startswith("small[dtype=float32], ")
@@ -293,7 +428,7 @@ def test_text_from_outside_is_never_markup(opened):
     cell(opened, "hostile", "numpy-concat").click()
     detail = wait_for(opened, lambda: next((each for each in find(opened, "#detail") if each.is_displayed()), None))
     assert HOSTILE in detail.text
-    assert opened.title == "Gradient comparison"
+    assert opened.title == "Failed: gradient comparison"
     assert not find(opened, "img[src='x']")
 
 

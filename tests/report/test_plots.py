@@ -8,6 +8,7 @@ import pytest
 
 from harness.report.chart import (
     COLUMNS,
+    GREY,
     HAIR,
     HEIGHT,
     TICKS,
@@ -19,7 +20,7 @@ from harness.report.chart import (
     linear,
     logarithmic,
 )
-from harness.report.plots import COLOURS, DASHES, along_time, apart, curves, ulp_histogram
+from harness.report.plots import COLOURS, DASHES, along_time, apart, curves
 
 STEPS = np.arange(5)
 
@@ -84,39 +85,46 @@ def test_the_least_and_the_largest_numbers_have_their_place(y):
 
 @pytest.mark.parametrize("loss", [[1.7e308, -1.7e308, 1.0], [np.inf, -1e305, np.nan]], ids=["near", "beyond"])
 def test_a_loss_on_its_way_to_infinity_leaves_the_plot(loss):
-    assert "step of the training" in texts(curves(np.array(loss), {"torch": np.array(loss)}).svg)
+    assert "step of the training" in texts(curves(np.array(loss), {"torch": np.array(loss)}, 3).svg)
 
 
 def test_no_two_lines_look_alike():
-    found = ulp_histogram({str(n): [0.0, 1.0] for n in range(24)}).svg
+    found = along_time(STEPS, STEPS + 1.0, {str(n): STEPS + 1.0 for n in range(24)}, "the inputs").svg
     looks = re.findall(r"fill: none;( stroke-dasharray: [\d.,]+;)?[^\"]*?stroke: (#\w{6})", found)
     assert len({look for look in looks if look[1] in COLOURS}) == 24
     assert len(COLOURS) * len(DASHES) >= 24
 
 
-def test_a_histogram_counts_every_tensor():
-    svg = ulp_histogram({"one": [0.0, 0.0, 1.0, 3.0, np.inf, np.nan]}).svg
-    counted = points(svg, COLOURS[0])
-    base = counted[:, 1].max()
-    unit = next(base - y for y in sorted(counted[:, 1], reverse=True) if y < base - 1)
-    heights = np.round((base - counted[:, 1]) / unit)
-    assert heights.max() == 2
-    assert texts(svg)[:3] == ["0", "1", "2"]
+def test_of_many_trainings_the_worst_have_colours_and_names_and_the_others_are_grey():
+    right = np.array([3.0, 2.0, 1.0])
+    others = {"far": right + 1, "nearer": right + 0.5, **{f"near{n}": right + 0.01 * n for n in range(1, 22)}}
+    for plot in (curves(right, others, 3), apart(right, others, 3)):
+        assert plot is not None
+        names = [each for each in texts(plot.svg) if each in others]
+        assert names == ["far", "nearer", "near1"]
+        assert "20 more, which are nearer" in texts(plot.svg)
+        assert plot.svg.count(f"stroke: {GREY}") == 20 + 1, "and the sample beside their name"
+    assert "baseline" in texts(curves(right, others, 3).svg)
+
+
+def test_a_single_other_training_has_its_name():
+    right = np.array([3.0, 2.0, 1.0])
+    assert {"far", "near"} <= set(texts(curves(right, {"far": right + 1, "near": right}, 1).svg))
 
 
 def test_ticks_are_whole_steps():
-    svg = curves(np.array([3.0, 2.0, 1.5]), {}).svg
+    svg = curves(np.array([3.0, 2.0, 1.5]), {}, 3).svg
     assert {"0", "1", "2"} <= set(texts(svg))
     assert "0.5" not in texts(svg)
 
 
 def test_where_trainings_part_is_shown():
     right = np.array([3.0, 2.0, 1.0])
-    assert apart(right, {"same": right.copy(), "none": np.zeros(2)}) is None
-    found = apart(right, {"other": np.array([3.0, 2.0, 1.25])})
+    assert apart(right, {"same": right.copy(), "none": np.zeros(2)}, 3) is None
+    found = apart(right, {"other": np.array([3.0, 2.0, 1.25])}, 3)
     assert found is not None
     assert "other 0.25" in found.alt
-    assert "error, other" in texts(found.svg)
+    assert "other" in texts(found.svg)
 
 
 def test_the_same_numbers_make_the_same_bytes():

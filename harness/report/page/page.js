@@ -19,17 +19,11 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
-// Cividis: colour-blind readers see the same scale; light is small, dark is large.
-const SCALE = ["#fdea9f", "#e9d57b", "#cfbe70", "#b5a876", "#9b937a", "#807f79", "#666b72", "#4b586d", "#2b466a", "#00204d"];
-const RIGHT = "#fff6d8"; // no error
-const LOWEST = 1e-3; // an error ratio below it has the lightest colour
-
-function shade(ratio) {
-  if (ratio === null) return "";
-  const position = (Math.log10(Math.max(ratio, LOWEST)) - Math.log10(LOWEST)) / -Math.log10(LOWEST);
-  return SCALE[Math.min(SCALE.length - 1, Math.max(0, Math.floor(position * (SCALE.length - 1))))];
-}
-const onShade = (colour) => (SCALE.indexOf(colour) > 5 ? "#ffffff" : "#1b1b1b");
+// A ratio within the tolerance is a tint of blue, the stronger the larger; what is outside is filled by the style sheet.
+const LOWEST = 1e-3; // an error ratio below it has no tint
+const STRONGEST = 0.45; // of the paper behind a number, so that the number is legible
+const along = (ratio) => (ratio === null || Number.isNaN(ratio) ? 1 : Math.min(1, Math.max(0, 1 - Math.log10(ratio) / Math.log10(LOWEST))));
+const tint = (ratio) => (ratio === null ? 0 : STRONGEST * along(ratio));
 
 // JSON has no NaN and no infinity: they come as texts, and so do values in full digits.
 const number = (value) => (typeof value === "string" ? Number(value.replace("inf", "Infinity")) : value);
@@ -52,7 +46,8 @@ function worstOf(run) {
 }
 function prepare(each, position) {
   each.position = position;
-  each.lowered = each.name.toLowerCase();
+  each.words = `${each.name} ${each.what} ${each.about}`.toLowerCase();
+  each.by = new Map(each.runs.map((run) => [run.implementation, run]));
   for (const run of each.runs) run.worst = worstOf(run);
   const ratios = each.runs.map((run) => run.worst).filter((ratio) => ratio !== null);
   each.worst = ratios.some(Number.isNaN) ? Infinity : Math.max(-1, ...ratios);
@@ -66,11 +61,7 @@ function tensorsOf(each, run) {
 
 function cell(each, run) {
   const button = element("button", { className: `cell ${run.verdict}`, type: "button", tabIndex: -1 });
-  const colour = run.verdict === "unsupported" ? "" : shade(run.worst);
-  if (colour) {
-    button.style.background = colour;
-    button.style.color = onShade(colour);
-  } else button.classList.add("none");
+  if (run.verdict === "match") button.style.setProperty("--shade", tint(run.worst));
   button.textContent = MARK[run.verdict] || short(run.worst);
   const why = run.worst === null ? run.reason : `error ratio ${run.worst.toPrecision(3)}`;
   button.title = `${run.implementation}: ${run.verdict}; ${why}`;
@@ -79,29 +70,78 @@ function cell(each, run) {
   return button;
 }
 
+const breakable = (name) => name.split(/(?<=[[,/])/).flatMap((part) => [part, element("wbr")]); // where a long name may break
 function rowOf(each) {
-  if (each.row) return each.row;
-  const parts = each.name.split(/(?<=[[,/])/).flatMap((part) => [part, element("wbr")]); // possible breaks in a long name
-  const link = element("a", { href: `#${encodeURIComponent(each.name)}` }, ...parts);
-  if (!each.as_expected) link.append(element("span", { className: "verdict mismatch" }, " not as expected"));
-  each.row = element("tr", {}, element("th", { className: "case", scope: "row" }, link));
+  if (each.row && each.drawn === columns) return each.row;
+  each.drawn = columns;
+  const link = element("a", { href: `#${encodeURIComponent(each.name)}` }, ...breakable(each.name));
+  const name = element("th", { className: "case", scope: "row" }, link);
+  if (!each.as_expected) name.append(element("span", { className: "unseen" }, " not as expected"));
+  const worst = element("td", { className: "worst number" }, each.worst < 0 ? "" : each.worst === Infinity ? "∞" : short(each.worst));
+  each.row = element("tr", { className: each.as_expected ? "" : "bad" }, name, worst);
   each.row.dataset.position = each.position;
-  const runs = new Map(each.runs.map((run) => [run.implementation, run]));
-  for (const name of data.implementations) each.row.append(element("td", {}, ...(runs.has(name) ? [cell(each, runs.get(name))] : [])));
+  for (const { implementation, first } of columns) {
+    const run = each.by.get(implementation);
+    each.row.append(element("td", first ? { className: "first" } : {}, ...(run ? [cell(each, run)] : [])));
+  }
   return each.row;
 }
 
+// The columns of the table: what was compared in the cases that are shown. A folded group has none until it is unfolded.
+let columns = [];
+function columnsOf(cases) {
+  const compared = new Set(), asked = new Map();
+  for (const each of cases)
+    for (const run of each.runs) {
+      asked.set(run.implementation, run.reason);
+      if (run.verdict !== "unsupported") compared.add(run.implementation);
+    }
+  const made = [];
+  for (const group of data.groups) {
+    const there = group.implementations.filter((name) => compared.has(name));
+    if (group.folded) {
+      $("folded").hidden = !there.length;
+      $("folded").lastChild.textContent = ` ${group.name} (${grouped(there.length)})`;
+    }
+    if (!group.folded || $("unfold").checked) there.forEach((implementation, i) => made.push({ implementation, group: group.name, first: i === 0, alone: there.length === 1 }));
+  }
+  const absent = [...asked].filter(([name]) => !compared.has(name)).map(([name, reason]) => (reason ? `${name} (${reason})` : name));
+  $("absent").textContent = absent.length ? `Without a column, because nothing was compared in these cases: ${absent.join(", ")}.` : "";
+  return JSON.stringify(made) === JSON.stringify(columns) ? columns : made;
+}
+
+const sorting = { by: "order", down: true };
+const rank = (ratio) => (ratio === undefined || ratio === null ? -1 : Number.isNaN(ratio) ? Infinity : ratio);
+const SORTS = {
+  order: (a, b) => b.position - a.position,
+  case: (a, b) => b.name.localeCompare(a.name, "en", { numeric: true }),
+  worst: (a, b) => a.worst - b.worst || (a.disagrees - b.disagrees) || b.position - a.position,
+};
+function bad(run) {
+  return run && (run.verdict === "error" || run.verdict === "mismatch") ? 1 : 0;
+}
+function order(a, b) {
+  const compare = SORTS[sorting.by] ?? ((one, other) => {
+    const [left, right] = [one.by.get(sorting.by), other.by.get(sorting.by)];
+    return bad(left) - bad(right) || rank(left?.worst) - rank(right?.worst) || other.position - one.position;
+  });
+  return sorting.down ? compare(b, a) : compare(a, b);
+}
+function sortBy(by) {
+  // Largest first, smallest first, as it was; names from A to Z first.
+  if (sorting.by !== by) Object.assign(sorting, { by, down: true });
+  else if (sorting.down) sorting.down = false;
+  else Object.assign(sorting, { by: "order", down: true });
+  draw();
+  document.querySelector(`#table button[data-sort="${CSS.escape(by)}"]`)?.focus();
+}
+
 function shown() {
-  const text = $("filter").value.toLowerCase();
+  const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   const which = $("show").value;
-  const found = data.cases.filter(
-    (each) =>
-      each.lowered.includes(text) &&
-      (which === "all" || (which === "wrong" ? !each.as_expected : each.disagrees)),
-  );
-  if ($("sort").value === "ratio") found.sort((a, b) => b.worst - a.worst);
-  if ($("sort").value === "name") found.sort((a, b) => a.name.localeCompare(b.name));
-  return found;
+  return data.cases
+    .filter((each) => words.every((word) => each.words.includes(word)) && (which === "all" || (which === "wrong" ? !each.as_expected : each.disagrees)))
+    .sort(order);
 }
 
 const AT_ONCE = 60; // rows; a browser takes a second for a thousand
@@ -109,10 +149,13 @@ let found = [];
 
 function draw() {
   found = shown();
+  columns = columnsOf(found.length ? found : data.cases);
+  head();
   const body = $("table").tBodies[0];
   body.querySelector(".cell[tabindex='0']")?.setAttribute("tabindex", "-1");
   body.replaceChildren();
   drawMore(AT_ONCE);
+  if (!found.length) body.append(element("tr", {}, element("td", { className: "nothing", colSpan: columns.length + 2 }, "none")));
   const first = body.querySelector(".cell");
   if (first) first.tabIndex = 0; // one stop for the tab key, arrows within
   $("count").textContent = `${grouped(found.length)} of ${grouped(data.cases.length)} cases`;
@@ -121,29 +164,45 @@ function drawMore(rows) {
   const body = $("table").tBodies[0];
   const there = body.rows.length;
   body.append(...found.slice(there, there + rows).map(rowOf));
-  $("more").hidden = body.rows.length === found.length;
+  $("more").hidden = body.rows.length >= found.length;
   $("more").textContent = `${grouped(found.length - body.rows.length)} more`;
 }
 
+function sorter(by, text) {
+  return element("button", { type: "button", "data-sort": by, title: `sort by ${text}` }, text);
+}
+function heading(by, text, className) {
+  const properties = { scope: "col", className };
+  if (sorting.by === by) properties["aria-sort"] = sorting.down === (by !== "case") ? "descending" : "ascending";
+  return element("th", properties, sorter(by, text));
+}
 function head() {
-  const row = element("tr", {}, element("th", { scope: "col" }, "case"));
-  for (const name of data.implementations) row.append(element("th", { className: "implementation", scope: "col" }, element("span", {}, name)));
+  const groups = element("tr", {}, element("th", { className: "corner", colSpan: 2 }));
+  for (const group of data.groups) {
+    const count = columns.filter((each) => each.group === group.name).length;
+    if (count) groups.append(element("th", { className: "group", scope: "colgroup", colSpan: count }, element("span", {}, group.name)));
+  }
+  const row = element("tr", {}, heading("case", "case", "corner"), heading("worst", "worst", "worst"));
+  for (const { implementation, first } of columns) row.append(heading(implementation, implementation, first ? "implementation first" : "implementation"));
   // With fixed column widths, the browser does not measure every row.
-  const columns = element("colgroup", {}, ...[...row.cells].map((_, i) => element("col", { className: i ? "implementation" : "case" })));
-  $("table").replaceChildren(columns, element("thead", {}, row), element("tbody"));
+  const widths = element("colgroup", {}, element("col", { className: "case" }), element("col", { className: "worst" }), ...columns.map(({ alone }) => element("col", { className: alone ? "alone" : "implementation" })));
+  const body = $("table").tBodies[0] ?? element("tbody");
+  $("table").replaceChildren(widths, element("thead", {}, groups, row), body);
 }
 
 $("table").addEventListener("click", (event) => {
+  const { sort } = event.target.closest("thead button")?.dataset ?? {};
+  if (sort) sortBy(sort);
   const button = event.target.closest(".cell");
   if (button) open(data.cases[button.closest("tr").dataset.position].name, button.dataset.implementation);
 });
 // Rows are added before the end of the table scrolls into view.
 const NEAR = "800px";
-new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && drawMore(AT_ONCE), { rootMargin: NEAR }).observe($("more"));
+new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && drawMore(AT_ONCE), { root: $("scroll"), rootMargin: NEAR }).observe($("more"));
 $("more").addEventListener("click", () => {
   const row = $("table").rows.length;
   drawMore(found.length);
-  $("table").rows[row]?.querySelector("a").focus(); // where the button was, which is gone
+  $("table").rows[row]?.querySelector("a")?.focus(); // where the button was, which is gone
 });
 
 $("table").addEventListener("keydown", (event) => {
@@ -157,7 +216,7 @@ $("table").addEventListener("keydown", (event) => {
     at = [at[0] + step[0], at[1] + step[1]];
     if (at[0] === $("table").rows.length) drawMore(AT_ONCE);
     const to = $("table").rows[at[0]]?.cells[at[1]];
-    if (!to || at[0] < 1 || at[1] < 1) return;
+    if (!to || at[0] < 2 || at[1] < 1) return;
     const button = to.querySelector(".cell");
     if (button) {
       for (const one of $("table").querySelectorAll(".cell[tabindex='0']")) one.tabIndex = -1;
@@ -169,14 +228,15 @@ $("table").addEventListener("keydown", (event) => {
 });
 
 function legend() {
-  $("legend").replaceChildren("Error ratio:");
-  for (const ratio of [0.001, 0.01, 0.1, 1]) {
-    const swatch = element("span", { className: "swatch" }, ratio === 0.001 ? "≤.001" : String(ratio));
-    swatch.style.background = shade(ratio);
-    swatch.style.color = onShade(shade(ratio));
-    $("legend").append(swatch);
-  }
-  $("legend").append("× mismatch, ! error, – unsupported; empty: the case excludes the implementation");
+  const swatch = (className, text, shade) => {
+    const made = element("span", { className }, text);
+    if (shade !== undefined) made.style.background = `rgb(var(--right) / ${shade})`;
+    return made;
+  };
+  $("legend").replaceChildren("right, largest error:");
+  for (const ratio of [0.001, 0.01, 0.1, 1]) $("legend").append(swatch("swatch", ratio === 0.001 ? "≤.001" : String(ratio), tint(ratio)));
+  for (const [verdict, mark] of Object.entries(MARK)) $("legend").append(swatch(`mark ${verdict}`, mark), verdict);
+  $("legend").append("; empty: not part of the case");
 }
 
 function open(name, implementation) {
@@ -186,9 +246,18 @@ function open(name, implementation) {
 }
 
 function command(text) {
+  const code = element("code", {}, text);
   const button = element("button", { type: "button" }, "copy");
-  button.addEventListener("click", () => navigator.clipboard?.writeText(text).then(() => (button.textContent = "copied")));
-  return element("p", {}, element("code", {}, text), " ", button);
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch { // an old browser, or a page without the permission: what is selected can be copied
+      getSelection().selectAllChildren(code);
+      document.execCommand("copy");
+    }
+    button.textContent = "copied";
+  });
+  return element("p", { className: "command" }, code, button);
 }
 
 // The darkness of an element: its error ratio, or its error relative to the tensor's maximum, as in the fault gallery.
@@ -204,6 +273,10 @@ function heatmap(tensor, measure, readout) {
     const off = Math.abs(number(actual[k]) - number(expected[k]));
     readout.textContent = `${tensor.name}[${index[k].join(", ")}]: actual ${actual[k]}, expected ${expected[k]}, off by ${off.toPrecision(3)}, allowed ${number(allowed[k]).toPrecision(3)}`;
   };
+  // The first column of each gate; the blocks of a large tensor may straddle two.
+  const gates = tensor.heat.gates.length <= columns ? tensor.heat.gates : [];
+  const begins = gates.map((_, g) => Math.round((g * columns) / gates.length));
+  if (gates.length) grid.append(element("tr", {}, ...gates.map((gate, g) => element("th", { scope: "col", className: g ? "gate" : "", colSpan: (begins[g + 1] ?? columns) - begins[g] }, gate))));
   for (let i = 0; i < rows; i++) {
     const [here, above] = [index[i * columns], index[Math.max(0, i - 1) * columns]];
     if (here.length > 2 && here[0] !== above[0]) grid.append(element("tr", { className: "gap" })); // the next sequence
@@ -212,11 +285,12 @@ function heatmap(tensor, measure, readout) {
       const k = i * columns + j;
       const error = Math.abs(number(actual[k]) - number(expected[k]));
       const ratio = error / number(allowed[k]);
-      const dark = measure === "ratio" ? ratio : ratio <= 1 ? 0 : error / largest;
+      const dark = measure === "ratio" ? ratio / 1e3 : error / largest;
       const same = Object.is(number(actual[k]), number(expected[k])) || number(actual[k]) === number(expected[k]);
       const square = element("td");
-      square.style.background = same || dark === 0 ? RIGHT : shade(Number.isNaN(dark) ? Infinity : dark);
-      if (!same && !(ratio <= 1)) square.className = "off";
+      const off = !same && !(ratio <= 1);
+      square.className = [off ? "off" : "", j && begins.includes(j) ? "gate" : ""].join(" ").trim();
+      square.style.setProperty("--shade", off ? 0.2 + 0.8 * along(dark) : same ? 0 : tint(ratio));
       square.title = `[${index[k].join(", ")}]`;
       square.addEventListener("mouseenter", () => read(k));
       square.addEventListener("click", () => read(k));
@@ -238,6 +312,48 @@ function heatmap(tensor, measure, readout) {
   return element("figure", {}, element("figcaption", {}, `${tensor.name} (${tensor.shape.join(", ")})`), element("div", { className: "scroll" }, grid));
 }
 
+// Each column: its title, its text, and a key to sort by. One that is empty in all rows is left out.
+const COLUMNS = [
+  ["tensor", (t) => t.name],
+  ["verdict", (t) => t.verdict, (t) => bad(t)],
+  ["error ratio", (t) => (number(t.ratio) === null ? "" : number(t.ratio).toPrecision(3)), (t) => rank(number(t.ratio))],
+  ["wrong elements", (t) => (t.failed ? `${grouped(t.failed)} of ${grouped(t.elements)}` : "none"), (t) => t.failed ?? 0],
+  ["ulp", (t) => (t.ulp === null ? "" : short(number(t.ulp))), (t) => rank(number(t.ulp))],
+  ["shape", (t) => t.shape.join(" × ") || "scalar"],
+  ["worst at", (t) => (t.at?.length ? `[${t.at.join(", ")}]` : "")],
+  ["actual", (t) => t.actual ?? ""],
+  ["expected", (t) => t.expected ?? ""],
+  ["allowed", (t) => t.allowed ?? ""],
+  ["tolerance", (t) => t.tolerance],
+];
+const TEXTS = 2; // columns of words, on the left
+function tensorTable(tensors) {
+  const wrong = tensors.some(bad);
+  // The worst element of a right answer is in the report's tables: here it would be a column with one value.
+  const same = tensors.every((t) => !t.allowed || t.allowed === t.tolerance);
+  const used = COLUMNS.filter(([title]) => title !== "allowed" || !same).filter(([title, text]) => (wrong ? tensors.some(text) : !["wrong elements", "worst at", "actual", "expected", "allowed"].includes(title) && tensors.some(text)));
+  const rows = tensors.map((t) => {
+    const row = element("tr", { className: bad(t) ? "bad" : "" }, ...used.map(([, text], i) => element("td", i >= TEXTS ? { className: "number" } : {}, String(text(t)))));
+    row.cells[1].classList.add("verdict", t.verdict);
+    row.append(element("td", { className: "why faint" }, [t.origin, t.failed ? "" : t.reason].filter(Boolean).join("; ")));
+    return { row, tensor: t };
+  });
+  const body = element("tbody", {}, ...rows.map(({ row }) => row));
+  const titles = element("tr", {}, ...used.map(([title], i) => element("th", { scope: "col", className: i >= TEXTS ? "number" : "" }, element("button", { type: "button", title: `sort by ${title}` }, title))), element("th", { scope: "col" }, "where the tolerance is from"));
+  titles.addEventListener("click", (event) => {
+    const head = event.target.closest("button")?.parentElement;
+    if (!head) return;
+    const [, text, key = text] = used[head.cellIndex];
+    const down = head.getAttribute("aria-sort") !== "descending";
+    for (const each of titles.cells) each.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const sign = down ? -1 : 1;
+    rows.sort((a, b) => (key(a.tensor) < key(b.tensor) ? -sign : key(a.tensor) > key(b.tensor) ? sign : 0));
+    body.replaceChildren(...rows.map(({ row }) => row));
+  });
+  return element("table", { id: "tensors" }, element("thead", {}, titles), body);
+}
+
 function show() {
   const [name, implementation] = location.hash.slice(1).split("&").map(decodeURIComponent);
   const each = data.cases.find((one) => one.name === name);
@@ -248,11 +364,11 @@ function show() {
   const worstFirst = [...compared].sort((a, b) => (Number.isNaN(b.worst) ? Infinity : b.worst) - (Number.isNaN(a.worst) ? Infinity : a.worst));
   const wrong = compared.filter((run) => run.verdict === "mismatch" || run.verdict === "error");
   const one = each.runs.find((run) => run.implementation === implementation) || wrong[0] || worstFirst.find((run) => run.tensors.some((tensor) => tensor.heat)) || worstFirst[0] || each.runs[0];
-  const parts = [element("p", {}, element("a", { href: "#overview" }, "all cases")), element("h2", {}, each.name)];
+  const parts = [element("p", {}, element("a", { href: "#overview" }, "← all cases")), element("h2", {}, ...breakable(each.name))];
   if (each.about) parts.push(element("p", {}, each.about));
   parts.push(element("p", { className: "faint" }, each.what));
   if (each.because) parts.push(element("p", {}, `Known mismatch, declared in the case file: ${each.because}`));
-  if (each.surprise) parts.push(element("p", { className: "wrong" }, each.surprise));
+  if (each.surprise) parts.push(element("p", { className: "verdict mismatch" }, `Not as expected: ${each.surprise}`));
 
   const chooser = element("select", { id: "implementation" });
   for (const run of each.runs) chooser.append(element("option", { value: run.implementation, selected: run === one }, `${run.implementation}: ${run.verdict}`));
@@ -264,27 +380,15 @@ function show() {
     if (one.since) line.append(`; since ${day(one.since)}`);
     if (one.oracle) line.append(`; ${one.oracle}`);
     parts.push(line);
-    for (const { fault, explanation, start } of one.diagnoses) {
-      const cause = element("p", { className: "wrong" }, "Likely cause: ", element("strong", {}, fault), `: ${explanation}`);
+    for (const { fault, explanation, start, others } of one.diagnoses) {
+      const named = fault.split(" + ").flatMap((name, i) => [i ? " + " : "", data.gallery.includes(name) ? element("a", { href: `#fault-${name}` }, name) : name]);
+      const cause = element("p", { className: "note" }, "Likely cause: ", element("strong", {}, ...named), `: ${explanation}`);
       if (start && !explanation.includes(start)) cause.append(element("span", { className: "faint" }, ` ${start[0].toUpperCase()}${start.slice(1)}.`));
+      if (others.length) cause.append(element("span", { className: "faint" }, ` This case cannot distinguish it from: ${others.join(", ")}.`));
       parts.push(cause);
     }
     if (one.tensors.length) {
-      const head = ["tensor", "verdict", "ratio", "failed", "ulp", "shape", "worst at", "actual", "expected", "allowed", "tolerance"];
-      const table = element("table", { id: "tensors" }, element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))));
-      const body = element("tbody");
-      for (const t of one.tensors) {
-        const ratio = number(t.ratio);
-        const failed = t.failed ? `${grouped(t.failed)} of ${grouped(t.elements)}` : "";
-        const cells = [t.name, t.verdict, ratio === null ? "" : ratio.toPrecision(3), failed, t.ulp === null ? "" : short(number(t.ulp)), t.shape.join(" × "), t.at ? `[${t.at.join(", ")}]` : "", t.actual ?? "", t.expected ?? "", t.allowed ?? "", t.tolerance];
-        const row = element("tr", {}, ...cells.map((text, i) => element("td", i > 1 ? { className: "number" } : {}, String(text))));
-        row.cells[1].classList.add("verdict", t.verdict);
-        row.cells[10].title = t.origin;
-        row.cells[10].append(element("div", { className: "faint" }, [t.origin, t.failed ? "" : t.reason].filter(Boolean).join("; ")));
-        body.append(row);
-      }
-      table.append(body);
-      parts.push(element("div", { className: "scroll" }, table));
+      parts.push(element("div", { className: "scroll" }, tensorTable(one.tensors)));
     }
     const readout = element("p", { className: "readout number", role: "status", id: "readout" }, "Point to an element to see its values.");
     const mapped = one.tensors.filter((tensor) => tensor.heat);
@@ -295,7 +399,7 @@ function show() {
       const fill = () => maps.replaceChildren(...mapped.map((tensor) => heatmap(tensor, measure.value, readout)));
       measure.addEventListener("change", fill);
       fill();
-      parts.push(element("h3", {}, "Each element"), element("p", { className: "controls" }, element("label", {}, "Darker means a larger", measure), element("span", { className: "faint" }, "outlined: outside the tolerance")), readout, maps);
+      parts.push(element("h3", {}, "Each element"), element("p", { className: "controls" }, element("label", {}, "Darker means a larger", measure), element("span", { className: "key" }, element("span", { className: "within" }, "within the tolerance"), element("span", { className: "outside" }, "outside"))), readout, maps);
     }
   }
   if (each.plots.length) {
@@ -307,30 +411,32 @@ function show() {
     }
     parts.push(element("h3", {}, "Over time"), plots);
   }
-  if (one) parts.push(element("h3", {}, "Run again"), command(one.again), command(`harness show ${folder()}--case ${each.typed}`));
+  if (one) parts.push(element("h3", {}, "Run again"), command(one.again));
+  if (folder()) parts.push(element("h3", {}, "Show it in a terminal"), command(`harness show ${folder()} --case ${each.typed}`));
   detail.replaceChildren(...parts);
   detail.scrollIntoView({ block: "start" });
   detail.focus({ preventScroll: true });
 }
 
-// The folder of this page, quoted for a shell; empty if it is unknown, which stands for reports/latest.
+// The folder of this page, quoted for a shell; empty if it is unknown, because the page comes from a server.
 function folder() {
   if (location.protocol !== "file:") return "";
   try {
-    return `'${decodeURIComponent(location.pathname).replace(/\/[^/]*$/, "").replaceAll("'", `'"'"'`)}' `;
+    const path = decodeURIComponent(location.pathname).replace(/\/[^/]*$/, "");
+    if (/^\/[A-Za-z]:/.test(path)) return `"${path.slice(1)}"`; // on Windows
+    return /^[\w/.+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'"'"'`)}'`;
   } catch {
     return ""; // a name that is no UTF-8
   }
 }
 
 $("filter").addEventListener("input", draw);
-for (const id of ["show", "sort"]) $(id).addEventListener("change", draw);
+for (const id of ["show", "unfold"]) $(id).addEventListener("change", draw);
 addEventListener("hashchange", show);
 legend();
 unpacked($("data").textContent).then((found) => {
   data = found;
   data.cases.forEach(prepare);
-  head();
   draw();
   performance.mark("overview"); // by which its loading is measured
   show();

@@ -8,63 +8,79 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
+from harness.case.fields import CELLS
 from harness.casefile.typed import quoted
 from harness.comparison.comparison import written
+from harness.diagnosis import NOT_FINITE
 from harness.report import overview
 from harness.report.again import again
+from harness.report.banner import banner_of
+from harness.report.gallery import Entry, entries
+from harness.report.grouping import VARIANTS, grouped
+from harness.report.page import rendered
 from harness.report.pictures import add_pictures, badness
 from harness.report.report import Report
 from harness.report.table import Row
 
 FILE = "index.html"
 MAX_ROWS = 50
-AT_FIRST = 5
-"""Number of disagreements that are visible above the overview."""
+AT_FIRST = 8
+"""Number of causes that are visible above the overview."""
+MAX_FAULTS = 12
+"""Maximum number of faults that are shown as in the gallery: each has a picture of some ten kilobytes."""
+SHADES = 4
+"""Number of tints in the table of rounding; the style sheet has a class for each."""
 MOST_BYTES = 8_000_000
 """Maximum size of heatmaps and plots before they are compressed."""
 MOST_PICTURED = 60
 """Maximum number of cases with heatmaps and plots: each takes some hundredths of a second."""
+ULP_BELOW = [
+    (math.nextafter(0, 1), "0"),
+    (1.0, "1"),
+    *((2.0**k, f"{2**k}" if k < 10 else f"2^{k}") for k in range(1, 25, 2)),
+    (math.inf, "more"),
+]
+"""The columns of the table of rounding: the bound of each, in ulp, and its title."""
 
 
 def text(report: Report) -> str:
     """Return the page."""
-    from jinja2 import Environment
-    from markupsafe import Markup
-
-    sources = files("harness.report").joinpath("page")
-    style, script, template = (
-        sources.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "index.html.j2")
-    )
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    wrong = overview.disagreements(report, overview.in_brief)
+    wrong, each = overview.what_is_wrong(report), overview.disagreements(report, overview.in_brief)
     documented = overview.explained(report, documented=True)
-    return environment.from_string(template).render(
-        title="Gradient comparison",
-        status=overview.status_line(report),
-        floor=overview.floor_line(report),
-        wrong=_wrong(report, wrong[:MAX_ROWS]),
+    gallery = _gallery(report)
+    return rendered(
+        "index.html.j2",
+        styles=("base.css", "page.css"),
+        script="page.js",
+        banner=banner_of(report),
+        wrong=wrong[:MAX_ROWS],
         at_first=AT_FIRST,
-        more_wrong=max(0, len(wrong) - MAX_ROWS),
-        faults=overview.explained(report, documented=False)[:MAX_ROWS],
+        one_by_one=_one_by_one(report, each[:MAX_ROWS]),
         documented=documented[:MAX_ROWS],
-        known_mismatches=_known_mismatches(documented),
-        plots=_plots(report),
+        counts={
+            "disagreements": overview.counted(len(each), "disagreement"),
+            "left_out": f"{len(each) - MAX_ROWS:,}" if len(each) > MAX_ROWS else "",
+            "documented": _known_mismatches(documented),
+        },
+        gallery=gallery,
+        ulp=_ulp(report),
         frameworks=sorted(report.environment["frameworks"].items()),
         environment=report.environment,
-        data=_packed(_data(report)),
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        data=_packed({**_data(report), "gallery": list(gallery)}),
     )
+
+
+def _gallery(report: Report) -> dict[str, Entry]:
+    """Return the entries in the gallery of the faults that are named most often."""
+    named = Counter(name for row in report["diagnoses"] for name in row["fault"].split(" + "))
+    known = [(name, entries()[name]) for name, _ in named.most_common() if name in entries()]
+    return dict(known[:MAX_FAULTS])
 
 
 def _known_mismatches(documented: Sequence[overview.Explained]) -> str:
@@ -73,7 +89,7 @@ def _known_mismatches(documented: Sequence[overview.Explained]) -> str:
     return f"{overview.counted(count, 'known mismatch', 'es')}, declared in {files}"
 
 
-def _wrong(report: Report, found: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
+def _one_by_one(report: Report, found: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
     """Return the disagreements, each with the date of the first report that had it."""
     since = {(row["case"], row["implementation"]): row["since"] for row in report["runs"]}
     return [
@@ -82,9 +98,28 @@ def _wrong(report: Report, found: Sequence[tuple[str, str, str]]) -> list[dict[s
     ]
 
 
-def _hash(source: str) -> str:
-    """Return the name of a style or a script in a content security policy."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+def _ulp(report: Report) -> dict[str, Any]:
+    """Return the number of tensors of each implementation by their largest errors, in ulp."""
+    errors: dict[str, list[float]] = defaultdict(list)
+    for row in report["comparisons"]:
+        if row["max_ulp_error"] is not None:
+            errors[row["implementation"]].append(row["max_ulp_error"])
+    if not errors or not report.plotted:
+        return {"edges": [], "rows": []}
+    counts = {name: _histogram(values) for name, values in errors.items()}
+    used = [k for k in range(len(ULP_BELOW)) if any(each[k] for each in counts.values())]
+    rows = [
+        {"name": name, "cells": [(each[k], math.ceil(SHADES * each[k] / sum(each))) for k in used]}
+        for name, each in counts.items()
+    ]
+    return {"edges": [ULP_BELOW[k][1] for k in used], "rows": rows}
+
+
+def _histogram(values: Sequence[float]) -> list[int]:
+    counts = [0] * len(ULP_BELOW)
+    for value in values:
+        counts[next(k for k, (edge, _) in enumerate(ULP_BELOW) if value < edge or edge == math.inf)] += 1
+    return counts
 
 
 def _packed(data: Any) -> str:
@@ -93,22 +128,10 @@ def _packed(data: Any) -> str:
     return base64.b64encode(gzip.compress(written.encode(), 6, mtime=0)).decode()
 
 
-def _plots(report: Report) -> list[Any]:
-    if not report.plotted:
-        return []
-    from harness.report.plots import ulp_histogram
-
-    errors: dict[str, list[float]] = defaultdict(list)
-    for row in report["comparisons"]:
-        if row["max_ulp_error"] is not None:
-            errors[row["implementation"]].append(row["max_ulp_error"])
-    return [ulp_histogram(errors)] if errors else []
-
-
 def _data(report: Report) -> dict[str, Any]:
     runs: dict[str, list[Row]] = defaultdict(list)
     tensors: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    diagnoses: dict[tuple[str, str], dict[tuple[str, str, str], None]] = defaultdict(dict)
+    diagnoses: dict[tuple[str, str], dict[tuple[str, str, str], set[str]]] = defaultdict(dict)
     for row in report["runs"]:
         if row["verdict"]:
             runs[row["case"]].append(row)
@@ -116,7 +139,8 @@ def _data(report: Report) -> dict[str, Any]:
         if row["elements"]:
             tensors[row["case"], row["implementation"]].append(row)
     for row in report["diagnoses"]:
-        diagnoses[row["case"], row["implementation"]][row["fault"], row["explanation"], row["start"]] = None
+        of_run = diagnoses[row["case"], row["implementation"]]
+        of_run.setdefault((row["fault"], row["explanation"], row["start"]), set()).add(row["tensor"])
     cases, repeated = [], again(report.environment)
     for case in report["cases"]:
         of_case = {run["implementation"]: tensors[run["case"], run["implementation"]] for run in runs[case["case"]]}
@@ -126,17 +150,19 @@ def _data(report: Report) -> dict[str, Any]:
         found = _case(case, there)
         for run in runs[case["case"]]:
             explanations = diagnoses[case["case"], run["implementation"]]
-            found["runs"].append(_run(run, of_case[run["implementation"]], there, list(explanations)))
+            found["runs"].append(_run(run, of_case[run["implementation"]], there, _apart(explanations)))
             found["runs"][-1]["again"] = repeated.for_case(case["case"], run["implementation"])
         cases.append(found)
     _add_pictures(report, cases, tensors)
     ran = dict.fromkeys(run["implementation"] for case in cases for run in case["runs"])
-    return {"baseline": report.environment["baseline"], "implementations": list(ran), "cases": cases}
+    groups = [{"name": group, "implementations": names, "folded": group == VARIANTS} for group, names in grouped(ran)]
+    return {"baseline": report.environment["baseline"], "groups": groups, "cases": cases}
 
 
 def _case(case: Row, tensors: dict[str, Row]) -> dict[str, Any]:
     sizes = ", ".join(f"{name} {case[name]}" for name in ("batch", "time", "input", "hidden", "output") if case[name])
-    layers = f"{case['layers']} layer{'s' if case['layers'] > 1 else ''}"
+    is_network = case["cell"] in CELLS
+    layers = overview.counted(case["layers"], "layer") if is_network else "a recurrence"
     return {
         "name": case["case"],
         "typed": quoted(case["case"]),
@@ -165,9 +191,7 @@ def _tolerance(row: Row) -> str:
     return f"{row['atol']:.3g}" + (f" + {row['rtol']:.3g} |expected|" if row["rtol"] else "")
 
 
-def _run(
-    run: Row, rows: list[Row], tensors: dict[str, Row], explanations: list[tuple[str, str, str]]
-) -> dict[str, Any]:
+def _run(run: Row, rows: list[Row], tensors: dict[str, Row], explanations: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the page's data on an implementation in a case; matching tensors have few fields, to keep it small."""
     by_name = {row["tensor"]: row for row in rows}
     worst = max(rows, key=_ratio, default=None)
@@ -178,13 +202,30 @@ def _run(
         "reason": run["reason"],
         "oracle": run["oracle"],
         "since": run["since"],
-        "diagnoses": [{"fault": fault, "explanation": why, "start": start} for fault, why, start in explanations],
+        "diagnoses": explanations,
         "compared": [int(name in by_name) for name in tensors],
         "ratios": [_number(by_name[name]["error_ratio"]) if name in by_name else None for name in tensors],
         "ulps": [_number(by_name[name]["max_ulp_error"]) if name in by_name else None for name in tensors],
         "details": {row["tensor"]: _detail(row, tensors[row["tensor"]]) for row in in_full},
         "heats": {},
     }
+
+
+def _apart(explanations: Mapping[tuple[str, str, str], set[str]]) -> list[dict[str, Any]]:
+    """Return the best explanation of each set of tensors, with the names of the other explanations of the same.
+
+    Args:
+        explanations: the tensors of each explanation: of its fault, its words and its start; the best one comes first.
+    """
+    found: list[tuple[dict[str, Any], set[str]]] = []
+    for (fault, words, start), tensors in explanations.items():
+        same = (each for each, its in found if its & tensors and NOT_FINITE not in (fault, each["fault"]))
+        first = next(same, None)
+        if first is None:
+            found.append(({"fault": fault, "explanation": words, "start": start, "others": []}, tensors))
+        elif fault not in (first["fault"], *first["others"]):
+            first["others"].append(fault)
+    return [each for each, _ in found]
 
 
 def _ratio(row: Row) -> float:
