@@ -9,8 +9,9 @@ An array of balls is a NumPy array of objects, each a ``flint.arb``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -174,47 +175,109 @@ At a kink itself, the slopes are those of the namespace on NumPy: 0 of relu, 1 o
 """
 
 
+Matrices = dict[tuple[tuple[int, ...], tuple[int, ...]], list[arb_mat]]
+"""The matrices of an array, by the order of its axes and the shape that they have."""
+
+
 @dataclass(frozen=True, eq=False)
 class Products(Einsum):
-    """A sum of products, computed in matrices of balls."""
+    """A sum of products, computed in matrices of balls.
+
+    Attributes:
+        kept: By the identity of an array that many products share, its matrices.
+    """
+
+    kept: Mapping[int, Matrices] = field(default_factory=dict)
 
     def contracted(self, spec: str, values: Sequence[ndarray]) -> ndarray:
         """Return the sum of products, one operand after the other."""
         given, output = spec.split("->")
-        first, *others = given.split(",")
-        letters, value = first, values[0]
+        letters, *others = given.split(",")
+        value = values[0]
         for n, (other, array) in enumerate(zip(others, values[1:], strict=True)):
-            letters, value = _product(letters, value, other, array, set(output).union(*others[n + 1 :]))
+            letters, value = self._product((letters, value), (other, array), {*output}.union(*others[n + 1 :]))
         letters, value = _summed(letters, value, set(output))
         return value.transpose([letters.index(each) for each in output])
+
+    def pulled_together(self, calls: Sequence[tuple[Sequence[ndarray], ndarray]], k: int) -> ndarray:
+        """Return the sum of the gradients of operand k in several products, each with its operands and its gradient."""
+        others = [j for j in range(len(self.inputs)) if j != k]
+        if len(calls) == 1 or not set(self.inputs[k]) <= set(self.output).union(*(self.inputs[j] for j in others)):
+            return np.asarray(sum(self.pull(values, k, g) for values, g in calls), object)
+        call = self._unused
+        spec = ",".join(call + each for each in (self.output, *(self.inputs[j] for j in others)))
+        stacked = [np.stack([g for _, g in calls]), *(np.stack([values[j] for values, _ in calls]) for j in others)]
+        return self.contracted(f"{spec}->{self.inputs[k]}", stacked)
+
+    def _product(self, one: tuple[str, ndarray], other: tuple[str, ndarray], kept: set[str]) -> tuple[str, ndarray]:
+        """Return the letters and the product of two arrays, summed over the letters that are not kept."""
+        a, left = _summed(*one, kept | set(other[0]))
+        b, right = _summed(*other, kept | set(a))
+        stack, inner = [e for e in a if e in b and e in kept], [e for e in a if e in b and e not in kept]
+        rows, columns = [e for e in a if e not in b], [e for e in b if e not in a]
+        sizes = dict(zip(a + b, left.shape + right.shape, strict=True))
+        N, R, K, C = (prod(sizes[each] for each in part) for part in (stack, rows, inner, columns))
+        of_left = tuple(a.index(each) for each in (*stack, *rows, *inner))
+        of_right = tuple(b.index(each) for each in (*stack, *inner, *columns))
+        if K == 1:
+            found = left.transpose(of_left).reshape(N, R, 1) * right.transpose(of_right).reshape(N, 1, C)
+        else:
+            pairs = zip(
+                self._matrices(left, of_left, (N, R, K)), self._matrices(right, of_right, (N, K, C)), strict=True
+            )
+            found = np.empty(N * R * C, object)
+            found[:] = [ball for one_matrix, other_matrix in pairs for ball in (one_matrix * other_matrix).entries()]
+        letters = stack + rows + columns
+        return "".join(letters), found.reshape([sizes[each] for each in letters])
+
+    def _matrices(self, array: ndarray, axes: tuple[int, ...], shape: tuple[int, ...]) -> list[arb_mat]:
+        known = self.kept.get(id(array), {})
+        if (axes, shape) not in known:
+            flat = array.transpose(axes).reshape(shape[0], -1)
+            known[axes, shape] = [arb_mat(*shape[1:], each) for each in flat.tolist()]
+        return known[axes, shape]
+
+
+class Owed:
+    """Gradients of one array by several products, which are added up at once: ``numpy.asarray`` does that.
+
+    Args:
+        products: A product by its letters and the position of the array.
+        calls: For each product its calls, each with the operands and the gradient of the value.
+        rest: The other gradients of the array.
+    """
+
+    __array_ufunc__ = None  # an array to which this is added leaves the sum to this
+
+    def __init__(
+        self,
+        products: Mapping[Any, tuple[Products, int]],
+        calls: Mapping[Any, list[tuple[Sequence[ndarray], ndarray]]],
+        rest: Any = ZERO,
+    ) -> None:
+        self._products, self._calls, self._rest = products, calls, rest
+
+    @classmethod
+    def by(cls, product: Products, values: Sequence[ndarray], k: int, g: ndarray) -> Owed:
+        """Return the gradient of operand k of a product."""
+        key = (product.inputs, product.output, k)
+        return cls({key: (product, k)}, {key: [(values, g)]})
+
+    def __add__(self, other: Any) -> Owed:
+        if not isinstance(other, Owed):
+            return Owed(self._products, self._calls, self._rest + other)
+        calls = {key: self._calls.get(key, []) + other._calls.get(key, []) for key in {**self._calls, **other._calls}}
+        return Owed({**self._products, **other._products}, calls, self._rest + other._rest)
+
+    __radd__ = __add__
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+        del dtype, copy
+        found = [product.pulled_together(self._calls[key], k) for key, (product, k) in self._products.items()]
+        return np.asarray(sum(found, self._rest), object)
 
 
 def _summed(letters: str, array: ndarray, kept: set[str]) -> tuple[str, ndarray]:
     axes = tuple(i for i, letter in enumerate(letters) if letter not in kept)
-    return "".join(each for each in letters if each in kept), np.asarray(
-        array.sum(axis=axes), object
-    ) if axes else array
-
-
-def _product(a: str, left: ndarray, b: str, right: ndarray, kept: set[str]) -> tuple[str, ndarray]:
-    """Return the letters and the product of two arrays, summed over the letters that are not kept."""
-    a, left = _summed(a, left, kept | set(b))
-    b, right = _summed(b, right, kept | set(a))
-    shared = [each for each in a if each in b]
-    stack, inner = [each for each in shared if each in kept], [each for each in shared if each not in kept]
-    rows, columns = [each for each in a if each not in b], [each for each in b if each not in a]
-    sizes = {**dict(zip(a, left.shape, strict=True)), **dict(zip(b, right.shape, strict=True))}
-    N, R, K, C = (int(np.prod([sizes[each] for each in part], dtype=int)) for part in (stack, rows, inner, columns))
-    left = left.transpose([a.index(each) for each in (*stack, *rows, *inner)]).reshape(N, R, K)
-    right = right.transpose([b.index(each) for each in (*stack, *inner, *columns)]).reshape(N, K, C)
-    if K == 1:
-        found = left * right  # (N, R, C)
-    else:
-        found = np.empty(N * R * C, object)
-        found[:] = [
-            ball
-            for one, other in zip(left.reshape(N, -1).tolist(), right.reshape(N, -1).tolist(), strict=True)
-            for ball in (arb_mat(R, K, one) * arb_mat(K, C, other)).entries()
-        ]
-    letters = (*stack, *rows, *columns)
-    return "".join(letters), found.reshape([sizes[each] for each in letters])
+    total = np.asarray(array.sum(axis=axes), object) if axes else array
+    return "".join(each for each in letters if each in kept), total

@@ -64,10 +64,7 @@ class Tape:
         nodes: the nodes.
         t: the time step.
         deviates: whether the step declares a backward pass that is not the derivative.
-        products: makes the operation of a sum of products.
     """
-
-    products: type[Einsum] = Einsum
 
     def __init__(self, file: str, dtype: np.dtype[Any], perturbed: Perturbation | None = None) -> None:
         self.nodes: list[Node] = []
@@ -139,6 +136,10 @@ class Tape:
         nodes = [self._lifted(each) for each in operands]
         inputs, output = _explicit(spec, [each.ndim for each in nodes])
         return self._record(self.products(inputs, output), nodes)
+
+    def products(self, inputs: tuple[str, ...], output: str, name: str = "einsum") -> Einsum:
+        """Return the operation of a sum of products, by the letters of its operands and of its value."""
+        return Einsum(inputs, output, name)
 
     def matmul(self, a: Any, b: Any) -> Node:
         """Record a product of matrices, or of stacks of them."""

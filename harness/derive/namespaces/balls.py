@@ -18,6 +18,8 @@ from numpy import ndarray
 from harness.derive.balls import (
     DECIDED,
     FUNCTIONS,
+    Matrices,
+    Owed,
     Pointwise,
     Products,
     UndecidedError,
@@ -32,7 +34,7 @@ from harness.derive.operations import Clipped, Einsum, Elementwise, Operation
 from harness.derive.recording import Recording, Sequences
 from harness.derive.reverse import adjoints, contribution
 from harness.derive.reverse import gradients as reverse_pass
-from harness.derive.tape import OPERATORS, Condition, Node, Tape
+from harness.derive.tape import OPERATORS, Condition, Node, Perturbation, Tape
 
 OF_NODE, OF_OBJECT, OF_FUNCTION = 1000, 15, 150
 """Cost of an operation, of one element that it adds, multiplies or moves, and of one element of another function.
@@ -47,7 +49,19 @@ ARITHMETIC = {*(ufunc.__name__ for ufunc in OPERATORS), "where", "relu", "abs", 
 class BallTape(Tape):
     """A tape whose numbers are balls."""
 
-    products = Products
+    def __init__(self, file: str, dtype: np.dtype[Any], perturbed: Perturbation | None = None) -> None:
+        super().__init__(file, dtype, perturbed)
+        self._kept: dict[int, Matrices] = {}
+
+    def leaf(self, value: ndarray, name: str) -> Node:
+        """Return a node for an argument of the step; products at every step share its matrices."""
+        node = super().leaf(value, name)
+        self._kept[id(node.value)] = {}
+        return node
+
+    def products(self, inputs: tuple[str, ...], output: str, name: str = "einsum") -> Products:
+        """Return the operation of a sum of products, by the letters of its operands and of its value."""
+        return Products(inputs, output, name, self._kept)
 
     def constant(self, value: Any) -> Node:
         """Return a node for exact numbers that no gradient goes through."""
@@ -109,8 +123,13 @@ class BallTape(Tape):
 _LIMITED = np.frompyfunc(lambda slope, limit: slope.min(limit).max(-limit), 2, 1)
 
 
-def contributed(node: Node, k: int, g: ndarray) -> ndarray:
-    """Return the contribution of a node to its operand k, without a second computation of the node's value."""
+def contributed(node: Node, k: int, g: ndarray) -> Any:
+    """Return the contribution of a node to its operand k.
+
+    It uses the node's value, and leaves the sum of all products with an argument of the step to the end.
+    """
+    if isinstance(node.operation, Products) and node.parents[k].operation is None:
+        return Owed.by(node.operation, [each.value for each in node.parents], k, g)
     if isinstance(node.operation, Pointwise):
         return node.operation.pull_from(node.value, [each.value for each in node.parents], k, g)
     return contribution(node, k, g)
