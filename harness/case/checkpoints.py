@@ -25,10 +25,9 @@ def found(case: Fields, folder: FilePath) -> Recurrent:
     """
     given = case.weights
     assert isinstance(given, dict)
-    stated = Stated(reset=case.reset, forget_bias=given.get("forget_bias"))
+    stated = Stated(reset=case.reset, forget_bias=given.get("forget_bias"), layout=given.get("layout"))
     return find(
         folder / given["checkpoint"],
-        given.get("layout"),
         given.get("layer"),
         stated,
         given.get("ignore", ()),

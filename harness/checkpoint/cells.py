@@ -29,6 +29,7 @@ class Stated:
         recurrent_activation: of the gates.
         forget_bias: the bias that TensorFlow 1's lstm adds to its forget gate at run time.
         reset: of a gru, before or after the recurrent product.
+        layout: of the tensors.
     """
 
     cell: str | None = None
@@ -36,6 +37,7 @@ class Stated:
     recurrent_activation: str | None = None
     forget_bias: float | None = None
     reset: str | None = None
+    layout: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def cell_of(block: Block, usual_forget_bias: float, said: bool, stated: Stated) 
 def contradictions(cell: Cell, stated: Stated) -> Iterator[tuple[str, Any, str]]:
     """Yield the impossible statements: the field, the stated value, and the reason."""
     for each in fields(Stated):
+        if each.name == "layout":  # of the file, not of its cell
+            continue
         value, there = getattr(stated, each.name), getattr(cell, each.name)
         if value is None or value == there:
             continue

@@ -172,7 +172,6 @@ def opened(path: Path) -> Content:
 
 def find(
     path: Path,
-    layout: str | None = None,
     layer: str | None = None,
     stated: Stated | None = None,
     ignored: Collection[str] = (),
@@ -183,10 +182,9 @@ def find(
 
     Args:
         path: the file.
-        layout: the layout of its tensors; if not given, it follows from the format or the names.
         layer: the path of the layers, or its end; or several paths, from the inputs up, with commas between. If not
             given, the file must have one stack of layers.
-        stated: the user's statements about their cell.
+        stated: the user's statements about them; a layout that is not stated follows from the format or the names.
         ignored: the names beside the layers that the user accepts.
         output: the width of a readout, if one is wanted.
         readout: its path; if not given, it is the one that fits.
@@ -196,6 +194,7 @@ def find(
             layer.
     """
     content, stated = opened(path), stated or Stated()
+    layout = stated.layout
     if content.model is not None:
         if layout not in (None, "keras"):
             raise CheckpointRefused(f"has no recurrent layer in the layout {layout}", "it is Keras' own", "layout")

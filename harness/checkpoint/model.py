@@ -105,7 +105,7 @@ def _layers(
         elif _recurrent(entry):
             below, through = reads.get(name, ("", ()))
             path = "/".join((*way, below)) if below else ""
-            yield _layer(entry, names, group, path, through, tensors, whole_h5, times)
+            yield _layer(entry, Said(names, group, path, through, False, ()), tensors, whole_h5, times)
 
 
 def _name(entry: Config) -> str:
@@ -180,17 +180,8 @@ def _sources(node: Any) -> Iterator[tuple[str, int]]:
                 waiting += each
 
 
-def _layer(
-    entry: Config,
-    names: tuple[str, ...],
-    group: str,
-    reads: str,
-    through: tuple[str, ...],
-    tensors: Mapping[str, Stored],
-    whole_h5: bool,
-    calls: int,
-) -> StoredLayer:
-    path = "/".join(names)
+def _layer(entry: Config, said: Said, tensors: Mapping[str, Stored], whole_h5: bool, calls: int) -> StoredLayer:
+    path = "/".join(said.names)
     try:
         if calls > 1:
             raise CheckpointRefused(f"has {path}, which its model calls {calls} times; the harness has each layer once")
@@ -199,14 +190,12 @@ def _layer(
         if cells[0] != cells[-1]:
             raise CheckpointRefused(f"has {path} with two directions that differ in their config")
         cell, biased = cells[0]
-        by_role = _tensors(names, group, tensors, whole_h5, len(inner) == 2, biased)
+        by_role = _tensors(said.names, said.group, tensors, whole_h5, len(inner) == 2, biased)
         block = _block(by_role, tensors, path, cell)
     except CheckpointRefused as refused:
-        return StoredLayer(
-            "keras", path, None, None, {False: {}}, refused, Said(names, group, reads, through, False, ())
-        )
+        return StoredLayer("keras", path, None, None, {False: {}}, refused, said)
     sequence = bool(inner[0]["config"].get("return_sequences"))
-    said = Said(names, group, reads, through, sequence, (*_inert(inner, path),))
+    said = replace(said, sequence=sequence, inert=(*_inert(inner, path),))
     return StoredLayer("keras", path, None, block, by_role, None, said)
 
 

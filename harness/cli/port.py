@@ -57,7 +57,6 @@ def command(
     to: str,
     target: Path,
     layer: str | None,
-    layout: str | None,
     ignored: tuple[str, ...],
     proof: Path,
     as_json: bool,
@@ -81,12 +80,12 @@ def command(
 
     try:
         report.check(proof)
-        plan = planned(source, to, target, layout, layer, ignored, **stated)
+        plan = planned(source, to, target, layer, ignored, **stated)
     except (CheckpointRefused, report.NotAReport) as error:
         raise click.UsageError(_of(source, error)) from None
     _check_proof(proof, plan)
     _end_if_not_installed(plan)
-    options = {"layer": layer, "layout": layout, **stated}
+    options = {"layer": layer, **stated}
     given = [(name.replace("_", "-"), value) for name, value in options.items() if value is not None]
     given += [("ignore", name) for name in ignored]
     files, words = [str(source), str(target)], [word for name, value in given for word in (f"--{name}", str(value))]

@@ -42,7 +42,6 @@ def planned(
     source: Path,
     to: str,
     target: Path,
-    layout: str | None = None,
     layer: str | None = None,
     ignored: Collection[str] = (),
     **stated: Any,
@@ -53,22 +52,21 @@ def planned(
         source: the file with the weights.
         to: the framework, by ``Side.to``.
         target: the file to write.
-        layout: of the tensors in the source, if it must be stated.
         layer: the recurrent layers, if there are several.
         ignored: the names beside the layers that are skipped.
-        **stated: the statements about the cell, as for ``harness.checkpoint.Stated``.
+        **stated: the statements about them, as for ``harness.checkpoint.Stated``.
 
     Raises:
         CheckpointRefused: if it is impossible; nothing was written.
     """
     ported = next(each for each in sides().values() if each.to == to)
     _check_target(target, ported)
-    layers = find(source, layout, layer, Stated(**stated), ignored)
+    layers = find(source, layer, Stated(**stated), ignored)
     for field, value, why in contradictions(layers.cell, Stated(**stated)):
         option = field.replace("_", "-")
         raise CheckpointRefused(f"has layers that --{option} {value} does not fit: {why}", f"leave --{option} out")
     layers.tensors()  # so that unreadable and infinite weights are found before any framework starts
-    case = _case(source, layers, layout, layer, ignored, stated)
+    case = _case(source, layers, layer, ignored, stated)
     if why_not := ported.why_not(case.structure, case.activation):
         raise CheckpointRefused(f"cannot be ported to {to}: {why_not}")
     _check_memory(case)
@@ -89,19 +87,14 @@ def _check_target(target: Path, ported: Side) -> None:
 
 
 def _case(
-    source: Path,
-    layers: Recurrent,
-    layout: str | None,
-    layer: str | None,
-    ignored: Collection[str],
-    stated: Mapping[str, Any],
+    source: Path, layers: Recurrent, layer: str | None, ignored: Collection[str], stated: Mapping[str, Any]
 ) -> ValidCase:
     block = layers.block
     B = next(each for each in BATCHES if each not in (block.input, block.hidden))
     T = next(each for each in STEPS if each not in (block.input, block.hidden))
     weights = {
         "checkpoint": source.name,
-        "layout": layout,
+        "layout": stated.get("layout"),
         "layer": layer,
         "ignore": list(ignored) or None,
         "forget_bias": stated.get("forget_bias"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from harness.checkpoint import CheckpointRefused, find
+from harness.checkpoint import CheckpointRefused, Stated, find
 from harness.execution.processes import WorkerFailed
 from harness.execution.session import Run, execute
 from harness.execution.session.executors.local import Local
@@ -66,7 +66,7 @@ def port(plan: Plan, workers: Porters, keep: Callable[[CaseOutcome], str]) -> Po
         _write(plan, _converted(plan, canonical), beside, workers)
         try:
             file = plan.ported.written(beside)[-1]
-            written = find(file, plan.ported.layout, plan.ported.layer_in(file, plan.case.structure))
+            written = find(file, plan.ported.layer_in(file, plan.case.structure), Stated(layout=plan.ported.layout))
             found = of_checkpoint(written, plan.case.structure, plan.case.dtype)
         except CheckpointRefused as refused:
             raise ProofFailed(f"the file that {plan.ported.to} wrote {refused}") from None

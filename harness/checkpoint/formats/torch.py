@@ -124,19 +124,19 @@ def _stored(
         raise CheckpointRefused(
             f"has {name} expanded: {shape} of {there // width:,} numbers", "call contiguous() on it"
         )
-    return Stored(shape, dtype, partial(_read, path, member, dtype, order, offset, shape, strides))
+    return Stored(shape, dtype, partial(_read, path, member, f"{order}u{width}", offset, shape, strides))
 
 
-def _read(path: Path, member: str, dtype: str, order: str, offset: int, shape: Shape, strides: Shape) -> bytes:
-    width = WIDTHS[dtype]
+def _read(path: Path, member: str, pattern: str, offset: int, shape: Shape, strides: Shape) -> bytes:
+    """Return the numbers of a tensor as little-endian bytes; ``pattern`` is the dtype of its storage's bit patterns."""
     with archive(path, NAME) as opened:
-        storage = np.frombuffer(as_it_is(opened, member), f"{order}u{width}")  # the bit patterns
+        storage = np.frombuffer(as_it_is(opened, member), pattern)
     if 0 in shape:
         return b""
     view: ndarray = np.lib.stride_tricks.as_strided(
-        storage[offset:], shape, [stride * width for stride in strides], writeable=False
+        storage[offset:], shape, [stride * storage.itemsize for stride in strides], writeable=False
     )
-    return view.astype(f"<u{width}").tobytes()
+    return view.astype(f"<u{storage.itemsize}").tobytes()
 
 
 FORMAT = TorchFormat()
