@@ -57,7 +57,7 @@ def command(
     from harness.execution.processes import WorkerFailed
     from harness.execution.session import not_installed
     from harness.fuzz.candidates import Drawing, default_implementations, native_frameworks
-    from harness.fuzz.searching import search
+    from harness.fuzz.searching import Limit, search
 
     (of_baseline,) = chosen([baseline])
     if names is not None:
@@ -78,9 +78,9 @@ def command(
     keeps(
         f"the case files found so far are in {out}; to search the same cases again: harness fuzz --seed {drawing.seed}"
     )
-    limit = CASES if cases is None and seconds is None else cases
+    limit = Limit(CASES if cases is None and seconds is None else cases, seconds)
     try:
-        done = search(drawing, asked, of_baseline, out, cases=limit, seconds=seconds, show=_Progress())
+        done = search(drawing, asked, of_baseline, out, limit, _Progress())
     except WorkerFailed as failure:
         raise click.UsageError(f"{failure.reason}\n{failure.detail}") from None
     if as_json:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.diagnosis.committing import network_with
-from harness.diagnosis.evidence import Evidence, gather
+from harness.diagnosis.evidence import WHOLE, Evidence, InPart, gather
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
 from harness.diagnosis.faults import Suspect
 from harness.diagnosis.finite import not_finite, where_not_finite, without
@@ -27,8 +27,7 @@ def diagnose(
     actual: Mapping[str, ndarray],
     predictions: Predictions,
     *,
-    known: Mapping[str, ndarray] | None = None,
-    digits: Mapping[str, ndarray] | None = None,
+    in_part: InPart = WHOLE,
     matching: Collection[str] = (),
     likely: Collection[str] = (),
     thorough: bool = True,
@@ -38,8 +37,7 @@ def diagnose(
     Args:
         actual: the returned canonical tensors; any subset.
         predictions: of the problem.
-        known: which elements are known, for tensors known in part.
-        digits: how far an element may be off because of the digits that were printed, absolute.
+        in_part: the known part of the tensors.
         matching: the tensors that were judged a match already; they are not reported.
         likely: the names of faults to try first; if they explain everything, no others are tried.
         thorough: whether faults are also tried in pairs, which takes the most time.
@@ -51,18 +49,17 @@ def diagnose(
     """
 
     def gathered(actual: Mapping[str, ndarray], known: Mapping[str, ndarray]) -> Evidence:
-        return gather(
+        found = gather(
             actual,
             predictions.truth,
             predictions.noise,
             dtype=predictions.problem.case.dtype,
             tolerance=predictions.problem.case.tolerance,
-            known=known,
-            digits=digits,
-            matching=matching,
+            in_part=replace(in_part, known=known),
         )
+        return replace(found, off=tuple(name for name in found.off if name not in matching))
 
-    evidence = gathered(actual, known or {})
+    evidence = gathered(actual, in_part.known)
     of_shape = misshapen(evidence)
     places = not_finite(evidence)
     found = _explained(evidence, predictions, likely, thorough=thorough) if evidence.off else []
@@ -71,7 +68,7 @@ def diagnose(
     of_places = where_not_finite(evidence.actual, places)
     if not any(each.fault == UNEXPLAINED for each in found):  # except for a fault that overflows
         return [*of_shape, *found, of_places]
-    left = gathered(*without(places, actual, known or {}))
+    left = gathered(*without(places, actual, in_part.known))
     found = _explained(left, predictions, likely, thorough=thorough) if left.off else []
     return [*of_shape, of_places, *found]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -43,6 +43,24 @@ class _Held(NamedTuple):
     most_allowed: float
     largest_actual: float
     largest_truth: float
+
+
+@dataclass(frozen=True, eq=False)
+class InPart:
+    """The known part of tensors that were returned or printed in part.
+
+    Attributes:
+        known: by name, which elements are known; all if a name is missing.
+        digits: by name, the error of each element because of the digits that were printed, absolute; none if a name is
+            missing.
+    """
+
+    known: Mapping[str, ndarray] = field(default_factory=dict)
+    digits: Mapping[str, ndarray] = field(default_factory=dict)
+
+
+WHOLE = InPart()
+"""All elements are known, and all of their digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,9 +215,7 @@ def gather(
     *,
     dtype: str,
     tolerance: Mapping[str, Any] | None = None,
-    known: Mapping[str, ndarray] | None = None,
-    digits: Mapping[str, ndarray] | None = None,
-    matching: Collection[str] = (),
+    in_part: InPart = WHOLE,
 ) -> Evidence:
     """Gather the known numbers of an implementation's tensors.
 
@@ -209,9 +225,7 @@ def gather(
         noise: the change by rounding alone of each tensor, in the dtype of the case.
         dtype: the dtype of the case.
         tolerance: the case's own tolerance; it counts where it allows more than rounding does.
-        known: which elements are known, for tensors known in part.
-        digits: the error of a printed element, for printed tensors.
-        matching: the tensors that were judged a match already.
+        in_part: the known part of the tensors.
     """
     shapes: dict[str, Shape] = {name: tensor.shape for name, tensor in truth.items()}
     right_shape = {name: array for name, array in actual.items() if shapes.get(name) == array.shape}
@@ -228,22 +242,21 @@ def gather(
         # A number that underflows in the dtype is zero in it.
         underflow = OTHER_UNITS * float(np.finfo(expected.dtype).smallest_subnormal)
         own: float | ndarray = underflow + bound(name, expected, noise=(noise.get(name) or 0.0) * coarser).atol
-        allowed[name] = own if digits is None or name not in digits else own + digits[name]
+        allowed[name] = own if name not in in_part.digits else own + in_part.digits[name]
         # Numbers of a narrower dtype are judged by that, as the comparison does.
         if dtypes[name] == np.dtype(dtype) and (most := tolerated_by(tolerance, name, truth[name])) is not None:
             tolerated[name] = most
             allowed[name] = np.maximum(allowed[name], most / SLACK)
     evidence = Evidence(
         actual={name: right_shape[name].astype(np.float64) for name in in_order},
-        known=dict(known or {}),
+        known=in_part.known,
         misshapen={name: array for name, array in actual.items() if name in shapes and shapes[name] != array.shape},
         truth=truth,
         allowed=allowed,
         dtypes=dtypes,
         tolerated=tolerated,
     )
-    off = (name for name in in_order if name not in matching and evidence.wrong(name).any())
-    return replace(evidence, off=tuple(off))
+    return replace(evidence, off=tuple(name for name in in_order if evidence.wrong(name).any()))
 
 
 def tolerated_by(tolerance: Mapping[str, Any] | None, name: str, expected: ndarray) -> ndarray | None:

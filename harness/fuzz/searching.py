@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.execution.processes import WorkerFailed
 from harness.execution.processes.process import START_LIMIT, WorkerProcess
@@ -138,17 +138,22 @@ class Screens:
             process.close()
 
 
+class Limit(NamedTuple):
+    """The end of a search: whichever comes first; None for no limit."""
+
+    cases: int | None = None
+    seconds: float | None = None
+
+
 def search(
     drawing: Drawing,
     implementations: Sequence[Implementation],
     baseline: Implementation,
     folder: Path,
-    *,
-    cases: int | None = None,
-    seconds: float | None = None,
+    limit: Limit,
     show: Callable[[FuzzSearch], None] = lambda _: None,
 ) -> FuzzSearch:
-    """Run random cases through implementations, up to a number of cases or seconds.
+    """Run random cases through implementations, up to a limit.
 
     An implementation that was found wrong is not searched further; the rest of the search is for the others.
 
@@ -157,8 +162,7 @@ def search(
         implementations: The implementations to search, which may include the baseline.
         baseline: The implementation with which they are compared.
         folder: The folder for found cases.
-        cases: The maximum number of cases; None for no limit.
-        seconds: The maximum run time in seconds; None for no limit.
+        limit: The limit of the search.
         show: A function that receives the results so far.
 
     Raises:
@@ -174,9 +178,9 @@ def search(
             for each in screens:
                 each.wait_until_ready()
             start = time.perf_counter()
-            deadline = None if seconds is None else start + seconds
+            deadline = None if limit.seconds is None else start + limit.seconds
             inspector = Inspector(drawing, confirmer, screens, folder, done)
-            for numbers, answers in _batches(screens, cases, deadline, 2 * count):
+            for numbers, answers in _batches(screens, limit.cases, deadline, 2 * count):
                 inspector.look(numbers, answers)
                 done.cases += len(numbers)
                 done.seconds = time.perf_counter() - start

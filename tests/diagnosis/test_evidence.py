@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.diagnosis import Predictions, diagnose
-from harness.diagnosis.evidence import gather
+from harness.diagnosis.evidence import WHOLE, InPart, gather
 from harness.diagnosis.faults import faults, suspects_of
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
@@ -16,8 +16,8 @@ from .conftest import DOT, committed, no_weights
 EPS = float(np.finfo(np.float32).eps)
 
 
-def of_one(actual, truth, noise, dtype="float32", digits=None):
-    return gather({"loss": np.asarray(actual, dtype)}, {"loss": truth}, {"loss": noise}, dtype=dtype, digits=digits)
+def of_one(actual, truth, noise, dtype="float32", in_part=WHOLE):
+    return gather({"loss": np.asarray(actual, dtype)}, {"loss": truth}, {"loss": noise}, dtype=dtype, in_part=in_part)
 
 
 def test_noise_that_underflows_in_float32_counts():
@@ -68,7 +68,7 @@ def test_what_disagrees_is_told_sooner_and_not_otherwise(size, digits):
     truth = size * draw.uniform(0.5, 1.0, 4)
     for growth in SIZES:
         actual = truth + growth * draw.normal(size=4)
-        printed = {"loss": np.abs(truth) * draw.uniform(0, 1e-3, 4)} if digits else None
+        printed = InPart(digits={"loss": np.abs(truth) * draw.uniform(0, 1e-3, 4)}) if digits else WHOLE
         evidence = of_one(actual, truth, 0.0, "float64", printed)
         assert evidence.fit("loss", actual).agrees
         for off in (0, 1e-17, 1e-16, 1e-15, 7e-15, 8e-15, 9e-15, 1e-14, 1e-12, 1e-3, 1.0, 1e10, np.inf, np.nan):

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from harness.diagnosis import UNEXPLAINED, diagnose
+from harness.diagnosis import UNEXPLAINED, InPart, diagnose
 from harness.diagnosis.faults import faults, suspects_of
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
 
@@ -189,8 +189,7 @@ def test_one_printed_row_is_enough():
     found = diagnose(
         {"layer0.W_hh": printed},
         predictions,
-        known={"layer0.W_hh": known},
-        digits={"layer0.W_hh": np.full(wrong.shape, 0.5e-6)},
+        in_part=InPart({"layer0.W_hh": known}, {"layer0.W_hh": np.full(wrong.shape, 0.5e-6)}),
     )
     assert found[0].fault == "state-before-first-from-end"
     assert found[0].residual < 1e-6
@@ -206,8 +205,7 @@ def test_numbers_that_say_too_little_are_not_explained():
     found = diagnose(
         {"layer0.W_hh": np.round(wrong, 1)},
         predictions,
-        known={"layer0.W_hh": known},
-        digits={"layer0.W_hh": np.full(wrong.shape, 0.05)},
+        in_part=InPart({"layer0.W_hh": known}, {"layer0.W_hh": np.full(wrong.shape, 0.05)}),
     )
     assert [each.fault for each in found] == [UNEXPLAINED]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.false_explanations import falsely_explained
-from harness.diagnosis import UNEXPLAINED, Predictions, diagnose
+from harness.diagnosis import UNEXPLAINED, InPart, Predictions, diagnose
 from harness.diagnosis.faults import faults, suspects_of
 from harness.diagnosis.pairing import contradict
 from harness.precision.rounding_noise import rounding_noise
@@ -56,7 +56,7 @@ def test_a_number_fitted_to_one_number_explains_nothing(dtype, with_others):
     wrong["layer0.b_h"] = wrong["layer0.b_h"] + np.where(known, 0.37, 0.0)
     if with_others:
         wrong["layer0.W_hh"] = wrong["layer0.W_hh"].T
-    found = diagnose(wrong, predictions, known={"layer0.b_h": known})
+    found = diagnose(wrong, predictions, in_part=InPart({"layer0.b_h": known}))
     assert "layer0.b_h" in found[-1].tensors
     assert found[-1].fault == UNEXPLAINED
     assert ("transposed" in [each.fault for each in found]) is with_others

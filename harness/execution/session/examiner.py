@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.comparison import Comparison, TensorComparison
-from harness.diagnosis import UNEXPLAINED, Diagnosis, Predictions, diagnose, diagnose_training
+from harness.diagnosis import UNEXPLAINED, Diagnosis, InPart, Predictions, diagnose, diagnose_training
 from harness.execution.processes import Asking
 from harness.execution.session.outcomes import CaseNumbers, CaseOutcome, Judgement, Run
 from harness.problem.recurrent import RecurrenceProblem
@@ -114,8 +114,7 @@ def diagnose_result(
     found = diagnose(
         result.tensors,
         predictions,
-        known=result.known,
-        digits=result.half_units,
+        in_part=InPart(result.known, result.half_units),
         matching=[each.tensor for each in compared if each.verdict == "match"],
         likely=likely,
         thorough=thorough,
