@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from harness.diagnosis.cells.gru import GruAfterLayer, GruBeforeLayer, GruLayer
-from harness.diagnosis.cells.layer import CellLayer, Recursion, summed_products
+from harness.diagnosis.cells.layer import BackwardRecursion, CellLayer, summed_products
 from harness.diagnosis.cells.lstm import LstmLayer
 from harness.diagnosis.cells.rnn import RnnLayer
 from harness.tensors import Structure
 
 __all__ = [
+    "BackwardRecursion",
     "CellLayer",
     "GruAfterLayer",
     "GruBeforeLayer",
     "GruLayer",
     "LstmLayer",
-    "Recursion",
     "RnnLayer",
     "layer_kind",
     "summed_products",

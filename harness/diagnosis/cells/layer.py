@@ -30,7 +30,7 @@ Step = int | slice
 Products = Mapping[str, list[tuple[ndarray | None, ndarray]]]
 
 
-class Recursion(NamedTuple):
+class BackwardRecursion(NamedTuple):
     """The results of a recursion."""
 
     g: ndarray  # (T, B, H): the gradient from above
@@ -82,7 +82,7 @@ class CellLayer:
         self.slopes: ndarray
         self.gradients: dict[str, ndarray] = {}
         self.starts: frozenset[int] = frozenset()
-        self.recursions: dict[frozenset[int], Recursion] = {}
+        self.recursions: dict[frozenset[int], BackwardRecursion] = {}
         self.arrived: ndarray
         self.model: CellLayer | None = None
         self.first: CellLayer = self
@@ -223,7 +223,7 @@ class CellLayer:
         handed = self.carry(delta, g, carried, t)
         return self.cut(handed) if t in self.cuts() else handed
 
-    def recursion(self, g: ndarray) -> Recursion:
+    def recursion(self, g: ndarray) -> BackwardRecursion:
         """Carry g (T, B, H) back through all steps."""
         carried = self.first_carry()
         delta = np.zeros(self.slopes.shape, self.slopes.dtype)  # (T, B, G·H)
@@ -232,7 +232,7 @@ class CellLayer:
             arrived[..., t, :, :] = carried
             delta[t] = self.through_activation(g, carried, t)
             carried = self.handed_on(delta[t], g, carried, t)
-        return Recursion(g, delta, arrived, carried)
+        return BackwardRecursion(g, delta, arrived, carried)
 
     def input_operand(self) -> ndarray:
         """The factor of δ in the gradient of W_xh: (T, B, I)."""

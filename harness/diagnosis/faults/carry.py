@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.diagnosis.cells import CellLayer, Recursion
+from harness.diagnosis.cells import BackwardRecursion, CellLayer
 from harness.diagnosis.cells.layer import Step
 from harness.diagnosis.faults.base import LayerFault
 from harness.problem import Problem
@@ -193,7 +193,7 @@ class CarryFromTheStart(LayerFault):
     hidden_by = ("loss at the first step alone",)
 
     @override
-    def recursion(self, g: ndarray) -> Recursion:
+    def recursion(self, g: ndarray) -> BackwardRecursion:
         self.start_of_carry = self.to_state(g[-1])
         return super().recursion(g)
 

@@ -10,7 +10,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.diagnosis.bptt import Network
-from harness.diagnosis.cells import Recursion, layer_kind
+from harness.diagnosis.cells import BackwardRecursion, layer_kind
 from harness.diagnosis.cells.layer import SUMS
 from harness.diagnosis.faults.base import LayerFault, NetworkFault
 from harness.problem import Problem
@@ -105,13 +105,13 @@ class LayersTruncated(LayerFault):
         yield from ({"layer_reach": reach} for reach in _reaches(problem))
 
     @override
-    def recursion(self, g: ndarray) -> Recursion:
+    def recursion(self, g: ndarray) -> BackwardRecursion:
         delta, carried = np.zeros_like(self.slopes), self.nothing()  # (T, B, G·H), (…, B, H)
         arrived = np.zeros((*carried.shape[:-2], *g.shape), g.dtype)  # (…, T, B, H): known by age alone
         for of_age, handed in self.by_age(g, self.layer_reach + 1):
             delta[: len(of_age)] += of_age
             carried = carried + handed
-        return Recursion(g, delta, arrived, carried)
+        return BackwardRecursion(g, delta, arrived, carried)
 
 
 class _CutFault(LayerFault):
