@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from numpy import ndarray
 
@@ -80,6 +80,10 @@ class Framework:
         return "" if self.absent is None else self.absent()
 
 
+NUMPY = Framework("numpy", ("numpy",), install="")
+"""The process of all implementations that need no framework."""
+
+
 @dataclass(frozen=True)
 class Promise:
     """The promises of an implementation about its answers, besides right numbers.
@@ -130,9 +134,9 @@ class Implementation:
     name: str
     layout: str
     function: Callable[[Problem], Returned]
-    framework: Framework
+    framework: Framework = NUMPY
     supports: Mapping[str, tuple[str | bool, ...]] = field(default_factory=dict)
-    complete: bool = True
+    complete: bool = False
     all_gradients: bool = False
     is_oracle: bool = False
     initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None
@@ -234,50 +238,44 @@ def refuse_directions_and_lengths(problem: Problem) -> None:
         raise Unsupported("only sequences of equal length")
 
 
-NUMPY = Framework("numpy", ("numpy",), install="")
-"""The process of all implementations that need no framework."""
+class Traits(TypedDict, total=False):
+    """The attributes of an ``Implementation`` that only some have, which documents them."""
+
+    framework: Framework
+    complete: bool
+    is_oracle: bool
+    initial_weights: Callable[[Structure, int, str], Mapping[str, Any]]
+    only_with: str
+    only_named: bool
+    specialised: bool
+    first_of_sweep: bool
+    own_optimiser: bool
+    work: Callable[[Problem], float]
+    float32_eps: float
 
 
 def implementation(
     name: str,
     *,
     layout: str = "split",
-    framework: Framework = NUMPY,
     supports: Mapping[str, tuple[str | bool, ...]] | None = None,
-    complete: bool = False,
-    is_oracle: bool = False,
-    initial_weights: Callable[[Structure, int, str], Mapping[str, Any]] | None = None,
-    only_with: str = "",
-    only_named: bool = False,
-    specialised: bool = False,
-    first_of_sweep: bool = False,
-    own_optimiser: bool = False,
-    work: Callable[[Problem], float] | None = None,
-    float32_eps: float = 0.0,
     recurrence: str | Recurrence = "",
+    **traits: Unpack[Traits],
 ) -> Callable[[Callable[[Problem], Returned]], Implementation]:
     """Make an implementation of a function.
 
     Args:
-        name: how it is to be named.
-        layout: the layout in which weights arrive and gradients are read back: split, concatenated, torch, keras, tf1,
+        name: The name in cases, reports and on the command line.
+        layout: The layout in which weights arrive and gradients are read back: split, concatenated, torch, keras, tf1,
             flax, onnx.
-        framework: the process that it runs in.
-        supports: for a field of a case, such as ``activation``, the values that it can represent.
-        complete: whether it promises every gradient; a tensor that it then does not return is a mismatch.
-        is_oracle: whether it uses no backward pass.
-        initial_weights: the framework's own initialisation.
-        only_with: a field of a case, without which it takes no part.
-        only_named: whether it takes part only in cases whose ``implementations`` lists it.
-        specialised: whether it takes part only in cases that it supports.
-        first_of_sweep: whether it takes part only in the first case of each sweep, unless it is asked for by name.
-        own_optimiser: whether it trains with an optimiser of its own; it takes part only in cases with training.
-        work: how many multiplications it takes for a problem, where that is far more than the reference takes.
-        float32_eps: the eps of its products in float32, where that is not float32's own.
-        recurrence: the recurrence that it is an implementation of, or its name, as in ``recurrence="mlstm"``.
+        supports: The values that it can represent, by field of a case, such as ``activation``.
+        recurrence: The recurrence that it implements, or its name, as in ``recurrence="mlstm"``.
+        **traits: Other attributes of ``Implementation``, such as ``complete=True``: every gradient is promised, and a
+            missing one is a mismatch.
 
     Raises:
         ValueError: If the layout is unknown, or if ``supports`` has an unknown field or no tuple of values.
+        TypeError: If there is no such trait.
     """
     from harness.layout import layouts
 
@@ -286,27 +284,14 @@ def implementation(
     if layout not in layouts():
         hint = nearest(layout, layouts())
         raise ValueError(f"there is no layout {layout!r}; {hint or f'there are {listed(layouts())}'}")
+    if unknown := [each for each in traits if each not in Traits.__annotations__]:
+        there = sorted(["layout", "supports", "recurrence", *Traits.__annotations__])
+        hint = nearest(unknown[0], there) or f"there are {listed(there)}"
+        raise TypeError(f"harness.implementation has no argument {unknown[0]!r}; {hint}")
 
     def make(function: Callable[[Problem], Returned]) -> Implementation:
         about = (function.__doc__ or "").strip().partition("\n")[0]
-        return Implementation(
-            name,
-            layout,
-            function,
-            framework,
-            supports or {},
-            complete=complete,
-            is_oracle=is_oracle,
-            initial_weights=initial_weights,
-            only_with=only_with,
-            only_named=only_named,
-            specialised=specialised,
-            first_of_sweep=first_of_sweep,
-            own_optimiser=own_optimiser,
-            work=work,
-            float32_eps=float32_eps,
-            recurrence=recurrence if isinstance(recurrence, str) else recurrence.name,
-            about=about,
-        )
+        of = recurrence if isinstance(recurrence, str) else recurrence.name
+        return Implementation(name, layout, function, supports=supports or {}, recurrence=of, about=about, **traits)
 
     return make

@@ -178,3 +178,16 @@ def test_what_a_function_does_to_its_inputs_stays_with_it(problem):
 def test_what_an_implementation_supports_is_looked_at_when_it_is_made(supports, said):
     with pytest.raises(ValueError, match=said):
         harness.implementation("mine", supports=supports)
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("framwork", "no argument 'framwork'; did you mean 'framework'"),
+        ("lay_out", "did you mean 'layout'"),
+        ("x", "there are complete"),
+    ],
+)
+def test_an_unknown_argument_of_the_decorator(argument, said):
+    with pytest.raises(TypeError, match=said):
+        harness.implementation("mine", **{argument: True})
