@@ -24,7 +24,7 @@ RESTARTS = 1000
 
 
 @dataclass(frozen=True)
-class Wrong:
+class WrongAnswer:
     """A wrong answer of an implementation on a case.
 
     Attributes:
@@ -59,7 +59,7 @@ class Confirmer:
         asked = [each for each in self.implementations if each.name in names]
         return run_case(case, chosen_for(case, asked, self.baseline), self.workers, self._calls, "none")
 
-    def wrong(self, case: ValidCase, names: Sequence[str]) -> list[Wrong]:
+    def wrong(self, case: ValidCase, names: Sequence[str]) -> list[WrongAnswer]:
         """Return the wrong answers to a case among the named implementations and the baseline."""
         return [each for each in map(_wrong, self.outcome(case, names).judged) if each is not None]
 
@@ -90,7 +90,7 @@ def _overflows_in_both(comparison: Comparison) -> bool:
     )
 
 
-def _wrong(judged: Judgement) -> Wrong | None:
+def _wrong(judged: Judgement) -> WrongAnswer | None:
     """Return the wrong answer of one implementation; None if it is right or the baseline failed."""
     verdict = judged.verdict or ("error" if judged.status == "error" else "match")
     if verdict not in ("mismatch", "error") or judged.reason.startswith("there is no baseline"):
@@ -100,4 +100,4 @@ def _wrong(judged: Judgement) -> Wrong | None:
         return None
     if judged.comparison is not None and judged.comparison.disagreements:
         what = "; ".join(filter(None, [str(judged.comparison.disagreements[0]), what]))
-    return Wrong(judged.implementation, verdict, what, judged.oracle)
+    return WrongAnswer(judged.implementation, verdict, what, judged.oracle)

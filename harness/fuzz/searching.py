@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from harness.execution.processes import WorkerFailed
 from harness.execution.processes.process import START_LIMIT, WorkerProcess
 from harness.fuzz.candidates import Drawing, case_of, groups
-from harness.fuzz.confirming import Confirmer, Wrong
+from harness.fuzz.confirming import Confirmer, WrongAnswer
 from harness.fuzz.drawing import Data
 from harness.fuzz.shrinking import shrunk
 from harness.fuzz.writing import name_of, write
@@ -43,7 +43,7 @@ class Found:
     """
 
     number: int
-    wrong: Wrong
+    wrong: WrongAnswer
     file: Path | None
 
 
@@ -244,7 +244,9 @@ class Inspector:
                 seen_again = [self._confirm(number, list(screen.names)) for number in numbers]
                 if not any(seen_again):
                     where = f"on one of the cases {numbers.start} to {numbers.stop - 1}"
-                    wrong = Wrong(", ".join(screen.names), "error", f"{answer.failure.reason}, {where}; not seen again")
+                    wrong = WrongAnswer(
+                        ", ".join(screen.names), "error", f"{answer.failure.reason}, {where}; not seen again"
+                    )
                     self.done.found.append(Found(numbers.start, wrong, None))
                 continue
             self.done.compared.update(answer.header["compared"])
@@ -266,7 +268,7 @@ class Inspector:
             self._add(self._shrunk(number, each))
         return bool(wrong)
 
-    def _wrong(self, case: Any, names: list[str]) -> list[Wrong]:
+    def _wrong(self, case: Any, names: list[str]) -> list[WrongAnswer]:
         for _ in range(MORE_THAN_ONCE):
             if found := self.confirmer.wrong(case, names):
                 return found
@@ -277,10 +279,10 @@ class Inspector:
         for screen in self.screens:
             screen.names = [name for name in screen.names if name != found.wrong.implementation]
 
-    def _shrunk(self, number: int, wrong: Wrong) -> Found:
+    def _shrunk(self, number: int, wrong: WrongAnswer) -> Found:
         name = wrong.implementation
 
-        def same(data: Data) -> Wrong | None:
+        def same(data: Data) -> WrongAnswer | None:
             found = self.confirmer.wrong(case_of(data, f"fuzz[seed={self.drawing.seed},case={number}]"), [name])
             return next((each for each in found if (each.implementation, each.verdict) == (name, wrong.verdict)), None)
 
