@@ -164,7 +164,9 @@ def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int], **said
     }
     weights = recurrence.shapes(recurrence.weights, known)
     given = {f"{name}0": shape for name, shape in state.items() if name not in draw.absent}
-    given |= {f"inputs.{name}": shape for name, shape in inputs.items() if name not in draw.absent}
+    there = {f"inputs.{name}": shape for name, shape in inputs.items() if name not in draw.absent}
+    held = {name: shape for name, shape in there.items() if name.removeprefix("inputs.") in recurrence.held}
+    given |= {name: shape for name, shape in there.items() if name not in held}
     memory = ",strided" if said.get("memory") == "strided" else ""
     own = {"name": f"{recurrence.name}[{draw.named(known)}{memory}]", "file": recurrence.file}
     own |= {"cell": recurrence.name, "dtype": draw.dtype}
@@ -180,6 +182,7 @@ def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int], **said
             "shapes": {
                 "weights": {name: shape for name, shape in weights.items() if name not in draw.absent},
                 "given": given,
+                "held": held,
                 "last_state": {f"last.{name}": shape for name, shape in state.items()},
             },
         },
@@ -207,7 +210,8 @@ def _outputs_of(recurrence: Recurrence, case: ValidCase, B: int, T: int) -> tupl
     """Return the shape of the outputs, found by one step."""
     assert case.recurrence is not None
     shapes = case.recurrence["shapes"]
-    of_inputs = {name: shapes["given"].get(f"inputs.{name}") for name in inputs_of(recurrence)}
+    there = {**shapes["given"], **shapes["held"]}
+    of_inputs = {name: there.get(f"inputs.{name}") for name in inputs_of(recurrence)}
     one = Sequences(
         recurrence,
         {name: np.ones(shape) for name, shape in shapes["weights"].items()},

@@ -79,6 +79,8 @@ def _shapes(recurrence: Recurrence) -> Iterator[str]:
             yield f"{kind}: {', '.join(f'{name} ({text})' for name, text in shapes.items())}"
     if recurrence.optional:
         yield f"optional: {', '.join(recurrence.optional)}"
+    if recurrence.held:
+        yield f"held fixed: {', '.join(sorted(recurrence.held))}"
 
 
 @command.command("faults")

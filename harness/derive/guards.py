@@ -36,7 +36,8 @@ def direction(problem: Sequences, seed: int = 0) -> dict[str, ndarray]:
     found: dict[str, ndarray] = {}
 
     def draw(name: str, array: ndarray) -> ndarray:
-        found[name] = (random.normal(size=array.shape) * (np.abs(array) + 0.1)).astype(array.dtype)
+        moved = random.normal(size=array.shape) * (np.abs(array) + 0.1)
+        found[name] = (0 * moved if name in problem.constant else moved).astype(array.dtype)
         return array
 
     problem.mapped(draw)
@@ -93,6 +94,13 @@ def consistent(problem: Sequences) -> None:
         alone = _forward(_sequence(problem, b))
         own = {name: array[b : b + 1] for name, array in whole.items()}
         _same(problem, own, alone, f"sequence {b} alone gives another result; sequences of the batch affect each other")
+    for b in range(problem.upstream.shape[0] if problem.recurrence.resets in problem.inputs else 0):
+        own = {name: array[b : b + 1] for name, array in whole.items()}
+        text = (
+            f"sequences packed into sequence {b} differ from the same ones alone; before a step where "
+            f"{problem.recurrence.resets} is 1, every state should count as zero"
+        )
+        _same(problem, own, _unpacked(_sequence(problem, b)), text)
     recording = Recording(problem)
     recorded = {**{name: node.value for name, node in recording.last.items()}, "outputs": recording.value}
     _same(problem, whole, recorded, "the step computes something else on plain arrays than on the recorded ones")
@@ -120,6 +128,22 @@ def _steps(problem: Sequences, steps: slice) -> Sequences:
     return replace(problem, inputs=inputs)
 
 
+def _unpacked(problem: Sequences) -> dict[str, ndarray]:
+    """Run the sequences that are packed into one of them each by itself, without a reset."""
+    name = problem.recurrence.resets
+    resets = problem.inputs[name]  # (1, T)
+    starts = sorted({0, *np.flatnonzero(resets[0]).tolist()})
+    outputs, last = [], {}
+    for start, end in zip(starts, [*starts[1:], problem.steps], strict=True):
+        own = _steps(problem, slice(start, end))
+        own = replace(own, inputs={**own.inputs, name: np.zeros_like(own.inputs[name])})
+        if resets[0, start]:
+            own = replace(own, initial_state={state: 0 * array for state, array in own.initial_state.items()})
+        last = _forward(own)
+        outputs.append(last["outputs"])
+    return {**last, "outputs": np.concatenate(outputs, 1)}
+
+
 def _sequence(problem: Sequences, b: int) -> Sequences:
     def of(arrays: Mapping[str, ndarray]) -> dict[str, ndarray]:
         return {name: array[b : b + 1] for name, array in arrays.items()}
@@ -134,15 +158,20 @@ def _same(problem: Sequences, one: Mapping[str, ndarray], other: Mapping[str, nd
             apart = np.abs(array - other[name])[np.isfinite(array)]
             if (apart <= ROUNDING * eps * np.abs(array).max(initial=0.0)).all():
                 continue
-            moved = np.abs(_forward(problem.mapped(_shaken))[name] - _forward(problem)[name])  # much, if it is chaotic
+            moved = np.abs(_forward(_shaken(problem))[name] - _forward(problem)[name])  # much, if it is chaotic
             if not (apart <= ROUNDING * moved[np.isfinite(moved)].max(initial=0.0)).all():
                 _refuse(problem, f"{text} ({name}, by {apart.max():.3g})")
 
 
-def _shaken(name: str, array: ndarray) -> ndarray:
-    """Return numbers that are each off by one eps, of either sign."""
-    random = np.random.Generator(np.random.PCG64(len(name)))
-    return array * (1 + random.choice((-1, 1), array.shape) * np.finfo(array.dtype).eps).astype(array.dtype)
+def _shaken(problem: Sequences) -> Sequences:
+    """Return a problem with numbers that are each off by one eps, of either sign."""
+
+    def off(name: str, array: ndarray) -> ndarray:
+        random = np.random.Generator(np.random.PCG64(len(name)))
+        moved = array * (1 + random.choice((-1, 1), array.shape) * np.finfo(array.dtype).eps).astype(array.dtype)
+        return array if name in problem.constant else moved
+
+    return problem.mapped(off)
 
 
 def _refuse(problem: Sequences, text: str) -> None:

@@ -41,7 +41,7 @@ class Sequences:
     @property
     def constant(self) -> frozenset[str]:
         """The arrays without a gradient, by the name that it would have."""
-        return frozenset(f"{name}0" for name in self.absent)
+        return frozenset([*(f"{name}0" for name in self.absent), *(f"inputs.{name}" for name in self.recurrence.held)])
 
     @property
     def steps(self) -> int:
@@ -98,14 +98,15 @@ class Recording:
             if name not in problem.absent
         }
         state = self.initial_state | {name: tape.constant(problem.initial_state[name]) for name in problem.absent}
-        context = {name: tape.leaf(array, name) for name, array in problem.context.items()}
+        held = recurrence.held
+        context = {name: tape.leaf(array, name, exact=name in held) for name, array in problem.context.items()}
         self.inputs: dict[str, list[Node]] = {name: [node] for name, node in context.items()}
         self.entering: list[dict[str, Node]] = []
         self.leaving: list[dict[str, Node]] = []
         self.outputs: list[Node] = []
         for t in range(problem.steps):
             tape.at(t)
-            given = {name: tape.leaf(problem.inputs[name][:, t], name) for name in problem.moving}
+            given = {name: tape.leaf(problem.inputs[name][:, t], name, exact=name in held) for name in problem.moving}
             for name, node in given.items():
                 self.inputs.setdefault(name, []).append(node)
             state = {name: tape.carried(node, name) for name, node in state.items()}

@@ -78,6 +78,8 @@ def named(recording: Recording, problem: Sequences, adjoint: Mapping[int, ndarra
     found = {name: of(node) for name, node in recording.weights.items()}
     found |= {f"{name}0": of(node) for name, node in recording.initial_state.items()}
     for name, nodes in recording.inputs.items():
+        if f"inputs.{name}" in problem.constant:
+            continue
         is_context = name in problem.recurrence.context
         found[f"inputs.{name}"] = of(nodes[0]) if is_context else np.stack([of(node) for node in nodes], 1)
     return found

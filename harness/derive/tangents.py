@@ -77,7 +77,7 @@ def _by_directions(
     dtype, B = recording.tape.nodes[0].dtype, problem.upstream.shape[0]
     chunk = max(1, MOST_NUMBERS // max(node.value.size for node in recording.tape.nodes))
     random = np.random.Generator(np.random.PCG64(0))
-    for node, shared in _starts(recording):
+    for node, shared in _starts(recording, problem):
         shape = node.shape if shared else node.shape[1:]
         elements = int(np.prod(shape, dtype=np.intp))
         chosen = np.arange(elements)
@@ -99,14 +99,14 @@ def _by_directions(
     return named(recording, problem, adjoint)
 
 
-def _starts(recording: Recording) -> Iterator[tuple[Node, bool]]:
+def _starts(recording: Recording, problem: Sequences) -> Iterator[tuple[Node, bool]]:
     """Yield the nodes with a gradient, and whether all sequences share their elements."""
     for node in recording.weights.values():
         yield node, True
     for node in recording.initial_state.values():
         yield node, False
-    for nodes in recording.inputs.values():
-        for node in nodes:
+    for name, nodes in recording.inputs.items():
+        for node in nodes if f"inputs.{name}" not in problem.constant else ():
             yield node, False
 
 

@@ -84,9 +84,10 @@ class Tape:
         """Return whether an array was kept from an earlier call of the step."""
         return node.tape is not self or (node.t != self.t and node.index >= self._shared)
 
-    def leaf(self, value: ndarray, name: str) -> Node:
-        """Return a node for an argument of the step."""
-        return Node(self, self._rounded(value, None, ()), None, (), Site(0, 0), name)
+    def leaf(self, value: ndarray, name: str, *, exact: bool = False) -> Node:
+        """Return a node for an argument of the step; an exact one, such as a mask, has no rounding."""
+        given = np.asarray(value) if exact else self._rounded(value, None, ())
+        return Node(self, given, None, (), Site(0, 0), name)
 
     def constant(self, value: ndarray) -> Node:
         """Return a node for an array that no gradient goes through."""

@@ -40,6 +40,8 @@ def why_not(
     }
     if name in expected:
         return "" if shape == expected[name] else shapes.mistake(shape, expected[name])
+    if name in structure.held:
+        return f"returned {name!r}, but {name.removeprefix('inputs.')} is held fixed and has no gradient; leave it out"
     missing = {each: size for each, size in expected.items() if each not in returned}
     hint = "" if fitting_layouts({name: shape}, structure) else nearest_tensor(name, missing)
     if hint:

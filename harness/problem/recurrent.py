@@ -56,6 +56,7 @@ class RecurrenceProblem(Problem):
     @property
     @override
     def arrays(self) -> dict[str, ndarray]:
+        """Every array that goes into the step, under the name of its gradient, or the name that it would have."""
         states = {f"{name}0": each for name, each in self.initial_state.items()}
         return {**self.weights, **states, **{f"inputs.{name}": each for name, each in self.inputs.items()}}
 
@@ -112,7 +113,7 @@ def build_recurrence(case: ValidCase, recurrence: Recurrence | None = None) -> R
     assert case.recurrence is not None
     recurrence = recurrence or known_as(case)
     shapes, draw = case.recurrence["shapes"], Draw(**case.recurrence["draw"])
-    given, seed = shapes["given"], draw.seed
+    given, seed = {**shapes["given"], **shapes["held"]}, draw.seed
     no_outputs, no_states = draw.upstream == "last states alone", draw.upstream == "outputs alone"
     inputs = {
         name: _drawn(case, recurrence, f"inputs.{name}", given[f"inputs.{name}"], draw)
@@ -170,6 +171,8 @@ def problem_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> 
 def _drawn(case: ValidCase, recurrence: Recurrence, name: str, shape: Sequence[int], draw: Draw) -> ndarray:
     """Draw an array: matrices by their number of rows, so that a step's numbers stay near 1."""
     is_weight, is_input = name in recurrence.weights, name.startswith("inputs.")
+    if is_input and name.removeprefix("inputs.") in recurrence.held:
+        return _held(case, recurrence, name, shape)
     drawn = _normal(draw.seed, name, shape)
     if is_weight and len(shape) >= 2:
         drawn = drawn / np.sqrt(shape[0])
@@ -181,6 +184,21 @@ def _drawn(case: ValidCase, recurrence: Recurrence, name: str, shape: Sequence[i
     elif draw.state == "zeros" and not is_weight and not is_input:
         drawn = np.zeros_like(drawn)
     return drawn.astype(case.dtype)
+
+
+def _held(case: ValidCase, recurrence: Recurrence, name: str, shape: Sequence[int]) -> ndarray:
+    """Draw a mask: zeros and ones alike. Of resets a few: sequences that are packed are long, too."""
+    assert case.recurrence is not None
+    random = generator(case.recurrence["draw"]["seed"], name)
+    if name != f"inputs.{recurrence.resets}":
+        return random.integers(0, 2, size=tuple(shape)).astype(case.dtype)
+    B, T = shape
+    resets = np.zeros((B, T), case.dtype)
+    for b in range(B if T > 1 else 0):
+        count, also_first = (1, 0, 2)[b % 3], b % 3 == 2
+        resets[b, random.choice(np.arange(1, T), min(count, T - 1), replace=False)] = 1
+        resets[b, 0] = also_first
+    return resets
 
 
 def _normal(seed: int, name: str, shape: Sequence[int], *, zero: bool = False) -> ndarray:

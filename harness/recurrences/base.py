@@ -46,6 +46,9 @@ class Recurrence:
         positive: the names of weights, inputs and states that must be above zero.
         optional: the names of arrays that may be absent. The step receives None for an absent weight or input, and
             zeros for an absent state.
+        masks: the names of inputs and context arrays that are 0 or 1; they are held fixed, and have no gradient.
+        resets: the name of the input, a number, that is 1 at the first step of a sequence that is packed behind another
+            in time, and 0 elsewhere; also held fixed.
         about: a description in one line.
     """
 
@@ -57,6 +60,8 @@ class Recurrence:
     context: Mapping[str, str] = field(default_factory=dict)
     positive: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
+    resets: str = ""
     about: str = ""
 
     def __post_init__(self) -> None:
@@ -69,6 +74,9 @@ class Recurrence:
             raise DeclarationError(f"{self.name} has no inputs; a sequence without inputs has no length")
         self._check_names("positive", [*self.weights, *self.inputs, *self.state, *self.context])
         self._check_names("optional", [*self.weights, *self.inputs, *self.state, *self.context])
+        self._check_names("masks", [*self.inputs, *self.context])
+        if self.resets:
+            self._check_resets()
         if not set(self.inputs) - set(self.optional):
             raise DeclarationError(f"{self.name}: every input is optional; a sequence without inputs has no length")
         if clash := sorted(self.weights.keys() & {f"{state}0" for state in self.state}):
@@ -90,6 +98,20 @@ class Recurrence:
             if name not in names:
                 hint = nearest(name, names) or f"there are {listed(names)}"
                 raise DeclarationError(f"{self.name}: {listing} has {name!r}, which is not declared; {hint}")
+
+    def _check_resets(self) -> None:
+        if self.resets not in self.inputs:
+            hint = nearest(self.resets, self.inputs) or f"there are {listed(self.inputs)}"
+            raise DeclarationError(f"{self.name}: resets is {self.resets!r}, which is no input; {hint}")
+        if text := self.inputs[self.resets].strip():
+            raise DeclarationError(
+                f"{self.name}: inputs[{self.resets!r}] is {text!r}, but resets are a number for each step; write ''"
+            )
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The names of inputs and context arrays that are held fixed."""
+        return frozenset((*self.masks, self.resets) if self.resets else self.masks)
 
     def __call__(self, xp: Any, w: Any, x: Any, s: Any) -> tuple[Mapping[str, Any], Any]:
         """Call the step, so that the recurrence stays usable in its own file."""
@@ -124,6 +146,8 @@ class Recurrence:
             **{kind: dict(each) for kind, each in self._kinds.items()},
             "positive": list(self.positive),
             "optional": list(self.optional),
+            "masks": list(self.masks),
+            "resets": self.resets,
             "about": self.about,
         }
 
@@ -135,7 +159,7 @@ class Recurrence:
             del xp, w, x, s
             raise RuntimeError(f"the step of {declared['name']} is in the process of its own file")
 
-        listings = {name: tuple(declared[name]) for name in ("positive", "optional")}
+        listings = {name: tuple(declared[name]) for name in ("positive", "optional", "masks")}
         return cls(**{**declared, **listings}, step=step)
 
     @property
@@ -187,6 +211,8 @@ class Options(TypedDict, total=False):
     context: Mapping[str, str]
     positive: tuple[str, ...]
     optional: tuple[str, ...]
+    masks: tuple[str, ...]
+    resets: str
     name: str
 
 
@@ -209,6 +235,10 @@ def recurrence(
             - ``positive``: the names of arrays that must be above zero.
             - ``optional``: the names of arrays that may be absent. The step receives None for an absent weight or
               input, and zeros for an absent state.
+            - ``masks``: the names of inputs and context arrays that are 0 or 1, such as that of dropout. They are held
+              fixed: no gradient is taken by them.
+            - ``resets``: the name of an input, a number, that is 1 at the first step of each sequence that is packed
+              behind another in time. It is held fixed, and every state before such a step counts as zero.
             - ``name``: its name; the function's unless given.
 
     Raises:

@@ -132,6 +132,11 @@ class Structure:
         return {**self.initial_state, "inputs": self.inputs}
 
     @cached_property
+    def held(self) -> Mapping[str, Shape]:
+        """The shape of every input that is held fixed, by the name that its gradient would have; none of a network."""
+        return {}
+
+    @cached_property
     def gradients(self) -> Mapping[str, Shape]:
         """The shape of every gradient that a complete implementation returns, by name."""
         return {**self.weights, **self.given}
@@ -175,6 +180,11 @@ class RecurrenceStructure(Structure):
     def given(self) -> Mapping[str, Shape]:
         """The shape of every initial state and input, by the name of its gradient."""
         return self._shapes("given")
+
+    @cached_property
+    def held(self) -> Mapping[str, Shape]:
+        """The shape of every mask and of the resets, by the name that its gradient would have."""
+        return self._shapes("held")
 
     @property
     def outputs(self) -> Shape:

@@ -94,6 +94,7 @@ class Explainer:
     def _broken(self, there: list[Rule]) -> _Broken:
         return _Broken(there, predicted(self._recording, self._sequences, [[rule] for rule in there]))
 
+    @np.errstate(all="ignore")  # a rule may divide by zero; its numbers then explain nothing
     def explained(self, actual: Mapping[str, ndarray], matching: Sequence[str] = ()) -> list[Diagnosis]:
         """Return the explanations of an answer, the best first; nothing if nothing is wrong.
 

@@ -155,6 +155,8 @@ def _named(recording: Recording, problem: Sequences, adjoint: Mapping[int, ndarr
     found = {name: of(node) for name, node in recording.weights.items()}
     found |= {f"{name}0": of(node) for name, node in recording.initial_state.items()}
     for name, nodes in recording.inputs.items():
+        if f"inputs.{name}" in problem.constant:
+            continue
         shared = name in problem.recurrence.context
         found[f"inputs.{name}"] = of(nodes[0]) if shared else np.stack([of(node) for node in nodes], 2)
     return {name: np.broadcast_to(each, (R, *each.shape[1:])) for name, each in found.items()}
