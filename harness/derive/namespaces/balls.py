@@ -53,9 +53,9 @@ class BallTape(Tape):
         super().__init__(file, dtype, perturbed)
         self._kept: dict[int, Matrices] = {}
 
-    def leaf(self, value: ndarray, name: str) -> Node:
+    def leaf(self, value: ndarray, name: str, *, exact: bool = False) -> Node:
         """Return a node for an argument of the step; products at every step share its matrices."""
-        node = super().leaf(value, name)
+        node = super().leaf(value, name, exact=exact)
         self._kept[id(node.value)] = {}
         return node
 
