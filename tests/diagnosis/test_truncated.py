@@ -13,7 +13,7 @@ from harness.case import Sizes, load
 from harness.diagnosis import Predictions, diagnose
 from harness.diagnosis.bptt import Network, rerun, right
 from harness.diagnosis.cells import RnnLayer, layer_kind
-from harness.diagnosis.faults import faults, kinds_of, suspects_of
+from harness.diagnosis.faults import faults, kinds_of, obstacle_to, suspects_of
 from harness.implementations import implementations
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
@@ -188,5 +188,5 @@ def test_chunks_that_start_from_zero_are_told():
 def test_full_cases_have_no_chunks_and_no_truncation_to_leave_out():
     problem = build(SQUARED_ERROR, no_weights)
     for name in ("truncation-left-out", "chunks-shifted", "chunks-from-zero"):
-        assert faults()[name].obstacle(problem)
+        assert obstacle_to(faults()[name], problem)
         assert list(suspects_of(faults()[name], problem)) == []

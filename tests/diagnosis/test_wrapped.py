@@ -9,7 +9,7 @@ import pytest
 
 from harness.diagnosis import diagnose
 from harness.diagnosis.committing import obstacle
-from harness.diagnosis.faults import LayerFault, faults
+from harness.diagnosis.faults import LayerFault, faults, obstacle_to
 from harness.diagnosis.sight import sight
 from harness.diagnosis.wrapped import WrappedNetwork
 from harness.problem.reference import solve
@@ -64,7 +64,7 @@ def test_a_fault_inside_a_layer_says_why_it_cannot_be_committed(case):
 
 @pytest.mark.parametrize("name", OF_PADDING_AND_DIRECTIONS)
 def test_a_fault_of_padding_or_directions_says_what_it_lacks(name):
-    assert faults()[name].obstacle(problem_of("squared-error")) in (
+    assert obstacle_to(faults()[name], problem_of("squared-error")) in (
         "there is only one direction",
         "no sequence has padding",
     )

@@ -8,12 +8,10 @@ that several faults combine into one class.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
-
-from typing_extensions import override
 
 from harness.diagnosis.bptt import Network
 from harness.diagnosis.cells import (
@@ -44,6 +42,7 @@ class Fault:
         declare: the words by which a case declares it as intended; empty if it is never intended.
         cells: the cells that can have it.
         replaces: the term that it replaces; two faults that replace the same term contradict each other.
+        needs: the needs of a problem on which it can be committed, besides those of its bases.
         without_loss: the explanation where no loss was returned; None for the docstring, empty if another fault
             explains the same gradients, so that this one is not named.
     """
@@ -54,6 +53,7 @@ class Fault:
     declare: ClassVar[str] = ""
     cells: ClassVar[tuple[str, ...]] = tuple(GATES)
     replaces: ClassVar[str] = ""
+    needs: ClassVar[tuple[Callable[[Problem], str], ...]] = ()
     without_loss: ClassVar[str | None] = None
 
     @classmethod
@@ -73,7 +73,7 @@ class Fault:
 
     @classmethod
     def obstacle(cls, problem: Problem) -> str:
-        """Return why the fault cannot be committed on this problem, such as "there is no readout"; empty if it can."""
+        """Return another reason why the fault cannot be committed on this problem than its needs; empty if it can."""
         del problem
         return ""
 
@@ -115,19 +115,13 @@ class GruFault(LayerFault, GruLayer):
 class GruAfterFault(GruFault, GruAfterLayer):
     """A fault that only a gru with its reset gate after the product can have."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.structure.reset == "after" else "the reset gate is before the product"
+    needs = (lambda problem: "" if problem.structure.reset == "after" else "the reset gate is before the product",)
 
 
 class GruBeforeFault(GruFault, GruBeforeLayer):
     """A fault that only a gru with its reset gate before the product can have."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.structure.reset == "before" else "the reset gate is after the product"
+    needs = (lambda problem: "" if problem.structure.reset == "before" else "the reset gate is after the product",)
 
 
 class NetworkFault(Fault, Network):
@@ -192,7 +186,8 @@ def obstacle_to(fault: type[Fault], problem: Problem) -> str:
     """Return why a fault cannot be committed on a problem; empty if it can."""
     if problem.structure.cell not in fault.cells:
         return f"the cell is {problem.structure.cell}, and it is a fault of {' and '.join(fault.cells)}"
-    return fault.obstacle(problem)
+    needs = (need for kind in reversed(fault.__mro__) for need in vars(kind).get("needs", ()))
+    return next(filter(None, (need(problem) for need in needs)), "") or fault.obstacle(problem)
 
 
 def suspects_of(fault: type[Fault], problem: Problem) -> Iterator[Suspect]:

@@ -12,11 +12,8 @@ from typing_extensions import override
 from harness.diagnosis.cells import BackwardRecursion, CellLayer
 from harness.diagnosis.cells.layer import Step
 from harness.diagnosis.faults.base import LayerFault
+from harness.diagnosis.faults.needs import several_layers, several_steps, square_input_weights
 from harness.problem import Problem
-
-
-def _one_step(problem: Problem) -> str:
-    return "there is only one step" if problem.case.sizes.time == 1 else ""
 
 
 class CarryUntransposed(LayerFault):
@@ -34,12 +31,7 @@ class CarryThroughInputWeights(LayerFault):
     """The state gradient is carried back with W_xhᵀ instead of W_hhᵀ."""
 
     hidden_by = ("constant weights", "no gradient passes between steps")
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        square = problem.case.layers > 1 or problem.case.sizes.input == problem.case.sizes.hidden
-        return "" if square else "no W_xh is square"
+    needs = (square_input_weights,)
 
     @override
     def weights_back(self, t: Step) -> ndarray:
@@ -61,11 +53,7 @@ class CarryThroughFirstLayer(LayerFault):
     """Every layer carries its state gradient back with the first layer's W_hhᵀ."""
 
     hidden_by = ("no gradient passes between steps",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.layers > 1 else "there is only one layer"
+    needs = (several_layers,)
 
     @override
     def weights_back(self, t: Step) -> ndarray:
@@ -143,11 +131,7 @@ class TimeForwards(LayerFault):
     """The recursion runs from the first step to the last, in the order of the forward pass."""
 
     hidden_by = ("no gradient passes between steps",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     def order(self) -> Iterable[int]:
@@ -158,11 +142,7 @@ class LastStepSkipped(LayerFault):
     """The recursion begins at the step before the last: the last step's own gradient is left out."""
 
     hidden_by = ("loss at the first step alone",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     def order(self) -> Iterable[int]:
@@ -176,11 +156,7 @@ class FirstStepSkipped(LayerFault):
 
     unlikely = 0
     hidden_by = ("no gradient reaches the initial state",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     def order(self) -> Iterable[int]:
@@ -225,11 +201,7 @@ class CarryLeaksBetweenLayers(LayerFault):
     """
 
     hidden_by = ("no gradient reaches the initial state",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.layers > 1 else "there is only one layer"
+    needs = (several_layers,)
 
     @override
     def first_carry(self) -> ndarray:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from harness.diagnosis.faults.base import NetworkFault
 from harness.diagnosis.faults.forward import NOT_PUT_BACK
+from harness.diagnosis.faults.needs import both_directions, several_steps
 from harness.diagnosis.wrapped import WrappedNetwork
 from harness.problem import Problem
 
@@ -17,20 +18,13 @@ from harness.problem import Problem
 class _DirectionFault(NetworkFault, WrappedNetwork):
     """A fault that only a bidirectional layer can have."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.structure.directions == 2 else "there is only one direction"
+    needs = (both_directions,)
 
 
 class _OrderFault(_DirectionFault):
     """A fault that shows only where steps have an order."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        one_step = "there is only one step" if problem.case.sizes.time == 1 else ""
-        return super().obstacle(problem) or one_step
+    needs = (several_steps,)
 
 
 class ReverseOutputsNotRealigned(_OrderFault):

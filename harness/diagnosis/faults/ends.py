@@ -9,16 +9,7 @@ from typing_extensions import override
 from harness.diagnosis.cells.layer import Step
 from harness.diagnosis.faults.base import LayerFault, NetworkFault, RnnFault
 from harness.diagnosis.faults.carry import values_at_each_step
-from harness.problem import Problem
-
-
-def _one_layer(problem: Problem) -> str:
-    return "" if problem.case.layers > 1 else "there is only one layer"
-
-
-def _no_square(problem: Problem) -> str:
-    square = problem.case.layers > 1 or problem.case.sizes.input == problem.case.sizes.hidden
-    return "" if square else "no W_xh is square"
+from harness.diagnosis.faults.needs import several_layers, several_sequences, several_steps, square_input_weights
 
 
 class InitialStateWithoutWeights(RnnFault):
@@ -73,10 +64,7 @@ class InitialStateThroughSlope(RnnFault):
 class InitialStateFromLastStep(LayerFault):
     """The gradient of the initial state is the one that the last step hands back."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there is only one step" if problem.case.sizes.time == 1 else ""
+    needs = (several_steps,)
 
     @override
     def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
@@ -88,11 +76,7 @@ class InitialStateSummedOverBatch(LayerFault):
     """The gradient of the initial state is summed over the batch, and the same for every sequence."""
 
     hidden_by = ("no gradient reaches the initial state",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there is only one sequence" if problem.case.sizes.batch == 1 else ""
+    needs = (several_sequences,)
 
     @override
     def of_initial_state(self, delta: ndarray, g: ndarray, carried: ndarray) -> ndarray:
@@ -104,11 +88,7 @@ class InputsUntransposed(LayerFault):
     """The gradient of a layer's inputs is computed with W_xh untransposed: δ W_xh."""
 
     hidden_by = ("one unit", "constant weights")
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _no_square(problem)
+    needs = (square_input_weights,)
 
     @override
     def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
@@ -119,11 +99,7 @@ class InputsThroughRecurrentWeights(LayerFault):
     """The gradient of a layer's inputs is computed with W_hhᵀ instead of W_xhᵀ."""
 
     hidden_by = ("constant weights",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _no_square(problem)
+    needs = (square_input_weights,)
 
     @override
     def of_inputs(self, delta: ndarray, g: ndarray) -> ndarray:
@@ -154,10 +130,7 @@ class InputsFromUpstreamOnly(LayerFault):
 class BelowGetsLastStepOnly(NetworkFault):
     """A layer hands the gradient of its inputs to the layer below at the last step alone."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_layer(problem) or ("there is only one step" if problem.case.sizes.time == 1 else "")
+    needs = (several_layers, several_steps)
 
     @override
     def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
@@ -169,10 +142,7 @@ class BelowGetsLastStepOnly(NetworkFault):
 class BelowGetsNothing(NetworkFault):
     """Nothing reaches the layers below the last one: their gradients are zero."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_layer(problem)
+    needs = (several_layers,)
 
     @override
     def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
@@ -182,10 +152,7 @@ class BelowGetsNothing(NetworkFault):
 class BelowGetsTop(NetworkFault):
     """Each layer below receives the gradient of the last layer's states instead of that of the next layer's inputs."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_layer(problem)
+    needs = (several_layers,)
 
     @override
     def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
@@ -195,10 +162,7 @@ class BelowGetsTop(NetworkFault):
 class BelowGetsTopToo(NetworkFault):
     """Each layer below receives the gradient of the last layer's states besides that of the next layer's inputs."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_layer(problem)
+    needs = (several_layers,)
 
     @override
     def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
@@ -209,10 +173,7 @@ class BelowGetsTopToo(NetworkFault):
 class BelowReversed(NetworkFault):
     """A layer hands the gradient of its inputs to the layer below in reversed order of time."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_layer(problem) or ("there is only one step" if problem.case.sizes.time == 1 else "")
+    needs = (several_layers, several_steps)
 
     @override
     def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:
@@ -229,11 +190,7 @@ class BelowThroughSlopeTwice(NetworkFault):
         "slope of one",
     )
     cells = ("rnn",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_layer(problem)
+    needs = (several_layers,)
 
     @override
     def to_below(self, n: int, d_x: ndarray, d_top: ndarray) -> ndarray:

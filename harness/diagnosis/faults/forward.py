@@ -11,16 +11,12 @@ from typing_extensions import override
 
 from harness.diagnosis.cells.layer import Step
 from harness.diagnosis.faults.base import LayerFault, NetworkFault, RnnFault
+from harness.diagnosis.faults.needs import linear_readout, several_layers, several_steps, square_input_weights
 from harness.problem import Problem
 from reference_impls.activations import ACTIVATIONS, Activation
 
 NOT_PUT_BACK = "not"
 """The word in a fault's parameter that leaves the gradient of reordered data in that order."""
-
-
-def _no_square(problem: Problem) -> str:
-    square = problem.case.layers > 1 or problem.case.sizes.input == problem.case.sizes.hidden
-    return "" if square else "no W_xh is square"
 
 
 class AnotherActivation(RnnFault):
@@ -132,16 +128,12 @@ class InputWeightsTransposed(LayerFault):
     alters_forward = True
     hidden_by = ("one unit", "constant weights")
     xh_gradient: str
+    needs = (square_input_weights,)
 
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
         yield from ({"xh_gradient": each} for each in ("", f"; its gradient is {NOT_PUT_BACK} transposed back"))
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _no_square(problem)
 
     def _square(self) -> bool:
         return self.W_xh.shape == self.W_hh.shape
@@ -170,7 +162,7 @@ class HalvesSwapped(LayerFault):
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
         yield {"halves_gradient": ""}
-        if not _no_square(problem):
+        if not square_input_weights(problem):
             yield {"halves_gradient": f"; the gradients are {NOT_PUT_BACK} swapped back"}
 
     def _halves(self) -> tuple[ndarray, ndarray]:
@@ -216,11 +208,7 @@ class StateNeverUpdated(LayerFault):
 
     alters_forward = True
     hidden_by = ("one step",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there is only one step" if problem.case.sizes.time == 1 else ""
+    needs = (several_steps,)
 
     @override
     def next_start(self, after: ndarray) -> ndarray:
@@ -246,11 +234,7 @@ class ReadoutBiasLeftOut(NetworkFault):
 
     alters_forward = True
     hidden_by = ("zero biases",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.readout == "linear" else "there is no readout"
+    needs = (linear_readout,)
 
     @override
     def read_out(self, top: ndarray) -> ndarray:
@@ -263,16 +247,12 @@ class InputsReversed(NetworkFault):
     alters_forward = True
     hidden_by = ("same input at every step",)
     reversed_back: str
+    needs = (several_steps,)
 
     @override
     @classmethod
     def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
         yield from ({"reversed_back": each} for each in ("", f"; their gradient is {NOT_PUT_BACK} put back in order"))
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there is only one step" if problem.case.sizes.time == 1 else ""
 
     @override
     def inputs(self) -> ndarray:
@@ -325,11 +305,7 @@ class UpperLayersLeftOut(NetworkFault):
     """Only the first layer is run: the outputs are read from its states, and the layers above it are left out."""
 
     alters_forward = True
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.layers > 1 else "there is only one layer"
+    needs = (several_layers,)
 
     @override
     def layer_input(self, n: int, below: ndarray) -> ndarray:
@@ -355,11 +331,7 @@ class InitialStateOfFirstLayer(LayerFault):
 
     alters_forward = True
     hidden_by = ("zero initial state",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.layers > 1 else "there is only one layer"
+    needs = (several_layers,)
 
     @override
     def start(self) -> ndarray:
@@ -374,11 +346,7 @@ class StateOfLayerBelow(LayerFault):
     """A layer starts from the final state of the layer below instead of its own initial state."""
 
     alters_forward = True
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.layers > 1 else "there is only one layer"
+    needs = (several_layers,)
 
     @override
     def start(self) -> ndarray:

@@ -11,6 +11,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.diagnosis.faults.base import NetworkFault
+from harness.diagnosis.faults.needs import loss_at_several_steps, several_steps, steps_without_loss
 from harness.diagnosis.faults.scale import factors
 from harness.diagnosis.faults.upstream import of_all_steps
 from harness.problem import Problem
@@ -22,13 +23,12 @@ class TargetsOfAnotherStep(NetworkFault):
     alters_forward = True
     hidden_by = ("same target at every step",)
     targets_of: str
+    needs = (several_steps,)
 
     @override
     @classmethod
     def obstacle(cls, problem: Problem) -> str:
-        if problem.case.loss.kind == "dot":
-            return "the loss dot has no targets"
-        return "there is only one step" if problem.case.sizes.time == 1 else ""
+        return "the loss dot has no targets" if problem.case.loss.kind == "dot" else ""
 
     @override
     @classmethod
@@ -49,11 +49,7 @@ class LossOfAllSteps(NetworkFault):
     alters_forward = True
     without_loss = ""  # uncovered-steps-too
     declare = "loss: {{steps: all}}"
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if len(problem.case.steps) < problem.case.sizes.time else "the loss covers all steps"
+    needs = (steps_without_loss,)
 
     @override
     def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
@@ -66,11 +62,7 @@ class LossOfLastStep(NetworkFault):
     alters_forward = True
     without_loss = ""  # upstream-of-last-step-only
     declare = "loss: {{steps: [-1]}}"
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if len(problem.case.steps) > 1 else "the loss covers only one step"
+    needs = (loss_at_several_steps,)
 
     @override
     def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:

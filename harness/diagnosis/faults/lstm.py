@@ -11,17 +11,10 @@ from typing_extensions import override
 
 from harness.diagnosis.cells.layer import Step
 from harness.diagnosis.faults.base import LstmFault, NetworkFault
+from harness.diagnosis.faults.needs import linear_readout, several_steps, truncation
 from harness.problem import Problem
 
 PASSING = ("one step", "no gradient passes between steps")
-
-
-def _one_step(problem: Problem) -> str:
-    return "there is only one step" if problem.case.sizes.time == 1 else ""
-
-
-def _nothing_cut(problem: Problem) -> str:
-    return "" if problem.truncation is not None else "nothing is truncated here"
 
 
 class CellNotCarried(LstmFault):
@@ -89,11 +82,7 @@ class CellCarriedThroughAnotherStep(LstmFault):
 
     hidden_by = PASSING
     forget_step: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     @classmethod
@@ -173,11 +162,7 @@ class CellFromStateAtLastStepOnly(LstmFault):
     """The contribution of dh_t is added to dc_t at the last step alone."""
 
     hidden_by = (*PASSING, "no gradient reaches further than a step")
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     def to_cell(self, d_state: ndarray, t: Step) -> ndarray:
@@ -339,11 +324,7 @@ class CellTwoStepsBefore(LstmFault):
     """The gradient of the forget gate takes the cell c_{{t-2}} instead of c_{{t-1}}."""
 
     hidden_by = ("loss at the first step alone",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     def cell_operand(self) -> ndarray:
@@ -402,11 +383,7 @@ class OnlyOneStateCut(LstmFault):
     hidden_by = ("the truncation cuts nothing", "no gradient passes between steps")
     state_cut: str
     state_not_cut: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _nothing_cut(problem)
+    needs = (truncation,)
 
     @override
     @classmethod
@@ -425,11 +402,7 @@ class ReadoutOfCell(NetworkFault):
     """The gradient of W_hy multiplies the output error with the cell c_t instead of h_t."""
 
     cells = ("lstm",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.readout == "linear" else "there is no readout"
+    needs = (linear_readout,)
 
     @override
     def readout_operand(self) -> ndarray:

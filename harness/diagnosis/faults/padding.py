@@ -11,6 +11,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.diagnosis.faults.base import NetworkFault
+from harness.diagnosis.faults.needs import both_directions, padding
 from harness.diagnosis.wrapped import WrappedNetwork
 from harness.problem import Problem
 from reference_impls.losses import LOSSES, number_of_terms
@@ -19,10 +20,7 @@ from reference_impls.losses import LOSSES, number_of_terms
 class _PaddingFault(NetworkFault, WrappedNetwork):
     """A fault that only sequences with padding can have."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if not problem.valid.all() else "no sequence has padding"
+    needs = (padding,)
 
     def loss_covering(self, covered: ndarray, outputs: ndarray) -> tuple[ndarray, ndarray]:
         """The loss and d_outputs (T, B, O) of outputs (T, B, O), had it covered these steps, (B, T) of bool."""
@@ -87,7 +85,7 @@ class LossOverPadding(_PaddingFault):
     def obstacle(cls, problem: Problem) -> str:
         loss = problem.case.loss
         nothing_added = loss.kind == "dot" and loss.reduction == "sum"
-        return super().obstacle(problem) or ("outputs of zero add nothing to a dot" if nothing_added else "")
+        return "outputs of zero add nothing to a dot" if nothing_added else ""
 
     @override
     def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
@@ -104,8 +102,7 @@ class MeanOverPadding(_PaddingFault):
     @override
     @classmethod
     def obstacle(cls, problem: Problem) -> str:
-        of_a_sum = "the loss is a sum" if problem.case.loss.reduction == "sum" else ""
-        return super().obstacle(problem) or of_a_sum
+        return "the loss is a sum" if problem.case.loss.reduction == "sum" else ""
 
     @override
     def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
@@ -130,7 +127,7 @@ class StepsFromOwnEnds(_PaddingFault):
     def obstacle(cls, problem: Problem) -> str:
         steps = problem.case.loss.steps
         counts = steps != "all" and min(steps) < 0
-        return super().obstacle(problem) or ("" if counts else "no step of the loss is counted from the end")
+        return "" if counts else "no step of the loss is counted from the end"
 
     @override
     def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
@@ -147,12 +144,7 @@ class ReverseStartsInPadding(_PaddingFault):
 
     alters_forward = True
     unlikely = 0
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        one_way = "" if problem.structure.directions == 2 else "there is only one direction"
-        return super().obstacle(problem) or one_way
+    needs = (both_directions,)
 
     @override
     def runs_over(self, direction: int) -> ndarray:
@@ -201,7 +193,7 @@ class SequencesLeftSorted(_PaddingFault):
     def obstacle(cls, problem: Problem) -> str:
         lengths = problem.lengths
         sorted_already = lengths is not None and bool((np.diff(lengths) <= 0).all())
-        return super().obstacle(problem) or ("the sequences are sorted by length" if sorted_already else "")
+        return "the sequences are sorted by length" if sorted_already else ""
 
     def by_length(self) -> ndarray:
         """The sequences, the longest first: (B,)."""

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from harness.diagnosis.cells.layer import Step
 from harness.diagnosis.faults.base import LayerFault, RnnFault
+from harness.diagnosis.faults.needs import curved_activation, relu, several_steps
 from harness.diagnosis.faults.places import PLACES, SIGMOIDS, TANHS, places
 from harness.problem import Problem
 from reference_impls.activations import ACTIVATIONS
@@ -63,11 +64,7 @@ class SlopeFormulaAtPreActivation(LayerFault):
 
     hidden_by = ("slope of one",)
     formula_at: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _piecewise_linear(problem)
+    needs = (curved_activation,)
 
     @override
     @classmethod
@@ -87,11 +84,7 @@ class SlopeOfTheValue(LayerFault):
     """
 
     value_at: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _piecewise_linear(problem)
+    needs = (curved_activation,)
 
     @override
     @classmethod
@@ -122,11 +115,7 @@ class SlopeOfTheNextStep(LayerFault):
     """The derivative is taken at the step after; at the last step, at its own."""
 
     hidden_by = ("slope of one",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there is only one step" if problem.case.sizes.time == 1 else ""
+    needs = (several_steps,)
 
     @override
     def slope_of(self, gate: str) -> ndarray:
@@ -160,11 +149,7 @@ class CarriedSlopeOfNextStep(RnnFault):
     """
 
     hidden_by = ("no gradient passes between steps", "slope of one")
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there is only one step" if problem.case.sizes.time == 1 else ""
+    needs = (several_steps,)
 
     @override
     def prepare(self) -> None:
@@ -182,11 +167,7 @@ class ReluLeaks(RnnFault):
     unlikely = 2
     hidden_by = ("slope of one",)
     leak: float
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.activation == "relu" else "the activation is not relu"
+    needs = (relu,)
 
     @override
     @classmethod
@@ -203,11 +184,7 @@ class CacheOverwritten(LayerFault):
 
     unlikely = 0
     hidden_by = ("same state at every step",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there is only one step" if problem.case.sizes.time == 1 else ""
+    needs = (several_steps,)
 
     @override
     def backward(self, g: ndarray) -> ndarray:
@@ -303,11 +280,7 @@ class ReluSlopeAtKink(RnnFault):
     unlikely = 2
     hidden_by = ("no pre-activation is exactly zero",)
     kink_slope: float
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.activation == "relu" else "the activation is not relu"
+    needs = (relu,)
 
     @override
     @classmethod
@@ -317,8 +290,3 @@ class ReluSlopeAtKink(RnnFault):
     @override
     def slope(self) -> ndarray:
         return np.where(self.cache.pre == 0, self.kink_slope, super().slope()).astype(self.cache.pre.dtype)
-
-
-def _piecewise_linear(problem: Problem) -> str:
-    name = problem.case.activation
-    return f"the derivative of {name} is the same there" if name in ("relu", "identity") else ""

@@ -11,17 +11,16 @@ from typing_extensions import override
 
 from harness.diagnosis.cells import summed_products
 from harness.diagnosis.faults.base import LayerFault, NetworkFault
+from harness.diagnosis.faults.needs import (
+    linear_readout,
+    loss_at_several_steps,
+    several_layers,
+    several_sequences,
+    several_steps,
+)
 from harness.problem import Problem
 
 WEIGHTS = ("W_xh", "W_hh", "b_h", "b_hn")
-
-
-def _one_step(problem: Problem) -> str:
-    return "there is only one step" if problem.case.sizes.time == 1 else ""
-
-
-def _one_sequence(problem: Problem) -> str:
-    return "there is only one sequence" if problem.case.sizes.batch == 1 else ""
 
 
 def _each_weight_and_all(parameter: str, problem: Problem) -> Iterator[dict[str, Any]]:
@@ -44,11 +43,7 @@ class FirstStepLeftOut(LayerFault):
     unlikely = 0
     hidden_by = ("no gradient reaches the initial state",)
     without_first: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     @classmethod
@@ -68,11 +63,7 @@ class LastStepLeftOut(LayerFault):
     hidden_by = ("loss at the first step alone",)
 
     without_last: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     @classmethod
@@ -92,11 +83,7 @@ class AccumulatorOverwritten(LayerFault):
 
     unlikely = 0
     overwritten: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     @classmethod
@@ -113,11 +100,7 @@ class LastStepOnly(LayerFault):
     """The gradient of {last_step_of} is that of the last step alone."""
 
     last_step_of: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     @classmethod
@@ -135,11 +118,7 @@ class OneSequenceOnly(LayerFault):
 
     one_sequence_of: str
     which_sequence: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_sequence(problem)
+    needs = (several_sequences,)
 
     @override
     @classmethod
@@ -188,11 +167,7 @@ class StateBeforeFirstIsFirst(LayerFault):
 
     hidden_by = ("same state at every step", "no gradient reaches the initial state")
     replaces = "h_0"
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     def state_operand(self) -> ndarray:
@@ -221,11 +196,7 @@ class StateTwoStepsBefore(LayerFault):
         "same state at every step",
     )
     replaces = "h_{t-1}"
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     def state_operand(self) -> ndarray:
@@ -241,11 +212,7 @@ class StateBeforeOverwritten(LayerFault):
     unlikely = 0
     hidden_by = ("same state at every step",)
     replaces = "h_{t-1}"
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     def state_operand(self) -> ndarray:
@@ -274,11 +241,7 @@ class BatchReducedBeforeProduct(LayerFault):
 
     reduced_products: str
     reduction_before: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_sequence(problem)
+    needs = (several_sequences,)
 
     @override
     @classmethod
@@ -300,11 +263,7 @@ class InputOfAnotherStep(LayerFault):
 
     hidden_by = ("same input at every step",)
     input_of: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _one_step(problem)
+    needs = (several_steps,)
 
     @override
     @classmethod
@@ -384,11 +343,7 @@ class ReadoutStateOfStepBefore(NetworkFault):
     """The gradient of W_hy multiplies the output error of a step with the state before it."""
 
     hidden_by = ("same state at every step",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.readout == "linear" else "there is no readout"
+    needs = (linear_readout,)
 
     @override
     def readout_operand(self) -> ndarray:
@@ -400,11 +355,7 @@ class ReadoutOfPreActivation(NetworkFault):
 
     hidden_by = ("slope of one",)
     cells = ("rnn",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if problem.case.readout == "linear" else "there is no readout"
+    needs = (linear_readout,)
 
     @override
     def readout_operand(self) -> ndarray:
@@ -414,12 +365,7 @@ class ReadoutOfPreActivation(NetworkFault):
 class ReadoutOfFirstLayer(NetworkFault):
     """The gradient of W_hy multiplies the output error with the first layer's states instead of the last layer's."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        if problem.case.readout != "linear":
-            return "there is no readout"
-        return "" if problem.case.layers > 1 else "there is only one layer"
+    needs = (linear_readout, several_layers)
 
     @override
     def readout_operand(self) -> ndarray:
@@ -433,13 +379,7 @@ class ReadoutOverwritten(NetworkFault):
 
     readout_overwritten: str
     readout_step: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        if problem.case.readout != "linear":
-            return "there is no readout"
-        return "" if len(problem.case.steps) > 1 else "the loss covers only one step"
+    needs = (linear_readout, loss_at_several_steps)
 
     @override
     @classmethod

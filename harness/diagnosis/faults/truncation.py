@@ -13,6 +13,7 @@ from harness.diagnosis.bptt import Network
 from harness.diagnosis.cells import BackwardRecursion, layer_kind
 from harness.diagnosis.cells.layer import SUMS
 from harness.diagnosis.faults.base import LayerFault, NetworkFault
+from harness.diagnosis.faults.needs import several_layers, three_steps
 from harness.problem import Problem
 from reference_impls.truncation import Detach, Pass, Window, passes
 
@@ -27,10 +28,6 @@ LONGEST_WINDOW = 64
 HIDING = ("zero recurrent weights", "no gradient passes between steps", "few steps")
 
 
-def _few_steps(problem: Problem) -> str:
-    return "there are fewer than three steps" if problem.case.sizes.time < 3 else ""
-
-
 def _lengths(problem: Problem) -> list[int]:
     """Lengths of chunks that are worth trying: shorter than the sequence."""
     return [k for k in (*range(2, EACH_TRIED), *CHOSEN) if k < problem.case.sizes.time]
@@ -43,15 +40,15 @@ def _reaches(problem: Problem) -> list[int]:
     return sorted({reach for k in lengths for reach in (k - 1, k) if 0 < reach < T - 1})
 
 
-def _nothing_cut(problem: Problem) -> str:
+def _cut(problem: Problem) -> str:
     if problem.truncation is None:
         return "nothing is truncated here"
     first, *_ = passes(problem.truncation, problem.case.sizes.time)
     return "the truncation is no shorter than the sequence" if len(first.chunks) == 1 else ""
 
 
-def _no_chunks(problem: Problem) -> str:
-    return _nothing_cut(problem) if isinstance(problem.truncation, Detach) else "there are no chunks here"
+def _chunks(problem: Problem) -> str:
+    return _cut(problem) if isinstance(problem.truncation, Detach) else "there are no chunks here"
 
 
 class Truncated(NetworkFault):
@@ -61,11 +58,7 @@ class Truncated(NetworkFault):
     hidden_by = HIDING
     declare = "truncation: {{kind: window, steps: {reach}}}"
     reach: int
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _few_steps(problem)
+    needs = (three_steps,)
 
     @override
     @classmethod
@@ -93,11 +86,7 @@ class LayersTruncated(LayerFault):
 
     hidden_by = HIDING
     layer_reach: int
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _few_steps(problem) if problem.case.layers > 1 else "there is only one layer"
+    needs = (several_layers, three_steps)
 
     @override
     @classmethod
@@ -118,11 +107,7 @@ class _CutFault(LayerFault):
     """A fault that cuts the gradient of the state at other steps than the case does."""
 
     hidden_by = HIDING
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _few_steps(problem)
+    needs = (three_steps,)
 
 
 class Detached(_CutFault):
@@ -192,11 +177,7 @@ class TruncationLeftOut(LayerFault):
     unlikely = 0
     hidden_by = (*HIDING, "the truncation cuts nothing")
     declare = "truncation: none"
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _nothing_cut(problem)
+    needs = (_cut,)
 
     @override
     def cuts(self) -> Collection[int]:
@@ -210,11 +191,7 @@ class ChunksShifted(LayerFault):
 
     hidden_by = (*HIDING, "the truncation cuts nothing")
     first_chunk: int
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _no_chunks(problem)
+    needs = (_chunks,)
 
     @override
     @classmethod
@@ -241,11 +218,7 @@ class ChunksFromZero(LayerFault):
     hidden_by = ("zero recurrent weights",)
     chunk_length: int
     chunk = 0  # where the chunk begins that is run
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return _no_chunks(problem)
+    needs = (_chunks,)
 
     @override
     @classmethod

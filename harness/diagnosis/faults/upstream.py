@@ -10,6 +10,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.diagnosis.faults.base import NetworkFault
+from harness.diagnosis.faults.needs import linear_readout, loss_at_several_steps, several_steps, steps_without_loss
 from harness.diagnosis.faults.scale import factors
 from harness.problem import Problem
 
@@ -18,11 +19,7 @@ class UpstreamOfLastStepOnly(NetworkFault):
     """Only the last step's loss is carried back."""
 
     hidden_by = ("loss at the last step alone",)
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if len(problem.case.steps) > 1 else "the loss covers only one step"
+    needs = (loss_at_several_steps,)
 
     @override
     def upstream(self, d_outputs: ndarray) -> ndarray:
@@ -36,11 +33,7 @@ class UpstreamStepMissing(NetworkFault):
     """The loss of the {missing_step} step that it covers is not carried back."""
 
     missing_step: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if len(problem.case.steps) > 1 else "the loss covers only one step"
+    needs = (loss_at_several_steps,)
 
     @override
     @classmethod
@@ -59,10 +52,7 @@ class UpstreamStepMissing(NetworkFault):
 class UpstreamStepsReversed(NetworkFault):
     """The gradient of the outputs is carried back in reversed order of time."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there is only one step" if problem.case.sizes.time == 1 else ""
+    needs = (several_steps,)
 
     @override
     def upstream(self, d_outputs: ndarray) -> ndarray:
@@ -73,11 +63,7 @@ class UpstreamOneStepLate(NetworkFault):
     """The gradient of the outputs of step t is carried back from step t + 1; that of the last step {last_goes}."""
 
     last_goes: str
-
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "there is only one step" if problem.case.sizes.time == 1 else ""
+    needs = (several_steps,)
 
     @override
     @classmethod
@@ -133,10 +119,7 @@ class UpstreamScaled(NetworkFault):
 class UncoveredStepsToo(NetworkFault):
     """Every step's loss is carried back, though the loss covers only some steps."""
 
-    @override
-    @classmethod
-    def obstacle(cls, problem: Problem) -> str:
-        return "" if len(problem.case.steps) < problem.case.sizes.time else "the loss covers all steps"
+    needs = (steps_without_loss,)
 
     @override
     def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
@@ -148,12 +131,11 @@ class ReadoutUntransposed(NetworkFault):
     """The output error is carried to the states with W_hy untransposed."""
 
     hidden_by = ("one unit",)
+    needs = (linear_readout,)
 
     @override
     @classmethod
     def obstacle(cls, problem: Problem) -> str:
-        if problem.case.readout != "linear":
-            return "there is no readout"
         return "" if problem.case.sizes.output == problem.case.sizes.hidden else "W_hy is not square"
 
     @override
