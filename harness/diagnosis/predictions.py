@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -166,14 +166,4 @@ class Predictions:
 
 def in_double(problem: Problem) -> Problem:
     """Return a problem with the same numbers in float64."""
-
-    def double(array: ndarray) -> ndarray:
-        return array.astype(np.float64) if array.dtype.kind == "f" else array
-
-    return replace(
-        problem,
-        weights={name: double(array) for name, array in problem.weights.items()},
-        initial_state={name: double(array) for name, array in problem.initial_state.items()},
-        inputs=double(problem.inputs),
-        targets=double(problem.targets),
-    )
+    return problem.mapped(lambda array: array.astype(np.float64) if array.dtype.kind == "f" else array)

@@ -14,16 +14,16 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.layout import directions
-from harness.layout.base import Layout, Tensors, inverse, renamed
+from harness.layout.base import Tensors, inverse, renamed
 from harness.layout.gates import back, reordered
-from harness.layout.pairs import difference, one_bias, one_gradient, two_biases, two_gradients, with_the_first
+from harness.layout.pairs import TwoBiasesLayout, difference, with_the_first
 from harness.tensors import Structure
 
 ORDERS = {"gru": (1, 0, 2)}
 """The order of the gates, for cells that do not have the canonical one."""
 
 
-class KerasLayout(Layout):
+class KerasLayout(TwoBiasesLayout):
     """``layerN.kernel`` (I, G·H), ``layerN.recurrent_kernel`` (H, G·H), ``layerN.bias`` (G·H,).
 
     The bias of a gru whose reset is after the product is (2, G·H). The names of a Bidirectional layer begin with
@@ -32,22 +32,6 @@ class KerasLayout(Layout):
     """
 
     name = "keras"
-
-    @override
-    def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        return self._from_canonical(weights, structure, two_biases)
-
-    @override
-    def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
-        return self._from_canonical(gradients, structure, two_gradients)
-
-    @override
-    def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        return self._to_canonical(weights, structure, one_bias)
-
-    @override
-    def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
-        return self._to_canonical(gradients, structure, one_gradient)
 
     @override
     def agreeing(self, gradients: Tensors, structure: Structure) -> tuple[Tensors, dict[str, str]]:
@@ -60,8 +44,8 @@ class KerasLayout(Layout):
                     wrong[name] = reason
         return found, wrong
 
-    @staticmethod
-    def _from_canonical(tensors: Tensors, structure: Structure, two: Any) -> dict[str, ndarray]:
+    @override
+    def _from_canonical(self, tensors: Tensors, structure: Structure, two: Any) -> dict[str, ndarray]:
         tensors = dict(tensors)
         if structure.has_recurrent_bias:
             for block in structure.blocks:
@@ -71,8 +55,8 @@ class KerasLayout(Layout):
         recurrent = {name: reordered(tensor, order) for name, tensor in tensors.items() if name.startswith("layer")}
         return renamed(tensors | recurrent, _names(structure))
 
-    @staticmethod
-    def _to_canonical(tensors: Tensors, structure: Structure, one: Any) -> dict[str, ndarray]:
+    @override
+    def _to_canonical(self, tensors: Tensors, structure: Structure, one: Any) -> dict[str, ndarray]:
         converted = renamed(tensors, inverse(_names(structure)))
         order = back(ORDERS.get(structure.cell))
         for name, tensor in converted.items():

@@ -13,38 +13,22 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.layout.base import Layout, Tensors, inverse, renamed
+from harness.layout.base import Tensors, inverse, renamed
 from harness.layout.gates import back, reordered
-from harness.layout.pairs import difference, one_bias, one_gradient, two_biases, two_gradients, with_the_first
+from harness.layout.pairs import TwoBiasesLayout, difference, with_the_first
 from harness.tensors import Structure
 
 ORDERS = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 """The order of the gates, for cells that do not have the canonical one."""
 
 
-class OnnxLayout(Layout):
+class OnnxLayout(TwoBiasesLayout):
     """``layerN.W`` (D, G·H, I), ``layerN.R`` (D, G·H, H), ``layerN.B`` (D, 2·G·H), the bias of the inputs first.
 
     The readout is a MatMul and an Add: ``readout.W`` (D·H, O), ``readout.B`` (O,).
     """
 
     name = "onnx"
-
-    @override
-    def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        return self._from_canonical(weights, structure, two_biases)
-
-    @override
-    def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
-        return self._from_canonical(gradients, structure, two_gradients)
-
-    @override
-    def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        return self._to_canonical(weights, structure, one_bias)
-
-    @override
-    def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
-        return self._to_canonical(gradients, structure, one_gradient)
 
     @override
     def agreeing(self, gradients: Tensors, structure: Structure) -> tuple[Tensors, dict[str, str]]:
@@ -60,8 +44,8 @@ class OnnxLayout(Layout):
                     found[name] = np.stack([np.concatenate(each) for each in firsts])
         return found, wrong
 
-    @staticmethod
-    def _from_canonical(tensors: Tensors, structure: Structure, two: Any) -> dict[str, ndarray]:
+    @override
+    def _from_canonical(self, tensors: Tensors, structure: Structure, two: Any) -> dict[str, ndarray]:
         converted, order = {}, ORDERS.get(structure.cell)
         for n in range(structure.layers):
             blocks = structure.blocks_of(n)
@@ -73,8 +57,8 @@ class OnnxLayout(Layout):
             converted[f"layer{n}.B"] = np.stack(in_order)  # (D, 2·G·H)
         return converted | renamed(tensors, _READOUT)
 
-    @staticmethod
-    def _to_canonical(tensors: Tensors, structure: Structure, one: Any) -> dict[str, ndarray]:
+    @override
+    def _to_canonical(self, tensors: Tensors, structure: Structure, one: Any) -> dict[str, ndarray]:
         converted, order = {}, back(ORDERS.get(structure.cell))
         for n in range(structure.layers):
             for d, block in enumerate(structure.blocks_of(n)):

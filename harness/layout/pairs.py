@@ -14,8 +14,43 @@ apart: the first is the last third of ``b_h``, the second is ``b_hn``.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import Any
+
 import numpy as np
 from numpy import ndarray
+from typing_extensions import override
+
+from harness.layout.base import Layout, Tensors
+from harness.tensors import Structure
+
+
+class TwoBiasesLayout(Layout):
+    """A layout with such a pair of biases: weights and gradients convert alike, but for the pair."""
+
+    @override
+    def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return self._from_canonical(weights, structure, two_biases)
+
+    @override
+    def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return self._from_canonical(gradients, structure, two_gradients)
+
+    @override
+    def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return self._to_canonical(weights, structure, one_bias)
+
+    @override
+    def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
+        return self._to_canonical(gradients, structure, one_gradient)
+
+    @abstractmethod
+    def _from_canonical(self, tensors: Tensors, structure: Structure, two: Any) -> dict[str, ndarray]:
+        """Convert a complete set, with ``two_biases`` or ``two_gradients``."""
+
+    @abstractmethod
+    def _to_canonical(self, tensors: Tensors, structure: Structure, one: Any) -> dict[str, ndarray]:
+        """Convert back the tensors that are given, with ``one_bias`` or ``one_gradient``."""
 
 
 def two_biases(bias: ndarray, recurrent: ndarray | None = None) -> tuple[ndarray, ndarray]:
@@ -39,8 +74,13 @@ def two_biases(bias: ndarray, recurrent: ndarray | None = None) -> tuple[ndarray
     return np.where(splits, doubled, bias), np.where(splits, -bias, -np.zeros_like(bias))
 
 
-def one_bias(first: ndarray, second: ndarray, recurrent: bool) -> tuple[ndarray, ndarray | None]:
-    """Return ``b_h`` (G·H,) of a pair of biases and, if ``recurrent``, ``b_hn`` (H,) of a gru's pair, (3H,) each."""
+def one_bias(first: ndarray | None, second: ndarray | None, recurrent: bool) -> tuple[ndarray | None, ndarray | None]:
+    """Return ``b_h`` (G·H,) of a pair of biases and, if ``recurrent``, ``b_hn`` (H,) of a gru's pair, (3H,) each.
+
+    Both are None if one of the pair is not known.
+    """
+    if first is None or second is None:
+        return None, None
     if not recurrent:
         return first + second, None
     added = 2 * len(first) // 3

@@ -6,15 +6,17 @@ gru's candidate (see ``pairs``). The gates have the canonical order.
 
 from __future__ import annotations
 
+from typing import Any
+
 from numpy import ndarray
 from typing_extensions import override
 
-from harness.layout.base import Layout, Tensors, inverse, renamed, transposed
-from harness.layout.pairs import difference, one_bias, one_gradient, two_biases, two_gradients, with_the_first
+from harness.layout.base import Tensors, inverse, renamed, transposed
+from harness.layout.pairs import TwoBiasesLayout, difference, with_the_first
 from harness.tensors import Structure
 
 
-class TorchLayout(Layout):
+class TorchLayout(TwoBiasesLayout):
     """``weight_ih_lN`` (G·H, I), ``weight_hh_lN`` (G·H, H), ``bias_ih_lN`` and ``bias_hh_lN`` (G·H,).
 
     A bidirectional layer has the same tensors with the suffix ``_reverse``. The readout is ``readout.weight`` (O, D·H),
@@ -22,39 +24,6 @@ class TorchLayout(Layout):
     """
 
     name = "torch"
-
-    @override
-    def from_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        converted = transposed(renamed(weights, _matrices(structure)))
-        for block in structure.blocks:
-            pair = two_biases(weights[f"{block}.b_h"], weights.get(f"{block}.b_hn"))
-            converted |= zip(_biases(block), pair, strict=True)
-        return converted | renamed(weights, _READOUT_BIAS)
-
-    @override
-    def to_canonical(self, weights: Tensors, structure: Structure) -> dict[str, ndarray]:
-        converted = self._without_biases(weights, structure)
-        for block in structure.blocks:
-            first, second = (weights.get(name) for name in _biases(block))
-            if first is not None and second is not None:
-                converted |= _present(block, *one_bias(first, second, structure.has_recurrent_bias))
-        return converted
-
-    @override
-    def gradients_from_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
-        converted = self.from_canonical(gradients, structure)
-        for block in structure.blocks:
-            pair = two_gradients(gradients[f"{block}.b_h"], gradients.get(f"{block}.b_hn"))
-            converted |= zip(_biases(block), pair, strict=True)
-        return converted
-
-    @override
-    def gradients_to_canonical(self, gradients: Tensors, structure: Structure) -> dict[str, ndarray]:
-        converted = self._without_biases(gradients, structure)
-        for block in structure.blocks:
-            first, second = (gradients.get(name) for name in _biases(block))
-            converted |= _present(block, *one_gradient(first, second, structure.has_recurrent_bias))
-        return converted
 
     @override
     def agreeing(self, gradients: Tensors, structure: Structure) -> tuple[Tensors, dict[str, str]]:
@@ -68,10 +37,23 @@ class TorchLayout(Layout):
                 wrong[names[0 if first is None else 1]] = "is missing"
         return found, wrong
 
-    @staticmethod
-    def _without_biases(tensors: Tensors, structure: Structure) -> dict[str, ndarray]:
-        matrices = transposed(renamed(tensors, inverse(_matrices(structure))))
-        return matrices | renamed(tensors, inverse(_READOUT_BIAS))
+    @override
+    def _from_canonical(self, tensors: Tensors, structure: Structure, two: Any) -> dict[str, ndarray]:
+        converted = transposed(renamed(tensors, _matrices(structure)))
+        for block in structure.blocks:
+            pair = two(tensors[f"{block}.b_h"], tensors.get(f"{block}.b_hn"))
+            converted |= zip(_biases(block), pair, strict=True)
+        return converted | renamed(tensors, _READOUT_BIAS)
+
+    @override
+    def _to_canonical(self, tensors: Tensors, structure: Structure, one: Any) -> dict[str, ndarray]:
+        converted = transposed(renamed(tensors, inverse(_matrices(structure))))
+        for block in structure.blocks:
+            first, second = (tensors.get(name) for name in _biases(block))
+            b_h, b_hn = one(first, second, structure.has_recurrent_bias)
+            named = {f"{block}.b_h": b_h, f"{block}.b_hn": b_hn}
+            converted |= {name: bias for name, bias in named.items() if bias is not None}
+        return converted | renamed(tensors, inverse(_READOUT_BIAS))
 
 
 _READOUT_BIAS = {"readout.b_y": "readout.bias"}
@@ -84,11 +66,6 @@ def _suffix(block: str) -> str:
 
 def _biases(block: str) -> tuple[str, str]:
     return f"bias_ih_{_suffix(block)}", f"bias_hh_{_suffix(block)}"
-
-
-def _present(block: str, b_h: ndarray | None, b_hn: ndarray | None) -> dict[str, ndarray]:
-    named = {f"{block}.b_h": b_h, f"{block}.b_hn": b_hn}
-    return {name: bias for name, bias in named.items() if bias is not None}
 
 
 def _matrices(structure: Structure) -> dict[str, str]:
