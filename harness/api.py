@@ -20,7 +20,7 @@ from harness.comparison import Comparison, ComparisonPolicy
 from harness.comparison import compare as compare_arrays
 from harness.diagnosis import Diagnosis, Predictions
 from harness.diagnosis.recurrent import Explainer
-from harness.execution.processes import Asking, Memory, NativeWeightsFailed, Workers
+from harness.execution.processes import AnswerCache, Asking, NativeWeightsFailed, Workers
 from harness.execution.processes.here import Here
 from harness.execution.session import DEFAULT_BASELINE, Standard, diagnose_result, directional, on_its_own
 from harness.execution.session.examiner import BASELINE_IS_OFF
@@ -70,7 +70,7 @@ class Case(cases.ValidCase):
 @cache
 def shared_workers() -> Workers:
     """The processes that serve calls from Python; they start when first needed and end with this process."""
-    workers = Workers(Memory())
+    workers = Workers(AnswerCache())
     atexit.register(workers.end)
     return workers
 

@@ -192,7 +192,7 @@ class Comparing:
 
     def __init__(self, config: pytest.Config) -> None:
         from harness.casefile import nearest
-        from harness.execution.processes import Memory, Workers
+        from harness.execution.processes import AnswerCache, Workers
         from harness.execution.session import Examiner, not_here
         from harness.implementations import implementations
 
@@ -208,7 +208,7 @@ class Comparing:
             raise pytest.UsageError("\n".join(missing))
         self.asked = [there[name].asked_for() for name in by_name[:-1]] or list(there.values())
         self.baseline = there[baseline]
-        self.workers = Workers(Memory(anew=config.getoption("--harness-no-cache")))
+        self.workers = Workers(AnswerCache(anew=config.getoption("--harness-no-cache")))
         self.examiner = Examiner(self.workers)
         # Under xdist the tests of a case may go to several processes, and each runs only what it is given; unless it
         # distributes whole files.

@@ -74,7 +74,7 @@ def command(
     from harness.case.loading import Loaded
     from harness.cli.run import described, exit_status
     from harness.cli.screen import progress
-    from harness.execution.processes import Memory, Workers
+    from harness.execution.processes import AnswerCache, Workers
     from harness.execution.session import execute, on_its_own
     from harness.execution.session.executors.local import Local
     from harness.terminal.text import encodable
@@ -85,7 +85,7 @@ def command(
         report.check(out)
     except (userfile.FileRefused, report.NotAReport) as error:
         raise click.UsageError(str(error)) from None
-    with Workers(Memory()) as workers:
+    with Workers(AnswerCache()) as workers:
         process = process_of(named, limit)
         workers.start([process])
         try:

@@ -28,7 +28,7 @@ def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
 
     CASE is a file, a folder, or the name of a case, such as basic/tanh; default: all of cases/.
     """
-    from harness.execution.processes import Memory, Workers
+    from harness.execution.processes import AnswerCache, Workers
     from harness.execution.session import execute
     from harness.execution.session.executors.local import Local
     from harness.implementations import implementations
@@ -41,7 +41,7 @@ def command(cases: tuple[str, ...], name: str, as_json: bool) -> None:
         click.echo(f"{name} takes part in none of these {len(loaded.cases):,} cases", err=True)
         raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
     reference = implementations()[REFERENCES.get(name, DEFAULT_BASELINE)]
-    with Workers(Memory()) as workers:
+    with Workers(AnswerCache()) as workers:
         *_, run = execute(to_run, [asked], reference, Local(workers), "none")
     pairs = list(run.comparisons)
     if as_json:

@@ -74,7 +74,7 @@ def command(
     from harness.cli.overview import show_report
     from harness.cli.run import described
     from harness.cli.screen import progress
-    from harness.execution.processes import Memory
+    from harness.execution.processes import AnswerCache
     from harness.port import ProofFailed, planned, port
     from harness.port.proof import Porters
 
@@ -95,7 +95,7 @@ def command(
         again = shlex.join(["harness", "port", str(source), "--to", to, str(target), *words])
     with report.Keeper(proof) as keeper:
         try:
-            with Porters(Memory()) as workers, progress(1, workers.starting):
+            with Porters(AnswerCache()) as workers, progress(1, workers.starting):
                 done = port(plan, workers, keeper.keep)
         except CheckpointRefused as refused:
             raise click.UsageError(_of(source, refused)) from None

@@ -27,7 +27,7 @@ from harness.terminal import write_json
 if TYPE_CHECKING:
     from harness.case import Loaded
     from harness.execution.cache.unfinished import Unfinished
-    from harness.execution.processes import Memory
+    from harness.execution.processes import AnswerCache
     from harness.execution.session import Run
 
 
@@ -95,7 +95,7 @@ def command(
     from harness.cli.screen import progress
     from harness.execution import probe
     from harness.execution.cache import unfinished
-    from harness.execution.processes import Memory
+    from harness.execution.processes import AnswerCache
     from harness.execution.session import execute, not_installed
     from harness.execution.session.executors import ExecutorFailed, begin
     from harness.implementations import implementations
@@ -118,7 +118,7 @@ def command(
             click.echo(f"warning: {line}", err=True)
     held = _cases_in(out)
     begun = before or unfinished.begin(out, asked, anew=anew)
-    memory, done = Memory(run=begun.run, anew=anew), 0
+    cache, done = AnswerCache(run=begun.run, anew=anew), 0
     again = ["harness", "run", "--resume", "--out", str(out)]
     if executor != "local":
         again += ["--executor", executor, *(["--scheduler", scheduler] if scheduler else [])]
@@ -126,14 +126,14 @@ def command(
         again.append("--no-cache")
 
     def end_early(why: str, status: Exit) -> NoReturn:
-        how = _how_to_resume(begun, memory, again, resume)
+        how = _how_to_resume(begun, cache, again, resume)
         click.echo(f"{why} after {done:,} of {len(loaded.cases):,} cases; {how}", err=True)
         raise click.exceptions.Exit(status)
 
     try:
         with report.Keeper(out, asked["tensors"]) as keeper:
             with (
-                begin(executor, memory, jobs, scheduler) as cases_executor,
+                begin(executor, cache, jobs, scheduler) as cases_executor,
                 progress(len(loaded.cases), cases_executor.starting) as show,
             ):
                 for run in execute(loaded.cases, to_run, of_baseline, cases_executor, asked["elements"], keeper.keep):
@@ -152,7 +152,7 @@ def command(
     except report.NotAReport:
         raise
     except Exception as error:
-        how = _how_to_resume(begun, memory, again, resume)
+        how = _how_to_resume(begun, cache, again, resume)
         error.add_note(f"{done:,} of {len(loaded.cases):,} cases are done; {how}")
         raise
     begun.end()
@@ -229,18 +229,18 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _how_to_resume(begun: Unfinished, memory: Memory, again: Sequence[str], resumed: bool) -> str:
+def _how_to_resume(begun: Unfinished, cache: AnswerCache, again: Sequence[str], resumed: bool) -> str:
     """Return how to resume a run that ended before its report was written, or why it cannot be resumed.
 
     Args:
         begun: the run.
-        memory: its answers.
+        cache: its answers.
         again: the command that resumes it.
         resumed: whether the run was itself resumed, so that earlier answers are kept.
     """
     from harness.report.overview import counted
 
-    store = memory.store
+    store = cache.store
     lost, reasons = store.not_kept.total(), "; ".join(store.not_kept)
     none_kept = not store.written and not resumed
     why = begun.not_kept or ("" if begun.is_kept else "the record of this run was removed from the cache")

@@ -25,7 +25,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
     """
     from harness.cli.screen import progress
     from harness.diagnosis.sight import catalogue
-    from harness.execution.processes import Memory, NativeWeightsFailed, Workers
+    from harness.execution.processes import AnswerCache, NativeWeightsFailed, Workers
 
     loaded = load_cases(cases)
     end_without_cases(loaded)
@@ -36,7 +36,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
     if not of_networks:
         raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
     found: list[tuple[ValidCase, Sight]] = []
-    with Workers(Memory()) as workers, progress(len(of_networks), workers.starting) as show:
+    with Workers(AnswerCache()) as workers, progress(len(of_networks), workers.starting) as show:
         for number, case in enumerate(of_networks, 1):
             try:
                 found.append((case, _of_case(case, workers)))

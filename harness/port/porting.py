@@ -17,7 +17,7 @@ from harness.execution.session.executors.local import Local
 from harness.execution.session.outcomes import CaseOutcome
 from harness.layout import layouts
 from harness.port.plan import Plan
-from harness.port.proof import Porters, contestants, files_of, process_of
+from harness.port.proof import Porters, compared, files_of, process_of
 from harness.port.sides import File
 from harness.problem.checkpoint import of_checkpoint
 
@@ -135,7 +135,7 @@ def _check_bits(expected: dict[str, ndarray], found: dict[str, ndarray], layout:
 
 
 def _proven(plan: Plan, workers: Porters, files: Mapping[str, File], keep: Callable[[CaseOutcome], str]) -> Run:
-    baseline, others = contestants(plan)
+    baseline, others = compared(plan)
     with workers.about(files):
         *_, run = execute([plan.case], others, baseline, Local(workers), keep=keep)
     return run

@@ -11,7 +11,7 @@ from typing import Any
 from numpy import ndarray
 
 from harness.checkpoint import Recurrent
-from harness.execution.processes import Memory, Workers
+from harness.execution.processes import AnswerCache, Workers
 from harness.execution.processes.transport import Message
 from harness.implementations import Framework, Implementation, Returned, implementations
 from harness.port.plan import Plan
@@ -27,11 +27,11 @@ class Porters(Workers):
     """The processes of the sides, besides those that measure rounding noise; each question to one names its file.
 
     Args:
-        memory: the earlier answers of the other processes.
+        cache: the earlier answers of the other processes.
     """
 
-    def __init__(self, memory: Memory | None = None) -> None:
-        super().__init__(memory)
+    def __init__(self, cache: AnswerCache | None = None) -> None:
+        super().__init__(cache)
         self._files: dict[str, dict[str, Any]] = {}
 
     @contextmanager
@@ -55,7 +55,7 @@ def process_of(side: Side) -> Framework:
     return replace(side.framework, name=f"{side.name}-port", program=program)
 
 
-def contestants(plan: Plan) -> tuple[Implementation, list[Implementation]]:
+def compared(plan: Plan) -> tuple[Implementation, list[Implementation]]:
     """Return the original, which is the baseline, and the implementations that are compared with it."""
 
     def of(name: str, side: Side) -> Implementation:

@@ -1,8 +1,8 @@
 """Processes for each framework, and the messages between them and the harness."""
 
+from harness.execution.processes.answer_cache import AnswerCache
 from harness.execution.processes.asking import Asking, NativeWeightsFailed
-from harness.execution.processes.memory import Memory
 from harness.execution.processes.pool import Workers
 from harness.execution.processes.process import WorkerFailed
 
-__all__ = ["Asking", "Memory", "NativeWeightsFailed", "WorkerFailed", "Workers"]
+__all__ = ["AnswerCache", "Asking", "NativeWeightsFailed", "WorkerFailed", "Workers"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy import ndarray
 
+from harness.execution.processes.answer_cache import AnswerCache, CachedAnswer
 from harness.execution.processes.asking import Asking
-from harness.execution.processes.memory import Memory, Recalled
 from harness.execution.processes.process import WorkerFailed
 from harness.execution.processes.transport import Message
 from harness.implementations import Framework
@@ -114,13 +114,13 @@ class Replayed(Asking):
     Args:
         exchanges: what was asked and answered.
         place: where.
-        memory: what keeps them.
+        cache: the cache.
     """
 
-    def __init__(self, exchanges: Sequence[Exchange], place: Place, memory: Memory) -> None:
+    def __init__(self, exchanges: Sequence[Exchange], place: Place, cache: AnswerCache) -> None:
         self._exchanges = {(each.framework, each.question): each for each in exchanges}
         self._place = place
-        self._memory = memory
+        self._cache = cache
 
     def ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:
         """Return what was answered."""
@@ -129,9 +129,9 @@ class Replayed(Asking):
             raise exchange.failure
         assert exchange.answer is not None
         environment = self._place.environments[framework.name]
-        if key := self._memory.key(framework, header, arrays, environment):
+        if key := self._cache.key(framework, header, arrays, environment):
             there, name = self._place, framework.name
-            self._memory.keep(key, Recalled(exchange.answer, there.versions[name], there.seconds_to_import[name]))
+            self._cache.put(key, CachedAnswer(exchange.answer, there.versions[name], there.seconds_to_import[name]))
         return exchange.answer
 
 
@@ -151,32 +151,32 @@ class Lost(Asking):
         raise WorkerFailed(self._reason, "")
 
 
-class NotRemembered(Exception):
-    """A question was not asked before."""
+class NotCached(Exception):
+    """No answer to a question is cached."""
 
 
-class Remembered(Asking):
-    """Answers what is remembered, wherever it was answered.
+class FromCache(Asking):
+    """Answers from the cache, wherever the answer was computed.
 
     Args:
-        memory: what keeps answers.
+        cache: the cache.
         environments: the result of ``runs_on`` for each framework, at each place with valid answers.
     """
 
-    def __init__(self, memory: Memory, environments: Sequence[Mapping[str, str]]) -> None:
-        self._memory = memory
+    def __init__(self, cache: AnswerCache, environments: Sequence[Mapping[str, str]]) -> None:
+        self._cache = cache
         self._environments = environments
-        self.recalled: dict[str, Recalled] = {}
+        self.cached: dict[str, CachedAnswer] = {}
 
     def ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:
-        """Return what was answered before.
+        """Return the cached answer.
 
         Raises:
-            NotRemembered: if nothing was.
+            NotCached: if no answer is.
         """
         for environment in dict.fromkeys(each[framework.name] for each in self._environments):
-            key = self._memory.key(framework, header, arrays, environment)
-            if key and (recalled := self._memory.recall(key)) is not None:
-                self.recalled[framework.name] = recalled
-                return recalled.answer
-        raise NotRemembered
+            key = self._cache.key(framework, header, arrays, environment)
+            if key and (cached := self._cache.get(key)) is not None:
+                self.cached[framework.name] = cached
+                return cached.answer
+        raise NotCached

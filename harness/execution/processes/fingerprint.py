@@ -13,7 +13,7 @@ from typing import Any
 import harness
 import reference_impls
 from harness.execution.cache.dependence import EVERYWHERE, processor, system
-from harness.execution.processes.memory import runs_on
+from harness.execution.processes.answer_cache import runs_on
 from harness.implementations import Framework, implementations
 
 ABSENT = "not installed"

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from numpy import ndarray
 
+from harness.execution.processes.answer_cache import AnswerCache, CachedAnswer
 from harness.execution.processes.asking import Asking
 from harness.execution.processes.crew import Crew, wait_quietly
-from harness.execution.processes.memory import Memory, Recalled
 from harness.execution.processes.process import WorkerProcess
 from harness.execution.processes.transport import Message
 from harness.implementations import Framework
@@ -21,18 +21,18 @@ class Workers(Asking):
     """The worker processes of a run. A context manager that ends them all.
 
     Args:
-        memory: answers from before, and what is to be kept for later; None to ask anew whatever is asked.
+        cache: the cache of answers; None to ask every question anew.
         jobs: how many processes each framework may have.
 
     Attributes:
-        recalled: how many questions needed no process.
+        cached: how many questions needed no process.
     """
 
-    def __init__(self, memory: Memory | None = None, jobs: int = 1) -> None:
-        self._memory = memory
+    def __init__(self, cache: AnswerCache | None = None, jobs: int = 1) -> None:
+        self._cache = cache
         self.jobs = jobs
-        self.recalled = 0
-        self._known: dict[str, Recalled] = {}
+        self.cached = 0
+        self._known: dict[str, CachedAnswer] = {}
         self._crews: dict[str, Crew] = {}
         self._guard = threading.Lock()
         self._ended = False
@@ -40,10 +40,10 @@ class Workers(Asking):
     def start(self, frameworks: Iterable[Framework]) -> None:
         """Begin to start a process of each of these frameworks; return at once.
 
-        Frameworks with likely remembered answers wait for the first new question.
+        Frameworks whose answers are likely cached wait for the first new question.
         """
         for framework in frameworks:
-            if self._memory is not None and self._memory.knows(framework):
+            if self._cache is not None and self._cache.knows(framework):
                 continue
             threading.Thread(target=wait_quietly, args=(self._crew(framework),), daemon=True).start()
 
@@ -57,7 +57,7 @@ class Workers(Asking):
         return [name for name, all_of_it in there if any(each.seconds_to_import is None for each in all_of_it)]
 
     def versions(self) -> dict[str, dict[str, str]]:
-        """Return the versions of the modules of each framework that is ready, or that has remembered answers."""
+        """Return the versions of the modules of each framework that is ready, or has cached answers."""
         ready = {name: each.versions for name, all_of_it in self._there() for each in all_of_it if each.versions}
         return {name: dict(each.versions) for name, each in self._known.items()} | ready
 
@@ -77,18 +77,18 @@ class Workers(Asking):
 
     def ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:
         """Ask a framework's process, unless it was asked before; keep what it answers."""
-        if self._memory is None or not (key := self._memory.key(framework, header, arrays)):
+        if self._cache is None or not (key := self._cache.key(framework, header, arrays)):
             return self._ask_process(framework, header, arrays)[0]
-        if (recalled := self._memory.recall(key)) is not None:
+        if (cached := self._cache.get(key)) is not None:
             self._crew(framework).expect(-1)
             with self._guard:
-                self.recalled += 1
-                self._known[framework.name] = recalled
-            return recalled.answer
+                self.cached += 1
+                self._known[framework.name] = cached
+            return cached.answer
         answer, process = self._ask_process(framework, header, arrays)
         assert process.seconds_to_import is not None, "it has answered"
-        self._memory.trace(framework)
-        self._memory.keep(key, Recalled(answer, process.versions, process.seconds_to_import))
+        self._cache.trace(framework)
+        self._cache.put(key, CachedAnswer(answer, process.versions, process.seconds_to_import))
         return answer
 
     def _ask_process(
@@ -116,8 +116,8 @@ class Workers(Asking):
             crew.kill()
         for crew in crews:
             crew.close()
-        if self._memory is not None:
-            self._memory.close()
+        if self._cache is not None:
+            self._cache.close()
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.execution.cache.dependence import environment_of, reached_from, sources_of
-from harness.execution.processes.memory import OF_ANSWERS, OF_TRAINING, SOURCES, WORKER
+from harness.execution.processes.answer_cache import OF_ANSWERS, OF_TRAINING, SOURCES, WORKER
 from harness.implementations import implementations
 
 ROOT = Path(__file__).parents[3]

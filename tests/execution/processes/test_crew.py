@@ -43,7 +43,7 @@ def test_processes_start_where_enough_is_left_to_do(to_come, jobs, least, most):
         assert least <= len(workers._crew(NUMPY).processes) <= most
 
 
-def test_what_is_remembered_is_no_longer_to_come():
+def test_what_is_cached_is_no_longer_to_come():
     crew = Crew(NUMPY, 2)
     crew.expect(3)
     crew.expect(-3)

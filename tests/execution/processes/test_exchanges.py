@@ -5,13 +5,13 @@ import pytest
 
 from harness.case import Loss, Sizes, ValidCase
 from harness.execution.cache import Store
-from harness.execution.processes import Memory, WorkerFailed, Workers
+from harness.execution.processes import AnswerCache, WorkerFailed, Workers
 from harness.execution.processes.exchanges import (
     Exchange,
     ExchangeRecorder,
-    NotRemembered,
+    FromCache,
+    NotCached,
     Place,
-    Remembered,
     Replayed,
     of_exchanges,
     to_exchanges,
@@ -63,18 +63,22 @@ def test_failures_arrive_whole():
     assert vars(arrived.failure) == vars(failure)
 
 
-def test_what_was_told_is_remembered_for_machines_like_that(exchanges, tmp_path):
-    memory, problem, reference = Memory(store=Store(tmp_path)), build(case_of(), None), implementations()["numpy-split"]
-    told = Replayed(sent(exchanges), THERE, memory).run(reference, problem)
-    remembered = Remembered(memory, [{"numpy": "elsewhere"}, {"numpy": "there"}])
-    again = remembered.run(reference, problem)
+def test_what_was_told_is_cached_for_machines_like_that(exchanges, tmp_path):
+    cache, problem, reference = (
+        AnswerCache(store=Store(tmp_path)),
+        build(case_of(), None),
+        implementations()["numpy-split"],
+    )
+    told = Replayed(sent(exchanges), THERE, cache).run(reference, problem)
+    from_cache = FromCache(cache, [{"numpy": "elsewhere"}, {"numpy": "there"}])
+    again = from_cache.run(reference, problem)
     assert again.result.seconds == told.result.seconds
-    assert remembered.recalled["numpy"].versions == {"numpy": "2"}
+    assert from_cache.cached["numpy"].versions == {"numpy": "2"}
     for places in ([], [{"numpy": "elsewhere"}]):
-        with pytest.raises(NotRemembered):
-            Remembered(memory, places).run(reference, problem)
+        with pytest.raises(NotCached):
+            FromCache(cache, places).run(reference, problem)
     with pytest.raises(KeyError):
-        Replayed(sent(exchanges)[1:], THERE, memory).run(reference, problem)
+        Replayed(sent(exchanges)[1:], THERE, cache).run(reference, problem)
 
 
 def test_what_must_be_alike_is_named():

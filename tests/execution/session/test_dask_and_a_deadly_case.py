@@ -10,7 +10,7 @@ import time
 import pytest
 
 from harness.execution.cache import Store
-from harness.execution.processes import Memory
+from harness.execution.processes import AnswerCache
 from harness.execution.session import execute
 from harness.execution.session.executors import begin
 from harness.implementations import implementations
@@ -75,7 +75,7 @@ def scheduler(tmp_path):
 def test_it_is_an_error_with_the_reason_and_the_other_rows_are_there(scheduler, tmp_path):
     there = implementations()
     others = [there["numpy-concat"]]
-    with begin("dask", Memory(store=Store(tmp_path / "answers")), scheduler=scheduler) as executor:
+    with begin("dask", AnswerCache(store=Store(tmp_path / "answers")), scheduler=scheduler) as executor:
         *_, run = execute(OF_TWO_DTYPES, others, there["numpy-split"], executor)
     assert [outcome.case.name for outcome in run.outcomes] == [case.name for case in OF_TWO_DTYPES]
     for outcome in run.outcomes:

@@ -14,7 +14,7 @@ from distributed import LocalCluster
 
 from harness.case import Loss, Sizes, ValidCase
 from harness.execution.cache import Store
-from harness.execution.processes import Memory
+from harness.execution.processes import AnswerCache
 from harness.execution.processes import fingerprint as fingerprints
 from harness.execution.processes.exchanges import Lost
 from harness.execution.session import execute
@@ -64,7 +64,7 @@ def run_with(executor, cases=CASES, others=("numpy-concat",), meanwhile=None):
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("answers"))
-    with begin("local", Memory(store=store), jobs=1) as executor:
+    with begin("local", AnswerCache(store=store), jobs=1) as executor:
         run = run_with(executor)
     assert len(run.outcomes) == len(CASES)
     return tables_of(run)
@@ -78,7 +78,7 @@ def test_the_command_line_offers_what_there_is():
 
 
 def test_three_jobs_make_no_difference(expected, tmp_path):
-    with begin("local", Memory(store=Store(tmp_path)), jobs=3) as executor:
+    with begin("local", AnswerCache(store=Store(tmp_path)), jobs=3) as executor:
         executor.asking.expect(implementations()["numpy-split"].framework, 10**9)
         run = run_with(executor)
         assert len(executor.asking._crew(implementations()["numpy-split"].framework).processes) > 1
@@ -112,11 +112,11 @@ def test_dask_makes_no_difference_though_a_worker_is_lost(expected, cluster, tmp
         frameworks.update(frameworks_below(lost), frameworks_below(stays))
         os.kill(lost, signal.SIGKILL)
 
-    with begin("dask", Memory(store=store), scheduler=cluster.scheduler_address) as executor:
+    with begin("dask", AnswerCache(store=store), scheduler=cluster.scheduler_address) as executor:
         run = run_with(executor, meanwhile=lose)
         baseline, other = implementations()["numpy-split"], implementations()["numpy-concat"]
         for case in CASES:  # raises if it is not
-            answered(build(case, None), [baseline, other], executor.recalled(), AtOnce())
+            answered(build(case, None), [baseline, other], executor.cached(), AtOnce())
     assert tables_of(run) == expected
     assert run.executor == "dask"
     assert [machine["cases"] for machine in run.machines] == [len(CASES)]
@@ -129,7 +129,7 @@ def test_workers_with_another_version_are_not_used(cluster, monkeypatch, tmp_pat
     real = fingerprints._version_of
     monkeypatch.setattr(fingerprints, "_version_of", lambda name: "1.0" if name == "numpy" else real(name))
     with (
-        begin("dask", Memory(store=Store(tmp_path)), scheduler=cluster.scheduler_address) as executor,
+        begin("dask", AnswerCache(store=Store(tmp_path)), scheduler=cluster.scheduler_address) as executor,
         pytest.raises(ExecutorFailed, match=r"cannot be used: numpy is .*, but should be 1\.0; install"),
     ):
         run_with(executor, CASES[:1])
@@ -163,13 +163,13 @@ def test_a_scheduler_that_is_not_there(monkeypatch, tmp_path):
     with pytest.raises(
         ExecutorFailed, match=r"no Dask scheduler can be reached at tcp://127.0.0.1:9: .*`dask scheduler`"
     ):
-        begin("dask", Memory(store=Store(tmp_path)), scheduler="tcp://127.0.0.1:9")
+        begin("dask", AnswerCache(store=Store(tmp_path)), scheduler="tcp://127.0.0.1:9")
     with pytest.raises(ExecutorFailed, match="unknown address scheme"):
-        begin("dask", Memory(store=Store(tmp_path)), scheduler="nowhere://127.0.0.1:9")
+        begin("dask", AnswerCache(store=Store(tmp_path)), scheduler="nowhere://127.0.0.1:9")
     with pytest.raises(ExecutorFailed, match="has its own"):
-        begin("dask", Memory(store=Store(tmp_path)), jobs=2, scheduler="tcp://127.0.0.1:9")
+        begin("dask", AnswerCache(store=Store(tmp_path)), jobs=2, scheduler="tcp://127.0.0.1:9")
     with pytest.raises(ExecutorFailed, match="local processes need none"):
-        begin("local", Memory(store=Store(tmp_path)), scheduler="tcp://127.0.0.1:9")
+        begin("local", AnswerCache(store=Store(tmp_path)), scheduler="tcp://127.0.0.1:9")
 
 
 def test_without_dask_the_command_to_install_it_is_said(monkeypatch):
@@ -178,13 +178,13 @@ def test_without_dask_the_command_to_install_it_is_said(monkeypatch):
     with pytest.raises(
         ExecutorFailed, match=r"needs distributed, which is not installed; pip install 'bptt-harness\[dask\]'"
     ):
-        begin("dask", Memory())
+        begin("dask", AnswerCache())
 
 
 def test_a_mistake_of_ours_is_not_taken_for_a_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "harness.execution.session.executors.local", None)
     with pytest.raises(ModuleNotFoundError, match=r"harness\.execution\.session\.executors\.local"):
-        begin("local", Memory())
+        begin("local", AnswerCache())
 
 
 def test_ctrl_c_ends_everything(workplace):

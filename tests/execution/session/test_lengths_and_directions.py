@@ -254,7 +254,7 @@ def test_the_floor_of_wider_numbers(cell, shape):
 
 
 def test_lengths_and_directions_are_part_of_what_is_certified():
-    """An answer is remembered, and not for another problem with the same arrays."""
+    """An answer is cached, and not for another problem with the same arrays."""
     one = problem_of(layers=1, lengths=LENGTHS)
     other = replace(one, case=replace(one.case, lengths=(3, 5, 2, 4)))
     assert float(certified(one)["loss"][()]) != float(certified(other)["loss"][()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
-from harness.execution.processes import Memory
+from harness.execution.processes import AnswerCache
 from harness.execution.session.executors.base import CaseExecutor, ExecutorFailed
 
 NOT_EXECUTORS = ("base", "choosing")
@@ -17,12 +17,12 @@ def names() -> list[str]:
     return [each.name for each in iter_modules(path) if each.name not in NOT_EXECUTORS]
 
 
-def begin(name: str, memory: Memory, jobs: int | None = None, scheduler: str | None = None) -> CaseExecutor:
+def begin(name: str, cache: AnswerCache, jobs: int | None = None, scheduler: str | None = None) -> CaseExecutor:
     """Return an executor, ready to be used.
 
     Args:
         name: which one.
-        memory: answers from before, and what is to be kept for later.
+        cache: the cache of answers.
         jobs: how many processes to work with; None for as many as suit the machine.
         scheduler: the address of what distributes the work, for one that is not on this machine.
 
@@ -37,7 +37,7 @@ def begin(name: str, memory: Memory, jobs: int | None = None, scheduler: str | N
         raise ExecutorFailed(
             f"--executor {name} needs {missing.name}, which is not installed; pip install 'bptt-harness[{name}]'"
         ) from None
-    executor: CaseExecutor = module.begin(memory, jobs, scheduler)
+    executor: CaseExecutor = module.begin(cache, jobs, scheduler)
     return executor
 
 

@@ -28,8 +28,8 @@ from numpy import ndarray
 
 from harness.case import ValidCase
 from harness.comparison import Collect
-from harness.execution.processes import Asking, Memory, NativeWeightsFailed, WorkerFailed
-from harness.execution.processes.exchanges import Exchange, Lost, NotRemembered, Place, Remembered, Replayed
+from harness.execution.processes import AnswerCache, Asking, NativeWeightsFailed, WorkerFailed
+from harness.execution.processes.exchanges import Exchange, FromCache, Lost, NotCached, Place, Replayed
 from harness.execution.processes.fingerprint import differences, fingerprint
 from harness.execution.processes.transport import Message, NotAMessage
 from harness.execution.session.answers import Standard
@@ -65,7 +65,7 @@ LOOK_AGAIN_AFTER = 2.0
 _INSTALL = "install the same versions there, or run the workers from the same environment or image as the harness"
 
 
-def begin(memory: Memory, jobs: int | None, scheduler: str | None) -> Distributed:
+def begin(cache: AnswerCache, jobs: int | None, scheduler: str | None) -> Distributed:
     """Return the executor, connected to a scheduler; without an address, to a cluster of its own on this machine."""
     address = scheduler or dask.config.get("scheduler-address", None)
     if address is None:
@@ -76,11 +76,11 @@ def begin(memory: Memory, jobs: int | None, scheduler: str | None) -> Distribute
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )
-        return Distributed(memory, Client(cluster), cluster)  # type: ignore[no-untyped-call]
+        return Distributed(cache, Client(cluster), cluster)  # type: ignore[no-untyped-call]
     if jobs is not None:
         raise ExecutorFailed(f"--jobs is for processes that the harness starts; the scheduler at {address} has its own")
     try:
-        return Distributed(memory, Client(address, timeout=PATIENCE), None)  # type: ignore[no-untyped-call]
+        return Distributed(cache, Client(address, timeout=PATIENCE), None)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ExecutorFailed(
             f"no Dask scheduler can be reached at {address}: {error}; `dask scheduler` starts one and prints its "
@@ -128,15 +128,15 @@ class Distributed(CaseExecutor):
     """Cases on the workers of a Dask cluster.
 
     Args:
-        memory: answers from before, and what is to be kept for later.
+        cache: the cache of answers.
         client: connected to the cluster's scheduler.
         cluster: to be ended with this; None if it is another's.
     """
 
     name = "dask"
 
-    def __init__(self, memory: Memory, client: Client, cluster: LocalCluster | None) -> None:
-        self._memory = memory
+    def __init__(self, cache: AnswerCache, client: Client, cluster: LocalCluster | None) -> None:
+        self._cache = cache
         self._client = client
         self._cluster = cluster
         self._plugin = f"bptt-harness-{uuid.uuid4().hex[:12]}"
@@ -182,13 +182,13 @@ class Distributed(CaseExecutor):
         """Have a request answered by any worker."""
         return self._client.submit(answer_at_worker, self._plugin, request, pure=False)
 
-    def recalled(self) -> Remembered:
+    def cached(self) -> FromCache:
         """Return what answers without any worker, if it was answered before by one like those of the cluster."""
-        return Remembered(self._memory, list(self._places))
+        return FromCache(self._cache, list(self._places))
 
     def replayed(self, exchanges: Sequence[Exchange], place: Place) -> Replayed:
         """Return an asker that replays received answers, and keeps them."""
-        return Replayed(exchanges, place, self._memory)
+        return Replayed(exchanges, place, self._cache)
 
     def received(self, future: Future[bytes]) -> tuple[list[Exchange], Place, str]:
         """Wait for an answer; return what it holds and what it came from.
@@ -236,7 +236,7 @@ class Distributed(CaseExecutor):
         self._client.close()  # type: ignore[no-untyped-call]
         if self._cluster is not None:
             self._cluster.close()
-        self._memory.close()
+        self._cache.close()
 
     def _prepare(
         self, cases: Sequence[ValidCase], implementations: Sequence[Implementation], baseline: Implementation
@@ -281,17 +281,17 @@ class Distributed(CaseExecutor):
         return max(FEWEST_AHEAD, AHEAD_OF_EACH_THREAD * threads)
 
     def _made(self, case: ValidCase, chosen: Sequence[Implementation]) -> _Made | CaseOutcome:
-        """Make a case's problem, and send it away, unless all answers are remembered."""
+        """Make a case's problem, and send it away, unless all answers are from_cache."""
         try:
             problem = build(case, self.asking.native_weights)
         except NativeWeightsFailed as failure:
             return without_weights(case, chosen, failure)
-        remembered = self.recalled()
+        from_cache = self.cached()
         try:
-            answers = answered(problem, chosen, remembered, AtOnce())
-        except NotRemembered:
+            answers = answered(problem, chosen, from_cache, AtOnce())
+        except NotCached:
             return _Made(problem, self.send(of_case(problem, chosen)))
-        for name, each in remembered.recalled.items():
+        for name, each in from_cache.cached.items():
             self._learn({name: each.versions}, {name: each.seconds_to_import})
         return _Made(problem, answers)
 
@@ -347,10 +347,10 @@ class _OneByOne(Asking):
         self._cluster = cluster
 
     def ask(self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]) -> Message:
-        """Ask any worker, unless the answer is remembered."""
+        """Ask any worker, unless the answer is from_cache."""
         try:
-            return self._cluster.recalled().ask(framework, header, arrays)
-        except NotRemembered:
+            return self._cluster.cached().ask(framework, header, arrays)
+        except NotCached:
             future = self._cluster.send(of_question(framework.name, header, arrays))
         try:
             exchanges, place, _ = self._cluster.received(future)

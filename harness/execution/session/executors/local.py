@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from harness.case import ValidCase
 from harness.comparison import Collect
-from harness.execution.processes import Asking, Memory, Workers
+from harness.execution.processes import AnswerCache, Asking, Workers
 from harness.execution.session.executors.base import CaseExecutor, ExecutorFailed
 from harness.execution.session.outcomes import CaseOutcome
 from harness.execution.session.running import chosen_for, frameworks_for, questions_for, run_case
@@ -27,11 +27,11 @@ PROCESSORS_FOR_A_JOB = 4
 """A process of each framework and the harness itself, which are not all busy at once."""
 
 
-def begin(memory: Memory, jobs: int | None, scheduler: str | None) -> Local:
+def begin(cache: AnswerCache, jobs: int | None, scheduler: str | None) -> Local:
     """Return the executor with processes of its own."""
     if scheduler is not None:
         raise ExecutorFailed("--scheduler is for --executor dask; local processes need none")
-    return Local(Workers(memory, jobs=suitable_jobs() if jobs is None else jobs))
+    return Local(Workers(cache, jobs=suitable_jobs() if jobs is None else jobs))
 
 
 def suitable_jobs() -> int:

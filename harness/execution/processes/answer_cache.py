@@ -1,4 +1,4 @@
-"""Answers of worker processes, kept in the cache: a question that was answered before starts no process."""
+"""Cached answers of worker processes: a question that was answered before starts no process."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ SOURCES = {
 }
 """The modules that answer, by the kind of question; the implementation answers the others."""
 
-KEPT_FOR_GOOD = ("ok", "unsupported")
+CACHED = ("ok", "unsupported")
 """An error may be the machine's, and is tried again."""
 
 
 @dataclass(frozen=True)
-class Recalled:
-    """An answer as it was kept.
+class CachedAnswer:
+    """An answer of the cache.
 
     Attributes:
         answer: the message.
@@ -50,13 +50,13 @@ class Recalled:
     seconds_to_import: float
 
 
-class Memory:
-    """The questions to worker processes, and their answers.
+class AnswerCache:
+    """The cache of the answers of worker processes, by question.
 
     Args:
         run: the name of the run; a new one by default.
         anew: whether the answers of other runs are passed over.
-        store: where they are kept; this user's cache unless given.
+        store: their folder; this user's cache unless given.
     """
 
     def __init__(self, *, run: str = "", anew: bool = False, store: Store | None = None) -> None:
@@ -89,26 +89,26 @@ class Memory:
         of_arrays = [digest_of(array) for array in arrays.values()]
         return key_of(asked, environment.encode(), _answering(*_asked(header)).encode(), *of_arrays)
 
-    def recall(self, key: str) -> Recalled | None:
-        """Return what was answered to a question; None if that is not known."""
+    def get(self, key: str) -> CachedAnswer | None:
+        """Return the cached answer to a question; None if there is none."""
         content = self.store.get(key)
         if content is None:
             return None
         try:
             message = decoded(content)
-        except NotAMessage:  # it was kept by another version
+        except NotAMessage:  # by another version
             return None
         header = dict(message.header)
-        kept = header.pop("kept")
-        return Recalled(Message(header, message.arrays), kept["versions"], kept["seconds_to_import"])
+        origin = header.pop("kept")
+        return CachedAnswer(Message(header, message.arrays), origin["versions"], origin["seconds_to_import"])
 
-    def keep(self, key: str, recalled: Recalled) -> None:
-        """Keep the answer to a question, if it would be the same again."""
-        answer = recalled.answer
-        if answer.header["status"] not in KEPT_FOR_GOOD:
+    def put(self, key: str, answered: CachedAnswer) -> None:
+        """Cache the answer to a question, if it would be the same again."""
+        answer = answered.answer
+        if answer.header["status"] not in CACHED:
             return
-        kept = {"versions": dict(recalled.versions), "seconds_to_import": recalled.seconds_to_import}
-        header, buffers = described({**answer.header, "kept": kept}, answer.arrays)
+        origin = {"versions": dict(answered.versions), "seconds_to_import": answered.seconds_to_import}
+        header, buffers = described({**answer.header, "kept": origin}, answer.arrays)
         self.store.put(key, [header, *buffers])
 
     def knows(self, framework: Framework) -> bool:
@@ -116,7 +116,7 @@ class Memory:
         return not framework.program and self.store.get(self._trace(framework)) is not None
 
     def trace(self, framework: Framework) -> None:
-        """Remember that the present source of a framework's implementations was asked something."""
+        """Record that the present source of a framework's implementations was asked something."""
         if framework.name not in self._traced:
             self._traced.add(framework.name)
             self.store.put(self._trace(framework), [b""])

@@ -7,7 +7,7 @@ import pytest
 
 from harness.case import Loss, Sizes, ValidCase
 from harness.execution.cache import Store
-from harness.execution.processes import Memory, Workers
+from harness.execution.processes import AnswerCache, Workers
 from harness.execution.processes.process import WorkerProcess
 from harness.implementations import NUMPY, Framework, Implementation, implementations
 from harness.problem import build
@@ -51,14 +51,14 @@ def same(one, other):
 
 def test_what_was_answered_starts_no_process_and_is_the_same(store, no_process):
     problem = problem_of()
-    with Workers(Memory(store=store)) as workers:
+    with Workers(AnswerCache(store=store)) as workers:
         first = workers.run(SPLIT, problem)
         noise = workers.rounding_noise(problem)
         floor = workers.floor(problem, first.result.tensors)
         versions, seconds = workers.versions(), workers.seconds_to_import()
-        assert workers.recalled == 0
+        assert workers.cached == 0
     no_process()
-    with Workers(Memory(store=store)) as workers:
+    with Workers(AnswerCache(store=store)) as workers:
         workers.start([NUMPY])
         again = workers.run(SPLIT, problem)
         assert same(first.result, again.result)
@@ -67,7 +67,7 @@ def test_what_was_answered_starts_no_process_and_is_the_same(store, no_process):
         told = workers.floor(problem, first.result.tensors)
         assert (told.source, told.rounding) == (floor.source, floor.rounding)
         assert (workers.versions(), workers.seconds_to_import()) == (versions, seconds)
-        assert workers.recalled == 3
+        assert workers.cached == 3
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_what_was_answered_starts_no_process_and_is_the_same(store, no_process):
     ids=lambda changes: next(iter(changes)),
 )
 def test_another_problem_is_another_question(store, changes):
-    key = Memory(store=store).key
+    key = AnswerCache(store=store).key
     header = {"do": "run", "implementation": "numpy-split"}
     from harness.execution.processes.messages import of_problem
 
@@ -101,10 +101,10 @@ def test_another_problem_is_another_question(store, changes):
     ids=lambda changes: next(iter(changes)),
 )
 def test_how_a_case_is_named_and_judged_is_none_of_it(store, no_process, changes):
-    with Workers(Memory(store=store)) as workers:
+    with Workers(AnswerCache(store=store)) as workers:
         first = workers.run(SPLIT, problem_of())
     no_process()
-    with Workers(Memory(store=store)) as workers:
+    with Workers(AnswerCache(store=store)) as workers:
         assert same(first.result, workers.run(SPLIT, problem_of(**changes)).result)
 
 
@@ -112,28 +112,28 @@ def test_a_weight_that_differs_in_its_last_bit_is_another_question(store):
     problem = problem_of()
     weights = {name: array.copy() for name, array in problem.weights.items()}
     weights["layer0.W_hh"][0, 0] = np.nextafter(weights["layer0.W_hh"][0, 0], 2)
-    with Workers(Memory(store=store)) as workers:
+    with Workers(AnswerCache(store=store)) as workers:
         workers.run(SPLIT, problem)
         workers.run(SPLIT, replace(problem, weights=weights))
-        assert workers.recalled == 0
+        assert workers.cached == 0
 
 
-def test_errors_are_not_remembered(store, no_process):
+def test_errors_are_not_cached(store, no_process):
     problem = problem_of()
     broken = replace(problem, weights={**problem.weights, "layer0.W_hh": problem.weights["layer0.W_xh"]})
-    with Workers(Memory(store=store)) as workers:
+    with Workers(AnswerCache(store=store)) as workers:
         assert workers.run(SPLIT, broken).status == "error"
-    with Workers(Memory(store=store)) as workers:
+    with Workers(AnswerCache(store=store)) as workers:
         assert workers.run(SPLIT, broken).status == "error"
-        assert workers.recalled == 0
+        assert workers.cached == 0
 
 
-def test_what_others_offer_is_never_remembered(store):
-    memory = Memory(store=store)
+def test_what_others_offer_is_never_cached(store):
+    cache = AnswerCache(store=store)
     header = {"do": "run", "implementation": "numpy-split", "case": problem_of().case.to_plain()}
-    assert memory.key(NUMPY, header, {})
+    assert cache.key(NUMPY, header, {})
     users = Framework("my_rnn.py", (), install="", program=("-m", "harness.execution.processes.user_file"))
-    assert memory.key(users, header, {}) == ""
+    assert cache.key(users, header, {}) == ""
 
 
 def test_a_package_that_offers_an_implementation_is_asked_each_time(store, monkeypatch):
@@ -143,32 +143,32 @@ def test_a_package_that_offers_an_implementation_is_asked_each_time(store, monke
     elsewhere.__module__ = "a_package.kernels"
     offered = Implementation("kernel", "split", elsewhere, NUMPY)
     known = {**implementations(), "kernel": offered}
-    monkeypatch.setattr("harness.execution.processes.memory.implementations", lambda: known)
+    monkeypatch.setattr("harness.execution.processes.answer_cache.implementations", lambda: known)
     header = {"do": "run", "implementation": "kernel", "case": problem_of().case.to_plain()}
-    assert Memory(store=store).key(NUMPY, header, {}) == ""
+    assert AnswerCache(store=store).key(NUMPY, header, {}) == ""
 
 
 def test_a_damaged_answer_is_asked_for_again(store):
     problem = problem_of()
-    with Workers(Memory(store=store)) as workers:
+    with Workers(AnswerCache(store=store)) as workers:
         first = workers.run(SPLIT, problem)
     for path in store.folder.rglob("*"):
         if path.is_file():
             content = bytearray(path.read_bytes())
             content[len(content) // 2] ^= 0xFF
             path.write_bytes(content)
-    with Workers(Memory(store=store)) as workers:
+    with Workers(AnswerCache(store=store)) as workers:
         assert same(first.result, workers.run(SPLIT, problem).result)
-        assert workers.recalled == 0
-    with Workers(Memory(store=store)) as workers:
+        assert workers.cached == 0
+    with Workers(AnswerCache(store=store)) as workers:
         workers.run(SPLIT, problem)
-        assert workers.recalled == 1
+        assert workers.cached == 1
 
 
 def test_what_another_run_was_answered_is_asked_anew(tmp_path):
     problem = problem_of()
-    with Workers(Memory(store=Store(tmp_path))) as workers:
+    with Workers(AnswerCache(store=Store(tmp_path))) as workers:
         workers.run(SPLIT, problem)
-    with Workers(Memory(store=Store(tmp_path, own_alone=True))) as workers:
+    with Workers(AnswerCache(store=Store(tmp_path, own_alone=True))) as workers:
         workers.run(SPLIT, problem)
-        assert workers.recalled == 0
+        assert workers.cached == 0
