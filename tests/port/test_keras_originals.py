@@ -15,7 +15,7 @@ from harness import run
 from harness.checkpoint import CheckpointRefused, find
 from harness.execution.session.running import not_kept
 from harness.port import planned, port, porting
-from harness.port.proof import contestants
+from harness.port.proof import compared
 from harness.port.sides import File
 from harness.problem import build
 from tests.port.keras_models import CALLED_TWICE, KERAS_2_ALONE, REFUSED, REPRESENTABLE, SEVERAL, SLICED, inputs
@@ -202,7 +202,7 @@ def test_the_weights_of_the_problem_show_nowhere(saved, porters):
     problem = build(plan.case, None)
     zero = {name: np.zeros_like(array) for name, array in problem.weights.items()}
     with porters.about({"original": File.of(source, plan.layers, ours=False)}):
-        found = porters.run(contestants(plan)[0], replace(problem, weights=zero)).result
+        found = porters.run(compared(plan)[0], replace(problem, weights=zero)).result
     expected = run("numpy-split", problem)
     np.testing.assert_allclose(found.outputs, expected.outputs, rtol=0, atol=1e-6)
 

@@ -13,7 +13,7 @@ from harness import run
 from harness.checkpoint import find
 from harness.execution.session.running import not_kept
 from harness.port import planned, port
-from harness.port.proof import contestants
+from harness.port.proof import compared
 from harness.port.sides import File, sides
 from harness.problem import build
 from harness.problem.checkpoint import of_checkpoint
@@ -108,7 +108,7 @@ def test_each_side_computes_with_what_its_framework_read(tmp_path, porters, to, 
     layer = sides()[{"npz": "split"}.get(to, to)].layer_in(tmp_path / target, structure)
     plan = planned(tmp_path / target, "npz", tmp_path / "out.npz", layer=layer)
     problem = build(plan.case, None)
-    original, _ = contestants(plan)
+    original, _ = compared(plan)
     zero = {name: np.zeros_like(array) for name, array in problem.weights.items()}
     expected = run("numpy-split", problem)
     for ours in (True, False):
@@ -135,7 +135,7 @@ def test_a_forget_bias_that_is_stated_is_that_of_the_original_cell(tmp_path, por
     usual = planned(tmp_path / "m.index", "npz", tmp_path / "usual.npz")
     problem = build(plan.case, None)
     with porters.about({"original": File.of(tmp_path / "m.index", usual.layers, ours=False)}):
-        other = porters.run(contestants(usual)[0], problem).result
+        other = porters.run(compared(usual)[0], problem).result
     assert not np.allclose(other.outputs, run("numpy-split", problem).outputs, rtol=0, atol=1e-3)
 
 
