@@ -1,7 +1,8 @@
 """Weights in the files of frameworks: the recurrent layers of a file, and their numbers. No framework is imported.
 
 Each format is one file in ``formats``, which lists the tensors of a file. Each way to name the tensors of recurrent
-layers is one file in ``naming``. Reading runs no code of the file's.
+layers is one file in ``naming``. Reading runs no code of the file's: it
+reads torch's pickle opcode by opcode, TensorFlow's index as a table, and Keras' HDF5 without links or external data.
 """
 
 from harness.checkpoint.base import CheckpointRefused, Format, Stored, TensorFile

@@ -1,4 +1,4 @@
-"""The page on the architecture names every folder of the harness, and no path that does not exist."""
+"""The pages on the architecture and on extensions name every folder of the harness, and no path that does not exist."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "architecture.md").read_text()
+TEXT = "".join((ROOT / "docs" / name).read_text() for name in ("architecture.md", "extending.md"))
 PATH = re.compile(r"`((?:harness|reference_impls|benchmarks)(?:/[\w.]+)+)`")
 
 

@@ -1,4 +1,4 @@
-"""Answers that are kept from one run to the next, by the content of what they are answers to."""
+"""Cached answers, from one run to the next, by the content of their questions."""
 
 from harness.execution.cache.dependence import environment_of, sources_of
 from harness.execution.cache.store import Store, place

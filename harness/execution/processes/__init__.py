@@ -1,4 +1,4 @@
-"""Processes for each framework, and the messages between them and the harness."""
+"""Processes for each framework, and the messages between them and the harness: JSON headers and arrays, no pickles."""
 
 from harness.execution.processes.answer_cache import AnswerCache
 from harness.execution.processes.asking import Asking, NativeWeightsFailed

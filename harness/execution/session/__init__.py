@@ -1,4 +1,9 @@
-"""A run: cases through implementations, each compared with the baseline."""
+"""A run: cases through implementations, each compared with the baseline.
+
+A ``Standard`` judges an answer: the baseline's answer, the case's tolerance, the rounding noise and the error floor.
+Every door uses it (the commands, pytest, ``harness.compare``), so that all agree tensor by tensor. An executor decides
+where a question is answered, and nothing else.
+"""
 
 from harness.execution.session.answers import Standard, compare_for, on_its_own
 from harness.execution.session.examiner import Examiner, diagnose_result
