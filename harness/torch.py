@@ -1,0 +1,252 @@
+"""Checks of torch functions that run a recurrence: an ``autograd.Function``, a module, a compiled function, a kernel.
+
+    def my_lstm(weights, inputs, state):         # dictionaries of tensors, by the names of the recurrence
+        outputs, h, c = MyLSTM.apply(inputs["x"], weights["W_xh"], weights["W_hh"], weights["b_h"], state["h"], state["c"])
+        return outputs, {"h": h, "c": c}         # (B, T, …), and the last states, (B, …) each
+
+    harness.torch.check(my_lstm, recurrence="lstm", rounds="bfloat16")
+
+The function's own backward pass is checked: torch's autograd calls it with random upstream gradients of the outputs and
+of the last states. It runs in the caller's process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy import ndarray
+
+from harness.api import assert_gradients_match
+from harness.casefile import listed, nearest
+from harness.implementations import implementation
+from harness.low_precision import LowPrecision, Rounds
+from harness.low_precision import check as check_low_precision
+from harness.problem.configurations import configurations as cases_of
+from harness.problem.recurrent import RecurrenceProblem, build_recurrence
+from harness.recurrences import Recurrence, recurrences
+
+TorchFunction = Callable[[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]], Any]
+"""A function from weights, inputs and initial states to outputs, or to outputs and last states."""
+
+STORED = {
+    name: getattr(torch, name)
+    for name in ("bfloat16", "float16", "float8_e4m3fn", "float8_e5m2")
+    if hasattr(torch, name)
+}
+"""Torch's dtypes of low precision; products in tf32 have float32 operands."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Sizes, dtype and upstream gradients of one problem. Its text is an id for a test.
+
+    Attributes:
+        problem: the problem.
+        id: the text.
+    """
+
+    problem: RecurrenceProblem
+    id: str
+
+    def __str__(self) -> str:
+        return self.id
+
+
+def configurations(recurrence: str | Recurrence, dtypes: Sequence[str] = ("float64", "float32")) -> list[Configuration]:
+    """Return the configurations that have hidden wrong gradients in the past, for ``pytest.mark.parametrize``.
+
+    Args:
+        recurrence: the recurrence, or its name.
+        dtypes: the dtypes of the configurations to return.
+
+    Raises:
+        ValueError: if there is no such recurrence.
+    """
+    found = _recurrence(recurrence)
+    problems = [build_recurrence(case, found) for case in cases_of(found)]
+    return [
+        Configuration(each, each.case.name.removeprefix(found.name).strip("[]"))
+        for each in problems
+        if each.case.dtype in dtypes
+    ]
+
+
+def check(
+    function: TorchFunction,
+    *,
+    recurrence: str | Recurrence,
+    rounds: str | Mapping[str, str] | None = None,
+    on: Configuration | None = None,
+    device: str = "cpu",
+    options: Options | None = None,
+) -> LowPrecision | None:
+    """Assert that the gradients of a torch function are right.
+
+    First come float64 and float32, under the rule of every implementation, on problems whose sizes all differ. With
+    ``rounds`` the function then runs on two dozen problems with tensors of that format.
+
+    Args:
+        function: a function from dictionaries of weights, inputs and initial states to the outputs (B, T, …), or to the
+            outputs and the last states: a dictionary, or tensors (B, …) in the order of the recurrence's states.
+        recurrence: the recurrence, or its name.
+        rounds: the format that it rounds to, such as ``bfloat16``, or formats by operation; None for no low precision.
+        on: one of ``configurations``, for a test of it alone; None for all.
+        device: the device of the tensors.
+        options: what is unusual about the function.
+
+    Returns:
+        The report on low precision; None without ``rounds``.
+
+    Raises:
+        AssertionError: if a gradient is wrong, with the tensors and the diagnosis.
+        ValueError: if there is no such recurrence, format, operation or device.
+    """
+    __tracebackhide__ = True
+    found, own = _recurrence(recurrence), options or Options()
+    where = None if rounds is None else Rounds.of(rounds)
+
+    @implementation(getattr(function, "__name__", "the function"), recurrence=found)
+    def asked(problem: RecurrenceProblem) -> Mapping[str, ndarray]:
+        return answered(function, problem, getattr(torch, problem.case.dtype), device, own)
+
+    wide: AssertionError | None = None
+    try:
+        for each in [on] if on is not None else configurations(found, own.dtypes):
+            assert_gradients_match(asked, each.problem)
+    except AssertionError as wrong:
+        if where is None:
+            raise
+        wide = wrong
+    if where is None:
+        return None
+    dtype = STORED.get(where.stored.name, torch.float32)
+    report = check_low_precision(lambda problem: answered(function, problem, dtype, device, own), found, where, own.sizes)
+    if not report.matches:
+        raise AssertionError("\n\n".join([str(report), *([f"and in wider numbers:\n{wide}"] if wide else [])]))
+    if wide is not None and not own.rounds_always:
+        raise AssertionError(
+            f"{report}\n\nThe gradients are right to within rounding, but not in wider numbers; if the function rounds "
+            f"whatever dtype it receives, pass options=harness.torch.Options(rounds_always=True):\n{wide}"
+        )
+    return report
+
+
+@dataclass(frozen=True)
+class Options:
+    """Properties of a function that most functions do not have.
+
+    Attributes:
+        time_first: True if inputs and outputs are (T, B, …).
+        dtypes: the wide dtypes that it accepts; empty for a kernel of low precision alone.
+        rounds_always: True if it rounds to low precision whatever dtype it receives.
+        strided: True to pass inputs and upstream gradients that are not contiguous.
+        sizes: sizes of letters, B and T in low precision, such as those of a kernel's tuning table; None for the usual.
+    """
+
+    time_first: bool = False
+    dtypes: tuple[str, ...] = ("float64", "float32")
+    rounds_always: bool = False
+    strided: bool = False
+    sizes: Mapping[str, int] | None = None
+
+
+def answered(
+    function: TorchFunction, problem: RecurrenceProblem, dtype: torch.dtype, device: str, options: Options
+) -> dict[str, ndarray]:
+    """Return outputs, last states and gradients of a torch function, in float64 where the dtype is not NumPy's.
+
+    Raises:
+        TypeError: if the function returns no tensors of outputs and last states.
+    """
+    sequences = problem.sequences
+    over_time = [f"inputs.{name}" for name in sequences.recurrence.inputs]
+    leaves: dict[str, torch.Tensor] = {}
+
+    def leaf(name: str, array: ndarray) -> torch.Tensor:
+        tensor = _placed(array, dtype, device, options, is_sequence=name in over_time)
+        leaves[name] = tensor.requires_grad_()
+        return leaves[name]
+
+    moved = sequences.mapped(leaf)
+    outputs, last = _returned(function(dict(moved.weights), dict(moved.inputs), dict(moved.initial_state)), problem)
+    upstream = {"outputs": (outputs, _placed(sequences.upstream, outputs.dtype, device, options, is_sequence=True))}
+    for name, state in last.items():
+        upstream[f"last.{name}"] = state, _placed(sequences.upstream_state[name], state.dtype, device, options)
+    flowing = [(each, g) for each, g in upstream.values() if each.requires_grad]
+    found = torch.autograd.grad(
+        [each for each, _ in flowing],
+        list(leaves.values()),
+        [g for _, g in flowing],
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    given = {name: each for name, (each, _) in upstream.items()} | dict(zip(leaves, found, strict=True))
+    turned = ["outputs", *over_time] if options.time_first else []
+    return {name: _array(each.transpose(0, 1) if name in turned else each) for name, each in given.items()}
+
+
+def _placed(
+    array: ndarray, dtype: torch.dtype, device: str, options: Options, *, is_sequence: bool = False
+) -> torch.Tensor:
+    """Return a tensor of an array; (T, B, …) or not contiguous if the options have it so."""
+    tensor = torch.tensor(np.ascontiguousarray(array)).to(device=device, dtype=dtype)
+    if is_sequence and options.time_first:
+        tensor = tensor.transpose(0, 1).contiguous()
+    if options.strided and tensor.ndim:
+        wider = torch.stack([tensor, torch.full_like(tensor, float("nan"))], -1)
+        tensor = wider[..., 0]  # every other element in memory
+    return tensor.detach()
+
+
+def _array(tensor: torch.Tensor) -> ndarray:
+    tensor = tensor.detach().cpu()
+    return np.asarray((tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.double()).numpy())
+
+
+def _returned(returned: Any, problem: RecurrenceProblem) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Read outputs and last states; a function that returns no last states has none with an upstream gradient."""
+    states = list(problem.recurrence.state)
+    if isinstance(returned, torch.Tensor):
+        returned = (returned, {})
+    form = f"return the outputs, or the outputs and the last states {listed(states)}"
+    if not (isinstance(returned, tuple) and returned and isinstance(returned[0], torch.Tensor)):
+        raise TypeError(f"the function returned {_kind(returned)}; {form}")
+    outputs, *rest = returned
+    if len(rest) == 1 and isinstance(rest[0], Mapping):
+        last = dict(rest[0])
+    else:
+        flat = list(_flat(rest))
+        if len(flat) != len(states):
+            raise TypeError(f"the function returned {len(flat)} last states, but should return {len(states)}; {form}")
+        last = dict(zip(states, flat, strict=True))
+    for name, state in last.items():
+        if name not in states:
+            raise TypeError(f"the function returned a last state {name!r}; {nearest(str(name), states) or form}")
+        if not isinstance(state, torch.Tensor):
+            raise TypeError(f"the last state {name!r} is {_kind(state)}, but should be a tensor; {form}")
+    return outputs, last
+
+
+def _flat(each: Any) -> Iterator[Any]:
+    if isinstance(each, tuple | list):
+        for inner in each:
+            yield from _flat(inner)
+    else:
+        yield each
+
+
+def _kind(each: object) -> str:
+    return f"a {type(each).__name__}"
+
+
+def _recurrence(wanted: str | Recurrence) -> Recurrence:
+    if isinstance(wanted, Recurrence):
+        return wanted
+    known = recurrences()
+    if wanted not in known:
+        raise ValueError(f"there is no recurrence {wanted!r}; {nearest(wanted, known) or f'there are {listed(known)}'}")
+    return known[wanted]
