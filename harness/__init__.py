@@ -79,6 +79,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that the import of the package is fast."""
+    if name == "torch":  # a module, which imports torch
+        from importlib import import_module
+
+        return import_module("harness.torch")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -10,6 +10,9 @@ from functools import cache
 from os import PathLike, fspath
 from typing import Any, Literal
 
+import numpy as np
+from numpy import ndarray
+
 from harness import case as cases
 from harness.candidate.own_loss import check_function
 from harness.candidate.trial import try_out
@@ -27,6 +30,7 @@ from harness.execution.session.examiner import BASELINE_IS_OFF
 from harness.implementations import ANY, NUMPY, Implementation, Returned, Unsupported, implementation, implementations
 from harness.layout import layouts
 from harness.layout.names import fitting_layouts, why_not
+from harness.low_precision import assert_right
 from harness.problem import Problem, build
 from harness.problem.configurations import configurations
 from harness.problem.recurrent import RecurrenceProblem, build_recurrence
@@ -318,6 +322,7 @@ def assert_gradients_match(
     *,
     baseline: str | None = None,
     require_all: bool = False,
+    rounds: str | Mapping[str, str] = "",
 ) -> None:
     """Assert that an implementation agrees with the baseline on a case, or on every case of a sweep or folder.
 
@@ -333,6 +338,9 @@ def assert_gradients_match(
         case: a case, or its path or name; a problem; a recurrence.
         baseline: the implementation to compare with; ``numpy-split``, or for a recurrence ``derived``, if None.
         require_all: whether a gradient that it does not return is a mismatch.
+        rounds: the format of low precision that an implementation of a recurrence rounds to, such as ``bfloat16``, or
+            formats by operation. It receives float32 arrays with numbers of that format, on two dozen problems, and
+            each tensor is judged by simulated rounding and by its projection on the right one.
 
     Raises:
         AssertionError: with the remarks, each tensor that disagrees (the element, both values, the bound there), and
@@ -347,6 +355,11 @@ def assert_gradients_match(
     _check(function=function, case=case, baseline=baseline, require_all=require_all)
     reasons = []
     implementation = _found(function)
+    if declared := rounds or implementation.rounds:
+        if not isinstance(case, Recurrence):
+            raise ValueError("rounds needs a recurrence; pass it as the second argument, in place of a case")
+        assert_right(lambda problem: _in_float32(implementation, problem), case, declared)
+        return
     count = 0
     for problem in _problems(case, by_name=isinstance(function, str)):
         each, count = problem.case, count + 1
@@ -390,6 +403,14 @@ def _problems(
         found = [Case(**vars(given))] if isinstance(given, cases.ValidCase) else load_cases(given)
         for each in found:
             yield (each if by_name else on_its_own(each)).problem()
+
+
+def _in_float32(implementation: Implementation, problem: RecurrenceProblem) -> Mapping[str, ndarray]:
+    """Return the tensors of an implementation on the problem's numbers in float32."""
+    answer = _tried(implementation, problem.as_dtype(np.float32))
+    if answer.result is None:
+        raise AssertionError(f"{problem.case.name}: {implementation.name}: {answer.reason}") from answer.failure
+    return answer.result.tensors
 
 
 def _tried(function: Runnable, problem: Problem) -> Answer:

@@ -1,7 +1,7 @@
 """Checks of torch functions that run a recurrence: an ``autograd.Function``, a module, a compiled function, a kernel.
 
     def my_lstm(weights, inputs, state):         # dictionaries of tensors, by the names of the recurrence
-        outputs, h, c = MyLSTM.apply(inputs["x"], weights["W_xh"], weights["W_hh"], weights["b_h"], state["h"], state["c"])
+        outputs, h, c = MyLSTM.apply(inputs["x"], *weights.values(), state["h"], state["c"])
         return outputs, {"h": h, "c": c}         # (B, T, …), and the last states, (B, …) each
 
     harness.torch.check(my_lstm, recurrence="lstm", rounds="bfloat16")
@@ -23,8 +23,9 @@ from numpy import ndarray
 from harness.api import assert_gradients_match
 from harness.casefile import listed, nearest
 from harness.implementations import implementation
-from harness.low_precision import LowPrecision, Rounds
-from harness.low_precision import check as check_low_precision
+from harness.low_precision import LowPrecision, assert_right
+from harness.precision.formats import Rounds
+from harness.problem import Problem
 from harness.problem.configurations import configurations as cases_of
 from harness.problem.recurrent import RecurrenceProblem, build_recurrence
 from harness.recurrences import Recurrence, recurrences
@@ -110,7 +111,8 @@ def check(
     where = None if rounds is None else Rounds.of(rounds)
 
     @implementation(getattr(function, "__name__", "the function"), recurrence=found)
-    def asked(problem: RecurrenceProblem) -> Mapping[str, ndarray]:
+    def asked(problem: Problem) -> Mapping[str, ndarray]:
+        assert isinstance(problem, RecurrenceProblem)
         return answered(function, problem, getattr(torch, problem.case.dtype), device, own)
 
     wide: AssertionError | None = None
@@ -124,9 +126,11 @@ def check(
     if where is None:
         return None
     dtype = STORED.get(where.stored.name, torch.float32)
-    report = check_low_precision(lambda problem: answered(function, problem, dtype, device, own), found, where, own.sizes)
-    if not report.matches:
-        raise AssertionError("\n\n".join([str(report), *([f"and in wider numbers:\n{wide}"] if wide else [])]))
+
+    def coarse(problem: RecurrenceProblem) -> Mapping[str, ndarray]:
+        return answered(function, problem, dtype, device, own)
+
+    report = assert_right(coarse, found, where, own.sizes, wide)
     if wide is not None and not own.rounds_always:
         raise AssertionError(
             f"{report}\n\nThe gradients are right to within rounding, but not in wider numbers; if the function rounds "

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from harness.case.fields import Fields, ValidCase
 from harness.casefile import listed, nearest
+from harness.precision.formats import Rounds
 from harness.problem import Problem
 from harness.recurrences import Recurrence
 from harness.tensors import Structure
@@ -92,11 +93,17 @@ class Promise:
         complete: True if it returns every tensor, in the case's dtype.
         all_gradients: True if it returns every gradient.
         float32_eps: The eps of its products in float32; 0 for float32's own.
+        eps: The eps of the format that it rounds to, in every dtype; 0 for the dtype's own.
     """
 
     complete: bool = False
     all_gradients: bool = False
     float32_eps: float = 0.0
+    eps: float = 0.0
+
+    def eps_in(self, dtype: str) -> float:
+        """Return the eps of its arithmetic in a dtype, if it is larger than the dtype's own; otherwise 0."""
+        return max(self.eps, self.float32_eps if dtype == "float32" else 0.0)
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,7 @@ class Implementation:
             reference's; otherwise None.
         float32_eps: The eps of its products in float32, if it is larger than float32's own; otherwise 0. Tolerances
             grow with it.
+        rounds: The format of low precision that it rounds to, or formats by operation; empty for none.
         recurrence: The recurrence that it implements: a name, ``*`` for any recurrence, empty for networks alone.
         about: A description in one line.
     """
@@ -147,6 +155,7 @@ class Implementation:
     own_optimiser: bool = False
     work: Callable[[Problem], float] | None = None
     float32_eps: float = 0.0
+    rounds: str | Mapping[str, str] = ""
     recurrence: str = ""
     about: str = ""
 
@@ -177,7 +186,8 @@ class Implementation:
     @property
     def promise(self) -> Promise:
         """The promises about its answers."""
-        return Promise(self.complete, self.all_gradients, self.float32_eps)
+        eps = 2 * Rounds.of(self.rounds).coarsest.unit if self.rounds else 0.0
+        return Promise(self.complete, self.all_gradients, self.float32_eps, eps)
 
     def tried_out(self, *, require_all: bool = False) -> Implementation:
         """Return the implementation as a user's own: it may return any subset of tensors, in any float dtype.
@@ -252,6 +262,7 @@ class Traits(TypedDict, total=False):
     own_optimiser: bool
     work: Callable[[Problem], float]
     float32_eps: float
+    rounds: str | Mapping[str, str]
 
 
 def implementation(
@@ -271,10 +282,11 @@ def implementation(
         supports: The values that it can represent, by field of a case, such as ``activation``.
         recurrence: The recurrence that it implements, or its name, as in ``recurrence="mlstm"``.
         **traits: Other attributes of ``Implementation``, such as ``complete=True``: every gradient is promised, and a
-            missing one is a mismatch.
+            missing one is a mismatch. ``rounds="bfloat16"`` declares the format that it rounds to.
 
     Raises:
-        ValueError: If the layout is unknown, or if ``supports`` has an unknown field or no tuple of values.
+        ValueError: If the layout is unknown, or if ``supports`` has an unknown field or no tuple of values, or
+            if ``rounds`` has an unknown format or operation.
         TypeError: If there is no such trait.
     """
     from harness.layout import layouts
@@ -288,6 +300,9 @@ def implementation(
         there = sorted(["layout", "supports", "recurrence", *Traits.__annotations__])
         hint = nearest(unknown[0], there) or f"there are {listed(there)}"
         raise TypeError(f"harness.implementation has no argument {unknown[0]!r}; {hint}")
+
+    if rounds := traits.get("rounds"):
+        Rounds.of(rounds)
 
     def make(function: Callable[[Problem], Returned]) -> Implementation:
         about = (function.__doc__ or "").strip().partition("\n")[0]

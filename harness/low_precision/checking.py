@@ -10,10 +10,10 @@ from numpy import ndarray
 
 from harness.diagnosis import Diagnosis
 from harness.low_precision.elsewhere import ELSEWHERE
-from harness.low_precision.formats import Rounds
 from harness.low_precision.judging import MOST_OF_LARGEST, MOST_OF_RMS, MOST_T, Measured, measured
 from harness.low_precision.naming import named
 from harness.low_precision.problems import SEEDS, problems
+from harness.precision.formats import Rounds
 from harness.problem.recurrent import RecurrenceProblem
 from harness.recurrences import Recurrence
 
@@ -49,7 +49,8 @@ class LowPrecision:
             return f"{lines[0]}: the implementation returned no tensor of the recurrence"
         width = max(len(each.tensor) for each in self.tensors)
         head = f"{'tensor':{width}}  largest     RMS       t  factor seen"
-        lines += [f"  {head}  (errors in units of simulated rounding: at most {MOST_OF_LARGEST:g}, {MOST_OF_RMS:g}; |t| {MOST_T:g})"]
+        most = f"at most {MOST_OF_LARGEST:g} and {MOST_OF_RMS:g}; |t| at most {MOST_T:g}"
+        lines.append(f"  {head}  (errors in units of simulated rounding, {most})")
         for each in self.tensors:
             numbers = f"{each.largest:7.2f} {each.rms:7.2f} {each.t:7.1f}  {each.sight.best:>10.2%}"
             lines.append(f"  {each.tensor:{width}}  {numbers if not each.reason else each.reason}")
@@ -69,6 +70,32 @@ class LowPrecision:
             sees = median(each.elsewhere[rule][1] for each in judged)
             lines.append(f"  {rule:52}  accepts {accepted} of {len(judged)}; a wrong factor is seen from {sees:.2%} on")
         return lines
+
+
+def assert_right(
+    answer: Answer,
+    recurrence: Recurrence,
+    rounds: str | Mapping[str, str] | Rounds,
+    sizes: Mapping[str, int] | None = None,
+    wider: AssertionError | None = None,
+) -> LowPrecision:
+    """Assert that an implementation is right to within the rounding that it declares.
+
+    Args:
+        answer: the implementation, a function from a problem to tensors by name.
+        recurrence: the recurrence.
+        rounds: where the implementation rounds.
+        sizes: of letters, B and T.
+        wider: the failure of the same implementation on wider numbers, to show with its own; None if there is none.
+
+    Raises:
+        AssertionError: if a tensor is wrong, or if there is none.
+    """
+    __tracebackhide__ = True
+    report = check(answer, recurrence, rounds, sizes)
+    if not report.matches:
+        raise AssertionError("\n\n".join([str(report), *([f"In wider numbers:\n{wider}"] if wider else [])]))
+    return report
 
 
 def check(

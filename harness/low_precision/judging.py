@@ -22,8 +22,8 @@ import numpy as np
 from numpy import ndarray
 
 from harness.low_precision.elsewhere import ELSEWHERE
-from harness.low_precision.formats import Rounds
 from harness.low_precision.rounding import moved
+from harness.precision.formats import Rounds
 from harness.problem.recurrent import RecurrenceProblem
 
 DRAWS = 2

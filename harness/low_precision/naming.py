@@ -12,9 +12,9 @@ from harness.diagnosis import Diagnosis
 from harness.diagnosis.recurrent.naming import Names
 from harness.diagnosis.recurrent.predicting import predicted
 from harness.diagnosis.recurrent.rules import rules
-from harness.low_precision.formats import Rounds
 from harness.low_precision.judging import DRAWS, MOST_OF_RMS
 from harness.low_precision.rounding import moved
+from harness.precision.formats import Rounds
 from harness.problem.recurrent import RecurrenceProblem
 
 PROBLEMS = 3
@@ -49,8 +49,9 @@ def named(
             if array.shape != noise.right[name].shape:
                 continue
             scale = max(_rms(each[name] - noise.right[name]) for each in noise.draws) or np.finfo(np.float64).tiny
-            off = given[name] - array
-            distance = np.maximum(distance, np.sqrt((off * off).reshape(len(there), -1).mean(1)) / scale)
+            size = _rms(noise.right[name]) or 1.0
+            grown = np.maximum(1, _rms_of_rows(given[name]) / size)  # (R,): a larger gradient has larger roundings
+            distance = np.maximum(distance, _rms_of_rows(given[name] - array) / (grown * scale))
             tensors[name] = max(tensors.get(name, 0.0), _rms(array - noise.right[name]) / scale)
             unbroken = max(unbroken, tensors[name])
         for rule, d in zip(there, distance, strict=True):
@@ -63,6 +64,11 @@ def named(
         for d, text in fitting[:MOST_SHOWN]
         if d <= 2 * fitting[0][0]
     ]
+
+
+def _rms_of_rows(rows: ndarray) -> ndarray:
+    """Return the root mean square of each row of (R, …)."""
+    return np.asarray(np.sqrt(np.square(rows).reshape(len(rows), -1).mean(1)))
 
 
 def _rms(array: ndarray) -> float:

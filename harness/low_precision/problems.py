@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.case.recurrent import Draw
-from harness.low_precision.formats import Rounds
+from harness.precision.formats import Rounds
 from harness.problem.recurrent import RecurrenceProblem, problem_of
 from harness.recurrences import Recurrence
 

@@ -20,7 +20,7 @@ from harness.derive.operations import Carry, Einsum, Gather, Operation, Sum
 from harness.derive.recording import Recording, Sequences
 from harness.derive.reverse import contribution, gradients
 from harness.derive.tape import Node
-from harness.low_precision.formats import CARRIED, PRODUCTS, Format, Rounds
+from harness.precision.formats import CARRIED, PRODUCTS, Format, Rounds
 
 MOVES = (Carry, Gather)
 """Operations that move numbers and round none."""

@@ -229,7 +229,8 @@ def _check(kept: Kept, file: str) -> None:
         if each.status not in STATUSES or each.verdict not in (None, *SEVERITY):
             raise Damaged(f"{file} cannot be read: {each.implementation} is {each.status!r} and {each.verdict!r}")
         promised = [isinstance(number, bool) for number in (each.promise.complete, each.promise.all_gradients)]
-        if not all([*promised, isinstance(each.promise.float32_eps, int | float)]):
+        promised += [isinstance(number, int | float) for number in (each.promise.float32_eps, each.promise.eps)]
+        if not all(promised):
             raise Damaged(f"{file} cannot be read: {each.implementation} is said to promise {each.promise}")
         if not all(number is None or isinstance(number, int | float) for number in (each.loss, each.seconds)):
             raise Damaged(f"{file} cannot be read: loss or seconds of {each.implementation} is no number")

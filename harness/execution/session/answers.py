@@ -130,7 +130,7 @@ def compare_for(
         required=tuple(problem.structure.gradients) if promise.all_gradients else (),
         own_dtype=not promise.complete,
         collect=collect,
-        eps=promise.float32_eps if problem.case.dtype == "float32" else 0.0,
+        eps=promise.eps_in(problem.case.dtype),
     )
     if isinstance(actual, Result) and actual.directional is not None:
         with_directional = directional.with_expected(expected, problem, actual.directional.size)
