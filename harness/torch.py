@@ -83,7 +83,7 @@ def check(
     rounds: str | Mapping[str, str] | None = None,
     on: Configuration | None = None,
     device: str = "cpu",
-    options: Options | None = None,
+    conventions: Conventions | None = None,
 ) -> LowPrecision | None:
     """Assert that the gradients of a torch function are right.
 
@@ -97,7 +97,7 @@ def check(
         rounds: the format that it rounds to, such as ``bfloat16``, or formats by operation; None for no low precision.
         on: one of ``configurations``, for a test of it alone; None for all.
         device: the device of the tensors.
-        options: what is unusual about the function.
+        conventions: what is unusual about the function.
 
     Returns:
         The report on low precision; None without ``rounds``.
@@ -107,7 +107,7 @@ def check(
         ValueError: if there is no such recurrence, format, operation or device.
     """
     __tracebackhide__ = True
-    found, own = _recurrence(recurrence), options or Options()
+    found, own = _recurrence(recurrence), conventions or Conventions()
     where = None if rounds is None else Rounds.of(rounds)
 
     @implementation(getattr(function, "__name__", "the function"), recurrence=found)
@@ -134,13 +134,13 @@ def check(
     if wide is not None and not own.rounds_always:
         raise AssertionError(
             f"{report}\n\nThe gradients are right to within rounding, but not in wider numbers; if the function rounds "
-            f"whatever dtype it receives, pass options=harness.torch.Options(rounds_always=True):\n{wide}"
+            f"whatever dtype it receives, pass conventions=harness.torch.Conventions(rounds_always=True):\n{wide}"
         )
     return report
 
 
 @dataclass(frozen=True)
-class Options:
+class Conventions:
     """Properties of a function that most functions do not have.
 
     Attributes:
@@ -159,7 +159,7 @@ class Options:
 
 
 def answered(
-    function: TorchFunction, problem: RecurrenceProblem, dtype: torch.dtype, device: str, options: Options
+    function: TorchFunction, problem: RecurrenceProblem, dtype: torch.dtype, device: str, conventions: Conventions
 ) -> dict[str, ndarray]:
     """Return outputs, last states and gradients of a torch function, in float64 where the dtype is not NumPy's.
 
@@ -171,15 +171,15 @@ def answered(
     leaves: dict[str, torch.Tensor] = {}
 
     def leaf(name: str, array: ndarray) -> torch.Tensor:
-        tensor = _placed(array, dtype, device, options, is_sequence=name in over_time)
+        tensor = _placed(array, dtype, device, conventions, is_sequence=name in over_time)
         leaves[name] = tensor.requires_grad_()
         return leaves[name]
 
     moved = sequences.mapped(leaf)
     outputs, last = _returned(function(dict(moved.weights), dict(moved.inputs), dict(moved.initial_state)), problem)
-    upstream = {"outputs": (outputs, _placed(sequences.upstream, outputs.dtype, device, options, is_sequence=True))}
+    upstream = {"outputs": (outputs, _placed(sequences.upstream, outputs.dtype, device, conventions, is_sequence=True))}
     for name, state in last.items():
-        upstream[f"last.{name}"] = state, _placed(sequences.upstream_state[name], state.dtype, device, options)
+        upstream[f"last.{name}"] = state, _placed(sequences.upstream_state[name], state.dtype, device, conventions)
     flowing = [(each, g) for each, g in upstream.values() if each.requires_grad]
     found = torch.autograd.grad(
         [each for each, _ in flowing],
@@ -189,18 +189,18 @@ def answered(
         materialize_grads=True,
     )
     given = {name: each for name, (each, _) in upstream.items()} | dict(zip(leaves, found, strict=True))
-    turned = ["outputs", *over_time] if options.time_first else []
+    turned = ["outputs", *over_time] if conventions.time_first else []
     return {name: _array(each.transpose(0, 1) if name in turned else each) for name, each in given.items()}
 
 
 def _placed(
-    array: ndarray, dtype: torch.dtype, device: str, options: Options, *, is_sequence: bool = False
+    array: ndarray, dtype: torch.dtype, device: str, conventions: Conventions, *, is_sequence: bool = False
 ) -> torch.Tensor:
-    """Return a tensor of an array; (T, B, …) or not contiguous if the options have it so."""
+    """Return a tensor of an array; (T, B, …) or not contiguous if the conventions have it so."""
     tensor = torch.tensor(np.ascontiguousarray(array)).to(device=device, dtype=dtype)
-    if is_sequence and options.time_first:
+    if is_sequence and conventions.time_first:
         tensor = tensor.transpose(0, 1).contiguous()
-    if options.strided and tensor.ndim:
+    if conventions.strided and tensor.ndim:
         wider = torch.stack([tensor, torch.full_like(tensor, float("nan"))], -1)
         tensor = wider[..., 0]  # every other element in memory
     return tensor.detach()

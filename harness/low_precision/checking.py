@@ -52,7 +52,7 @@ class LowPrecision:
         most = f"at most {MOST_OF_LARGEST:g} and {MOST_OF_RMS:g}; |t| at most {MOST_T:g}"
         lines.append(f"  {head}  (errors in units of simulated rounding, {most})")
         for each in self.tensors:
-            numbers = f"{each.largest:7.2f} {each.rms:7.2f} {each.t:7.1f}  {each.sight.best:>10.2%}"
+            numbers = f"{each.largest:7.2f} {each.rms:7.2f} {each.t:7.1f}  {each.seen.best:>10.2%}"
             lines.append(f"  {each.tensor:{width}}  {numbers if not each.reason else each.reason}")
             lines += [f"  {'':{width}}  {fault}" for fault in each.faults if not each.reason]
         lines += [f"diagnosis: {each}" for each in self.diagnoses]

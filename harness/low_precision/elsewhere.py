@@ -13,7 +13,7 @@ from numpy import ndarray
 
 
 @dataclass(frozen=True)
-class Rule:
+class ForeignRule:
     """A rule for one tensor.
 
     Attributes:
@@ -26,19 +26,19 @@ class Rule:
     sees: Callable[[ndarray], float]
 
 
-def _close(rtol: float, atol: float) -> Rule:
-    return Rule(
+def _close(rtol: float, atol: float) -> ForeignRule:
+    return ForeignRule(
         lambda g, right: bool((np.abs(g - right) <= atol + rtol * np.abs(right)).all()),
         lambda right: rtol + atol / _largest(right),
     )
 
 
-def _ratio(most: float) -> Rule:
-    return Rule(lambda g, right: _rms(g - right) < most * _rms(right), lambda _: most)
+def _ratio(most: float) -> ForeignRule:
+    return ForeignRule(lambda g, right: _rms(g - right) < most * _rms(right), lambda _: most)
 
 
-def _either(largest: float, ratio: float) -> Rule:
-    return Rule(
+def _either(largest: float, ratio: float) -> ForeignRule:
+    return ForeignRule(
         lambda g, right: float(np.abs(g - right).max(initial=0.0)) <= largest or _rms(g - right) < ratio * _rms(right),
         lambda right: max(largest / _largest(right), ratio),
     )
@@ -52,7 +52,7 @@ def _largest(array: ndarray) -> float:
     return float(np.abs(array).max(initial=np.finfo(np.float64).tiny))
 
 
-ELSEWHERE: Mapping[str, Rule] = {
+ELSEWHERE: Mapping[str, ForeignRule] = {
     "torch.testing.assert_close, bfloat16 (1.6e-2, 1e-5)": _close(1.6e-2, 1e-5),
     "mamba (3e-2, 5e-2)": _close(3e-2, 5e-2),
     "mlstm_kernels (5e-2, 0.2)": _close(5e-2, 0.2),

@@ -43,7 +43,7 @@ LEAST_BIAS = 0.25
 
 
 @dataclass(frozen=True)
-class Sight:
+class FactorsSeen:
     """The smallest wrong factor of a whole tensor that each measure sees, as its distance from 1.
 
     Attributes:
@@ -73,7 +73,7 @@ class Measured:
         projection: the mean of α − 1.
         t: the t-value of that mean.
         unit: the unit roundoff of the coarsest format.
-        sight: the factors that each measure sees.
+        seen: the factors that each measure sees.
         elsewhere: by the rule of another project, whether it accepts the answers, and the smallest factor that it sees.
         reason: the reason why it cannot be measured, such as a wrong shape or NaN; empty if it can.
     """
@@ -84,7 +84,7 @@ class Measured:
     projection: float = math.nan
     t: float = math.nan
     unit: float = math.nan
-    sight: Sight = Sight(math.nan, math.nan, math.nan)
+    seen: FactorsSeen = FactorsSeen(math.nan, math.nan, math.nan)
     elsewhere: Mapping[str, tuple[bool, float]] = field(default_factory=dict)
     reason: str = ""
 
@@ -181,7 +181,7 @@ def _together(name: str, ones: Sequence[_One], unit: float) -> Measured:
     mean = float(alpha.mean())
     error = float(alpha.std(ddof=1)) / math.sqrt(len(ones)) if len(ones) > 1 else math.inf
     t = mean / error if error else math.copysign(math.inf, mean) if mean else 0.0
-    sight = Sight(
+    seen = FactorsSeen(
         largest=min(_ratio(MOST_OF_LARGEST * each.simulated_largest, each.right_largest) for each in ones),
         rms=MOST_OF_RMS
         * math.sqrt(_ratio(sum(each.simulated_square for each in ones), sum(each.right_square for each in ones))),
@@ -191,7 +191,7 @@ def _together(name: str, ones: Sequence[_One], unit: float) -> Measured:
         rule: (all(each.elsewhere[rule][0] for each in ones), min(each.elsewhere[rule][1] for each in ones))
         for rule in ELSEWHERE
     }
-    return Measured(name, largest, rms, mean, t, unit, sight, others)
+    return Measured(name, largest, rms, mean, t, unit, seen, others)
 
 
 def _ratio(one: float, other: float) -> float:

@@ -20,7 +20,7 @@ from harness.derive.operations import Carry, Einsum, Gather, Operation, Sum
 from harness.derive.recording import Recording, Sequences
 from harness.derive.reverse import contribution, gradients
 from harness.derive.tape import Node
-from harness.precision.formats import CARRIED, PRODUCTS, Format, Rounds
+from harness.precision.formats import CARRIED, PRODUCTS, NumberFormat, Rounds
 
 MOVES = (Carry, Gather)
 """Operations that move numbers and round none."""
@@ -54,7 +54,7 @@ def _drawn(problem: Sequences, rounds: Rounds, random: np.random.Generator) -> d
     def signed(size: ndarray) -> ndarray:
         return np.asarray(size * random.choice((-1.0, 1.0), np.shape(size)))
 
-    def rounded(value: ndarray, format: Format) -> ndarray:
+    def rounded(value: ndarray, format: NumberFormat) -> ndarray:
         return value + signed(format.unit * value)
 
     def recorded(value: ndarray, operation: Operation | None, operands: Sequence[ndarray]) -> ndarray:

@@ -17,7 +17,7 @@ from harness.casefile import listed, nearest
 
 
 @dataclass(frozen=True)
-class Format:
+class NumberFormat:
     """A binary floating-point format.
 
     Attributes:
@@ -50,16 +50,16 @@ class Format:
             return np.where(np.abs(rounded) > self.largest, np.copysign(np.inf, array), rounded).astype(array.dtype)
 
 
-FORMATS: Mapping[str, Format] = {
+FORMATS: Mapping[str, NumberFormat] = {
     each.name: each
     for each in (
-        Format("float64", 53, -1022, float(np.finfo(np.float64).max)),
-        Format("float32", 24, -126, float(np.finfo(np.float32).max)),
-        Format("tf32", 11, -126, float(np.finfo(np.float32).max)),
-        Format("float16", 11, -14, 65504.0),
-        Format("bfloat16", 8, -126, float(2**127 * (2 - 2**-7))),
-        Format("float8_e4m3fn", 4, -6, 448.0),
-        Format("float8_e5m2", 3, -14, 57344.0),
+        NumberFormat("float64", 53, -1022, float(np.finfo(np.float64).max)),
+        NumberFormat("float32", 24, -126, float(np.finfo(np.float32).max)),
+        NumberFormat("tf32", 11, -126, float(np.finfo(np.float32).max)),
+        NumberFormat("float16", 11, -14, 65504.0),
+        NumberFormat("bfloat16", 8, -126, float(2**127 * (2 - 2**-7))),
+        NumberFormat("float8_e4m3fn", 4, -6, 448.0),
+        NumberFormat("float8_e5m2", 3, -14, 57344.0),
     )
 }
 """The formats by name."""
@@ -76,7 +76,7 @@ CARRIED = "carry"
 
 @dataclass(frozen=True)
 class Rounds:
-    """Where an implementation rounds, and to which format.
+    """The places where an implementation rounds, and their formats.
 
     Attributes:
         by_default: The format of every operation that ``operations`` does not list.
@@ -84,8 +84,8 @@ class Rounds:
             ``carry`` for states between steps, ``stored`` for arrays that come in and gradients that go out.
     """
 
-    by_default: Format
-    operations: Mapping[str, Format] = field(default_factory=dict)
+    by_default: NumberFormat
+    operations: Mapping[str, NumberFormat] = field(default_factory=dict)
 
     @classmethod
     def of(cls, declared: str | Mapping[str, str]) -> Rounds:
@@ -110,17 +110,17 @@ class Rounds:
         formats = {name: _format(format) for name, format in declared.items()}
         return cls(formats.pop("default", FORMATS["float32"]), formats)
 
-    def at(self, operation: str) -> Format:
+    def at(self, operation: str) -> NumberFormat:
         """Return the format of an operation."""
         return self.operations.get(operation, self.by_default)
 
     @property
-    def stored(self) -> Format:
+    def stored(self) -> NumberFormat:
         """The format of arrays that come in and of gradients that go out."""
         return self.at(STORED)
 
     @property
-    def coarsest(self) -> Format:
+    def coarsest(self) -> NumberFormat:
         """The format with the fewest digits."""
         return min((self.by_default, *self.operations.values()), key=lambda each: each.digits)
 
@@ -139,7 +139,7 @@ def operations() -> tuple[str, ...]:
     return (*PRODUCTS, *UNARY, *BINARY, *operators)
 
 
-def _format(name: str) -> Format:
+def _format(name: str) -> NumberFormat:
     if name not in FORMATS:
         hint = nearest(str(name), FORMATS) or f"there are {listed(FORMATS)}"
         raise ValueError(f"there is no number format {name!r}; {hint}")

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import harness  # noqa: E402
-from harness.torch import Options, check, configurations  # noqa: E402
+from harness.torch import Conventions, check, configurations  # noqa: E402
 
 pytestmark = [pytest.mark.framework, pytest.mark.slow]
 
@@ -68,20 +68,22 @@ def test_a_wrong_backward_pass_fails_in_wide_numbers(broken, fault):
 def test_a_wrong_backward_pass_fails_in_bfloat16_alone(broken, fault):
     broken(fault)
     with pytest.raises(AssertionError, match="rnn with bfloat16, 24 problems: WRONG"):
-        check(elman, recurrence="rnn", rounds="bfloat16", options=Options(dtypes=()))
+        check(elman, recurrence="rnn", rounds="bfloat16", conventions=Conventions(dtypes=()))
 
 
 @pytest.mark.parametrize("strided", [False, True])
 def test_a_right_one_passes_in_bfloat16(strided):
-    report = check(elman, recurrence="rnn", rounds="bfloat16", options=Options(strided=strided, dtypes=("float32",)))
+    report = check(
+        elman, recurrence="rnn", rounds="bfloat16", conventions=Conventions(strided=strided, dtypes=("float32",))
+    )
     assert report.matches
 
 
 def test_strides_show_a_function_that_reads_raw_memory(broken):
     broken("raw memory")
-    check(elman, recurrence="rnn", options=Options(dtypes=("float64",)))
+    check(elman, recurrence="rnn", conventions=Conventions(dtypes=("float64",)))
     with pytest.raises(AssertionError):
-        check(elman, recurrence="rnn", options=Options(dtypes=("float64",), strided=True))
+        check(elman, recurrence="rnn", conventions=Conventions(dtypes=("float64",), strided=True))
 
 
 def test_a_function_may_have_time_first_and_return_tensors_in_order():
@@ -90,7 +92,7 @@ def test_a_function_may_have_time_first_and_return_tensors_in_order():
         outputs, last = elman(weights, {"x": inputs["x"].transpose(0, 1)}, state)
         return outputs.transpose(0, 1), (last["h"],)
 
-    check(time_first, recurrence="rnn", options=Options(time_first=True, dtypes=("float64",)))
+    check(time_first, recurrence="rnn", conventions=Conventions(time_first=True, dtypes=("float64",)))
 
 
 def test_a_module_is_called_with_the_weights_of_the_problem():
@@ -120,7 +122,7 @@ def test_a_function_that_always_rounds_says_so():
 
     with pytest.raises(AssertionError, match="rounds_always=True"):
         check(rounding, recurrence="rnn", rounds="bfloat16")
-    assert check(rounding, recurrence="rnn", rounds="bfloat16", options=Options(rounds_always=True)).matches
+    assert check(rounding, recurrence="rnn", rounds="bfloat16", conventions=Conventions(rounds_always=True)).matches
 
 
 @pytest.mark.parametrize(
