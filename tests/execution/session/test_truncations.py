@@ -13,8 +13,7 @@ from harness.implementations import Promise, implementations
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 from harness.result import run
-from reference_impls import network, rnn_split
-from reference_impls.activations import ACTIVATIONS
+from tests.api.conftest import right as in_full
 
 DETACH, WINDOW = {"kind": "detach", "every": 2}, {"kind": "window", "steps": 2}
 
@@ -47,15 +46,6 @@ def test_every_implementation_has_the_same_truncated_gradient(workers, name, tru
     in_full = run(implementations()["numpy-split"], problem_of("none", loss=Loss("dot", steps)))
     assert not compare_for(problem, outcome.result, in_full, rounding_noise(problem), Promise(complete=True)).matches
     assert outcome.result.gradients["layer0.h0"].any() == (steps == "all")
-
-
-def in_full(problem):
-    """One who has not heard of truncation."""
-    activation = ACTIVATIONS[problem.case.activation]
-    passed = network.forward(rnn_split, problem.weights, problem.inputs, problem.initial_state, activation)
-    loss, d_outputs = problem.loss(passed.outputs)
-    gradients = network.backward(rnn_split, problem.weights, passed, d_outputs)
-    return {"loss": loss, "outputs": passed.outputs, **gradients}
 
 
 @pytest.mark.parametrize("truncation", [DETACH, WINDOW], ids=lambda each: each["kind"])
