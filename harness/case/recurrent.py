@@ -15,7 +15,8 @@ from harness.case import checks
 from harness.case.arrays import Problem
 from harness.case.fields import DrawOptions, Loss, RecurrenceFields, Sizes, ValidCase
 from harness.casefile import listed, nearest
-from harness.derive.recording import Recording, Sequences, StepError
+from harness.derive.recording import Recording, Sequences
+from harness.derive.stepping import StepError
 from harness.recurrences import DeclarationError, Recurrence
 
 DTYPES = ("float32", "float64")

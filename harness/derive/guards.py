@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from harness.derive.namespaces.numpy import xp
 from harness.derive.operations import STEPS
-from harness.derive.recording import Recording, Sequences, StepError, forward
+from harness.derive.recording import Recording, Sequences
+from harness.derive.stepping import Calculation, Loop, StepError
 
 ROUNDING = 1e4
 """Maximum difference of two orders of a sum, in eps times the largest element and in changes by one eps."""
@@ -23,11 +25,9 @@ ROUNDING = 1e4
 EPS = float(np.finfo(np.float64).eps)
 
 
-def loss_of(problem: Sequences) -> Any:
+def loss_of(problem: Calculation) -> Any:
     """Return the loss, by the step itself."""
-    outputs, last = forward(problem)
-    total = sum((output * problem.upstream[:, t]).sum() for t, output in enumerate(outputs))
-    return total + sum((last[name] * g).sum() for name, g in problem.upstream_state.items())
+    return problem.answers(Loop(xp))["loss"]
 
 
 def direction(problem: Sequences, seed: int = 0) -> dict[str, ndarray]:
@@ -62,7 +62,7 @@ def derivative_by_difference(problem: Sequences, along: Mapping[str, ndarray], h
     return (4 * fine - coarse) / 3, abs(fine - coarse) + EPS * max(1.0, abs(loss_at(0.0))) / h
 
 
-def derivative_by_complex_step(problem: Sequences, along: Mapping[str, ndarray]) -> float:
+def derivative_by_complex_step(problem: Calculation, along: Mapping[str, ndarray]) -> float:
     """Return the derivative of the loss along a direction, by the step itself on complex numbers."""
     h = STEPS[np.dtype(np.float64)]
     moved = problem.mapped(lambda name, array: array.astype(np.float64) + 1j * h * along[name])
@@ -118,7 +118,7 @@ def consistent(problem: Sequences) -> None:
 
 
 def _forward(problem: Sequences) -> dict[str, ndarray]:
-    outputs, last = forward(problem)
+    outputs, last = problem.forward(Loop(xp))
     return {**{name: np.asarray(state) for name, state in last.items()}, "outputs": np.stack(outputs, 1)}
 
 

@@ -17,6 +17,14 @@ from numpy import ndarray
 STEPS = {np.dtype(np.float32): 1e-20, np.dtype(np.float64): 1e-100, np.dtype(np.longdouble): 1e-100}
 """The imaginary step of a slope, by dtype: far above the least number, far below any digit."""
 
+SIGNS: dict[Callable[..., ndarray], tuple[int, ...]] = {
+    np.add: (1, 1),
+    np.subtract: (1, -1),
+    np.negative: (-1,),
+    np.positive: (1,),
+}
+"""The functions that add up their operands, each with the operands' signs."""
+
 SMALL = 10**4
 """Maximum of multiplications for which NumPy's own loop is faster than a search for BLAS."""
 
@@ -75,9 +83,15 @@ class Elementwise:
         return unbroadcast(g * self.slope_by(values, k), values[k].shape, lead)
 
     def slope_by(self, values: Sequence[ndarray], k: int) -> ndarray:
-        """Return the derivative by operand k at each element, by complex step."""
+        """Return the derivative by operand k at each element: by complex step, which underflows below 1e-208.
+
+        A sum or a product is linear in each operand, so that its derivative needs no step.
+        """
         if self.slope is not None:
             return self.slope(values[k])
+        if self.function is np.multiply or self.function in SIGNS:
+            by = values[1 - k] if self.function is np.multiply else values[k].dtype.type(SIGNS[self.function][k])
+            return np.broadcast_to(by, np.broadcast_shapes(*(value.shape for value in values)))
         h = STEPS[values[k].dtype]
         arguments = [value + 1j * values[k].dtype.type(h) if j == k else value for j, value in enumerate(values)]
         return np.asarray(np.imag(self.function(*arguments)) / values[k].dtype.type(h))

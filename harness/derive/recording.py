@@ -1,18 +1,19 @@
-"""A recording: a sequence run once on a tape, step by step."""
+"""A recording: a recurrence or a network run once on a tape, step by step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
-from harness.casefile import listed, nearest
-from harness.derive.namespaces import OutsideNamespaceError
+from harness.derive import network
 from harness.derive.namespaces.numpy import xp
-from harness.derive.tape import Node, Perturbation, Tape
+from harness.derive.network import NetworkArrays, losses_of, outputs_of
+from harness.derive.stepping import Fixed, Loop, Span, direction, mistake
+from harness.derive.tape import Condition, Node, Perturbation, Tape
 from harness.recurrences.base import Recurrence
 
 
@@ -67,29 +68,143 @@ class Sequences:
             initial_state={name: change(f"{name}0", array) for name, array in self.initial_state.items()},
         )
 
+    def forward(self, loop: Loop) -> tuple[Any, dict[str, Any]]:
+        """Run the step itself, and return the sequence of outputs and the last states."""
+        fixed = Fixed(self.weights, self.context)
+        given = {name: loop.over(self.inputs[name]) for name in self.moving}
+        span = Span("", 0, self.steps)
+        last, outputs = direction(loop, self.recurrence, fixed, self.initial_state, (given, None), span)
+        return outputs, last
 
-class StepError(Exception):
-    """A step does something that a step may not; the text has the mistake and its line."""
+    def answers(self, loop: Loop) -> dict[str, Any]:
+        """Return ``loss``, ``outputs`` (B, T, …) and the last states ``last.NAME`` (B, …), in the loop's namespace."""
+        sequence, last = self.forward(loop)
+        outputs, xp = loop.whole(sequence), loop.xp
+        loss = xp.sum(outputs * loop.array(self.upstream))
+        for name, g in self.upstream_state.items():
+            loss = loss + xp.sum(last[name] * loop.array(g))
+        return {"loss": loss, "outputs": outputs, **{f"last.{name}": state for name, state in last.items()}}
 
 
-class Recording:
-    """A sequence on a tape.
+class Visit(NamedTuple):
+    """One call of a step.
+
+    Attributes:
+        block: the part of a network; empty for a recurrence alone.
+        t: the time step.
+        entering: the node of each state that enters.
+        leaving: the node of each state that leaves.
+        output: the node of the output, (B, …).
+    """
+
+    block: str
+    t: int
+    entering: Mapping[str, Node]
+    leaving: Mapping[str, Node]
+    output: Node
+
+
+class TapeLoop(Loop):
+    """A loop over time whose steps are recorded.
+
+    Attributes:
+        visits: the calls of the step, in their order.
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__(xp)
+        self.visits: list[Visit] = []
+        self._tape, self._entering = tape, dict[str, Node]()
+
+    def constants(self, array: ndarray) -> list[Any]:
+        """Return a node or condition for each step of an array (B, T, …), through which no gradient passes."""
+        found: list[Any] = []
+        for t in range(array.shape[1]):
+            self._tape.at(t)
+            of_step = array[:, t]
+            found.append(Condition(self._tape, of_step) if array.dtype.kind == "b" else self._tape.constant(of_step))
+        return found
+
+    def masks(self, mask: ndarray) -> list[Any]:
+        """Return the sequence of a mask (B, T): None for a step of all sequences, False for a step of none."""
+        return [each if each is None or each is False else Condition(self._tape, each) for each in super().masks(mask)]
+
+    def entered(self, state: dict[str, Node], block: str, t: int) -> dict[str, Node]:
+        """Carry a state to the beginning of a step."""
+        self._tape.at(t, block, network.__file__ if block in network.OUTER else "")
+        self._entering = {name: self._tape.carried(node, name) for name, node in state.items()}
+        return self._entering
+
+    def left(self, recurrence: Recurrence, x: Mapping[str, Node], after: Mapping[str, Any], output: Any) -> None:
+        """Record the call of a step.
+
+        Raises:
+            StepError: if a state or the output is no node of this step, or has another shape than declared.
+        """
+        leaving = {name: self._node(after[name], f"state {name!r}", recurrence) for name in recurrence.state}
+        for name, node in leaving.items():
+            if node.shape != (before := self._entering[name].shape):
+                text = f"state {name!r} has shape {node.shape} after a step, but {before} before"
+                mistake(recurrence, text, node.site.line)
+        returned = self._node(output, "the output", recurrence)
+        batch = next(iter(x.values())).shape[:1]
+        if returned.shape[:1] != batch:
+            text = f"the output has shape {returned.shape}, but should begin with the batch, {batch[0]}"
+            mistake(recurrence, text, returned.site.line)
+        self.visits.append(Visit(self._tape.block, self._tape.t, self._entering, leaving, returned))
+
+    def constant(self, state: Mapping[str, Node]) -> dict[str, Node]:
+        """Return a state with the same numbers, through which no gradient passes."""
+        return {name: self._tape.constant(node.value) for name, node in state.items()}
+
+    def _node(self, returned: Any, called: str, recurrence: Recurrence) -> Node:
+        if not isinstance(returned, Node):
+            kind = "None" if returned is None else f"of type {type(returned).__name__}"
+            mistake(recurrence, f"{called} is {kind}, but should be an array computed from the step's arguments")
+        if self._tape.is_kept(returned):
+            mistake(recurrence, f"{called} is an array of an earlier call; declare it as a state")
+        return returned
+
+
+class Graph:
+    """A calculation on a tape, and the arrays that it began with.
 
     Attributes:
         tape: the tape.
+        sources: for the name of each gradient its node, or its nodes of each step, (B, …) each.
+        shared: the names of arrays whose elements all sequences share.
+        visits: the calls of the step, in their order.
+        outputs: for each step the node of its output, (B, …).
+    """
+
+    tape: Tape
+    sources: dict[str, Node | list[Node]]
+    shared: frozenset[str]
+    visits: list[Visit]
+    outputs: list[Node]
+
+    @property
+    def value(self) -> ndarray:
+        """The outputs, (B, T, …)."""
+        return np.stack([node.value for node in self.outputs], 1)
+
+
+class Recording(Graph):
+    """A recurrence's sequence on a tape.
+
+    Attributes:
         weights: a node for each weight.
-        initial_state: a node for each state before the first step that is given.
+        initial_state: a node for each state before the first step.
         inputs: for each input a node for each step; for a context a single one.
         entering: for each step the node of each state that enters it.
         leaving: for each step the node of each state that leaves it.
-        outputs: for each step the node of its output, (B, …).
     """
 
     def __init__(self, problem: Sequences, perturbed: Perturbation | None = None, of: type[Tape] = Tape) -> None:
         recurrence = problem.recurrence
         dtype = next(iter(problem.inputs.values())).dtype
         self.tape = tape = of(recurrence.file, dtype, perturbed)
-        weights = self.weights = {
+        self.weights = {
             name: tape.leaf(problem.weights[name], name) for name in recurrence.weights if name in problem.weights
         }
         self.initial_state = {
@@ -100,141 +215,66 @@ class Recording:
         state = self.initial_state | {name: tape.constant(problem.initial_state[name]) for name in problem.absent}
         held = recurrence.held
         context = {name: tape.leaf(array, name, exact=name in held) for name, array in problem.context.items()}
-        self.inputs: dict[str, list[Node]] = {name: [node] for name, node in context.items()}
-        self.entering: list[dict[str, Node]] = []
-        self.leaving: list[dict[str, Node]] = []
-        self.outputs: list[Node] = []
-        for t in range(problem.steps):
-            tape.at(t)
-            given = {name: tape.leaf(problem.inputs[name][:, t], name, exact=name in held) for name in problem.moving}
-            for name, node in given.items():
-                self.inputs.setdefault(name, []).append(node)
-            state = {name: tape.carried(node, name) for name, node in state.items()}
-            self.entering.append(state)
-            after, output = stepped(recurrence, xp, weights, {**given, **context}, state)
-            state = {name: _node(tape, after[name], f"state {name!r}", recurrence) for name in recurrence.state}
-            for name, node in state.items():
-                if node.shape != self.entering[t][name].shape:
-                    before = self.entering[t][name].shape
-                    text = f"state {name!r} has shape {node.shape} after a step, but {before} before"
-                    _mistake(recurrence, text, node.site.line)
-            self.leaving.append(dict(state))
-            self.outputs.append(_node(tape, output, "the output", recurrence))
-            if (shape := self.outputs[t].shape)[:1] != problem.upstream.shape[:1]:
-                text = f"the output has shape {shape}, but should begin with the batch, {problem.upstream.shape[0]}"
-                _mistake(recurrence, text, self.outputs[t].site.line)
+        tape.share()
+        moving = {name: leaves(tape, problem.inputs[name], name, exact=name in held) for name in problem.moving}
+        self.inputs: dict[str, list[Node]] = {**{name: [node] for name, node in context.items()}, **moving}
+        sources: dict[str, Node | list[Node]] = {**self.weights}
+        sources |= {f"{name}0": node for name, node in self.initial_state.items()}
+        sources |= {f"inputs.{name}": node for name, node in context.items()}
+        sources |= {f"inputs.{name}": nodes for name, nodes in moving.items()}
+        self.sources = {name: source for name, source in sources.items() if name not in problem.constant}
+        self.shared = frozenset(self.weights)
+        loop, span = TapeLoop(tape), Span("", 0, problem.steps)
+        _, self.outputs = direction(loop, recurrence, Fixed(self.weights, context), state, (moving, None), span)
+        self.visits = loop.visits
+        self.entering = [visit.entering for visit in loop.visits]
+        self.leaving = [visit.leaving for visit in loop.visits]
 
     @property
-    def value(self) -> ndarray:
-        """The outputs, (B, T, …)."""
-        return np.stack([node.value for node in self.outputs], 1)
-
-    @property
-    def last(self) -> dict[str, Node]:
+    def last(self) -> Mapping[str, Node]:
         """The node of each last state."""
         return self.leaving[-1]
 
+    def ends(self, problem: Sequences) -> list[tuple[Node, ndarray]]:
+        """Return the nodes that a problem's loss reads, each with the gradient of the loss by it."""
+        ends = [(node, problem.upstream[:, t]) for t, node in enumerate(self.outputs)]
+        return ends + [(node, problem.upstream_state[name]) for name, node in self.last.items()]
 
-def forward(problem: Sequences, namespace: Any = xp) -> tuple[list[Any], dict[str, Any]]:
-    """Run the step itself over the sequence, on the arrays of a namespace.
 
-    Returns:
-        The output of each step, (B, …) each, and the last states.
+class NetworkRecording(Graph):
+    """A network on a tape, with its readout and its loss.
+
+    Attributes:
+        losses: the node of each sequence's part of the loss, (B,).
     """
-    recurrence = problem.recurrence
-    state, outputs = dict(problem.initial_state), []
-    for t in range(problem.steps):
-        given = {name: problem.inputs[name][:, t] for name in problem.moving}
-        after, output = stepped(recurrence, namespace, problem.weights, {**given, **problem.context}, state)
-        state = dict(after)
-        outputs.append(output)
-    return outputs, state
+
+    def __init__(self, arrays: NetworkArrays, perturbed: Perturbation | None = None, of: type[Tape] = Tape) -> None:
+        recurrence = arrays.network.recurrence
+        self.tape = tape = of(recurrence.file, arrays.leaves["inputs"].dtype, perturbed)
+        self.sources = {name: tape.leaf(array, name) for name, array in arrays.leaves.items() if name != "inputs"}
+        self.shared = frozenset(arrays.network.structure.weights)
+        tape.share()
+        self.sources["inputs"] = leaves(tape, arrays.leaves["inputs"], "inputs")
+        loop = TapeLoop(tape).with_activation(arrays.network.activation)
+        self.outputs = outputs_of(loop, arrays.network, self.sources, arrays.valid)
+        self.losses = losses_of(loop, arrays, self.outputs)
+        self.visits = loop.visits
+
+    @property
+    def ends(self) -> list[tuple[Node, ndarray]]:
+        """The node of the loss, with ones."""
+        return [(self.losses, np.ones_like(self.losses.value))]
+
+    @property
+    def answers(self) -> dict[str, ndarray]:
+        """The loss, of shape (), and the outputs, (B, T, O)."""
+        return {"loss": np.asarray(self.losses.value.sum()), "outputs": self.value}
 
 
-class _Given(dict[str, Any]):
-    """The weights, inputs or states of a step, by name; None for an absent one, and another name is refused."""
-
-    def __init__(self, arrays: Mapping[str, Any], letter: str, called: str, optional: Collection[str] = ()) -> None:
-        super().__init__(arrays)
-        self._letter, self._called, self._optional = letter, called, optional
-
-    def __missing__(self, name: object) -> None:
-        if name in self._optional:
-            return
-        there = nearest(str(name), self) or (f"there are {listed(self)}" if self else "there are none")
-        raise OutsideNamespaceError(
-            f"{self._letter}[{name!r}] is not declared among the {self._called}; {there}; declare it, or rename it"
-        )
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):  # Python looks for such attributes
-            raise AttributeError(name)
-        raise OutsideNamespaceError(f"{self._letter}.{name} is no attribute; write {self._letter}[{name!r}]")
-
-
-def stepped(recurrence: Recurrence, namespace: Any, weights: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
-    """Call the step; return its state and output, if the state has the declared names.
-
-    Raises:
-        StepError: if it does not, if no route can follow the step's use of arrays, or if the step fails by itself.
-    """
-    optional = frozenset(recurrence.optional)
-    given = (
-        _Given(weights, "w", "weights", recurrence.weights.keys() & optional),
-        _Given(inputs, "x", "inputs", (recurrence.inputs.keys() | recurrence.context.keys()) & optional),
-        _Given(state, "s", "state"),
-    )
-    try:
-        returned: Any = recurrence.step(namespace, *given)
-    except OutsideNamespaceError as error:
-        raise StepError(f"{recurrence.name}, {_line_of(error, recurrence)}: {error}") from error
-    except Exception as error:
-        if not _raised_by(error, recurrence):
-            raise
-        text = f"{type(error).__name__}: {error}"
-        raise StepError(f"{recurrence.name}, {_line_of(error, recurrence)}: {text}") from error
-    if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], Mapping)):
-        called = "one array" if isinstance(returned, Node) else f"a {type(returned).__name__}"
-        _mistake(recurrence, f"a step returned {called}, but should return (state, output), the states by name")
-    after, output = returned
-    for name in recurrence.state:
-        if name not in after:
-            there = f"it returned {listed(after)}" if after else "it returned none"
-            _mistake(recurrence, f"a step returned no state {name!r}; {there}; return it, or remove its declaration")
-    for name in after:
-        if name not in recurrence.state:
-            hint = nearest(name, recurrence.state) or f"there are {listed(recurrence.state)}"
-            _mistake(recurrence, f"a step returned a state {name!r}, which is not declared; {hint}")
-    return after, output
-
-
-def _node(tape: Tape, returned: Any, called: str, recurrence: Recurrence) -> Node:
-    if not isinstance(returned, Node):
-        kind = "None" if returned is None else f"of type {type(returned).__name__}"
-        _mistake(recurrence, f"{called} is {kind}, but should be an array computed from the step's arguments")
-    if tape.is_kept(returned):
-        _mistake(recurrence, f"{called} is an array of an earlier call; declare it as a state")
-    return returned
-
-
-def _raised_by(error: BaseException, recurrence: Recurrence) -> bool:
-    """Return whether the innermost line that an error went through is in the step's file."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    return traceback is not None and traceback.tb_frame.f_code.co_filename == recurrence.file
-
-
-def _line_of(error: BaseException, recurrence: Recurrence) -> str:
-    """Return the innermost line of the step's file that an error went through."""
-    line, traceback = 0, error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == recurrence.file:
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return f"line {line} of {recurrence.file}" if line else recurrence.file
-
-
-def _mistake(recurrence: Recurrence, text: str, line: int = 0) -> NoReturn:
-    line = line or max(number for _, _, number in recurrence.step.__code__.co_lines() if number)  # the return
-    raise StepError(f"{recurrence.name}, line {line} of {recurrence.file}: {text}")
+def leaves(tape: Tape, array: ndarray, name: str, *, exact: bool = False) -> list[Node]:
+    """Return a node for each step of an array (B, T, …), which a perturbation leaves as it is if it is exact."""
+    found = []
+    for t in range(array.shape[1]):
+        tape.at(t)
+        found.append(tape.leaf(array[:, t], name, exact=exact))
+    return found

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 from numpy import ndarray
 
-from harness.derive.recording import Recording, Sequences
+from harness.derive.recording import Graph, Recording, Sequences
 from harness.derive.tape import Node, Tape
 
 Contribution = Callable[[Node, int, ndarray], ndarray]
@@ -35,9 +35,24 @@ def gradients(
         contributed: the contributions; a wrong function breaks a rule on purpose.
         summed: the sum of two contributions to one node.
     """
-    ends = [(node, problem.upstream[:, t]) for t, node in enumerate(recording.outputs)]
-    ends += [(node, problem.upstream_state[name]) for name, node in recording.last.items()]
-    return named(recording, problem, adjoints(recording.tape, ends, contributed, summed))
+    return backward(recording, recording.ends(problem), contributed, summed)
+
+
+def backward(
+    graph: Graph,
+    ends: Iterable[tuple[Node, ndarray]],
+    contributed: Contribution = contribution,
+    summed: Callable[[ndarray, ndarray], ndarray] = operator.add,
+) -> dict[str, ndarray]:
+    """Return every gradient, by name.
+
+    Args:
+        graph: a recurrence or a network on a tape.
+        ends: the nodes that the pass begins with, each with the gradient of the loss by it.
+        contributed: the contributions; a wrong function breaks a rule on purpose.
+        summed: the sum of two contributions to one node.
+    """
+    return named(graph, adjoints(graph.tape, ends, contributed, summed))
 
 
 def adjoints(
@@ -69,17 +84,13 @@ def adjoints(
     return adjoint
 
 
-def named(recording: Recording, problem: Sequences, adjoint: Mapping[int, ndarray]) -> dict[str, ndarray]:
+def named(graph: Graph, adjoint: Mapping[int, ndarray]) -> dict[str, ndarray]:
     """Return gradients by name from those of nodes; zero where no gradient arrived."""
 
     def of(node: Node) -> ndarray:
         return np.array(adjoint[node.index]) if node.index in adjoint else np.zeros_like(node.value)
 
-    found = {name: of(node) for name, node in recording.weights.items()}
-    found |= {f"{name}0": of(node) for name, node in recording.initial_state.items()}
-    for name, nodes in recording.inputs.items():
-        if f"inputs.{name}" in problem.constant:
-            continue
-        is_context = name in problem.recurrence.context
-        found[f"inputs.{name}"] = of(nodes[0]) if is_context else np.stack([of(node) for node in nodes], 1)
-    return found
+    return {
+        name: np.stack([of(each) for each in source], 1) if isinstance(source, list) else of(source)
+        for name, source in graph.sources.items()
+    }

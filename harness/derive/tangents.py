@@ -96,7 +96,7 @@ def _by_directions(
             else:
                 found[:, at] = change.T
         adjoint[node.index] = found.reshape(node.shape)
-    return named(recording, problem, adjoint)
+    return named(recording, adjoint)
 
 
 def _starts(recording: Recording, problem: Sequences) -> Iterator[tuple[Node, bool]]:

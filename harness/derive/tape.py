@@ -60,25 +60,30 @@ class Tape:
         perturbed: the change of each value, to measure rounding noise; None for none.
 
     Attributes:
-        file: the file of the step.
+        file: the file whose lines are recorded: the step's, or that of the part of a network around it.
         nodes: the nodes.
         t: the time step.
+        block: the part of a network, such as ``layer0.reverse``; empty for a recurrence alone.
         deviates: whether the step declares a backward pass that is not the derivative.
     """
 
     def __init__(self, file: str, dtype: np.dtype[Any], perturbed: Perturbation | None = None) -> None:
         self.nodes: list[Node] = []
-        self.t = 0
+        self.t, self.block = 0, ""
         self.deviates = False
         self._shared = 0
-        self.file, self._dtype, self._perturbed = file, dtype, perturbed
+        self.file = self._of_step = file
+        self._dtype, self._perturbed = dtype, perturbed
         self._seen: dict[int, int] = {}
         self._places: dict[tuple[object, ...], tuple[ndarray, bool]] = {}
 
-    def at(self, t: int) -> None:
-        """Begin time step t; nodes from before the first one may be used at every step."""
-        self._shared = len(self.nodes) if t == 0 else self._shared
-        self.t, self._seen = t, {}
+    def share(self) -> None:
+        """Let all nodes up to now be used at every step."""
+        self._shared = len(self.nodes)
+
+    def at(self, t: int, block: str = "", file: str = "") -> None:
+        """Begin time step t of a part of a network, whose lines stand in ``file``; in the step's file unless given."""
+        self.t, self.block, self._seen, self.file = t, block, {}, file or self._of_step
 
     def is_kept(self, node: Node) -> bool:
         """Return whether an array was kept from an earlier call of the step."""
@@ -271,10 +276,11 @@ class Node(NDArrayOperatorsMixin):
         site: its place in the step.
         name: the name of an argument of the step.
         t: the time step.
+        block: the part of a network, such as ``layer0.reverse``; empty for a recurrence alone.
         index: its position on the tape.
     """
 
-    __slots__ = ("index", "name", "operation", "parents", "site", "t", "tape", "value")
+    __slots__ = ("block", "index", "name", "operation", "parents", "site", "t", "tape", "value")
 
     def __init__(
         self,
@@ -293,7 +299,7 @@ class Node(NDArrayOperatorsMixin):
             site,
             name,
         )
-        self.t, self.index = tape.t, len(tape.nodes)
+        self.t, self.block, self.index = tape.t, tape.block, len(tape.nodes)
         tape.nodes.append(self)
 
     @property

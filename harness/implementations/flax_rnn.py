@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.derive.truncated import pieces
 from harness.implementations.base import Framework, Returned, implementation
 from harness.implementations.jax_scan import JAX, Program, solved, zero_past_ends
-from harness.implementations.truncated import pieces
 from harness.problem import Problem
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
+from harness.derive.truncated import pieces
 from harness.implementations.base import ANY, Framework, Returned, implementation
-from harness.implementations.truncated import pieces
 from harness.problem import Problem
 from harness.problem.recurrent import RecurrenceProblem
 from harness.tensors import STATES, Structure

@@ -17,11 +17,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from harness.derive.truncated import pieces
 from harness.implementations.base import Implementation, Returned, implementation
 from harness.implementations.keras_rnn import KERAS, layers, variables
 from harness.implementations.own_optimiser import loop_of, masks_of, optimizer_of, train
 from harness.implementations.tensorflow_losses import loss_of
-from harness.implementations.truncated import pieces
 from harness.problem import Batches, Problem
 from harness.tensors import STATES
 

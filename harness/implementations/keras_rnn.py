@@ -13,9 +13,9 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
+from harness.derive.truncated import pieces
 from harness.implementations.base import Framework, Returned, Unsupported, implementation
 from harness.implementations.tensorflow_losses import loss_of
-from harness.implementations.truncated import pieces
 from harness.layout.keras import blocks
 from harness.problem import Problem
 from harness.tensors import STATES, Structure

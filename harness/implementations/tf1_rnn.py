@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from harness.derive.truncated import pieces
 from harness.implementations.base import Framework, Returned, implementation
 from harness.implementations.tensorflow_losses import loss_of
-from harness.implementations.truncated import pieces
 from harness.layout.tf1 import FORGET_BIAS, LAYOUT
 from harness.problem import Problem
 from harness.tensors import Structure

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from harness.derive.truncated import pieces
 from harness.implementations.base import ANY, Returned, implementation
 from harness.implementations.pytorch import TORCH, leaf, loss_of, zero_past_ends
-from harness.implementations.truncated import pieces
 from harness.problem import Problem
 from harness.problem.recurrent import RecurrenceProblem
 from harness.tensors import STATES

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.derive.truncated import pieces
 from harness.implementations.base import Returned
 from harness.implementations.pytorch import leaf, loss_of, module_of, zero_past_ends
-from harness.implementations.truncated import pieces
 from harness.problem import Problem
 from harness.tensors import STATES
 

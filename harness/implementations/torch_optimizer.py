@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.derive.truncated import pieces
 from harness.implementations.base import Implementation, Returned, implementation
 from harness.implementations.own_optimiser import loop_of, masks_of, optimizer_of, train
 from harness.implementations.pytorch import TORCH, leaf, loss_of, module_of
-from harness.implementations.truncated import pieces
 from harness.problem import Problem
 from harness.tensors import STATES
 

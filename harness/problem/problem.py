@@ -11,6 +11,7 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from harness.case.fields import ValidCase
+from harness.derive.network import Architecture, NetworkArrays
 from harness.layout import layouts
 from harness.problem.memory import strided
 from harness.tensors import Structure, shapes
@@ -92,6 +93,16 @@ class Problem:
         if given == "none":
             return None
         return Detach(given["every"]) if given["kind"] == "detach" else Window(given["steps"])
+
+    @property
+    def network(self) -> NetworkArrays:
+        """The network and its arrays, for the routes of ``harness.derive``; the weights in the split layout."""
+        case, covered = self.case, self.covered
+        network = Architecture(self.structure, case.activation, self.truncation, case.loss.kind, case.loss.reduction)
+        is_labels = self.targets.ndim == 2
+        targets = self.targets[:, :, None] == np.arange(self.structure.outputs[2]) if is_labels else self.targets
+        targets = np.where(covered[:, :, None], targets, targets.dtype.type(0))  # (B, T, O)
+        return NetworkArrays(network, self.arrays, targets, covered, None if self.lengths is None else self.valid)
 
     @property
     def multiplications(self) -> float:

@@ -28,7 +28,7 @@ def gru(xp: Any, w: Any, x: Any, s: Any) -> Any:
     b = s["h"] @ w["W_hh"]  # (B, 3H)
     r = xp.sigmoid(a[:, :H] + b[:, :H])  # (B, H)
     z = xp.sigmoid(a[:, H : 2 * H] + b[:, H : 2 * H])  # (B, H)
-    n = xp.tanh(a[:, 2 * H :] + r * (b[:, 2 * H :] + w["b_hn"]))  # (B, H)
+    n = xp.activation(a[:, 2 * H :] + r * (b[:, 2 * H :] + w["b_hn"]))  # (B, H)
     h = (1 - z) * n + z * s["h"]  # (B, H)
     return {"h": h}, h
 
@@ -41,6 +41,6 @@ def gru_before(xp: Any, w: Any, x: Any, s: Any) -> Any:
     b = s["h"] @ w["W_hh"][:, : 2 * H]  # (B, 2H)
     r = xp.sigmoid(a[:, :H] + b[:, :H])  # (B, H)
     z = xp.sigmoid(a[:, H : 2 * H] + b[:, H:])  # (B, H)
-    n = xp.tanh(a[:, 2 * H :] + (r * s["h"]) @ w["W_hh"][:, 2 * H :])  # (B, H)
+    n = xp.activation(a[:, 2 * H :] + (r * s["h"]) @ w["W_hh"][:, 2 * H :])  # (B, H)
     h = (1 - z) * n + z * s["h"]  # (B, H)
     return {"h": h}, h

@@ -27,8 +27,8 @@ def lstm(xp: Any, w: Any, x: Any, s: Any) -> Any:
     a = x["x"] @ w["W_xh"] + s["h"] @ w["W_hh"] + w["b_h"]  # (B, 4H)
     i = xp.sigmoid(a[:, :H])  # (B, H)
     f = xp.sigmoid(a[:, H : 2 * H])  # (B, H)
-    g = xp.tanh(a[:, 2 * H : 3 * H])  # (B, H)
+    g = xp.activation(a[:, 2 * H : 3 * H])  # (B, H)
     o = xp.sigmoid(a[:, 3 * H :])  # (B, H)
     c = f * s["c"] + i * g  # (B, H)
-    h = o * xp.tanh(c)  # (B, H)
+    h = o * xp.activation(c)  # (B, H)
     return {"h": h, "c": c}, h

@@ -17,5 +17,5 @@ from harness.recurrences.base import recurrence
 @recurrence(weights={"W_xh": "I H", "W_hh": "H H", "b_h": "H"}, inputs={"x": "I"}, state={"h": "H"})
 def rnn(xp: Any, w: Any, x: Any, s: Any) -> Any:
     """Plain recurrent network with tanh (Elman 1990)."""
-    h = xp.tanh(x["x"] @ w["W_xh"] + s["h"] @ w["W_hh"] + w["b_h"])  # (B, H)
+    h = xp.activation(x["x"] @ w["W_xh"] + s["h"] @ w["W_hh"] + w["b_h"])  # (B, H)
     return {"h": h}, h

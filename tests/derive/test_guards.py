@@ -5,7 +5,7 @@ import pytest
 
 import harness
 from harness.derive.guards import consistent
-from harness.derive.recording import StepError
+from harness.derive.stepping import StepError
 
 
 def problem_of(step, *, seed=0, **sizes):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import harness
-from harness.derive.recording import Recording, StepError
+from harness.derive.recording import Recording
+from harness.derive.stepping import StepError
 
 
 def recurrence(step):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,12 @@ import pytest
 from numpy import ndarray
 
 from harness.derive import tangents
-from harness.derive.recording import Recording, Sequences, forward
+from harness.derive.namespaces.numpy import xp
+from harness.derive.recording import Recording, Sequences
 from harness.derive.reverse import gradients
+from harness.derive.stepping import Loop
 from harness.recurrences import Recurrence, recurrences
+from harness.tensors import is_gradient
 
 
 def _drawn(recurrence: Recurrence, seed: int = 0, B: int = 3, T: int = 5, **given: int) -> Sequences:
@@ -34,7 +38,7 @@ def _drawn(recurrence: Recurrence, seed: int = 0, B: int = 3, T: int = 5, **give
     }
     inputs = {**draw_all(recurrence.inputs, B, T), **draw_all(recurrence.context, B)}
     problem = Sequences(recurrence, weights, inputs, draw_all(recurrence.state, B), np.empty(0), {})
-    outputs, last = forward(problem)
+    outputs, last = problem.forward(Loop(xp))
     upstream = random.normal(size=(B, T, *outputs[0].shape[1:]))
     return replace(
         problem, upstream=upstream, upstream_state={name: random.normal(size=v.shape) for name, v in last.items()}
@@ -60,60 +64,12 @@ def _worst(actual: Mapping[str, ndarray], expected: Mapping[str, ndarray], dtype
     return worst
 
 
-def _by_torch(problem: Sequences) -> dict[str, ndarray]:
-    import torch
+def _by(framework: str) -> Callable[[Sequences], dict[str, np.ndarray]]:
+    def gradients_of(problem: Sequences) -> dict[str, np.ndarray]:
+        found = import_module(f"harness.derive.namespaces.{framework}").gradients(problem)
+        return {name: each for name, each in found.items() if is_gradient(name)}
 
-    from harness.derive.namespaces.torch import xp
-
-    leaves: dict[str, Any] = {}
-
-    def leaf(name: str, array: ndarray) -> Any:
-        leaves[name] = torch.tensor(array, requires_grad=True)
-        return leaves[name]
-
-    outputs, last = forward(problem.mapped(leaf), xp)
-    loss = (torch.stack(outputs, 1) * torch.tensor(problem.upstream)).sum()
-    for name, g in problem.upstream_state.items():
-        loss = loss + (last[name] * torch.tensor(g)).sum()
-    found = torch.autograd.grad(loss, list(leaves.values()))
-    return {name: g.numpy() for name, g in zip(leaves, found, strict=True)}
-
-
-def _by_tensorflow(problem: Sequences) -> dict[str, ndarray]:
-    import tensorflow as tf
-
-    from harness.derive.namespaces.tensorflow import xp
-
-    leaves: dict[str, Any] = {}
-
-    def leaf(name: str, array: ndarray) -> Any:
-        leaves[name] = tf.Variable(array)
-        return leaves[name].value()
-
-    with tf.GradientTape() as tape:
-        outputs, last = forward(problem.mapped(leaf), xp)
-        loss = tf.reduce_sum(tf.stack(outputs, 1) * problem.upstream)
-        for name, g in problem.upstream_state.items():
-            loss = loss + tf.reduce_sum(last[name] * g)
-    return {name: tf.convert_to_tensor(g).numpy() for name, g in tape.gradient(loss, leaves).items()}
-
-
-def _by_jax(problem: Sequences) -> dict[str, ndarray]:
-    import jax
-
-    from harness.derive.namespaces.jax import xp
-
-    arrays: dict[str, ndarray] = {}
-    problem.mapped(lambda name, array: arrays.setdefault(name, array))
-
-    def loss(leaves: dict[str, Any]) -> Any:
-        outputs, last = forward(problem.mapped(lambda name, _: leaves[name]), xp)
-        total = (jax.numpy.stack(outputs, 1) * problem.upstream).sum()
-        return total + sum((last[name] * g).sum() for name, g in problem.upstream_state.items())
-
-    with jax.enable_x64(True):
-        found = jax.jit(jax.grad(loss))(arrays)
-        return {name: np.asarray(g) for name, g in found.items()}
+    return gradients_of
 
 
 @pytest.fixture(params=recurrences())
@@ -147,9 +103,9 @@ def by_route() -> dict[str, Callable[[Sequences], dict[str, ndarray]]]:
         "reverse": lambda problem: gradients(Recording(problem), problem),
         "forward mode": lambda problem: tangents.forward_mode(Recording(problem), problem),
         "complex step": lambda problem: tangents.complex_step(Recording(problem), problem),
-        "torch": _by_torch,
-        "jax": _by_jax,
-        "tensorflow": _by_tensorflow,
+        "torch": _by("torch"),
+        "jax": _by("jax"),
+        "tensorflow": _by("tensorflow"),
     }
 
 

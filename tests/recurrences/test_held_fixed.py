@@ -10,8 +10,9 @@ import pytest
 import harness
 from harness.case.recurrent import Draw
 from harness.derive.guards import consistent
-from harness.derive.recording import Recording, StepError
+from harness.derive.recording import Recording
 from harness.derive.reverse import gradients
+from harness.derive.stepping import StepError
 from harness.problem.configurations import configurations
 from harness.problem.recurrent import problem_of
 from harness.recurrences import DeclarationError, recurrences

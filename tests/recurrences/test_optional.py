@@ -7,7 +7,7 @@ import pytest
 
 import harness
 from harness.case.recurrent import Draw
-from harness.derive.recording import StepError
+from harness.derive.stepping import StepError
 from harness.problem.configurations import configurations
 from harness.problem.recurrent import problem_of
 from harness.recurrences import DeclarationError

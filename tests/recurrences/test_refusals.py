@@ -9,7 +9,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from harness.derive.recording import Recording, StepError, forward
+from harness.derive.namespaces.numpy import xp
+from harness.derive.recording import Recording
+from harness.derive.stepping import Loop, StepError
 from harness.recurrences import DeclarationError
 from harness.recurrences.base import recurrence
 
@@ -135,7 +137,7 @@ def test_an_array_kept_from_an_earlier_recording(drawn):
 def test_what_is_followed(drawn, line):
     """Comparisons under ``xp.where``, and decisions by sizes alone, are followed to the same numbers."""
     problem = replace(drawn(made()), recurrence=made(line=line))
-    outputs, _ = forward(problem)
+    outputs, _ = problem.forward(Loop(xp))
     np.testing.assert_allclose(Recording(problem).value, np.stack(outputs, 1), rtol=1e-12)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.derive.namespaces import BINARY, UNARY, Namespace
-from harness.derive.recording import Sequences, stepped
+from harness.derive.stepping import Calculation, Loop, Span
 
 _OWN = {name: getattr(jax.nn, name) for name in ("sigmoid", "softplus", "silu", "relu")}
 
@@ -40,11 +40,55 @@ xp = Namespace(
     sum=jnp.sum,
     mean=jnp.mean,
     zeros_like=jnp.zeros_like,
+    log_softmax=jax.nn.log_softmax,
     stop=jax.lax.stop_gradient,
     clip_slope=_clip_slope,
     surrogate=_with_slope,
 )
 """The namespace."""
+
+
+class Scan(Loop):
+    """A loop over time by ``lax.scan``; a sequence is an array (T, B, …)."""
+
+    def over(self, array: Any) -> Any:
+        """Return the sequence of an array (B, T, …)."""
+        return jnp.moveaxis(jnp.asarray(array), 1, 0)
+
+    def constants(self, array: Any) -> Any:
+        """Return the sequence of an array (B, T, …), through which no gradient passes."""
+        return self.over(array)
+
+    def masks(self, mask: Any) -> Any:
+        """Return the sequence of a mask (B, T)."""
+        return self.over(mask)
+
+    def whole(self, sequence: Any) -> Any:
+        """Return the array (B, T, …) of a sequence."""
+        return jnp.moveaxis(sequence, 0, 1)
+
+    def joined(self, sequences: Sequence[Any]) -> Any:
+        """Return the sequence of all steps of sequences, one after another."""
+        return jnp.concatenate(list(sequences))
+
+    def scan(self, body: Callable[[Any, Any, Any], Any], state: Any, given: tuple[Any, Any], span: Span) -> Any:
+        """Run a step after another, each from the state that the one before it leaves."""
+
+        def one(state: Any, given_step: tuple[Any, Any]) -> Any:
+            x, there = given_step
+            return body(x, there, state)
+
+        return jax.lax.scan(one, state, given, reverse=span.block.endswith(".reverse"))
+
+    def map(self, body: Callable[..., Any], sequences: Sequence[Any], span: Span) -> Any:
+        """Return the sequence of a function of the items of each step, which works on the last axes alone."""
+        del span
+        return jax.vmap(body)(*sequences)
+
+    def total(self, sequence: Any, span: Span) -> Any:
+        """Return the sum of a sequence over its steps."""
+        del span
+        return sequence.sum(0)
 
 
 @contextmanager
@@ -58,27 +102,16 @@ def _in_float64() -> Iterator[None]:
         jax.config.update("jax_enable_x64", before)
 
 
-def gradients(problem: Sequences) -> dict[str, ndarray]:
+def gradients(problem: Calculation) -> dict[str, ndarray]:
     """Return loss, outputs, last states and every gradient by JAX's reverse mode, in the problem's dtype."""
-    recurrence, weights, state = problem.recurrence, dict(problem.weights), dict(problem.initial_state)
-    moving = {name: np.moveaxis(problem.inputs[name], 1, 0) for name in problem.moving}  # (T, B, …)
+    leaves: dict[str, ndarray] = {}
+    problem.mapped(lambda name, array: leaves.setdefault(name, array))
 
-    def loss_of(weights: Any, moving: Any, context: Any, state: Any) -> Any:
-        def body(state: Any, x: Any) -> Any:
-            after, output = stepped(recurrence, xp, weights, {**x, **context}, state)
-            return dict(after), output
+    def loss_of(leaves: Any) -> Any:
+        answers = problem.mapped(lambda name, _: leaves[name]).answers(Scan(xp))
+        return answers["loss"], answers
 
-        last, outputs = jax.lax.scan(body, state, moving)
-        outputs = jnp.moveaxis(outputs, 0, 1)  # (B, T, …)
-        loss = (outputs * problem.upstream).sum()
-        return loss + sum((last[name] * g).sum() for name, g in problem.upstream_state.items()), (outputs, last)
-
-    compiled = jax.jit(jax.value_and_grad(loss_of, (0, 1, 2, 3), has_aux=True))
     with _in_float64():
-        given = jax.tree.map(jnp.asarray, (weights, moving, problem.context, state))
-        (loss, (outputs, last)), (d_weights, d_moving, d_context, d_state) = compiled(*given)
-    found = {"loss": loss, "outputs": outputs, **{f"last.{name}": each for name, each in last.items()}, **d_weights}
-    found |= {f"inputs.{name}": np.moveaxis(np.asarray(each), 0, 1) for name, each in d_moving.items()}
-    found |= {f"inputs.{name}": each for name, each in d_context.items()}
-    found |= {f"{name}0": each for name, each in d_state.items()}
-    return {name: np.asarray(each) for name, each in found.items() if name not in problem.constant}
+        (_, answers), found = jax.jit(jax.value_and_grad(loss_of, has_aux=True))(leaves)
+    found = {name: each for name, each in found.items() if name not in problem.constant}
+    return {name: np.asarray(each) for name, each in {**answers, **found}.items()}

@@ -129,6 +129,13 @@ def _zeros_like(v: Any) -> Any:
     return np.zeros_like(v) if tape is None else tape.constant(np.zeros_like(v.value))
 
 
+def _log_softmax(v: Any) -> Any:
+    tape = _tape_of(v)  # a shift does not change the value, so that its own derivative is zero
+    largest = np.real(v if tape is None else v.value).max(-1, keepdims=True)
+    shifted = v - (largest if tape is None else tape.constant(largest))
+    return shifted - xp.log(xp.sum(xp.exp(shifted), -1, True))
+
+
 def _stop(v: Any) -> Any:
     tape = _tape_of(v)
     if tape is not None:
@@ -158,7 +165,20 @@ def _surrogate(function: Callable[..., Any], slope: Callable[..., Any]) -> Calla
     return _with_slope(function, slope)
 
 
-for _function in (_einsum, _matmul, _where, _concat, _stack, _reshape, _permute_dims, _sum, _mean, _zeros_like, _stop):
+for _function in (
+    _einsum,
+    _matmul,
+    _where,
+    _concat,
+    _stack,
+    _reshape,
+    _permute_dims,
+    _sum,
+    _mean,
+    _zeros_like,
+    _log_softmax,
+    _stop,
+):
     _function.__qualname__ = f"xp.{_function.__name__[1:]}"  # the name in messages about wrong arguments
 
 xp = Namespace(
@@ -174,6 +194,7 @@ xp = Namespace(
     sum=_sum,
     mean=_mean,
     zeros_like=_zeros_like,
+    log_softmax=_log_softmax,
     stop=_stop,
     clip_slope=_clip_slope,
     surrogate=_surrogate,

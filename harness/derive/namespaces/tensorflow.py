@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy import ndarray
 
 from harness.derive.namespaces import BINARY, UNARY, Namespace
-from harness.derive.recording import Sequences, forward
+from harness.derive.stepping import Calculation, Loop
 
 _OWN = {"relu": tf.nn.relu, "silu": tf.nn.silu}
 
@@ -59,6 +59,7 @@ xp = Namespace(
     sum=lambda v, axis=None, keepdims=False: tf.reduce_sum(v, axis, keepdims),
     mean=lambda v, axis=None, keepdims=False: tf.reduce_mean(v, axis, keepdims),
     zeros_like=tf.zeros_like,
+    log_softmax=tf.nn.log_softmax,
     stop=tf.stop_gradient,
     clip_slope=_clip_slope,
     surrogate=_with_slope,
@@ -66,7 +67,7 @@ xp = Namespace(
 """The namespace."""
 
 
-def gradients(problem: Sequences) -> dict[str, ndarray]:
+def gradients(problem: Calculation) -> dict[str, ndarray]:
     """Return loss, outputs, last states and every gradient by TensorFlow's tape, in the problem's dtype."""
     leaves: dict[str, Any] = {}
 
@@ -77,12 +78,7 @@ def gradients(problem: Sequences) -> dict[str, ndarray]:
     moved = problem.mapped(leaf)
     with tf.GradientTape() as tape:
         tape.watch(list(leaves.values()))
-        outputs, last = forward(moved, xp)
-        whole = tf.stack(outputs, 1)  # (B, T, …)
-        loss = tf.reduce_sum(whole * problem.upstream)
-        for name, g in problem.upstream_state.items():
-            loss += tf.reduce_sum(last[name] * g)
-    found = tape.gradient(loss, list(leaves.values()), unconnected_gradients="zero")
-    answered = {"loss": loss, "outputs": whole, **{f"last.{name}": state for name, state in last.items()}}
-    gradients_by_name = {name: g for name, g in zip(leaves, found, strict=True) if name not in problem.constant}
-    return {name: each.numpy() for name, each in {**answered, **gradients_by_name}.items()}
+        answers = moved.answers(Loop(xp, tf.constant))
+    found = tape.gradient(answers["loss"], list(leaves.values()), unconnected_gradients="zero")
+    by_name = {name: g for name, g in zip(leaves, found, strict=True) if name not in problem.constant}
+    return {name: each.numpy() for name, each in {**answers, **by_name}.items()}

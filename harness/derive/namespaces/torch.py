@@ -9,7 +9,7 @@ import torch
 from numpy import ndarray
 
 from harness.derive.namespaces import BINARY, UNARY, Namespace
-from harness.derive.recording import Sequences, forward
+from harness.derive.stepping import Calculation, Loop
 
 _OWN = {
     "softplus": lambda v: torch.logaddexp(v, torch.zeros_like(v)),  # torch's own is linear above 20
@@ -67,6 +67,7 @@ xp = Namespace(
     sum=_sum,
     mean=_mean,
     zeros_like=torch.zeros_like,
+    log_softmax=lambda v: torch.log_softmax(v, -1),
     stop=lambda v: v.detach(),
     clip_slope=_clip_slope,
     surrogate=_with_slope,
@@ -74,7 +75,7 @@ xp = Namespace(
 """The namespace."""
 
 
-def gradients(problem: Sequences) -> dict[str, ndarray]:
+def gradients(problem: Calculation) -> dict[str, ndarray]:
     """Return loss, outputs, last states and every gradient by torch's autograd, in the problem's dtype."""
     leaves: dict[str, Any] = {}
 
@@ -82,12 +83,8 @@ def gradients(problem: Sequences) -> dict[str, ndarray]:
         leaves[name] = torch.tensor(array, requires_grad=True)
         return leaves[name]
 
-    outputs, last = forward(problem.mapped(leaf), xp)
-    whole = torch.stack(outputs, 1)  # (B, T, …)
-    loss = (whole * torch.tensor(problem.upstream)).sum()
-    for name, g in problem.upstream_state.items():
-        loss = loss + (last[name] * torch.tensor(g)).sum()
-    found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
-    answered = {"loss": loss, "outputs": whole, **{f"last.{name}": state for name, state in last.items()}}
-    gradients_by_name = {name: g for name, g in zip(leaves, found, strict=True) if name not in problem.constant}
-    return {name: each.detach().numpy() for name, each in {**answered, **gradients_by_name}.items()}
+    answers = problem.mapped(leaf).answers(Loop(xp, torch.tensor))
+    # A tensor that a truncated gradient does not reach is not in the graph; its gradient is zero.
+    found = torch.autograd.grad(answers["loss"], list(leaves.values()), allow_unused=True, materialize_grads=True)
+    by_name = {name: g for name, g in zip(leaves, found, strict=True) if name not in problem.constant}
+    return {name: each.detach().numpy() for name, each in {**answers, **by_name}.items()}

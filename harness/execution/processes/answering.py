@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from harness.derive.recording import StepError
+from harness.derive.stepping import StepError
 from harness.diagnosis.recurrent import Explainer
 from harness.execution.processes.messages import baseline_of, of_diagnoses, of_floor, of_result, tensors_of, to_problem
 from harness.execution.processes.serving import Answer

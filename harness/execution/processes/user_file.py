@@ -19,7 +19,7 @@ from harness.candidate import lookout
 from harness.candidate.trial import try_out
 from harness.candidate.userfile import FileRefused, UserFile, tracebacks
 from harness.candidate.userfile.loading import Offer, forget, line_of, load
-from harness.derive.recording import StepError
+from harness.derive.stepping import StepError
 from harness.execution.processes.answering import answered
 from harness.execution.processes.child import DUMP, end_with_parent, opened_channel, version_of
 from harness.execution.processes.messages import of_answer, to_problem

@@ -19,7 +19,7 @@ from numpy import ndarray
 
 from harness.derive.balls import UndecidedError
 from harness.derive.namespaces import balls
-from harness.derive.recording import StepError
+from harness.derive.stepping import StepError
 from harness.precision.intervals import network
 from harness.precision.intervals.network import in_matrices
 from harness.problem import Problem
