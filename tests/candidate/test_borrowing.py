@@ -23,8 +23,8 @@ def split(problem, layer, network):
 
 BY_LAYER = """\
 x = problem.inputs.swapaxes(0, 1)
-    w = [problem.weights[f"layer0.{each}"] for each in ("W_xh", "W_hh", "b_h")]
-    cache = theirs(x, problem.initial_state["layer0.h0"], *w, activation=ACTIVATIONS["tanh"])
+    w = {each: problem.weights[f"layer0.{each}"] for each in ("W_xh", "W_hh", "b_h")}
+    cache = theirs(x, problem.initial_state["layer0.h0"], w, activation=ACTIVATIONS["tanh"])
     loss, d_outputs = problem.loss(cache.outputs.swapaxes(0, 1))
     _, d_h0, gradients = own(cache, d_outputs.swapaxes(0, 1))
     return {"loss": loss, "layer0.h0": d_h0, **{f"layer0.{name}": each for name, each in gradients.items()}}
