@@ -143,6 +143,10 @@ class Tape:
         inputs, output = _explicit(spec, [each.ndim for each in nodes])
         return self._record(self.products(inputs, output), nodes)
 
+    def largest(self, node: Node) -> Node:
+        """Return a node for the largest element of each row, through which no gradient passes."""
+        return self.constant(node.value.max(-1, keepdims=True))
+
     def products(self, inputs: tuple[str, ...], output: str, name: str = "einsum") -> Einsum:
         """Return the operation of a sum of products, by the letters of its operands and of its value."""
         return Einsum(inputs, output, name)

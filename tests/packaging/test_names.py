@@ -16,7 +16,6 @@ COMMANDS = "harness/cli/"
 
 LEAVING = {
     "harness/implementations/jax_scan.py",
-    "harness/precision/intervals/layers.py",
     "reference_impls/complex_step.py",
     "reference_impls/complex_step_gated.py",
     "reference_impls/complex_step_sampled.py",

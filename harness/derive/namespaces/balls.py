@@ -29,11 +29,11 @@ from harness.derive.balls import (
     to_balls,
 )
 from harness.derive.namespaces import OutsideNamespaceError
+from harness.derive.network import NetworkArrays
 from harness.derive.noise import answered
 from harness.derive.operations import Clipped, Einsum, Elementwise, Operation
-from harness.derive.recording import Recording, Sequences
-from harness.derive.reverse import adjoints, contribution
-from harness.derive.reverse import gradients as reverse_pass
+from harness.derive.recording import NetworkRecording, Recording, Sequences
+from harness.derive.reverse import adjoints, backward, contribution
 from harness.derive.tape import OPERATORS, Condition, Node, Perturbation, Tape
 
 OF_NODE, OF_OBJECT, OF_FUNCTION = 1000, 15, 150
@@ -41,6 +41,14 @@ OF_NODE, OF_OBJECT, OF_FUNCTION = 1000, 15, 150
 
 Each counts forward and backward together, in multiplications of balls in matrices, about 20 ns each at 128 bits.
 """
+
+DECISIONS = {
+    "relu": "on which side of relu's kink a pre-activation is",
+    "abs": "on which side of the kink of abs an element is",
+    "maximum": "which operand of maximum is the larger one",
+    "minimum": "which operand of minimum is the smaller one",
+}
+"""The question that balls leave open, by the name of a function."""
 
 ARITHMETIC = {*(ufunc.__name__ for ufunc in OPERATORS), "where", "relu", "abs", "maximum", "minimum"}
 """Functions of each element that cost about as much as a multiplication."""
@@ -90,6 +98,10 @@ class BallTape(Tape):
         """Return the operation that takes elements of its first operand where ``at`` is true."""
         return chosen(at)
 
+    def largest(self, node: Node) -> Node:
+        """Return a node for exact numbers about as large as the largest of each row."""
+        return self.constant(_MIDDLES(node.value).max(-1, keepdims=True))
+
     def _declared(self, function: Callable[..., Any], slope: Callable[..., Any], operand: Any) -> Node:
         """Record a function with a declared slope; both are followed on a tape of their own."""
         node = self._lifted(operand)
@@ -117,9 +129,11 @@ class BallTape(Tape):
         try:
             return decide()
         except UndecidedError:
-            raise UndecidedError(f"do not decide the {name} in line {self.line()} of {self.file}") from None
+            decision = DECISIONS.get(name, f"whether {name} holds")
+            raise UndecidedError(f"do not decide {decision}, in line {self.line()} of {self.file}") from None
 
 
+_MIDDLES = np.frompyfunc(lambda ball: ball.mid(), 1, 1)
 _LIMITED = np.frompyfunc(lambda slope, limit: slope.min(limit).max(-limit), 2, 1)
 
 
@@ -165,15 +179,21 @@ def in_balls(problem: Sequences) -> Sequences:
     )
 
 
-def gradients(problem: Sequences) -> dict[str, ndarray]:
+def gradients(problem: Sequences | NetworkArrays) -> dict[str, ndarray]:
     """Return loss, outputs, last states and every gradient as arrays of balls, each around the exact numbers.
 
     Raises:
         UndecidedError: If the precision is too low to decide a comparison of the step; the text has its line.
         StepError: If the step does something that a step may not do.
     """
-    wide = in_balls(problem)
-    recording = Recording(wide, of=BallTape)
-    found = {**answered(recording, wide), **reverse_pass(recording, wide, contributed)}
+    graph: NetworkRecording | Recording
+    if isinstance(problem, NetworkArrays):
+        graph = NetworkRecording(problem.mapped(lambda _, array: to_balls(array)), of=BallTape)
+        answers, ends = graph.answers, [(node, to_balls(g)) for node, g in graph.ends]
+    else:
+        wide = in_balls(problem)
+        graph = Recording(wide, of=BallTape)
+        answers, ends = answered(graph, wide), graph.ends(wide)
+    found = {**answers, **backward(graph, ends, contributed)}
     # An element to which no ball was added is still NumPy's zero, an int.
     return {name: to_balls(each) for name, each in found.items()}

@@ -131,8 +131,7 @@ def _zeros_like(v: Any) -> Any:
 
 def _log_softmax(v: Any) -> Any:
     tape = _tape_of(v)  # a shift does not change the value, so that its own derivative is zero
-    largest = np.real(v if tape is None else v.value).max(-1, keepdims=True)
-    shifted = v - (largest if tape is None else tape.constant(largest))
+    shifted = v - (np.real(v).max(-1, keepdims=True) if tape is None else tape.largest(v))
     return shifted - xp.log(xp.sum(xp.exp(shifted), -1, True))
 
 

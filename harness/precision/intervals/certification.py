@@ -20,8 +20,6 @@ from numpy import ndarray
 from harness.derive.balls import UndecidedError
 from harness.derive.namespaces import balls
 from harness.derive.stepping import StepError
-from harness.precision.intervals import network
-from harness.precision.intervals.network import in_matrices
 from harness.problem import Problem
 from harness.problem.recurrent import RecurrenceProblem
 from harness.tensors import GATES
@@ -36,10 +34,10 @@ A chaotic recurrence loses some bits in each step; a saturated tanh needs one fo
 """
 
 MOST_WORK = 2.5e8
-"""Maximum multiplications at ``FIRST_PRECISION``, about 20 ns each on one core; one elementwise function is 50."""
+"""Maximum multiplications at ``FIRST_PRECISION``, about 20 ns each on one core."""
 
-OF_OBJECTS = 10
-"""Cost of a multiplication in arrays of intervals, relative to one in matrices of intervals, which serve plain rnns."""
+OF_ELEMENT, OF_STEP = 200, 12_000
+"""Cost of one element of a gate, its sums, products and function, and of one step of one direction of a layer."""
 
 KEPT = 8
 """Number of answers that are kept: the comparison and the error floor both ask for a problem's, a few at a time."""
@@ -104,7 +102,7 @@ def _certified(problem: Problem) -> dict[str, ndarray]:
 
 def solve(problem: Problem) -> dict[str, ndarray]:
     """Return loss, outputs and every gradient in balls at the precision in force, whatever their radii."""
-    return balls.gradients(problem.sequences) if isinstance(problem, RecurrenceProblem) else network.solve(problem)
+    return balls.gradients(problem.sequences if isinstance(problem, RecurrenceProblem) else problem.network)
 
 
 def is_certified(tensor: ndarray) -> bool:
@@ -121,10 +119,10 @@ def work(problem: Problem) -> float:
     if isinstance(problem, RecurrenceProblem):
         return balls.work(problem.sequences)
     s = problem.structure
-    functions = s.batch * s.time * (len(s.blocks) * s.hidden * GATES[s.cell] + s.outputs[2])
-    # Two of the three parts of the products belong to the backward pass.
-    products = s.multiplications * (1 + 2 * len(passes(problem.truncation, s.time))) / 3
-    return (products + 50.0 * functions) * (1 if in_matrices(problem) else OF_OBJECTS)
+    masks = 1 if problem.lengths is None else 2
+    of_step = len(s.blocks) * masks * (OF_STEP + OF_ELEMENT * s.batch * s.hidden * GATES[s.cell])
+    # A window is run anew for each of its losses.
+    return len(passes(problem.truncation, s.time)) * (s.multiplications + s.time * of_step)
 
 
 def _key(problem: Problem) -> bytes:

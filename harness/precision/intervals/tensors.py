@@ -1,36 +1,10 @@
-"""Conversions between arrays of floats and flat lists, matrices and arrays of intervals."""
+"""Arrays of intervals as floats, and their distance from arrays of floats."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from flint import arb, arb_mat
+from flint import arb
 from numpy import ndarray
-
-from harness.tensors import Shape
-
-
-def time_first(tensor: ndarray) -> ndarray:
-    """Return a tensor (B, T, …) as (T, B, …)."""
-    return tensor.swapaxes(0, 1)
-
-
-def to_balls(array: ndarray) -> list[arb]:
-    """Return an array's floats as exact intervals, in C order."""
-    return [arb(number) for number in array.reshape(-1).tolist()]
-
-
-def to_matrix(array: ndarray) -> arb_mat:
-    """Return a matrix of floats as a matrix of exact intervals."""
-    return arb_mat(*array.shape, to_balls(array))
-
-
-def in_shape(balls: Sequence[arb], shape: Shape) -> ndarray:
-    """Return intervals as an array of objects of a shape."""
-    array = np.empty(len(balls), dtype=object)
-    array[:] = balls
-    return array.reshape(shape)
 
 
 def rounded(tensor: ndarray, dtype: str) -> ndarray:

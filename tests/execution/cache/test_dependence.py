@@ -106,7 +106,7 @@ def digests():
         ("harness/implementations/keras_rnn.py", {"keras", "keras-go-backwards", "keras-repeated"}),
         ("harness/implementations/closed_form.py", {"closed-form"}),
         ("reference_impls/rnn_concatenated.py", {"numpy-concat"}),
-        ("harness/precision/intervals/gated.py", {"certified"}),
+        ("harness/precision/intervals/certification.py", {"certified"}),
         ("harness/execution/session/running.py", set()),
         ("harness/report/folder.py", set()),
         ("harness/layout/torch.py", set(OURS)),

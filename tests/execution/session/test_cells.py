@@ -171,7 +171,7 @@ def test_the_certified_floor_is_the_one_of_wider_numbers(cell):
 
 
 def test_what_would_take_too_long_in_balls_says_so(cell):
-    problem = problem_of(**cell, sizes=Sizes(8, 50, 32, 64))
+    problem = problem_of(**cell, sizes=Sizes(32, 200, 32, 64))
     with pytest.raises(NoErrorFloor, match="certified: would take"):
         from_intervals(problem, {})
 

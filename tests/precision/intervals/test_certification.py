@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
+from harness.derive.balls import to_balls
 from harness.implementations import Unsupported, implementations
 from harness.precision.intervals import certification
-from harness.precision.intervals.certification import NotCertified, certified, is_certified
-from harness.precision.intervals.network import solve
-from harness.precision.intervals.tensors import distance, in_shape, rounded
+from harness.precision.intervals.certification import NotCertified, certified, is_certified, solve
+from harness.precision.intervals.tensors import distance, rounded
 from harness.result import run
 
 
@@ -29,7 +29,7 @@ from harness.result import run
     ids=str,
 )
 def test_the_criterion(balls, enough):
-    assert is_certified(in_shape(balls, (len(balls),))) is enough
+    assert is_certified(to_balls(balls)) is enough
 
 
 @pytest.fixture
@@ -128,11 +128,11 @@ def test_answers_are_remembered_by_everything_that_they_depend_on(problem_of, pr
 
 
 def test_rounding_and_distance():
-    third = in_shape([arb(1) / 3, arb(-7)], (2,))
+    third = to_balls([arb(1) / 3, arb(-7)])
     assert rounded(third, "float64").tolist() == [1 / 3, -7.0]
     assert rounded(third, "float32").dtype == np.float32
     assert rounded(third, "float32")[0] == np.float32(1 / 3)
     with ctx.workprec(200):
-        off = distance(np.array([1 / 3, np.nan]), in_shape([arb(1) / 3, arb(0)], (2,)))
+        off = distance(np.array([1 / 3, np.nan]), to_balls([arb(1) / 3, arb(0)]))
     assert off[0] == pytest.approx(2.0**-54 / 3, rel=1e-9)
     assert off[1] == np.inf

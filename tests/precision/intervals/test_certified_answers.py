@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
-from harness.derive.balls import UndecidedError
-from harness.precision.intervals import layers
+from harness.derive.balls import DECIDED, UndecidedError, to_balls
 from harness.precision.intervals.certification import certified
 from harness.problem.reference import layer_of
 from reference_impls import network
@@ -189,7 +188,10 @@ def test_relu_at_exactly_zero_has_the_slope_zero(problem_of):
     problem = problem_of(activation="relu", loss="dot", weights="zeros", initial_state="zeros")
     answer = certified(problem)
     assert all(ball.is_zero() for ball in answer["layer0.b_h"])
-    assert layers.ACTIVATIONS["relu"](arb(0)) == (0, 0)
-    assert layers.ACTIVATIONS["relu"](arb(1e-300)) == (1e-300, 1)
+    relu = DECIDED["relu"]
+    for number, slope in ((0, 0), (1e-300, 1), (-1e-300, 0)):
+        at = to_balls([number])
+        assert relu(at).apply([at], ()) == max(number, 0)
+        assert relu(at).pull([at], 0, to_balls([1])) == slope
     with pytest.raises(UndecidedError):
-        layers.ACTIVATIONS["relu"](arb(0, 1e-300))
+        relu(to_balls([arb(0, 1e-300)]))
