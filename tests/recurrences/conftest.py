@@ -21,11 +21,13 @@ from harness.tensors import is_gradient
 
 
 def _drawn(recurrence: Recurrence, seed: int = 0, B: int = 3, T: int = 5, **given: int) -> Sequences:
-    """Draw arrays in which nothing is zero, and an upstream gradient for every output and every last state."""
+    """Draw arrays with no zeros outside of masks, and an upstream gradient for every output and every last state."""
     random = np.random.Generator(np.random.PCG64(seed))
     sizes = recurrence.sizes(**given)
 
     def draw(name: str, shape: tuple[int, ...], scale: float = 1) -> ndarray:
+        if name in recurrence.held:
+            return random.integers(0, 2, size=shape).astype(float)
         normal = random.normal(size=shape) * scale
         return 0.5 + normal**2 if name in recurrence.positive else normal
 

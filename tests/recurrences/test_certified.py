@@ -58,7 +58,7 @@ def test_every_digit_is_proven_at_a_higher_precision(recurrence):
     """Each ball contains the ball of four times the precision, which is far smaller."""
     problem = recurrence.problem(T=5, B=2)
     answer = certified(problem)
-    assert {"loss", "outputs", *problem.arrays} <= answer.keys()
+    assert {"loss", "outputs", *problem.structure.gradients} <= answer.keys()
     with ctx.workprec(512):
         better = certification.solve(problem)
         for name, tensor in answer.items():

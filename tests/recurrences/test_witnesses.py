@@ -211,6 +211,37 @@ def selective_scan(w, x, s):
     return y * x["z"] * sigmoid(x["z"]), {"h": h[:, -1]}
 
 
+def packed_selective_scan(w, x, s):
+    """Each packed sequence by itself, in the form of a matrix."""
+    B, T, _ = x["u"].shape
+    outputs, last = np.empty_like(x["u"]), {"h": np.empty_like(s["h"])}
+    for b in range(B):
+        starts = [0, *(t for t in range(1, T) if x["reset"][b, t])]
+        for start, end in zip(starts, [*starts[1:], T], strict=True):
+            part = {name: array[b : b + 1, start:end] for name, array in x.items()}
+            h0 = s["h"][b : b + 1] if start == 0 and not x["reset"][b, 0] else np.zeros((1, *s["h"].shape[1:]))
+            y, ends = selective_scan(w, part, {"h": h0})
+            outputs[b, start:end], last["h"][b] = y[0], ends["h"][0]
+    return outputs, last
+
+
+def recurrent_dropout_lstm(w, x, s):
+    """One sequence and one unit after the other: a dropped unit only forgets."""
+    outputs = np.empty((*x["x"].shape[:2], s["h"].shape[1]))
+    last = {name: array.copy() for name, array in s.items()}
+    for b, sequence in enumerate(x["x"]):
+        for t, seen in enumerate(sequence):
+            a = np.concatenate([seen, last["h"][b], [1.0]]) @ np.vstack([w["W"], w["U"], w["b"]])
+            for j, kept in enumerate(x["mask"][b, t]):
+                i, f, g, o = a.reshape(4, -1)[:, j]
+                last["c"][b, j] *= logistic(f)
+                if kept:
+                    last["c"][b, j] += logistic(i) * math.tanh(g)
+                outputs[b, t, j] = math.tanh(last["c"][b, j]) * logistic(o)
+            last["h"][b] = outputs[b, t]
+    return outputs, last
+
+
 def ssd(w, x, s):
     """The masked matrix form: L ∘ (C Bᵀ) times the inputs."""
     dt = np.logaddexp(0, x["dt"] + w["dt_bias"])  # (B, T, H)
@@ -363,6 +394,8 @@ WITNESSES: dict[str, Witness] = {
     "qrnn": qrnn,
     "lru": lru,
     "selective_scan": selective_scan,
+    "packed_selective_scan": packed_selective_scan,
+    "recurrent_dropout_lstm": recurrent_dropout_lstm,
     "ssd": ssd,
     "rwkv4": rwkv4,
     "rwkv7": rwkv7,
@@ -391,6 +424,8 @@ MISTAKES = {
     "qrnn": ('s["last"] @ w["O0"] + ', ""),
     "lru": ('re @ w["C_re"] - im', 're @ w["C_re"] + im'),
     "selective_scan": ("(dt * x", "(x"),
+    "packed_selective_scan": ("decay * before", 'decay * s["h"]'),
+    "recurrent_dropout_lstm": ('x["mask"] * ', ""),
     "ssd": ('dt[:, :, None] * x["x"]', 'dt[:, :1, None] * x["x"]'),
     "rwkv4": ('xp.exp(w["u"] + x["k"] - top)', 'xp.exp(x["k"] - top)'),
     "rwkv7": ('x["r"])', 'x["k"])'),
