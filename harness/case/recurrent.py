@@ -19,7 +19,12 @@ from harness.derive.recording import Recording, Sequences
 from harness.derive.stepping import StepError
 from harness.recurrences import DeclarationError, Recurrence
 
-DTYPES = ("float32", "float64")
+CHOICES = {
+    "dtype": ("float32", "float64"),
+    "upstream": ("all", "outputs alone", "last states alone"),
+    "state": ("random", "zeros"),
+}
+"""The values of a draw's fields that are one of a few."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,9 @@ class Draw:
         for name, size in (("B", self.B), ("T", self.T)):
             if not isinstance(size, int) or size < 1:
                 raise DeclarationError(f"size {name} is {size!r}, but should be a whole number above 0")
-        if self.dtype not in DTYPES:
-            raise DeclarationError(f"dtype is {self.dtype!r}, but should be {' or '.join(map(repr, DTYPES))}")
+        for name, known in CHOICES.items():
+            if (given := getattr(self, name)) not in known:
+                raise DeclarationError(f"{name} is {given!r}, but should be {listed(map(repr, known))}")
 
     def named(self, sizes: Mapping[str, int]) -> str:
         """Return the part of a problem's name that distinguishes it from others of the recurrence."""
@@ -156,6 +162,7 @@ def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int], **said
         DeclarationError: if a size is not the recurrence's.
         StepError: if the step does what a step may not.
     """
+    _check_absent(recurrence, draw.absent)
     B, T = draw.B, draw.T
     known = recurrence.sizes(**sizes)
     state = recurrence.shapes(recurrence.state, known, B)
@@ -191,6 +198,14 @@ def case_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int], **said
     assert case.recurrence is not None
     case.recurrence["shapes"]["forward"] = {"outputs": _outputs_of(recurrence, case, B, T)}
     return case
+
+
+def _check_absent(recurrence: Recurrence, absent: Sequence[str]) -> None:
+    there = f"it may lack {listed(recurrence.optional)}" if recurrence.optional else "it has none"
+    for name in absent:
+        if name not in recurrence.optional:
+            hint = nearest(name, recurrence.optional) or there
+            raise DeclarationError(f"{name!r} is no optional array of {recurrence.name}; {hint}")
 
 
 def digest(recurrence: Recurrence) -> str:

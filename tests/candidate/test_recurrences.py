@@ -351,3 +351,45 @@ def test_a_function_of_torch(checked):
     wrong = checked(source=STEP + MODULE, old="dh * (n - h) * z * (1 - z)", new="dh * (n - h) * z")
     assert wrong.status == 1
     assert "the slope of the sigmoid" in wrong.out
+
+
+def test_the_sensitivity_of_the_problems_that_are_made(check, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(STEP + MINE)
+    did = check.command("sensitivity", str(file))
+    assert did.status == 0, did.out + did.err
+    found = re.search(r"Together, the cases detect (\d+) of the (\d+) faults of the step of leaky\.", did.out)
+    assert found
+    assert found[1] == found[2]
+    assert int(found[1]) > 50
+
+
+def test_the_sensitivity_of_a_problem_of_ones_own(check, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(STEP)
+    did = check.command("sensitivity", str(file), "--problem", "B=1,T=16,I=8,H=8", "--json")
+    assert did.status == 0, did.out + did.err
+    (row,) = did.json
+    assert set(row["missed"].values()) == {"one sequence"}
+    assert '`h = (1 - z) * s["h"] + z * xp.tanh(x["x"] @ w["W_h"])`' in " ".join(row["seen"])
+    did = check.command("sensitivity", str(file), "--problem", "B=1,G=8")
+    assert did.status == 2
+    assert "leaky has no size 'G'; there are B, T, I or H" in did.err
+    did = check.command("sensitivity", str(file), "recurrences/mlstm")
+    assert did.status == 2
+    assert "is about the recurrence leaky" in " ".join(did.err.split())
+
+
+def test_the_sensitivity_of_a_file_that_is_refused(check, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(STEP.replace("xp.tanh", "np.tanh"))
+    did = check.command("sensitivity", str(file))
+    assert did.status == 2
+    assert "a step uses np.tanh" in did.err
+    assert "Traceback" not in did.err
+    file.write_text(
+        "import harness\n\n\n@harness.implementation('m', layout='split')\ndef m(problem):\n    return {}\n"
+    )
+    did = check.command("sensitivity", str(file))
+    assert did.status == 2
+    assert "is about networks; their faults depend on the case alone, so name cases" in " ".join(did.err.split())

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -94,12 +95,61 @@ def test_a_baseline_is_diagnosed_against_another(harness, lstm):
     assert (done.returncode, done.stdout) == (0, "lstm: match\n"), lstm
 
 
-def test_sensitivity_is_for_networks(harness, lstm):
+def test_sensitivity_counts_the_faults_of_a_step(harness, lstm):
     done = harness("sensitivity", "lstm")
-    assert done.returncode == 5, lstm
-    assert "1 case of a recurrence is left out" in done.stderr
-    done = harness("sensitivity")
-    assert (done.returncode, "small" in done.stdout, "lstm " in done.stdout) == (0, True, False)
+    assert done.returncode == 0, lstm
+    assert re.search(r"The case detects \d+ of the \d+ faults of the step of peephole_lstm\.", done.stdout)
+    (row,) = json.loads(harness("sensitivity", "lstm", "--json").stdout)
+    assert row["case"] == "lstm"
+    assert "The gradient by the last state h is left out." in row["seen"]
+    both = harness("sensitivity").stdout
+    assert "faults of the catalogue" in both
+    assert "faults of the step of peephole_lstm" in both
+
+
+def test_sensitivity_of_a_problem_of_ones_own(harness, lstm):
+    done = harness("sensitivity", "lstm", "--problem", "B=1, T=1, H=4", "--problem", "upstream=outputs alone", "--json")
+    assert done.returncode == 0, lstm
+    one, other = json.loads(done.stdout)
+    assert one["case"] == "peephole_lstm[dtype=float64,B=1,T=1,I=5,H=4,seed=0]"
+    assert other["case"].endswith("outputs alone]")
+    assert set(one["missed"].values()) >= {"one sequence", "one step: nothing is carried back through time"}
+    assert other["missed"]["The gradient by the last state h is left out."] == "no gradient by the last states"
+
+
+BAD_PROBLEMS = {
+    "no value": ("B", "'B' should be NAME=VALUE, as in B=1,T=16,H=64"),
+    "a text": ("B=two", "B is 'two', but should be a whole number"),
+    "no number": ("scale=x", "scale is 'x', but should be a number"),
+    "another letter": ("K=4", "peephole_lstm has no size 'K'; there are B, T, I or H"),
+    "a size of zero": ("H=0", "size H is 0, but should be a whole number above 0"),
+    "another dtype": ("dtype=float16", "dtype is 'float16', but should be 'float32' or 'float64'"),
+    "another upstream": ("upstream=ones", "upstream is 'ones', but should be 'all', 'outputs alone' or 'last states"),
+    "nothing to leave out": ("without=b", "'b' is no optional array of peephole_lstm; it has none"),
+}
+
+
+@pytest.mark.parametrize("mistake", BAD_PROBLEMS)
+def test_a_wrong_problem_is_refused(harness, lstm, mistake):
+    text, message = BAD_PROBLEMS[mistake]
+    done = harness("sensitivity", "lstm", "--problem", text)
+    assert done.returncode == 2, lstm
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_problem_is_for_recurrences(harness, lstm):
+    done = harness("sensitivity", "small", "--problem", "B=1")
+    assert done.returncode == 2, lstm
+    assert "--problem is for recurrences, and these cases are of networks; leave it out" in " ".join(
+        done.stderr.split()
+    )
+
+
+def test_sensitivity_of_a_problem_that_is_too_large(harness, lstm):
+    done = harness("sensitivity", "lstm", "--problem", "B=100,T=100,H=500,I=1")
+    assert done.returncode == 2, lstm
+    assert "at most 2e+07, so use smaller sizes" in done.stderr
 
 
 def test_validate_places_mistakes(harness, lstm):

@@ -77,8 +77,16 @@ def routes(process: Framework) -> list[Implementation]:
     return [replace(implementations()[name], framework=process) for name in (DERIVED, "complex-step")]
 
 
-def made_cases(process: Framework, recurrences: Sequence[str], workers: Workers) -> list[ValidCase]:
+def made_cases(
+    process: Framework, recurrences: Sequence[str], workers: Workers, problems: Sequence[Mapping[str, Any]] = ()
+) -> list[ValidCase]:
     """Return the cases that the process of a file makes for its recurrences.
+
+    Args:
+        process: the process.
+        recurrences: the names of the recurrences.
+        workers: the owner of the process.
+        problems: the ``draw`` and the ``sizes`` of each case to make; those of ``configurations`` if there are none.
 
     Raises:
         FileRefused: if a step cannot be run.
@@ -86,7 +94,7 @@ def made_cases(process: Framework, recurrences: Sequence[str], workers: Workers)
     found: list[ValidCase] = []
     for name in recurrences:
         try:
-            answer = workers.ask(process, {"do": "cases", "recurrence": name}, {})
+            answer = workers.ask(process, {"do": "cases", "recurrence": name, "problems": list(problems)}, {})
         except WorkerFailed as failure:
             raise FileRefused(f"{name}: its step could not be run: {failure.reason}", failure.detail) from None
         if answer.header["status"] != "ok":

@@ -129,6 +129,17 @@ class Explainer:
             return [*at_once, self._forward(forward, off)]
         return [*at_once, *self._backward(usable, off)]
 
+    @np.errstate(all="ignore")
+    def shown(self) -> dict[str, bool]:
+        """Return for each plain rule, in a sentence, whether breaking it changes a gradient by more than rounding."""
+        gradients = [name for name in self.right if is_gradient(name)]
+        shows = np.asarray(self._changes(self._plain.given, gradients).any(1))
+        found: dict[str, bool] = {}
+        for rule, shown in zip(self._plain.rules, shows.tolist(), strict=True):
+            text = self._sentence(rule.text)
+            found[text] = shown or found.get(text, False)
+        return found
+
     def _same(self, name: str, one: ndarray, other: ndarray) -> bool:
         return bool((np.abs(one - other) <= self._bound(name, one)).all())
 

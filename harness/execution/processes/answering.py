@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from harness.derive.stepping import StepError
-from harness.diagnosis.recurrent import Explainer
+from harness.diagnosis.recurrent import Explainer, TooLargeError, sight
 from harness.execution.processes.messages import baseline_of, of_diagnoses, of_floor, of_result, tensors_of, to_problem
 from harness.execution.processes.serving import Answer
 from harness.execution.processes.transport import Message
@@ -43,10 +44,14 @@ def answered(request: Message, known: Mapping[str, Recurrence] | None = None) ->
             explainer = Explainer(problem, request.header["noise"])
             found = explainer.explained(tensors_of(request), request.header["matching"])
             return {"status": "ok", "diagnoses": of_diagnoses(found)}, {}
+        if request.header["do"] == "sight":
+            problem = to_problem(request, known)
+            assert isinstance(problem, RecurrenceProblem)
+            return {"status": "ok", "sight": asdict(sight(problem))}, {}
         chosen: Implementation = implementations()[request.header["implementation"]]
         header, arrays = of_result(run(chosen, to_problem(request, known)))
         return {"status": "ok", **header}, arrays
-    except (Unsupported, NoErrorFloor) as reason:
+    except (Unsupported, NoErrorFloor, TooLargeError) as reason:
         return {"status": "unsupported", "reason": str(reason)}, {}
     except StepError as refused:  # a mistake in a user's step, with its line
         return {"status": "error", "reason": str(refused), "detail": ""}, {}

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from numpy import ndarray
 
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
+from harness.diagnosis.sight import Sight
 from harness.execution.processes.messages import (
     of_floor_request,
     of_problem,
@@ -121,6 +122,19 @@ class Asking(ABC):
         if answer.header["status"] != "ok":
             return [Diagnosis(UNEXPLAINED, f"unexplained; {answer.header['reason']}", {})]
         return to_diagnoses(answer.header["diagnoses"])
+
+    def sight(self, problem: Problem) -> Sight:
+        """Return which faults of a recurrence's step show on a problem, found where its step is.
+
+        Raises:
+            WorkerFailed: if the process cannot answer, or the problem is too large.
+        """
+        header, arrays = of_problem(problem)
+        answer = self.ask(self._home(problem), {"do": "sight", **header}, arrays)
+        if answer.header["status"] != "ok":
+            raise WorkerFailed(answer.header["reason"], answer.header.get("detail", ""))
+        found = answer.header["sight"]
+        return Sight(tuple(found["seen"]), found["missed"], found["impossible"])
 
     def _home(self, problem: Problem, framework: Framework = NUMPY) -> Framework:
         """Return the process that has a problem's step; that of a framework if every process has it."""

@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from harness.candidate import lookout
 from harness.candidate.trial import try_out
 from harness.candidate.userfile import FileRefused, UserFile, tracebacks
 from harness.candidate.userfile.loading import Offer, forget, line_of, load
+from harness.case.recurrent import Draw, case_of
 from harness.derive.stepping import StepError
 from harness.execution.processes.answering import answered
 from harness.execution.processes.child import DUMP, end_with_parent, opened_channel, version_of
@@ -123,7 +125,7 @@ class _Server:
                 return {"status": "error", "reason": f"importing it again: {refused}", "detail": refused.detail}, {}
         do, recurrences = request.header["do"], self.found.recurrences
         if do == "cases":
-            return _cases(recurrences[request.header["recurrence"]])
+            return _cases(recurrences[request.header["recurrence"]], request.header["problems"])
         name = request.header.get("implementation")
         own = next((each for each in self.found.implementations if fit(each.name) == name), None)
         if own is None:
@@ -160,10 +162,11 @@ def _told(error: BaseException) -> dict[str, str]:
     return {"reason": tracebacks.line_of(error), "detail": tracebacks.from_users_line_on(error)}
 
 
-def _cases(recurrence: Recurrence) -> _Answer:
-    """Return the cases that are made for a recurrence, or why its step cannot be run."""
+def _cases(recurrence: Recurrence, problems: Sequence[Mapping[str, Any]]) -> _Answer:
+    """Return the cases that are made for a recurrence, or those of some draws; or why its step cannot be run."""
     try:
-        return {"status": "ok", "cases": [each.to_plain() for each in configurations(recurrence)]}, {}
+        drawn = [case_of(recurrence, Draw(**each["draw"]), each["sizes"]) for each in problems]
+        return {"status": "ok", "cases": [each.to_plain() for each in drawn or configurations(recurrence)]}, {}
     except (StepError, DeclarationError) as refused:
         return {"status": "error", "reason": str(refused)}, {}
     except BaseException as error:
