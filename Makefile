@@ -100,6 +100,9 @@ screenshots: $(INSTALLED) ## Write docs/pictures, a report that shows a wrong gr
 snapshots: $(INSTALLED) ## Write the words of messages and pages that tests compare with (tests/**/__snapshots__)
 	$(BIN)/pytest $(addprefix tests/,case/test_located_mistakes.py cli/test_commands.py diagnosis/test_texts.py) --snapshot-update
 
+notebook: $(INSTALLED) ## Execute docs/notebooks/in-a-notebook.ipynb and write its outputs into it
+	$(BIN)/python -m docs.notebook_outputs
+
 schema: $(INSTALLED) ## Write case.schema.json, which editors read
 	$(BIN)/harness schema > case.schema.json
 

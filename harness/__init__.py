@@ -20,8 +20,10 @@ if TYPE_CHECKING:
         diagnose,
         load_case,
         load_cases,
+        make_case,
         run,
     )
+    from harness.candidate.check.function import Check, check_implementation
     from harness.casefile import MistakesFound
     from harness.comparison import Comparison
     from harness.diagnosis import Diagnosis
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Case": "harness.api",
+    "Check": "harness.candidate.check.function",
     "Comparison": "harness.comparison",
     "Diagnosis": "harness.diagnosis",
     "HarnessWarning": "harness.api",
@@ -44,17 +47,20 @@ _HOMES = {
     "Unsupported": "harness.implementations",
     "assert_gradients_match": "harness.api",
     "check_function": "harness.api",
+    "check_implementation": "harness.candidate.check.function",
     "compare": "harness.api",
     "diagnose": "harness.api",
     "implementation": "harness.implementations",
     "load_case": "harness.api",
     "load_cases": "harness.api",
+    "make_case": "harness.api",
     "recurrence": "harness.recurrences",
     "run": "harness.api",
 }
 
 __all__ = [
     "Case",
+    "Check",
     "Comparison",
     "Diagnosis",
     "HarnessWarning",
@@ -67,11 +73,13 @@ __all__ = [
     "Unsupported",
     "assert_gradients_match",
     "check_function",
+    "check_implementation",
     "compare",
     "diagnose",
     "implementation",
     "load_case",
     "load_cases",
+    "make_case",
     "recurrence",
     "run",
 ]

@@ -16,7 +16,7 @@ from numpy import ndarray
 from harness import case as cases
 from harness.candidate.own_loss import check_function
 from harness.candidate.trial import try_out
-from harness.case import tolerances
+from harness.case import making, tolerances
 from harness.case.training import tensors as training_shapes
 from harness.casefile import MistakesFound, listed, nearest
 from harness.comparison import Comparison, ComparisonPolicy
@@ -92,7 +92,7 @@ def load_cases(path: str | PathLike[str]) -> list[Case]:
         MistakesFound: with every mistake in the files, each with its line.
         ValueError: if there is no case.
     """
-    _check(path=path)
+    check_arguments(path=path)
     loaded = cases.load([fspath(path)], implementations())
     if loaded.mistakes:
         raise MistakesFound(loaded.mistakes)
@@ -111,11 +111,25 @@ def load_case(path: str | PathLike[str]) -> Case:
         MistakesFound: with every mistake in the file, each with its line.
         ValueError: if there is no case, or several.
     """
-    _check(path=path)
+    check_arguments(path=path)
     found = load_cases(path)
     if len(found) > 1:
         raise ValueError(f"{fspath(path)} has {len(found)} cases, {found[0].name} among them; use load_cases for all")
     return found[0]
+
+
+def make_case(*, name: str = "", **fields: Any) -> Case:
+    """Make a case without a file.
+
+    Args:
+        name: The name of the case; that of its cell by default.
+        fields: The keys of a case file, such as ``cell="gru"``, ``weights={"normal": 0.5, "seed": 1}`` and
+            ``sizes={"batch": 2, "time": 5, "input": 3, "hidden": 4}``. An array stands for its values: ``inputs=x``.
+
+    Raises:
+        MistakesFound: With every mistake, each with the name of its argument.
+    """
+    return Case(**vars(making.made(fields, name, implementations())))
 
 
 def run(name_or_function: Runnable, problem: Problem) -> Result:
@@ -136,10 +150,10 @@ def run(name_or_function: Runnable, problem: Problem) -> Result:
         Unsupported: if it cannot represent the problem.
         ImplementationFailed: if its process failed. A function's own exception is raised unchanged.
     """
-    _check(name_or_function=name_or_function, problem=problem)
-    found = _found(name_or_function)
+    check_arguments(name_or_function=name_or_function, problem=problem)
+    found = as_implementation(name_or_function)
     by_name = isinstance(name_or_function, str)
-    elsewhere = by_name and found.framework != NUMPY and isinstance(_asking(problem), Workers)
+    elsewhere = by_name and found.framework != NUMPY and isinstance(asking_of(problem), Workers)
     answer = _of_process(found, problem) if elsewhere else run_here(found, problem)
     return replace(answer, problem=problem, implementation=found)
 
@@ -190,7 +204,7 @@ def compare(
         TypeError: if an argument is of another kind.
         NotReadable: if a value is no array of real numbers.
     """
-    _check(actual=actual, expected=expected, nonfinite=nonfinite, layout=layout, require_all=require_all)
+    check_arguments(actual=actual, expected=expected, nonfinite=nonfinite, layout=layout, require_all=require_all)
     problem = _problem_of(actual, expected)
     if problem is None:
         if layout != "split":
@@ -253,11 +267,11 @@ def _read(arrays: Mapping[str, Any], problem: Problem, layout: str) -> Result:
 
 def _standard(problem: Problem, expected: Result) -> Standard:
     """Return the standard that answers to a problem are judged by, measured as for a run."""
-    asking = _asking(problem)
+    asking = asking_of(problem)
     return Standard.measured(problem, expected, asking.rounding_noise(problem), asking.floor(problem, expected.tensors))
 
 
-def _asking(problem: Problem) -> Asking:
+def asking_of(problem: Problem) -> Asking:
     """Return the way to ask about a problem: the processes of frameworks, or this one, which alone has its step."""
     own = isinstance(problem, RecurrenceProblem) and problem.recurrence is not recurrences().get(problem.case.cell)
     return Here(problem.recurrence) if own else shared_workers()  # type: ignore[attr-defined] # mypy forgets own
@@ -281,7 +295,7 @@ def diagnose(actual: Result | Mapping[str, Any], problem: Problem, *, layout: st
             shape, or the layout that has such names. No numbers were examined.
         NotReadable: if a value is no array of real numbers.
     """
-    _check(actual=actual, problem=problem, layout=layout)
+    check_arguments(actual=actual, problem=problem, layout=layout)
     result = actual if isinstance(actual, Result) else _read(actual, problem, layout)
     if wrong := list(_misfits(result, problem, layout)):
         raise ValueError("\n".join([f"{problem.case.name}: nothing was diagnosed", *wrong]))
@@ -352,16 +366,16 @@ def assert_gradients_match(
             another dtype, or no gradient.
     """
     __tracebackhide__ = True
-    _check(function=function, case=case, baseline=baseline, require_all=require_all)
+    check_arguments(function=function, case=case, baseline=baseline, require_all=require_all, rounds=rounds)
     reasons = []
-    implementation = _found(function)
+    implementation = as_implementation(function)
     if declared := rounds or implementation.rounds:
         if not isinstance(case, Recurrence):
             raise ValueError("rounds needs a recurrence; pass it as the second argument, in place of a case")
         assert_right(lambda problem: _in_float32(implementation, problem), case, declared)
         return
     count = 0
-    for problem in _problems(case, by_name=isinstance(function, str)):
+    for problem in problems_of(case, by_name=isinstance(function, str)):
         each, count = problem.case, count + 1
         against = baseline or ("derived" if isinstance(problem, RecurrenceProblem) else DEFAULT_BASELINE)
         try:
@@ -390,7 +404,7 @@ def assert_gradients_match(
         raise Unsupported("; ".join(reasons))
 
 
-def _problems(
+def problems_of(
     given: str | PathLike[str] | cases.ValidCase | Problem | Recurrence, *, by_name: bool
 ) -> Iterator[Problem]:
     """Yield the problems for the check of an implementation."""
@@ -417,10 +431,10 @@ def _tried(function: Runnable, problem: Problem) -> Answer:
     """Try out a function; an implementation given by name is not watched."""
     if isinstance(function, str):
         return Answer("ok", run(function, problem))
-    return try_out(_found(function), problem)
+    return try_out(as_implementation(function), problem)
 
 
-def _found(wanted: Runnable) -> Implementation:
+def as_implementation(wanted: Runnable) -> Implementation:
     """Return an implementation: unchanged if given by name, and as a candidate if it is a user's function."""
     if isinstance(wanted, Implementation):
         return wanted.tried_out()
@@ -441,15 +455,18 @@ def _is_answer(given: object) -> bool:
     return isinstance(given, Result | Mapping)
 
 
+def _is_case(given: object) -> bool:
+    return isinstance(given, str | PathLike | cases.ValidCase | Problem | Recurrence)
+
+
+_CASE = "a Case, as harness.load_case(...) returns it, where to load it from, a Problem or a Recurrence"
 _RUNNABLE = "an implementation's name, one made by @harness.implementation, or a function of a problem"
 _ANSWER = "a Result, as harness.run returns it, or what a function returned: a dictionary {name: array}"
 
 _ARGUMENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "path": (lambda given: isinstance(given, str | PathLike), "a path, or a case's name such as 'basic/tanh'"),
-    "case": (
-        lambda given: isinstance(given, str | PathLike | cases.ValidCase | Problem | Recurrence),
-        "a Case, as harness.load_case(...) returns it, where to load it from, a Problem or a Recurrence",
-    ),
+    "case": (_is_case, _CASE),
+    "case_or_recurrence": (_is_case, _CASE),
     "problem": (lambda given: isinstance(given, Problem), "a Problem, as harness.load_case(...).problem() returns it"),
     "name_or_function": (_is_runnable, _RUNNABLE),
     "function": (_is_runnable, _RUNNABLE),
@@ -462,11 +479,12 @@ _ARGUMENTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "nonfinite": (lambda given: given in (None, "refused", "allowed"), "'refused', 'allowed' or None"),
     "require_all": (lambda given: isinstance(given, bool), "True or False"),
+    "rounds": (lambda given: isinstance(given, str | Mapping), "a format of low precision, such as 'bfloat16'"),
 }
 """Arguments by name, with one meaning in all functions here: the test of a value, and the words for a right one."""
 
 
-def _check(**arguments: object) -> None:
+def check_arguments(**arguments: object) -> None:
     """Refuse an argument of another kind than its name requires.
 
     Raises:
@@ -498,6 +516,7 @@ __all__: list[Any] = [
     "diagnose",
     "load_case",
     "load_cases",
+    "make_case",
     "run",
     "shared_workers",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -19,6 +19,9 @@ from harness.precision.tolerance import Bound
 from harness.result import Result, checked, values_of
 from harness.result.returned import array_of
 from harness.tensors import Shape, shapes
+
+if TYPE_CHECKING:
+    from harness.case import ValidCase
 
 DIGITS = "half a unit in the last known digit"
 """The beginning of the origin of a bound for printed digits."""
@@ -115,11 +118,13 @@ class Comparison:
         not_provided: tensors that were not returned and need not be; and of two biases that are one in the canonical
             layout the one that was not, by its own name.
         untrained: why those of training are among them; empty if they are not.
+        case: the case that they belong to; None if it is unknown.
     """
 
     tensors: tuple[TensorComparison, ...]
     not_provided: tuple[str, ...] = ()
     untrained: str = ""
+    case: ValidCase | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -151,6 +156,14 @@ class Comparison:
         """The tensors that do not match, the worst first; what comes first in the computation first among equals."""
         wrong = [each for each in self.tensors if each.verdict != "match"]
         return tuple(sorted(wrong, key=lambda each: (-SEVERITY.index(each.verdict), -_ratio_for_order(each))))
+
+    def __repr__(self) -> str:
+        return f"<Comparison: {str(self).splitlines()[0]}>"
+
+    def _repr_html_(self) -> str:
+        from harness.comparison.shown import html_of
+
+        return html_of(self)
 
     def __str__(self) -> str:
         wrong = self.disagreements

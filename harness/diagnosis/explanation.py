@@ -60,6 +60,15 @@ class Diagnosis:
         """The first of them."""
         return next(iter(self.residuals), "")
 
+    def __repr__(self) -> str:
+        left = f", residual {self.residual:.1e}" if math.isfinite(self.residual) else ""
+        return f"<Diagnosis: {self.fault}{left}>"
+
+    def _repr_html_(self) -> str:
+        from harness.diagnosis.shown import html_of
+
+        return html_of(self)
+
     def __str__(self) -> str:
         intended = f" If that is intended, the case should say {self.declare}." if self.declare else ""
         if self.fault == UNEXPLAINED:

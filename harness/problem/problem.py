@@ -44,6 +44,16 @@ class Problem:
     targets: ndarray
     layout: str = "split"
 
+    def __repr__(self) -> str:
+        from harness.problem.shown import in_words
+
+        return f"<Problem: {self.case.name}, {in_words(self)}>"
+
+    def _repr_html_(self) -> str:
+        from harness.problem.shown import html_of
+
+        return html_of(self)
+
     @property
     def structure(self) -> Structure:
         """The network's tensors and their shapes."""

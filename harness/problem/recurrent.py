@@ -22,7 +22,7 @@ from harness.problem.problem import Problem
 from harness.recurrences import Recurrence, recurrences
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RecurrenceProblem(Problem):
     """The input of an implementation of a recurrence. B is the batch, T the time.
 

@@ -71,6 +71,16 @@ class Result:
         forward = {"loss": self.loss, "outputs": self.outputs, "directional": self.directional}
         return {**{name: each for name, each in forward.items() if each is not None}, **self.gradients, **self.training}
 
+    def __repr__(self) -> str:
+        loss = f"loss {self.loss}, " if self.loss is not None and self.loss.shape == () else ""
+        outputs = f"outputs {self.outputs.shape}, " if self.outputs is not None else ""
+        return f"<Result: {loss}{outputs}{len(self.gradients)} gradients>"
+
+    def _repr_html_(self) -> str:
+        from harness.result.shown import html_of
+
+        return html_of(self)
+
     def only(self, names: Collection[str]) -> Result:
         """Return the result with these tensors alone."""
 

@@ -8,7 +8,7 @@ import pytest
 import harness
 from harness import api
 
-FUNCTIONS = ("assert_gradients_match", "compare", "diagnose", "load_case", "load_cases", "run")
+FUNCTIONS = ("assert_gradients_match", "check_implementation", "compare", "diagnose", "load_case", "load_cases", "run")
 
 
 class Other:
@@ -24,8 +24,15 @@ def good(workplace):
     return {
         **dict.fromkeys(("actual", "expected"), right),
         **dict.fromkeys(("name_or_function", "function", "baseline"), "numpy-split"),
-        **dict.fromkeys(("case", "path"), case),
-        **{"problem": problem, "layout": "split", "nonfinite": None, "require_all": False, "tolerance": None},
+        **dict.fromkeys(("case", "case_or_recurrence", "path"), case),
+        **{
+            "problem": problem,
+            "layout": "split",
+            "nonfinite": None,
+            "require_all": False,
+            "tolerance": None,
+            "rounds": "",
+        },
     }
 
 
@@ -43,11 +50,9 @@ def test_every_argument_of_every_public_function_is_looked_at(good):
             assert "should be" in str(refused.value)
             looked_at.add(parameter)
     assert looked_at == set(api._ARGUMENTS) | {"tolerance"}
-    assert {each for each in api.__all__ if inspect.isfunction(getattr(api, each))} == {
-        *FUNCTIONS,
-        "check_function",
-        "shared_workers",
-    } - {"shared_workers"}
+    functions = {each for each in harness.__all__ if inspect.isfunction(getattr(harness, each))}
+    of_their_own = {"check_function", "implementation", "make_case", "recurrence"}  # whose tests have their arguments
+    assert functions == {*FUNCTIONS, *of_their_own}
 
 
 WRONG = {

@@ -150,7 +150,9 @@ def compare_for(
 
     def compared(one: Result | Mapping[str, ndarray], other: Result) -> Comparison:
         found = compare(one, other, policy)
-        return replace(found, not_provided=tuple(name for name in found.not_provided if name in tensors))
+        return replace(
+            found, not_provided=tuple(name for name in found.not_provided if name in tensors), case=problem.case
+        )
 
     if isinstance(actual, Result) and actual.untrained:
         comparison = compared(actual, replace(expected, training={}))
