@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.derive.network import Architecture
 from harness.derive.truncated import pieces
 from harness.implementations.base import Framework, Returned, implementation
-from harness.implementations.jax_scan import JAX, Program, solved, zero_past_ends
+from harness.implementations.jax_scan import JAX, solved
 from harness.problem import Problem
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ def flax_rnn(problem: Problem) -> Returned:
     return solved(problem, _outputs)
 
 
-def _outputs(program: Program, leaves: Mapping[str, Array], valid: Array | None) -> Array:
+def _outputs(network: Architecture, leaves: Mapping[str, Array], valid: Array | None) -> Array:
     """Return the outputs, (B, T, D·H), or (B, T, O) with a readout, zero past each sequence's end."""
     import jax
     from flax import linen
     from jax import numpy as jnp
 
-    structure = program.structure
+    structure = network.structure
     lengths = None if valid is None else valid.sum(1)  # (B,)
 
     def run(first: int, last: int, states: list[Any]) -> tuple[Array, list[Any]]:
@@ -51,7 +52,7 @@ def _outputs(program: Program, leaves: Mapping[str, Array], valid: Array | None)
                 own = {"cell": own}
             else:
                 own = {f"{each}_rnn": {"cell": own[each]} for each in ("forward", "backward")}
-            layer = _layer(program)
+            layer = _layer(network)
             after, outputs = layer.apply(
                 {"params": own}, outputs, initial_carry=before, seq_lengths=left, return_carry=True
             )
@@ -68,18 +69,20 @@ def _outputs(program: Program, leaves: Mapping[str, Array], valid: Array | None)
         carry(f"layer{n}") if structure.directions == 1 else tuple(carry(block) for block in structure.blocks_of(n))
         for n in range(structure.layers)
     ]
-    graphs = pieces(program.truncation, structure.time, initial, run, jax.lax.stop_gradient)
+    graphs = pieces(network.truncation, structure.time, initial, run, jax.lax.stop_gradient)
     outputs = jnp.concatenate(graphs, 1)  # (B, T, D·H)
     if structure.output is not None:
         outputs = linen.Dense(structure.output).apply({"params": _parameters("readout.", leaves)}, outputs)  # (B, T, O)
-    return zero_past_ends(outputs, valid)
+    return outputs if valid is None else jnp.where(valid[:, :, None], outputs, 0)
 
 
-def _layer(program: Program) -> Any:
+def _layer(network: Architecture) -> Any:
     """Return a layer of the network without its parameters."""
     from flax import linen
 
-    structure = program.structure
+    from harness.derive.namespaces.jax import xp
+
+    structure, phi = network.structure, xp.with_activation(network.activation).activation
 
     def one() -> Any:
         match structure.cell:
@@ -88,7 +91,7 @@ def _layer(program: Program) -> Any:
             case "gru":
                 return linen.RNN(linen.GRUCell(structure.hidden))
             case _:
-                return linen.RNN(linen.SimpleCell(structure.hidden, activation_fn=program.phi))
+                return linen.RNN(linen.SimpleCell(structure.hidden, activation_fn=phi))
 
     return one() if structure.directions == 1 else linen.Bidirectional(one(), one())
 

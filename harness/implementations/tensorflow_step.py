@@ -5,7 +5,6 @@ from __future__ import annotations
 from harness.implementations.base import ANY, Returned, implementation
 from harness.implementations.keras_rnn import KERAS
 from harness.problem import Problem
-from harness.problem.recurrent import sequences_of
 
 
 @implementation("tensorflow", framework=KERAS, recurrence=ANY, only_with="recurrence", complete=True)
@@ -13,4 +12,4 @@ def tensorflow_step(problem: Problem) -> Returned:
     """The step in TensorFlow's operations, under GradientTape."""
     from harness.derive.namespaces import tensorflow
 
-    return tensorflow.gradients(sequences_of(problem))
+    return tensorflow.gradients(problem.calculation)

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from harness.case.fields import ValidCase
 from harness.derive.network import Architecture, NetworkArrays
+from harness.derive.stepping import Calculation
 from harness.layout import layouts
 from harness.problem.memory import strided
 from harness.tensors import Structure, shapes
@@ -113,6 +114,11 @@ class Problem:
         targets = self.targets[:, :, None] == np.arange(self.structure.outputs[2]) if is_labels else self.targets
         targets = np.where(covered[:, :, None], targets, targets.dtype.type(0))  # (B, T, O)
         return NetworkArrays(network, self.arrays, targets, covered, None if self.lengths is None else self.valid)
+
+    @property
+    def calculation(self) -> Calculation:
+        """The loss of the arrays, for every namespace; the weights in the split layout."""
+        return self.network
 
     @property
     def multiplications(self) -> float:

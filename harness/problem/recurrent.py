@@ -55,6 +55,11 @@ class RecurrenceProblem(Problem):
 
     @property
     @override
+    def calculation(self) -> Sequences:
+        return self.sequences
+
+    @property
+    @override
     def arrays(self) -> dict[str, ndarray]:
         """Every array that goes into the step, under the name of its gradient, or the name that it would have."""
         states = {f"{name}0": each for name, each in self.initial_state.items()}
