@@ -235,8 +235,8 @@ function legend() {
   };
   $("legend").replaceChildren("right, largest error:");
   for (const ratio of [0.001, 0.01, 0.1, 1]) $("legend").append(swatch("swatch", ratio === 0.001 ? "≤.001" : String(ratio), tint(ratio)));
-  for (const [verdict, mark] of Object.entries(MARK)) $("legend").append(swatch(`mark ${verdict}`, mark), verdict);
-  $("legend").append("; empty: not part of the case");
+  for (const [verdict, mark] of Object.entries(MARK)) $("legend").append(element("span", { className: "pair" }, swatch(`mark ${verdict}`, mark), verdict));
+  $("legend").append("empty: not part of the case");
 }
 
 function open(name, implementation) {
