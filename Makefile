@@ -88,6 +88,9 @@ page-benchmark: $(INSTALLED) ## Measure the report's page for 100 and 1,000 case
 run-benchmark: $(INSTALLED) ## Measure what runs cost beside what implementations compute (a quarter of an hour)
 	$(BIN)/python -m benchmarks.run_cost
 
+first-verdict: $(INSTALLED) ## Hold the time of the first verdict of harness check beside an import of NumPy (half a minute)
+	$(BIN)/python -m benchmarks.first_verdict
+
 comparison-benchmark: $(INSTALLED) ## Measure how fast large tensors are compared (a minute; 4 GB of memory)
 	$(BIN)/python -m benchmarks.comparison
 

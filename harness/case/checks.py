@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
 
-import psutil
-
 from harness.case import arrays, checkpoints, published, tolerances, training
 from harness.case.arrays import Problem
 from harness.case.fields import Fields, RecurrenceFields, made_elsewhere, spec_kind
@@ -214,6 +212,8 @@ def too_much(memory: int, time: int) -> Iterator[Problem]:
 
 @cache
 def _memory_there() -> int:
+    import psutil  # which few commands need
+
     return int(psutil.virtual_memory().total)
 
 

@@ -556,7 +556,7 @@ class ValidCase(Fields):
 
     def to_plain(self) -> dict[str, Any]:
         """Return the case as plain data for JSON."""
-        return dataclasses.asdict(self)
+        return {**vars(self), "sizes": dataclasses.asdict(self.sizes), "loss": dataclasses.asdict(self.loss)}
 
     @staticmethod
     def from_plain(plain: dict[str, Any]) -> ValidCase:
@@ -566,10 +566,18 @@ class ValidCase(Fields):
         named, lengths = plain["implementations"], plain["lengths"]
         return ValidCase(
             **{
-                **plain,
+                **_with_pairs(plain),
                 "sizes": Sizes(**plain["sizes"]),
                 "loss": Loss(**{**loss, "steps": steps}),
                 "implementations": None if named is None else tuple(named),
                 "lengths": None if lengths is None else tuple(lengths),
             }
         )
+
+
+def _with_pairs(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return plain data with the bounds of uniform numbers as a pair, as the validator makes them."""
+    return {
+        name: _with_pairs(value) if isinstance(value, dict) else tuple(value) if name == "uniform" else value
+        for name, value in plain.items()
+    }

@@ -13,12 +13,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.case import published, sweep
+from harness.case import validated
 from harness.case.fields import ValidCase
 from harness.case.library import CASES_FOLDER, library
-from harness.casefile import ODD_IN_A_NAME, Document, Mistake, MistakesFound, content, nearest, parse, visible
+from harness.casefile import ODD_IN_A_NAME, Mistake, MistakesFound, content, nearest, visible
+
+if TYPE_CHECKING:
+    from harness.case import sweep
+    from harness.casefile import Document
 
 SUFFIX = ".yaml"
 MEANT = re.compile(r"\.ya?ml[\s.]*\Z", re.IGNORECASE)
@@ -214,7 +218,15 @@ def read(
     loaded = Loaded()
     try:
         _check(file)
-        document = parse(content(file.path), file.shown)
+        text = content(file.path)
+        key = validated.key(text, file.name, str(file.path)) if weights is None else ""
+        if (before := validated.recalled(key)) is not None:
+            loaded.cases = before
+            return loaded
+        from harness.case import sweep  # with a parser, which only a new file needs
+        from harness.casefile import parse
+
+        document = parse(text, file.shown)
         if not isinstance(document.data, dict):
             raise MistakesFound([document.mistake((), "a case file should be a mapping of keys", "such as sizes: ...")])
         wrong = 0
@@ -226,6 +238,8 @@ def read(
             wrong += case is None
             if wrong == MOST_WRONG:
                 break
+        if loaded:
+            validated.keep(key, document.data, loaded.cases)
     except MistakesFound as error:
         loaded.mistakes += error.mistakes
     return loaded
@@ -258,7 +272,7 @@ def _case(
     implementations: Collection[str] | None,
     weights: Mapping[str, Any] | None,
 ) -> tuple[ValidCase | None, list[Mistake]]:
-    from harness.case import validation  # imports pydantic, which only reading a case needs
+    from harness.case import published, validation  # imports pydantic, which only reading a case needs
 
     def located(path: tuple[str | int, ...], problem: str, hint: str = "", *, at_key: bool = False) -> Mistake:
         return combination.locate(document, path, problem, hint, at_key=at_key)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.case.arrays import Problem
 from harness.casefile import listed, nearest
+
+if TYPE_CHECKING:
+    from harness.case.arrays import Problem
 
 BOUNDS = ("rtol", "atol")
 EXAMPLE = "such as {rtol: 1e-7, atol: 1e-9}, or those by tensor with default for the rest"

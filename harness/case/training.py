@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.case.arrays import Problem
 from harness.casefile import nearest
 from harness.tensors import Shape
 
 if TYPE_CHECKING:
+    from harness.case.arrays import Problem
     from harness.case.fields import Fields
 
 MOST_STEPS = 1_000_000

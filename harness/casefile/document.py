@@ -19,12 +19,12 @@ import yaml
 
 from harness.casefile.mistakes import Mistake, MistakesFound, Path
 from harness.casefile.odd import ODD, named
+from harness.casefile.reading import MAX_BYTES
 
 MAX_DEPTH = 32
 MAX_LETTERS = 10_000
 """Maximum characters of a key or a value: some pages, which every table of a report would contain."""
 
-MAX_BYTES = 16 * 2**20
 MAX_VALUES = 100_000
 """Maximum number of keys and values in a file: more than a person writes by hand, and some seconds to read."""
 

@@ -7,9 +7,11 @@ import os
 import stat
 from pathlib import Path as FilePath
 
-from harness.casefile.document import MAX_BYTES
 from harness.casefile.mistakes import Mistake, MistakesFound
 from harness.casefile.odd import ODD_IN_A_NAME, visible
+
+MAX_BYTES = 16 * 2**20
+"""Maximum size of a file."""
 
 _KINDS = {
     stat.S_IFIFO: "a pipe",

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import re
 import shlex
+import sys
 import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli import BEGAN
-from harness.cli.exits import Exit
+from harness.cli.exits import Exit, worst
 from harness.cli.options import (
     DEFAULT_BASELINE,
-    cases_argument,
     chosen,
     end_without_cases,
     finite,
@@ -23,17 +28,41 @@ from harness.cli.options import (
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
-    from harness.candidate.userfile import FileRefused
+    from harness.candidate.check.candidate import Candidate
+    from harness.candidate.userfile import FileRefused, UserFile
+    from harness.case import Loaded, ValidCase
+    from harness.execution.processes import Workers
     from harness.execution.session import Run
+    from harness.implementations import Framework, Implementation
 
 LIMIT = 60.0
 MAX_PRINTED = 40
 """Maximum number of lines that are shown of the output of the user's code on one case."""
 
+_PYTHON = re.compile(r"\.py(:[^/]*)?\Z")
+"""Matches the end of an argument that is a file of Python; no case has such a name."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked for each file: the values of the options, and the cases as they were named."""
+
+    cases: tuple[str, ...]
+    baseline: str
+    limit: float
+    require_all: bool
+    as_json: bool
+
+    @property
+    def options(self) -> list[str]:
+        """The options of the command that repeats this."""
+        options = ["--require-all"] if self.require_all else []
+        options += ["--baseline", shlex.quote(self.baseline)] if self.baseline != DEFAULT_BASELINE else []
+        return [*options, "--limit", f"{self.limit:g}"] if self.limit != LIMIT else options
+
 
 @click.command("check")
-@click.argument("file", metavar="FILE.py[:FUNCTION]")
-@cases_argument
+@click.argument("arguments", nargs=-1, required=True, metavar="FILE.py[:FUNCTION]... [CASE]...")
 @click.option("--baseline", default=DEFAULT_BASELINE, show_default=True, help="Implementation to compare with.")
 @click.option(
     "--limit",
@@ -44,110 +73,204 @@ MAX_PRINTED = 40
     metavar="SECONDS",
     help="Time limit for one case, and for the import.",
 )
-@report_option("--out", "reports/check", "Folder of the report.")
+@report_option("--out", "reports/check", "Folder of the report; of several files, of a folder for each.")
 @click.option("--require-all", is_flag=True, help="Count every gradient that is not returned as a mismatch.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
-    file: str, cases: tuple[str, ...], baseline: str, limit: float, out: Path, require_all: bool, as_json: bool
+    arguments: tuple[str, ...], baseline: str, limit: float, out: Path, require_all: bool, as_json: bool
 ) -> None:
     """Compare your own implementation with the baseline.
 
     FILE.py holds a function under @harness.implementation(...). FUNCTION names one of several such functions, or a
-    plain function, which then gets split weights. The function runs in its own process, twice for each case.
+    plain function, which then gets split weights. The function runs in its own process, twice for each case. Several
+    files are checked one after the other; `harness mark` makes a table of a folder.
 
     CASE is a file, a folder, or a case's name, such as basic/tanh. If none is named, it is all of cases/, or without
     that folder all of the library, simple ones first. A file about a recurrence is checked on problems that are made
     for it, or on those cases of it that are named.
     """
-    from harness import report
-    from harness.candidate import userfile
-    from harness.candidate.check import (
-        introduced,
-        made_cases,
-        page,
-        process_of,
-        reason_against,
-        routes,
-        simplest_first,
-        suited,
-    )
-    from harness.case.loading import Loaded
-    from harness.cli.run import described, exit_status
-    from harness.cli.screen import progress
-    from harness.execution.processes import AnswerCache, Workers
-    from harness.execution.session import execute, on_its_own
-    from harness.execution.session.executors.local import Local
-    from harness.terminal.text import encodable
-
-    (of_baseline,) = chosen([baseline])
-    try:
-        named, file = userfile.named(file), encodable(file)
-        report.check(out)
-    except (userfile.FileRefused, report.NotAReport) as error:
-        raise click.UsageError(str(error)) from None
-    with Workers(AnswerCache()) as workers:
-        process = process_of(named, limit)
-        workers.start([process])
-        try:
-            candidate = introduced(named, process, workers)
-            made = made_cases(process, candidate.recurrences, workers)
-        except userfile.FileRefused as refused:
-            _refuse(refused)
-        _show_printed(candidate.said, "during the import")
-        wanted = [each.tried_out(require_all=require_all) for each in candidate.implementations]
-        if candidate.recurrences and baseline != DEFAULT_BASELINE:
-            raise click.UsageError(f"{named.shown} holds recurrences, which have a baseline of their own; leave it out")
-        loaded = Loaded(made) if candidate.recurrences and not cases else load_cases(cases, or_library=True)
-        if loaded.mistakes and not (cases or loaded.cases):
-            basic = page.command(file, [])
-            click.echo(f"to take cases of the library instead of those in cases/, name them: {basic} basic", err=True)
-        end_without_cases(loaded)
-        asked = [on_its_own(case) for case in suited(candidate, loaded.cases, made)]
-        others = [case for case in loaded.cases if case.name not in {each.name for each in asked}]
-        if not asked:
-            raise click.UsageError(reason_against(candidate, others[0], named.shown))
-        if cases and others:
-            why = reason_against(candidate, others[0], named.shown)
-            click.echo(f"{len(others)} of {len(loaded.cases)} cases are left out: {why}", err=True)
-        if candidate.recurrences:
-            of_baseline, *of_file = routes(process)
-            wanted += of_file
-            workers.homes = dict.fromkeys(candidate.recurrences, process)
-        elif len({case.file for case in asked}) > 1:
-            asked = simplest_first(asked)
-        options = ["--require-all"] if require_all else []
-        options += ["--baseline", shlex.quote(baseline)] if baseline != DEFAULT_BASELINE else []
-        options += ["--limit", f"{limit:g}"] if limit != LIMIT else []
-        shown = 0
-        with report.Keeper(out) as keeper:
-            with progress(len(asked), workers.starting) as show:
-                for run in execute(asked, wanted, of_baseline, Local(workers), keep=keeper.keep):
-                    show(len(run.outcomes))
-                    shown = _show_output(run, shown)
-            again = page.command(file, options)
-            try:
-                if not as_json:
-                    for line in page.lines(run, candidate):  # the page does not wait for the report
-                        click.echo(line)
-            finally:
-                report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
-    status = exit_status(run, loaded)
-    run = page.only_its_own(run, candidate)
+    files, cases = _apart(arguments)
+    asked = _Asked(cases, baseline, limit, require_all, as_json)
+    if len(files) == 1:
+        status, found = _checked(files[0], asked, out)
+        if as_json:
+            write_json(found)
+        raise click.exceptions.Exit(status)
+    statuses, all_found = [], []
+    for file, folder in zip(files, _folders(files, out), strict=True):
+        if not as_json:
+            click.echo(f"--- {file}")
+        status, found = _checked(file, asked, folder)
+        statuses.append(status)
+        all_found.append(found)
+        if not as_json:
+            click.echo()
+    status = worst(statuses)
     if as_json:
-        write_json(_with_remarks(described(run, out, status), run))
+        write_json({"exit_status": int(status), "files": all_found})
     else:
-        waited = time.perf_counter() - BEGAN  # imports included
-        click.echo(f"{page.conclusion(run)} {waited:.1f} s; the report is in {out}")
-        click.echo(page.next_step(run, file, cases, options))
+        passed = sum(each == Exit.AS_EXPECTED for each in statuses)
+        click.echo(f"{passed} of {len(files)} files passed")
     raise click.exceptions.Exit(status)
 
 
-def _refuse(refused: FileRefused) -> NoReturn:
-    """End the command with the reason why the file is refused."""
+def _apart(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the files and the cases among the arguments; the first is a file, whatever its name."""
+    files = [each for number, each in enumerate(arguments) if number == 0 or _PYTHON.search(each)]
+    return list(dict.fromkeys(files)), tuple(each for each in arguments[1:] if not _PYTHON.search(each))
+
+
+def _folders(files: Sequence[str], out: Path) -> list[Path]:
+    """Return a folder for the report of each file: its name without .py, with a number if two files share it."""
+    folders: list[Path] = []
+    for file in files:
+        name = Path(file.rpartition(".py")[0] or file).name
+        folder, number = out / name, 1
+        while folder in folders:
+            number += 1
+            folder = out / f"{name}-{number}"
+        folders.append(folder)
+    return folders
+
+
+def _checked(file: str, asked: _Asked, out: Path) -> tuple[Exit, dict[str, Any]]:
+    """Check one file; print its page, or nothing of it for --json; return its exit status and its JSON."""
+    from harness.candidate.userfile.naming import FileRefused, named
+    from harness.execution.processes import launching
+    from harness.terminal.text import encodable
+
+    try:
+        found = named(file)
+        file = encodable(file)
+        launching.ahead()  # Python and NumPy start in the file's process while this one imports the rest
+        from harness.candidate.check import process_of
+        from harness.execution.processes import AnswerCache, Workers
+
+        with Workers(AnswerCache(), numpy_here=True) as workers:
+            process = process_of(found, asked.limit)
+            if (launch := launching.taken()) is not None:
+                workers.adopt(process, launch)
+            return _compared(found, file, asked, out, process, workers)
+    except FileRefused as refused:
+        _show_refused(refused)
+        reason = {"file": file, "exit_status": int(Exit.BAD_INPUT), "refused": str(refused), "detail": refused.detail}
+        return Exit.BAD_INPUT, reason
+
+
+def _compared(
+    named: UserFile, file: str, asked: _Asked, out: Path, process: Framework, workers: Workers
+) -> tuple[Exit, dict[str, Any]]:
+    from harness import report
+    from harness.candidate.check import introduced, made_cases, page
+    from harness.execution.session import execute
+    from harness.execution.session.executors.local import Local
+
+    (of_baseline,) = chosen([asked.baseline])
+    try:
+        report.check(out)
+    except report.NotAReport as error:
+        raise click.UsageError(str(error)) from None
+    workers.start([process])
+    gc.enable()  # all is imported
+    candidate = introduced(named, process, workers)
+    made = made_cases(process, candidate.recurrences, workers)
+    _show_printed(candidate.said, "during the import")
+    if candidate.recurrences and asked.baseline != DEFAULT_BASELINE:
+        raise click.UsageError(f"{named.shown} holds recurrences, which have a baseline of their own; leave it out")
+    cases, loaded = _cases_for(candidate, made, asked.cases, named.shown)
+    wanted = [each.tried_out(require_all=asked.require_all) for each in candidate.implementations]
+    if candidate.recurrences:
+        of_baseline, of_file = _routes(process)
+        wanted += of_file
+        workers.homes = dict.fromkeys(candidate.recurrences, process)
+    shown = 0
+    with report.Keeper(out) as keeper:
+        with _progress(len(cases), workers.starting) as show:
+            for run in execute(cases, wanted, of_baseline, Local(workers), keep=keeper.keep):
+                show(len(run.outcomes))
+                shown = _show_output(run, shown)
+        status, own = _status(run, loaded), page.only_its_own(run, candidate)
+        try:
+            if not asked.as_json:  # the verdict does not wait for the report
+                for line in page.lines(run, candidate):
+                    click.echo(line)
+                waited = time.perf_counter() - BEGAN  # imports included
+                click.echo(f"{page.conclusion(own)} {waited:.1f} s", nl=False)
+        finally:
+            again = page.command(file, asked.options)
+            try:
+                report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
+            except BaseException:
+                if not asked.as_json:
+                    click.echo()
+                raise
+    if asked.as_json:
+        return status, _described(own, file, candidate, out, status)
+    click.echo(f"; the report is in {out}")
+    click.echo(page.next_step(own, file, asked.cases, asked.options))
+    return status, {}
+
+
+def _cases_for(
+    candidate: Candidate, made: Sequence[ValidCase], named: tuple[str, ...], shown: str
+) -> tuple[list[ValidCase], Loaded]:
+    """Return the cases to run, in their order, and all that were loaded; end the command if there are none.
+
+    Args:
+        candidate: the file.
+        made: the cases that were made for its recurrences.
+        named: the cases of the command line.
+        shown: the file as it is named.
+    """
+    from harness.candidate.check import page, reason_against, simplest_first, suited
+    from harness.case import Loaded
+    from harness.execution.session import on_its_own
+
+    loaded = Loaded(list(made)) if candidate.recurrences and not named else load_cases(named, or_library=True)
+    if loaded.mistakes and not (named or loaded.cases):
+        basic = page.command(shown, [])
+        click.echo(f"to take cases of the library instead of those in cases/, name them: {basic} basic", err=True)
+    end_without_cases(loaded)
+    asked = [on_its_own(case) for case in suited(candidate, loaded.cases, made)]
+    others = [case for case in loaded.cases if case.name not in {each.name for each in asked}]
+    if not asked:
+        raise click.UsageError(reason_against(candidate, others[0], shown))
+    if named and others:
+        why = reason_against(candidate, others[0], shown)
+        click.echo(f"{len(others)} of {len(loaded.cases)} cases are left out: {why}", err=True)
+    if not candidate.recurrences and len({case.file for case in asked}) > 1:
+        asked = simplest_first(asked)
+    return asked, loaded
+
+
+def _routes(process: Framework) -> tuple[Implementation, list[Implementation]]:
+    """Return the baseline of a recurrence in a file, and the other routes."""
+    from harness.candidate.check import routes
+
+    baseline, *others = routes(process)
+    return baseline, others
+
+
+def _status(run: Run, loaded: Loaded) -> Exit:
+    from harness.cli.run import exit_status
+
+    return exit_status(run, loaded)
+
+
+def _progress(total: int, starting: Callable[[], Sequence[str]]) -> AbstractContextManager[Callable[[int], None]]:
+    """Return a progress bar, or nothing where no terminal would show it."""
+    if not sys.stderr.isatty():
+        return nullcontext(lambda _: None)
+    from harness.cli.screen import progress
+
+    return progress(total, starting)
+
+
+def _show_refused(refused: FileRefused) -> None:
+    """Show the reason why a file is refused."""
     if refused.detail:
         click.echo(f"{refused.detail}\n", err=True)
     click.echo(f"Error: {refused}", err=True)
-    raise click.exceptions.Exit(Exit.BAD_INPUT)
 
 
 def _show_output(run: Run, shown: int) -> int:
@@ -170,10 +293,33 @@ def _show_printed(text: str, when: str) -> None:
         click.echo(f"... and {len(lines) - MAX_PRINTED:,} more lines", err=True)
 
 
-def _with_remarks(described: dict[str, Any], run: Run) -> dict[str, Any]:
-    """Add the remarks, and the tensors that were not returned, to the output of --json."""
-    for row, (_, judged) in zip(described["results"], run.comparisons, strict=True):
+def _described(run: Run, file: str, candidate: Candidate, out: Path, status: Exit) -> dict[str, Any]:
+    """Return the output of --json: that of ``harness run``, with remarks, absent tensors and diagnoses."""
+    from harness.candidate.check import page
+    from harness.cli.run import described
+    from harness.comparison.comparison import MISSING
+
+    found = {"file": file, "place": candidate.place, **described(run, out, status)}
+    found["conclusion"] = page.conclusion(run)
+    for row, (outcome, judged) in zip(found["results"], run.comparisons, strict=True):
+        compared = judged.comparison
         row["remarks"] = [each.text for each in judged.remarks]
-        row["not_provided"] = list(judged.comparison.not_provided) if judged.comparison else []
+        row["kinds_of_remarks"] = [each.kind for each in judged.remarks]
+        wrong = compared.disagreements if compared else ()
+        absent = [each.tensor for each in wrong if each.reason == MISSING]
+        row["not_provided"] = [*(compared.not_provided if compared else ()), *absent]
+        row["weights_not_provided"] = [each for each in row["not_provided"] if each in outcome.case.structure.weights]
+        row["disagreeing"] = [each.tensor for each in wrong]
         row["detail"] = judged.detail
-    return described
+        row["diagnoses"] = [
+            {
+                "fault": each.fault,
+                "explanation": each.explanation,
+                "tensors": list(each.tensors),
+                "residual": each.residual,
+                "start": each.start,
+                "declare": each.declare,
+            }
+            for each in judged.diagnoses
+        ]
+    return found

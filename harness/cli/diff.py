@@ -49,7 +49,7 @@ def command(before: Path, after: Path, ignore_new: bool, as_json: bool) -> None:
 
 
 def _conclusion(found: Difference) -> str:
-    from harness.report.overview import counted
+    from harness.terminal.words import counted
 
     if found.worse:
         return f"Failed: {counted(len(found.worse), 'change')} for the worse."

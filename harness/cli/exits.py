@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 from harness import terminal
@@ -32,3 +33,11 @@ MEANINGS = {
     Exit.INTERRUPTED: "interrupted",
     Exit.TERMINATED: "terminated (SIGTERM)",
 }
+
+
+_GRAVEST_FIRST = (Exit.BAD_INPUT, Exit.IMPLEMENTATION_FAILED, Exit.MISMATCH, Exit.NOTHING_SELECTED, Exit.AS_EXPECTED)
+
+
+def worst(statuses: Iterable[Exit]) -> Exit:
+    """Return the status that stands for several inputs: that of the gravest one."""
+    return min(statuses, key=_GRAVEST_FIRST.index)

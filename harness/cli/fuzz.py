@@ -105,7 +105,7 @@ class _Progress:
 
 
 def _print(done: FuzzSearch) -> None:
-    from harness.report.overview import counted
+    from harness.terminal.words import counted
 
     for each in done.found:
         side = f" ({each.wrong.side})" if each.wrong.side else ""

@@ -51,7 +51,7 @@ def command(
     from harness.report.again import again
     from harness.report.judging import judged_anew
     from harness.report.kept import Damaged
-    from harness.report.overview import counted
+    from harness.terminal.words import counted
 
     saved = report_from(folder)
     if baseline is not None:

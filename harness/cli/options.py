@@ -78,15 +78,16 @@ def chosen(names: Collection[str]) -> list[Implementation]:
     """Return implementations by name; end the command if one is unknown or its framework is not installed."""
     from harness.casefile import nearest
     from harness.execution.session import not_here
-    from harness.implementations import implementations
+    from harness.implementations import implementation_named, implementations
 
-    there = implementations()
+    asked = {name: implementation_named(name) for name in names}
     for name in names:
-        if name not in there:
+        if asked[name] is None:
+            there = implementations()
             own = f"for your own file: harness check {shlex.quote(name)}" if name.endswith(".py") else ""
             hint = own or nearest(name, there) or f"there are {', '.join(there)}"
             raise click.UsageError(f"there is no implementation {name!r}; {hint}")
-    found = [there[name].asked_for() for name in names]
+    found = [each.asked_for() for each in asked.values() if each is not None]
     if missing := not_here(found):
         click.echo("\n".join(missing), err=True)
         raise click.exceptions.Exit(Exit.NOT_INSTALLED)
@@ -102,11 +103,11 @@ def load_cases(names: Sequence[str], weights: Mapping[str, Any] | None = None, *
         or_library: whether the library is taken where there are no names and no ``cases/``.
     """
     from harness.case import library, load
-    from harness.implementations import implementations
+    from harness.implementations import Names
 
-    loaded = load(names, implementations(), weights)
+    loaded = load(names, Names(), weights)
     if or_library and not (names or loaded.cases or loaded.mistakes):
-        loaded = load([str(library())], implementations(), weights)
+        loaded = load([str(library())], Names(), weights)
     for mistake in loaded.mistakes:
         click.echo(str(mistake), err=True)
     return loaded

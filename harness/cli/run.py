@@ -99,7 +99,7 @@ def command(
     from harness.execution.session import execute, not_installed
     from harness.execution.session.executors import ExecutorFailed, begin
     from harness.implementations import implementations
-    from harness.report.overview import counted
+    from harness.terminal.words import counted
 
     before = _interrupted(context, out, asked) if resume else None
     asked = asked if before is None else dict(before.asked)
@@ -238,7 +238,7 @@ def _how_to_resume(begun: Unfinished, cache: AnswerCache, again: Sequence[str], 
         again: the command that resumes it.
         resumed: whether the run was itself resumed, so that earlier answers are kept.
     """
-    from harness.report.overview import counted
+    from harness.terminal.words import counted
 
     store = cache.store
     lost, reasons = store.not_kept.total(), "; ".join(store.not_kept)

@@ -31,7 +31,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
     """
     from harness.case import load
     from harness.implementations import implementations
-    from harness.report.overview import counted
+    from harness.terminal.words import counted
 
     loaded = load(cases, implementations())
     warnings = _blind(loaded.cases)

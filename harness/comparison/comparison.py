@@ -207,6 +207,9 @@ class ComparisonPolicy:
     eps: float = 0.0
 
 
+MISSING = "is missing"
+"""The reason for a tensor that should have been returned."""
+
 STRICT = ComparisonPolicy()
 """Every tensor, in its dtype, within the default tolerances."""
 
@@ -301,7 +304,7 @@ def _tensor(
             tolerance, noise = None, dtypes.noise_in(actual.dtype, noise, expected.dtype)
         actual, expected = dtypes.in_the_narrower(actual, expected)
     if actual is None:
-        return TensorComparison(name, expected.shape, expected.dtype.name, None, None, "mismatch", "is missing")
+        return TensorComparison(name, expected.shape, expected.dtype.name, None, None, "mismatch", MISSING)
     bound = tolerances.bound(name, expected, tolerance, noise=noise, eps=policy.eps)
     problem = ""
     if actual.shape != expected.shape:

@@ -11,20 +11,31 @@ from harness.implementations.base import (
     Unsupported,
     implementation,
 )
-from harness.implementations.discovery import implementations, initialisers, install_line, missing_modules
+from harness.implementations.discovery import (
+    Names,
+    implementation_named,
+    implementations,
+    initialisers,
+    install_line,
+    is_taken,
+    missing_modules,
+)
 
 __all__ = [
     "ANY",
     "NUMPY",
     "Framework",
     "Implementation",
+    "Names",
     "Partial",
     "Promise",
     "Returned",
     "Unsupported",
     "implementation",
+    "implementation_named",
     "implementations",
     "initialisers",
     "install_line",
+    "is_taken",
     "missing_modules",
 ]

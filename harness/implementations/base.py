@@ -62,6 +62,7 @@ class Framework:
         restarts: Maximum number of times that an ended process is started again in one run.
         absent: A function that returns the reason why the machine lacks a required device, empty if it has it, without
             importing anything; None if no device is required.
+        first: The first message to its process; empty for none.
         of_user: True if it runs a user's own file, so that all processes that the file starts are ended with it.
     """
 
@@ -73,6 +74,7 @@ class Framework:
     limit: float = 600.0
     restarts: int = 3
     absent: Callable[[], str] | None = None
+    first: Mapping[str, str | float] = field(default_factory=dict)
     of_user: bool = False
 
     @property
@@ -293,7 +295,7 @@ def implementation(
 
     _check(name, supports or {})
 
-    if layout not in layouts():
+    if layout != "split" and layout not in layouts():
         hint = nearest(layout, layouts())
         raise ValueError(f"there is no layout {layout!r}; {hint or f'there are {listed(layouts())}'}")
     if unknown := [each for each in traits if each not in Traits.__annotations__]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from harness.implementations.base import ANY, Returned, implementation
 from harness.problem import Problem
-from harness.problem.reference import solve
 
 
 @implementation("derived", recurrence=ANY, only_with="recurrence", complete=True)
 def derived(problem: Problem) -> Returned:
     """The reverse pass derived from the step, in NumPy."""
+    from harness.problem.reference import solve
+
     return solve(problem)

@@ -6,9 +6,12 @@ This imports no framework; an implementation imports its framework when it runs.
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
+from collections.abc import Collection, Iterator
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from pathlib import Path
 from pkgutil import iter_modules
 
 from harness.implementations.base import Framework, Implementation
@@ -23,6 +26,8 @@ def implementations() -> dict[str, Implementation]:
     Raises:
         ValueError: If two have one name.
     """
+    from importlib.metadata import entry_points
+
     package = __name__.rpartition(".")[0]
     path = import_module(package).__path__
     modules = [import_module(f"{package}.{module.name}") for module in iter_modules(path)]
@@ -33,6 +38,42 @@ def implementations() -> dict[str, Implementation]:
         if found.setdefault(each.name, each) is not each:
             raise ValueError(f"two implementations are named {each.name!r}")
     return found
+
+
+def implementation_named(name: str) -> Implementation | None:
+    """Return an implementation by name; None if there is none. The others are imported only if no module has its name.
+
+    Raises:
+        ValueError: If two have one name.
+    """
+    module = f"{__name__.rpartition('.')[0]}.{name.replace('-', '_')}"
+    if module in sys.modules or (module.rpartition(".")[2].isidentifier() and importlib.util.find_spec(module)):
+        found = vars(import_module(module)).values()
+        if own := [each for each in found if isinstance(each, Implementation) and each.name == name]:
+            return own[0]
+    return implementations().get(name)
+
+
+class Names(Collection[str]):
+    """The names of all implementations, which are imported only if a name is looked for."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and implementation_named(name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(implementations())
+
+    def __len__(self) -> int:
+        return len(implementations())
+
+
+def is_taken(name: str) -> bool:
+    """Return whether an implementation that can take part here has a name, without importing those that cannot."""
+    if implementations.cache_info().currsize:
+        return name in implementations()
+    quoted = f'"{name}"'.encode()
+    sources = (Path(each.path) for each in os.scandir(Path(__file__).parent) if each.name.endswith(".py"))
+    return any(quoted in source.read_bytes() for source in sources) and name in implementations()
 
 
 def missing_modules(framework: Framework) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from harness.implementations.base import Returned, implementation
 from harness.problem import Problem
-from harness.problem.reference import solve
 
 
 @implementation("numpy-concat", layout="concatenated", supports={"cell": ("rnn", "lstm", "gru")}, complete=True)
 def numpy_concat(problem: Problem) -> Returned:
     """Hand-written NumPy, concatenated weights."""
+    from harness.problem.reference import solve
+
     return solve(problem, "concatenated")

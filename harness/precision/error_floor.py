@@ -21,7 +21,6 @@ import numpy as np
 from numpy import ndarray
 
 from harness.problem import Problem
-from harness.problem.reference import solve
 
 Tensors = Mapping[str, ndarray]
 
@@ -86,6 +85,8 @@ def from_wider_numbers(problem: Problem, baseline: Tensors) -> ErrorFloor:
     if (work := problem.multiplications) > MOST_WORK[source]:
         raise NoErrorFloor(f"{source}: would take {work:.1e} multiplications; at most {MOST_WORK[source]:.0e}")
     with np.errstate(all="ignore"):  # what overflows is judged where it is compared
+        from harness.problem.reference import solve
+
         return _measured(source, problem, baseline, solve(problem.as_dtype(getattr(np, source))), _distance)
 
 
@@ -98,6 +99,8 @@ def _measured(
     source: str, problem: Problem, baseline: Tensors, answer: Tensors, distance: Callable[[ndarray, ndarray], ndarray]
 ) -> ErrorFloor:
     with np.errstate(all="ignore"):  # what overflows is judged where it is compared
+        from harness.problem.reference import solve
+
         in_dtype = solve(problem)
     errors = {
         name: distance(baseline[name], answer[name])

@@ -24,7 +24,6 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray
 
-from harness.derive import noise as of_recurrences
 from harness.precision.kinks import at_kink, slopes_by_sign, with_slopes
 from harness.problem import Problem
 from harness.problem.recurrent import RecurrenceProblem
@@ -51,6 +50,8 @@ def rounding_noise(problem: Problem, draws: int = DRAWS) -> dict[str, float]:
         For each tensor, the largest finite change of any element in any draw, absolute.
     """
     if isinstance(problem, RecurrenceProblem):
+        from harness.derive import noise as of_recurrences
+
         return of_recurrences.rounding_noise(problem.sequences, draws)
     with np.errstate(all="ignore"):  # what overflows is judged where it is compared
         kept = kept_slopes(problem)

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from harness.case import checkpoints
 from harness.case.fields import ArraySpec, ArraySpecs, ValidCase, spec_kind
 from harness.problem import arrays
-from harness.problem.checkpoint import of_checkpoint
 from harness.problem.problem import NativeWeights, Problem
 from harness.problem.recurrent import build_recurrence
 from harness.tensors import Shape
@@ -37,6 +35,9 @@ def build(case: ValidCase, native_weights: NativeWeights) -> Problem:
         framework, seed = case.weights["from"], case.weights.get("seed", 0)
         weights = dict(native_weights(framework, seed, structure, case.dtype))
     elif isinstance(case.weights, dict) and "checkpoint" in case.weights:
+        from harness.case import checkpoints
+        from harness.problem.checkpoint import of_checkpoint
+
         weights = of_checkpoint(checkpoints.found(case, folder), structure, case.dtype, case.weights.get("readout"))
     else:
         weights = tensors(case.weights, structure.weights)

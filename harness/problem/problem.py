@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from harness.case.fields import ValidCase
-from harness.derive.network import Architecture, NetworkArrays
-from harness.derive.stepping import Calculation
-from harness.layout import layouts
+from harness.layout import layout_named
 from harness.problem.memory import strided
 from harness.tensors import Structure, shapes
 from reference_impls.losses import LOSSES
 from reference_impls.truncation import Detach, Truncation, Window
+
+if TYPE_CHECKING:
+    from harness.derive.network import NetworkArrays
+    from harness.derive.stepping import Calculation
 
 NativeWeights = Callable[[str, int, Structure, str], Mapping[str, ndarray]]
 """Maps a framework, a seed, a structure and a dtype to that framework's own initial weights, in the split layout."""
@@ -109,6 +111,8 @@ class Problem:
     def network(self) -> NetworkArrays:
         """The network and its arrays, for the routes of ``harness.derive``; the weights in the split layout."""
         case, covered = self.case, self.covered
+        from harness.derive.network import Architecture, NetworkArrays  # with the steps of the library
+
         network = Architecture(self.structure, case.activation, self.truncation, case.loss.kind, case.loss.reduction)
         is_labels = self.targets.ndim == 2
         targets = self.targets[:, :, None] == np.arange(self.structure.outputs[2]) if is_labels else self.targets
@@ -181,5 +185,5 @@ class Problem:
 
     def in_layout(self, layout: str) -> Problem:
         """Return a problem in the split layout with its weights in another layout."""
-        converted = layouts()[layout].from_canonical(self.weights, self.structure)
+        converted = layout_named(layout).from_canonical(self.weights, self.structure)
         return replace(self, weights=converted, layout=layout)

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
 from harness.case.fields import ValidCase
-from harness.case.recurrent import Draw, case_of, digest, inputs_of
-from harness.derive.recording import Sequences
 from harness.problem.arrays import generator
 from harness.problem.problem import Problem
 from harness.recurrences import Recurrence, recurrences
+
+if TYPE_CHECKING:
+    from harness.case.recurrent import Draw
+    from harness.derive.recording import Sequences
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,6 +44,8 @@ class RecurrenceProblem(Problem):
     @property
     def sequences(self) -> Sequences:
         """The arrays, for the routes of ``harness.derive``."""
+        from harness.derive.recording import Sequences
+
         absent = {name: np.zeros_like(g) for name, g in self.upstream_state.items() if name not in self.initial_state}
         return Sequences(
             self.recurrence,
@@ -115,6 +119,8 @@ def build_recurrence(case: ValidCase, recurrence: Recurrence | None = None) -> R
         case: The case of the recurrence.
         recurrence: The recurrence; if None, the library's of that name, or the declaration alone.
     """
+    from harness.case.recurrent import Draw, inputs_of
+
     assert case.recurrence is not None
     recurrence = recurrence or known_as(case)
     shapes, draw = case.recurrence["shapes"], Draw(**case.recurrence["draw"])
@@ -156,6 +162,8 @@ def known_as(case: ValidCase, known: Mapping[str, Recurrence] | None = None) -> 
         case: The case of the recurrence.
         known: Recurrences besides the library's.
     """
+    from harness.case.recurrent import digest
+
     assert case.recurrence is not None
     found = {**recurrences(), **(known or {})}.get(case.cell)
     if found is not None and digest(found) == case.recurrence["source"]:
@@ -170,6 +178,8 @@ def problem_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> 
         DeclarationError: If a size is not the recurrence's.
         StepError: If the step does something that a step may not do.
     """
+    from harness.case.recurrent import case_of
+
     return build_recurrence(case_of(recurrence, draw, sizes), recurrence)
 
 

@@ -11,21 +11,10 @@ from typing import Any, Literal
 
 from numpy import ndarray
 
-from harness.derive.noise import answered
-from harness.derive.recording import Recording
-from harness.derive.reverse import gradients
 from harness.problem import Problem
 from harness.problem.recurrent import RecurrenceProblem
 from harness.tensors import Structure
-from reference_impls import (
-    gru_concatenated,
-    gru_split,
-    lstm_concatenated,
-    lstm_split,
-    network,
-    rnn_concatenated,
-    rnn_split,
-)
+from reference_impls import network
 from reference_impls.activations import ACTIVATIONS, Activation
 from reference_impls.bidirectional import both_ways
 from reference_impls.layer import AnyLayer
@@ -33,18 +22,21 @@ from reference_impls.lengths import of_lengths
 
 Form = Literal["split", "concatenated"]
 
-_LAYERS: dict[tuple[Form, str], AnyLayer] = {
-    ("split", "rnn"): rnn_split,
-    ("split", "lstm"): lstm_split,
-    ("concatenated", "rnn"): rnn_concatenated,
-    ("concatenated", "lstm"): lstm_concatenated,
-}
-_RESETS = {"split": gru_split.RESETS, "concatenated": gru_concatenated.RESETS}
-
 
 def cell_of(structure: Structure, form: Form = "split") -> AnyLayer:
     """Return the layer of a structure's cell in one direction, with split or with concatenated weights."""
-    return _RESETS[form][structure.reset] if structure.cell == "gru" else _LAYERS[form, structure.cell]
+    split = form == "split"
+    if structure.cell == "rnn":
+        from reference_impls import rnn_concatenated, rnn_split
+
+        return rnn_split if split else rnn_concatenated
+    if structure.cell == "lstm":
+        from reference_impls import lstm_concatenated, lstm_split
+
+        return lstm_split if split else lstm_concatenated
+    from reference_impls import gru_concatenated, gru_split
+
+    return (gru_split.RESETS if split else gru_concatenated.RESETS)[structure.reset]
 
 
 def layer_of(structure: Structure, form: Form = "split", lengths: ndarray | None = None) -> AnyLayer:
@@ -103,6 +95,10 @@ def solve(problem: Problem, form: Form = "split") -> dict[str, ndarray]:
         ``loss`` of shape (), ``outputs``, and every gradient by its name in that layout.
     """
     if isinstance(problem, RecurrenceProblem):
+        from harness.derive.noise import answered
+        from harness.derive.recording import Recording
+        from harness.derive.reverse import gradients
+
         recording = Recording(problem.sequences)
         return {**answered(recording, problem.sequences), **gradients(recording, problem.sequences)}
     passed = forward(problem, form=form)

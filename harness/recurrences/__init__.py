@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from pkgutil import iter_modules
 
 from harness.recurrences.base import DeclarationError, Recurrence, Step, recurrence
@@ -24,6 +23,8 @@ def recurrences() -> dict[str, Recurrence]:
     Raises:
         DeclarationError: if two have one name.
     """
+    from importlib.metadata import entry_points
+
     found: dict[str, Recurrence] = {}
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
     offered = [each for module in modules for each in vars(module).values() if isinstance(each, Recurrence)]

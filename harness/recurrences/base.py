@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -246,6 +245,8 @@ def recurrence(
     """
 
     def declare(step: Step) -> Recurrence:
+        import inspect  # takes longer than all of a network's file
+
         own = str(options.get("name") or getattr(step, "__name__", "recurrence"))
         for option in options:
             if option not in Options.__annotations__:

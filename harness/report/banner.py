@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.report import overview
-from harness.report.overview import counted
 from harness.report.report import Report
+from harness.terminal.words import counted, plural
 
 MAX_NAMED = 3
 """Maximum number of causes that a banner names, and of implementations."""
@@ -55,18 +55,18 @@ def banner_of(report: Report) -> Banner:
     runs = [row for row in report["runs"] if row["verdict"]]
     verdicts = Counter(row["verdict"] for row in runs)
     names = {row["implementation"] for row in runs}
-    facts = [Fact(overview.plural(len(cases), "case"), len(cases))]
-    facts.append(Fact(f"{overview.plural(len(names), 'implementation')} beside {_baseline(report)}", len(names)))
+    facts = [Fact(plural(len(cases), "case"), len(cases))]
+    facts.append(Fact(f"{plural(len(names), 'implementation')} beside {_baseline(report)}", len(names)))
     plurals = (("mismatch", "es"), ("error", "s"), ("match", "es"))
     facts += [
-        Fact(overview.plural(verdicts[verdict], verdict, ending), verdicts[verdict], bad=verdict != "match")
+        Fact(plural(verdicts[verdict], verdict, ending), verdicts[verdict], bad=verdict != "match")
         for verdict, ending in plurals
         if verdicts[verdict]
     ]
     facts += [Fact("unsupported", verdicts["unsupported"])] if verdicts["unsupported"] else []
     elements = sum(row["elements"] for row in tensors)
-    facts += [Fact(overview.plural(len(tensors), "tensor"), len(tensors))] if tensors else []
-    facts += [Fact(f"{overview.plural(elements, 'element')} compared", elements)] if tensors else []
+    facts += [Fact(plural(len(tensors), "tensor"), len(tensors))] if tensors else []
+    facts += [Fact(f"{plural(elements, 'element')} compared", elements)] if tensors else []
     kind, text = _result(report)
     title = {"passed": "Passed", "failed": "Failed", "nothing": "Nothing was compared"}[kind]
     return Banner(kind, title, text, facts, [overview.floor_line(report)])

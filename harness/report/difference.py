@@ -17,10 +17,11 @@ from typing import Any
 
 from harness.comparison import SEVERITY
 from harness.precision.tolerance import OF_THE_CASE
-from harness.report.overview import counted, in_words
+from harness.report.overview import in_words
 from harness.report.report import Report
 from harness.report.table import Row
 from harness.report.tables.comparisons import WITHOUT_ITS_PAIR
+from harness.terminal.words import counted
 
 GROWN = 10.0
 """Factor above which a grown error is listed."""

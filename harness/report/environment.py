@@ -6,14 +6,13 @@ import os
 import platform
 from collections import Counter
 from datetime import UTC, datetime
-from importlib.metadata import version
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from harness.execution.cache.dependence import system
-from harness.execution.processes.process import ONE_THREAD
-from harness.execution.session import Run
+from harness.execution.processes.launching import ONE_THREAD
+
+if TYPE_CHECKING:
+    from harness.execution.session import Run
 
 FILE = "environment.json"
 
@@ -29,6 +28,10 @@ FIELDS = {
 
 def described(run: Run) -> dict[str, Any]:
     """Return the environment of a run as JSON can hold it."""
+    from importlib.metadata import version  # takes as long as the rest of a short run, and so does the next
+
+    import psutil
+
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "harness": version("bptt-harness"),

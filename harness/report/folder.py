@@ -13,16 +13,21 @@ from pathlib import Path
 from pkgutil import iter_modules
 from stat import S_IMODE
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from harness.report import manifest, pages, table
+from harness.report import manifest, pages, table, tables
 from harness.report.environment import FILE as ENVIRONMENT
-from harness.report.history import with_history
 from harness.report.kept import FOLDER as KEPT
 from harness.report.kept import NAMES as KEPT_FILES
 from harness.report.manifest import NotAReport
 from harness.report.placing import alone, take_place
-from harness.report.report import STREAMED, Report, modules
 from harness.report.scratch import is_scratch, scratch, stays
+
+if TYPE_CHECKING:
+    from harness.report.report import Report
+
+_FILE = re.compile(r'^FILE = "([^"]+)"$', re.MULTILINE)
+"""Matches the name of its file in the source of a table or a page."""
 
 PROBE_BYTES = 2**16
 """Number of bytes that are written before a run begins, to check that a report can be written."""
@@ -57,6 +62,8 @@ def write(report: Report, target: Path) -> None:
         OSError: if it cannot be written; the report that was there is still there.
     """
     if report.dated:
+        from harness.report.history import with_history
+
         report = with_history(report, target)
     with scratch(target) as folder:
         new = folder / "new"
@@ -126,11 +133,15 @@ def _own_files(target: Path) -> frozenset[str]:
 
 def _names() -> re.Pattern[str]:
     """Return what matches the path of every file that a report may have."""
-    files = [each.FILE for each in (*modules().values(), *writers())]
+    folders = (Path(each.__path__[0]) for each in (tables, pages))
+    sources = (each.read_text(encoding="utf-8") for folder in folders for each in sorted(folder.glob("*.py")))
+    files = [found[1] for each in sources if (found := _FILE.search(each))]  # without an import of any page
     return re.compile("|".join([*map(re.escape, [*files, ENVIRONMENT, manifest.FILE]), KEPT_FILES]))
 
 
 def _fill(folder: Path, report: Report) -> None:
+    from harness.report.report import STREAMED, modules
+
     rows = {}
     for name, maker in modules().items():
         of_table = report.elements() if name == STREAMED else report[name]

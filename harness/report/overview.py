@@ -14,6 +14,7 @@ from harness.diagnosis import UNEXPLAINED
 from harness.execution.session.directional import NAME as DIRECTIONAL
 from harness.report.report import Report
 from harness.report.table import Row
+from harness.terminal.words import counted
 
 MAX_REASONS = 3
 
@@ -48,16 +49,6 @@ def remarks(report: Report) -> list[Noticed]:
 def compared(report: Report) -> list[Row]:
     """Return the comparisons of tensors with those of the baseline, with or without numbers."""
     return [row for row in report["comparisons"] if row["elements"]]
-
-
-def counted(number: int, noun: str, ending: str = "s") -> str:
-    """Return a number with its noun: 1 case, 2,000 cases."""
-    return f"{number:,} {plural(number, noun, ending)}"
-
-
-def plural(number: int, noun: str, ending: str = "s") -> str:
-    """Return the form of a noun that belongs to a number."""
-    return noun if number == 1 else f"{noun}{ending}"
 
 
 def status_line(report: Report) -> str:

@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from harness.case.training import LOSS_CURVE, TRAINED, TRAINING
 from harness.implementations import Implementation, Partial, Returned, Unsupported
-from harness.layout import layouts
+from harness.layout import layout_named
 from harness.layout.names import why_not
 from harness.problem import Problem
 from harness.result.returned import NotReadable, array_of, named
@@ -160,14 +160,14 @@ def read(returned: Returned | Taken, layout: str, problem: Problem, seconds: flo
     half_units = {name: np.array(each.half_unit, np.float64) for name, each in partial.items() if each.half_unit.any()}
     loss, outputs, directional = (arrays.pop(name, None) for name in ("loss", "outputs", "directional"))
     training, per_step = _training(arrays, layout, structure)
-    expected = layouts()[layout].shapes(structure)
+    expected = layout_named(layout).shapes(structure)
     weights = {name: array for name, array in arrays.items() if array.shape == expected.get(name)}
     others = {name: array for name, array in arrays.items() if name not in weights}
     # Unknown elements contradict nothing.
     marked = {name: _marked(array, partial.get(name)) for name, array in weights.items()}
-    agreeing, contradictions = layouts()[layout].agreeing(marked, structure)
+    agreeing, contradictions = layout_named(layout).agreeing(marked, structure)
     agreeing = {name: agreeing[name] if name in contradictions else array for name, array in weights.items()}
-    gradients = {**layouts()[layout].gradients_to_canonical(agreeing, structure), **others}
+    gradients = {**layout_named(layout).gradients_to_canonical(agreeing, structure), **others}
     in_order = [name for name in structure.gradients if name in gradients]
     gradients = {name: gradients[name] for name in dict.fromkeys([*in_order, *gradients])}
     not_weights = {**structure.given, **structure.last_state}
@@ -198,9 +198,9 @@ def _training(
     if not found:
         return {}, {}
     weights = {name.removeprefix(TRAINED): each for name, each in found.items() if name.startswith(TRAINED)}
-    expected = layouts()[layout].shapes(structure)
+    expected = layout_named(layout).shapes(structure)
     fitting = {name: each for name, each in weights.items() if each.shape == expected.get(name)}
-    converted = {**layouts()[layout].to_canonical(fitting, structure)}
+    converted = {**layout_named(layout).to_canonical(fitting, structure)}
     converted |= {name: each for name, each in weights.items() if name not in fitting}
     curve = {LOSS_CURVE: found[LOSS_CURVE]} if LOSS_CURVE in found else {}
     trained = {
@@ -238,7 +238,7 @@ def taken(returned: Any, layout: str, problem: Problem) -> Taken:
 
 def _names(layout: str, structure: Structure) -> set[str]:
     """Return all names that an answer to a problem may have."""
-    weights = layouts()[layout].shapes(structure)
+    weights = layout_named(layout).shapes(structure)
     forward = {"loss", "outputs", "directional", *structure.last_state, *structure.given}
     return {*forward, *weights, *(f"{TRAINED}{name}" for name in weights), *OF_TRAINING}
 
@@ -274,8 +274,8 @@ def _known(
     marked = {name: np.zeros(array.shape) for name, array in arrays.items()}
     for name, each in partial.items():
         marked[name][~each.known] = np.nan
-    expected = layouts()[layout].shapes(structure)
+    expected = layout_named(layout).shapes(structure)
     weights = {name: each for name, each in marked.items() if each.shape == expected.get(name)}
     others = {name: each for name, each in marked.items() if name not in weights}
-    converted = {**others, **layouts()[layout].gradients_to_canonical(weights, structure)}
+    converted = {**others, **layout_named(layout).gradients_to_canonical(weights, structure)}
     return {name: ~np.isnan(each) for name, each in converted.items() if np.isnan(each).any()}

@@ -13,7 +13,6 @@ from harness import result
 from harness.implementations import Implementation, Unsupported
 from harness.problem import Batches, Problem
 from harness.result import Result
-from harness.training.loop import StepFailed, train
 
 MOST_WORK = 2e9
 """Maximum multiplications of a whole training, for implementations that take far more of them than the reference."""
@@ -65,6 +64,7 @@ def with_training(implementation: Implementation, problem: Problem, answered: Re
         return answered
     if reason := _reason_against(implementation, problem, answered):
         return replace(answered, untrained=reason)
+    from harness.training.loop import StepFailed, train
 
     def loss_and_gradients(of_step: Problem) -> tuple[ndarray, Mapping[str, ndarray]]:
         found = result.run(implementation, of_step)

@@ -9,7 +9,8 @@ from typing import Any
 from harness.candidate.userfile import FileRefused, UserFile
 from harness.case import ValidCase
 from harness.execution.processes import WorkerFailed, Workers
-from harness.implementations import Framework, Implementation, Returned, implementations
+from harness.execution.processes.launching import USER_FILE
+from harness.implementations import Framework, Implementation, Returned, implementation_named, is_taken
 from harness.problem import Problem
 
 DERIVED = "derived"
@@ -43,8 +44,15 @@ def process_of(file: UserFile, limit: float) -> Framework:
         file: the file.
         limit: how many seconds the import, and later each case, may take.
     """
-    program = ("-m", "harness.execution.processes.user_file", str(file.path), file.shown, file.function, str(limit))
-    return Framework(file.shown, (), install="", program=program, limit=limit, restarts=RESTARTS, of_user=True)
+    first: dict[str, str | float] = {
+        "path": str(file.path),
+        "shown": file.shown,
+        "function": file.function,
+        "limit": limit,
+    }
+    return Framework(
+        file.shown, (), install="", program=USER_FILE, limit=limit, restarts=RESTARTS, first=first, of_user=True
+    )
 
 
 def introduced(file: UserFile, process: Framework, workers: Workers) -> Candidate:
@@ -74,7 +82,8 @@ def introduced(file: UserFile, process: Framework, workers: Workers) -> Candidat
 
 def routes(process: Framework) -> list[Implementation]:
     """Return the routes to the gradients of a recurrence in a file, run by its process: the baseline first."""
-    return [replace(implementations()[name], framework=process) for name in (DERIVED, "complex-step")]
+    found = map(implementation_named, (DERIVED, "complex-step"))
+    return [replace(each, framework=process) for each in found if each is not None]
 
 
 def made_cases(
@@ -108,7 +117,7 @@ def _place(file: UserFile, offered: Mapping[str, Any]) -> str:
 
 
 def _implementation(file: UserFile, process: Framework, offered: Mapping[str, Any]) -> Implementation:
-    if offered["name"] in implementations():
+    if is_taken(offered["name"]):
         name = offered["name"]
         raise FileRefused(
             f"{_place(file, offered)}: {name!r} is the name of an implementation of the harness; choose another, "

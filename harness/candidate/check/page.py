@@ -13,14 +13,12 @@ from dataclasses import replace
 
 from harness.candidate.check import folding
 from harness.candidate.check.candidate import Candidate
-from harness.candidate.check.first import in_full
 from harness.candidate.check.folding import Fold
 from harness.case import ValidCase, typed
 from harness.casefile.typed import called
-from harness.diagnosis import UNEXPLAINED, faults
+from harness.diagnosis import UNEXPLAINED
 from harness.execution.session import Judgement, Run
-from harness.report import of_run
-from harness.report.overview import counted, explained, remarks
+from harness.terminal.words import counted
 
 MAX_REASON = 110
 MAX_OTHERS = 5
@@ -48,6 +46,8 @@ def lines(run: Run, candidate: Candidate) -> Iterator[str]:
     yield from _cases(run)
     wrong = [fold for fold in folding.alike(run.comparisons) if fold.verdict in WRONG]
     if wrong:
+        from harness.candidate.check.first import in_full
+
         yield from in_full(wrong[0])
         yield from _others(wrong)
         yield from _faults(run)
@@ -140,12 +140,15 @@ def _strongest(run: Run) -> str:
 
 
 def _remarks(run: Run) -> Iterator[str]:
-    noticed = remarks(of_run(run))
-    if noticed:
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for outcome, judged in run.comparisons:
+        for each in judged.remarks:
+            found.setdefault((judged.implementation, each.kind), []).append((outcome.case.name, each.text))
+    if found:
         yield "Warnings:"
-        for each in noticed:
-            where = f"on {each.case}" if each.cases == 1 else f"on {each.cases:,} cases, such as {each.case}"
-            yield f"  ! {each.text} ({where})"
+        for (case, text), *more in found.values():
+            where = f"on {len(more) + 1:,} cases, such as {case}" if more else f"on {case}"
+            yield f"  ! {text} ({where})"
         yield ""
 
 
@@ -206,9 +209,14 @@ def _others(wrong: list[Fold]) -> Iterator[str]:
 
 def _faults(run: Run) -> Iterator[str]:
     """Count the likely causes, if more than one case has one."""
-    faults = explained(of_run(run), documented=False)
-    if sum(each.cases for each in faults) > 1:
-        counts = [f"{each.fault} in {counted(each.cases, 'case')}" for each in faults]
+    best = Counter(
+        (judged.implementation, judged.diagnoses[0].fault)
+        for outcome, judged in run.comparisons
+        if judged.diagnoses and not outcome.as_expected
+    )
+    if best.total() > 1:
+        ordered = sorted(best.items(), key=lambda each: (each[0][0], -each[1]))
+        counts = [f"{fault} in {counted(cases, 'case')}" for (_, fault), cases in ordered]
         more = ", …" if len(counts) > MAX_OTHERS else ""
         yield f"Likely causes over all cases: {', '.join(counts[:MAX_OTHERS])}{more}"
         yield ""
@@ -250,6 +258,8 @@ def _computes_something_else(judged: Judgement, about: str = "") -> bool:
         return True
     if best.fault == UNEXPLAINED:
         return not best.residuals["outputs"] < NEARLY_RIGHT
+    from harness.diagnosis.faults import faults  # which a right answer does not need
+
     named = [faults()[name].__module__.rpartition(".")[2] for name in best.fault.split(" + ") if name in faults()]
     return about in named
 

@@ -11,7 +11,7 @@ from harness.candidate.check.page import WRONG
 from harness.comparison.shown import parts as of_comparison
 from harness.diagnosis.shown import parts as of_diagnosis
 from harness.markup import Html, element, output, table, verdict
-from harness.report.overview import counted
+from harness.terminal.words import counted
 
 
 def html_of(check: Check) -> str:

@@ -70,6 +70,8 @@ def _recurrences_of(
     own: Mapping[str, Recurrence],
 ) -> dict[str, Recurrence]:
     """Return the recurrences to make problems of: those of the implementations, or all that the file declares."""
+    if not declared and not any(each.recurrence for each in found):
+        return {}  # without an import of the library
     there = {**recurrences(), **declared}
     for each in found:
         if each.recurrence and each.recurrence not in there:

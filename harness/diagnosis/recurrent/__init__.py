@@ -1,6 +1,12 @@
 """A diagnosis for any recurrence: rules of its derived reverse pass, each of which can be broken."""
 
-from harness.diagnosis.recurrent.explaining import Explainer
-from harness.diagnosis.recurrent.sight import TooLargeError, sight
+from typing import TYPE_CHECKING
 
-__all__ = ["Explainer", "TooLargeError", "sight"]
+from harness.deferred import by_module
+
+if TYPE_CHECKING:
+    from harness.diagnosis.recurrent.explaining import Explainer
+
+__all__ = ["Explainer"]
+
+__getattr__ = by_module(__name__, {"explaining": ("Explainer",)})

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import platform
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 OURS = ("harness", "reference_impls")
@@ -35,6 +36,25 @@ _IMPORT = re.compile(
 )
 _FOR_TYPES = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+[^\n]*\n|\n)*", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
+
+
+@cache
+def stamp_of_sources() -> str:
+    """Return a digest of the name, size and date of every source file of ours, by which Python, too, sees a change."""
+    digest = hashlib.blake2b(digest_size=16)
+    for top in OURS:
+        folder = _file_of(top)
+        assert folder is not None, top
+        waiting = [str(folder.parent)]
+        while waiting:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in sorted(entries, key=lambda each: each.name):
+                    if entry.name.endswith(".py"):
+                        status = entry.stat()
+                        digest.update(f"{entry.path} {status.st_size} {status.st_mtime_ns}\n".encode())
+                    elif entry.name != "__pycache__" and entry.is_dir():
+                        waiting.append(entry.path)
+    return digest.hexdigest()
 
 
 def sources_of(modules: Iterable[str]) -> str:
@@ -66,7 +86,9 @@ def _imported_by(name: str, path: Path) -> tuple[str, ...]:
     """Return what a file imports: modules, and names that may be modules."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     found = []
-    source = _FOR_TYPES.sub("", path.read_text(encoding="utf-8", errors="replace"))
+    source = path.read_text(encoding="utf-8", errors="replace")
+    if name in OURS or path.name != "__init__.py":  # a package's names are imported when they are used, and all count
+        source = _FOR_TYPES.sub("", source)
     for each in _IMPORT.finditer(source):
         if each["plain"] is not None:
             found += [part.split()[0] for part in each["plain"].split(",") if part.split()]
@@ -117,10 +139,23 @@ def _version_of(module: str) -> str:
     spec = importlib.util.find_spec(module)
     status = None if spec is None or spec.origin is None else Path(spec.origin).stat()
     file = "" if status is None else f"{status.st_size} {status.st_mtime_ns}"
+    return f"{_stated(module, spec)} {file}".lstrip()
+
+
+def _stated(module: str, spec: ModuleSpec | None) -> str:
+    """Return the version by which a module is installed; empty if no package has its name."""
+    if spec is not None and spec.origin is not None:
+        for folder in (Path(spec.origin).parent, Path(spec.origin).parents[1]):
+            for each in folder.glob(f"{module}-*.dist-info"):
+                return each.name.removesuffix(".dist-info").removeprefix(f"{module}-")
+        if {"site-packages", "dist-packages"} & set(Path(spec.origin).parts):
+            return ""
+    from importlib.metadata import PackageNotFoundError, version  # takes as long as reading a case
+
     try:
-        return f"{version(module)} {file}"
+        return version(module)
     except PackageNotFoundError:
-        return file
+        return ""
 
 
 @cache

@@ -9,15 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-
-import platformdirs
 
 VARIABLE = "HARNESS_CACHE"
 """The environment variable that names another folder."""
@@ -44,13 +41,16 @@ Buffer = bytes | bytearray | memoryview
 
 def place() -> Path:
     """Return the folder that answers are kept in: what ``HARNESS_CACHE`` names, else this user's cache folder."""
-    named = os.environ.get(VARIABLE)
-    return Path(named) if named else platformdirs.user_cache_path("bptt-harness")
+    if named := os.environ.get(VARIABLE):
+        return Path(named)
+    import platformdirs
+
+    return platformdirs.user_cache_path("bptt-harness")
 
 
 def new_run() -> str:
     """Return an identifier that no other run has."""
-    return secrets.token_hex(_RUN_BYTES)
+    return os.urandom(_RUN_BYTES).hex()
 
 
 class Store:

@@ -10,13 +10,14 @@ from typing import Any
 
 from numpy import ndarray
 
-from harness.execution.cache import Store, environment_of, place, sources_of
+from harness.execution.cache import Store, environment_of, place, sources_of, stamp_of_sources
 from harness.execution.cache.dependence import OURS
 from harness.execution.cache.digests import digest_of
 from harness.execution.cache.store import key_of
-from harness.execution.processes.process import ONE_THREAD
+from harness.execution.processes.launching import ONE_THREAD
 from harness.execution.processes.transport import Message, NotAMessage, decoded, described
-from harness.implementations import Framework, implementations, initialisers
+from harness.implementations import NUMPY, Framework, implementation_named, implementations, initialisers
+from harness.implementations.certified import FLINT
 
 NOTHING_DEPENDS_ON = ("name", "file", "about", "implementations", "tolerance", "nonfinite", "expect", "because")
 """Fields of a case that say how it is named, run and judged, and not what is computed."""
@@ -62,6 +63,7 @@ class AnswerCache:
     def __init__(self, *, run: str = "", anew: bool = False, store: Store | None = None) -> None:
         self.store = Store(place(), run=run, own_alone=anew) if store is None else store
         self._traced = set[str]()
+        self._sources: dict[str, str] = {}
 
     def key(
         self,
@@ -87,7 +89,7 @@ class AnswerCache:
         asked, _ = described(content, arrays)
         environment = runs_on(framework.name) if environment is None else environment
         of_arrays = [digest_of(array) for array in arrays.values()]
-        return key_of(asked, environment.encode(), _answering(*_asked(header)).encode(), *of_arrays)
+        return key_of(asked, environment.encode(), self._answering(*_asked(header)).encode(), *of_arrays)
 
     def get(self, key: str) -> CachedAnswer | None:
         """Return the cached answer to a question; None if there is none."""
@@ -126,16 +128,29 @@ class AnswerCache:
         if self.store.written:
             self.store.trim()
 
-    @staticmethod
-    def _trace(framework: Framework) -> str:
+    def _answering(self, do: str, implementation: str, trains: bool) -> str:
+        """Return a digest of the source that answers a question, which is kept until any source changes."""
+        modules = _modules(do, implementation, trains)
+        key = key_of(b"sources", stamp_of_sources().encode(), "\n".join(modules).encode())
+        if (known := self._sources.get(key)) is not None:
+            return known
+        kept = self.store.get(key)
+        found = sources_of(modules) if kept is None else bytes(kept).decode()
+        if kept is None:
+            self.store.put(key, [found.encode()])
+        self._sources[key] = found
+        return found
+
+    def _trace(self, framework: Framework) -> str:
         there = implementations().values()
         names = [each.name for each in there if each.framework.name == framework.name and _is_ours(each.name)]
-        answering = [_answering("run", name, trains=False) for name in names]
+        answering = [self._answering("run", name, trains=False) for name in names]
         return key_of(runs_on(framework.name).encode(), *(each.encode() for each in answering))
 
 
 def _is_ours(implementation: str) -> bool:
-    return not implementation or implementations()[implementation].function.__module__.partition(".")[0] in OURS
+    chosen = implementation_named(implementation) if implementation else None
+    return chosen is None or chosen.function.__module__.partition(".")[0] in OURS
 
 
 def _computed(case: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,20 +165,22 @@ def _asked(header: Mapping[str, Any]) -> tuple[str, str, bool]:
     return do, header.get("implementation", ""), header["case"]["training"] != "none"
 
 
-@cache
-def _answering(do: str, implementation: str, trains: bool) -> str:
-    """Return a digest of the source that answers a question."""
+def _modules(do: str, implementation: str, trains: bool) -> tuple[str, ...]:
+    """Return the modules that answer a question."""
     modules: Iterable[str] = SOURCES.get(do, ())
     if implementation:
-        chosen = implementations()[implementation]
+        chosen = implementation_named(implementation)
+        assert chosen is not None, implementation
         own = chosen.initial_weights if do == "initial_weights" else chosen.function
         modules = [chosen.function.__module__, own.__module__, *(OF_TRAINING if trains else OF_ANSWERS)]
-    return sources_of([*modules, *WORKER])
+    return (*modules, *WORKER)
 
 
 @cache
 def runs_on(framework: str) -> str:
     """Return a digest of what a framework's process runs on here: Python, processor, packages, threads."""
-    chosen = next(each.framework for each in implementations().values() if each.framework.name == framework)
+    chosen = next((each for each in (NUMPY, FLINT) if each.name == framework), None) or next(
+        each.framework for each in implementations().values() if each.framework.name == framework
+    )
     threads = {name: os.environ.get(name, default) for name, default in ONE_THREAD.items()}
     return key_of(environment_of(chosen.modules, {**threads, **chosen.environment}).encode())

@@ -8,14 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.derive.stepping import StepError
-from harness.diagnosis.recurrent import Explainer, TooLargeError, sight
 from harness.execution.processes.messages import baseline_of, of_diagnoses, of_floor, of_result, tensors_of, to_problem
 from harness.execution.processes.serving import Answer
 from harness.execution.processes.transport import Message
-from harness.implementations import Implementation, Unsupported, implementations, initialisers
+from harness.implementations import Unsupported, implementation_named, initialisers
 from harness.layout import layouts
 from harness.precision.error_floor import NoErrorFloor, from_intervals, from_wider_numbers
-from harness.problem.recurrent import RecurrenceProblem
+from harness.problem import Problem
 from harness.recurrences import Recurrence
 from harness.tensors import Structure
 from harness.training import TrainingFailed, noise_of, run
@@ -39,19 +38,21 @@ def answered(request: Message, known: Mapping[str, Recurrence] | None = None) ->
             header, arrays = of_floor(FLOORS[request.header["way"]](to_problem(request, known), baseline_of(request)))
             return {"status": "ok", **header}, arrays
         if request.header["do"] == "explain":
+            from harness.diagnosis.recurrent import Explainer  # imports the catalogue, which only a wrong answer needs
+            from harness.problem.recurrent import RecurrenceProblem
+
             problem = to_problem(request, known)
             assert isinstance(problem, RecurrenceProblem)
             explainer = Explainer(problem, request.header["noise"])
             found = explainer.explained(tensors_of(request), request.header["matching"])
             return {"status": "ok", "diagnoses": of_diagnoses(found)}, {}
         if request.header["do"] == "sight":
-            problem = to_problem(request, known)
-            assert isinstance(problem, RecurrenceProblem)
-            return {"status": "ok", "sight": asdict(sight(problem))}, {}
-        chosen: Implementation = implementations()[request.header["implementation"]]
+            return _sight(to_problem(request, known))
+        chosen = implementation_named(request.header["implementation"])
+        assert chosen is not None
         header, arrays = of_result(run(chosen, to_problem(request, known)))
         return {"status": "ok", **header}, arrays
-    except (Unsupported, NoErrorFloor, TooLargeError) as reason:
+    except (Unsupported, NoErrorFloor) as reason:
         return {"status": "unsupported", "reason": str(reason)}, {}
     except StepError as refused:  # a mistake in a user's step, with its line
         return {"status": "error", "reason": str(refused), "detail": ""}, {}
@@ -71,3 +72,14 @@ def _initial_weights(header: Any) -> dict[str, Any]:
     assert chosen.initial_weights is not None
     weights = chosen.initial_weights(structure, header["seed"], header["dtype"])
     return layouts()[chosen.layout].to_canonical(weights, structure)
+
+
+def _sight(problem: Problem) -> Answer:
+    from harness.diagnosis.recurrent.sight import TooLargeError, sight
+    from harness.problem.recurrent import RecurrenceProblem
+
+    assert isinstance(problem, RecurrenceProblem)
+    try:
+        return {"status": "ok", "sight": asdict(sight(problem))}, {}
+    except TooLargeError as reason:
+        return {"status": "unsupported", "reason": str(reason)}, {}

@@ -7,16 +7,12 @@ import os
 import select
 import signal
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
 from harness.execution.processes.keeper import KEEPER, LIFELINE
 from harness.execution.processes.transport import Channel
 
 SET_PARENT_DEATH_SIGNAL = 1
 """Linux's number of a request to the system: a signal when the parent ends."""
-
-DUMP = "HARNESS_DUMP"
-"""The environment variable that has the descriptor of the file to which faulthandler writes where the process was."""
 
 
 def opened_channel() -> Channel:
@@ -67,7 +63,12 @@ def _end_with(keeper: int) -> None:
 
 def version_of(module: str) -> str:
     """Return the version of an imported module."""
+    stated = getattr(sys.modules[module], "__version__", None)
+    if isinstance(stated, str):
+        return stated
+    from importlib.metadata import PackageNotFoundError, version  # takes longer than what a user waits for
+
     try:
         return version(module)
     except PackageNotFoundError:
-        return str(getattr(sys.modules[module], "__version__", "unknown"))
+        return "unknown"

@@ -13,6 +13,7 @@ from typing import Any
 
 from numpy import ndarray
 
+from harness.execution.processes.launching import Launch
 from harness.execution.processes.process import WorkerFailed, WorkerProcess
 from harness.execution.processes.transport import Message
 from harness.implementations import Framework
@@ -27,11 +28,13 @@ class Crew:
     Args:
         framework: theirs.
         most: how many there may be.
+        launch: the first of them, if the system has started it already.
     """
 
-    def __init__(self, framework: Framework, most: int = 1) -> None:
+    def __init__(self, framework: Framework, most: int = 1, launch: Launch | None = None) -> None:
         self.framework = framework
         self.most = most
+        self._launch = launch
         self._to_come = 0
         self._answered = 0
         self._seconds = 0.0
@@ -99,6 +102,9 @@ class Crew:
     def close(self) -> None:
         """Let go of processes that were killed."""
         with self._changed:
+            if self._launch is not None:  # nothing was ever asked of it
+                self._launch.end()
+                self._launch = None
             # A thread that waits for an answer has just seen its process end.
             self._changed.wait_for(lambda: len(self._idle) == len(self._processes))
             for process in self._processes:
@@ -133,7 +139,8 @@ class Crew:
         return left / len(self._processes) > to_start
 
     def _started(self) -> WorkerProcess:
-        process = WorkerProcess(self.framework)
+        launch, self._launch = self._launch, None
+        process = WorkerProcess(self.framework, launch)
         self._processes.append(process)
         return process
 

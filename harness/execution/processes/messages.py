@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
 
 from harness.case.fields import ValidCase
-from harness.diagnosis.explanation import Diagnosis
 from harness.execution.processes.transport import Message
-from harness.precision.error_floor import ErrorFloor
 from harness.problem import Problem
 from harness.problem.recurrent import RecurrenceProblem, known_as
 from harness.recurrences import Recurrence
 from harness.result import Answer, Result
+
+if TYPE_CHECKING:
+    from harness.diagnosis.explanation import Diagnosis
+    from harness.precision.error_floor import ErrorFloor
 
 _GRADIENT = "gradient:"
 _WEIGHT = "weight:"
@@ -111,6 +113,8 @@ def of_diagnoses(diagnoses: Sequence[Diagnosis]) -> list[list[Any]]:
 
 def to_diagnoses(plain: Sequence[Sequence[Any]]) -> list[Diagnosis]:
     """Return the diagnoses that ``of_diagnoses`` was called on."""
+    from harness.diagnosis.explanation import Diagnosis
+
     return [
         Diagnosis(
             fault,
@@ -141,6 +145,8 @@ def of_floor(floor: ErrorFloor) -> tuple[dict[str, Any], dict[str, ndarray]]:
 
 def to_floor(message: Message) -> ErrorFloor:
     """Return the floor that a message holds."""
+    from harness.precision.error_floor import ErrorFloor
+
     header = message.header
     return ErrorFloor(header["source"], _named(message.arrays, _ERROR), header["rounding"], header["reason"])
 

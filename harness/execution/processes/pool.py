@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 from numpy import ndarray
 
 from harness.execution.processes.answer_cache import AnswerCache, CachedAnswer
 from harness.execution.processes.asking import Asking
 from harness.execution.processes.crew import Crew, wait_quietly
+from harness.execution.processes.launching import Launch
 from harness.execution.processes.process import WorkerProcess
 from harness.execution.processes.transport import Message
-from harness.implementations import Framework
+from harness.implementations import NUMPY, Framework
 
 
 class Workers(Asking):
@@ -23,13 +25,15 @@ class Workers(Asking):
     Args:
         cache: the cache of answers; None to ask every question anew.
         jobs: how many processes each framework may have.
+        numpy_here: whether what needs NumPy alone is answered by this process, which has it imported already.
 
     Attributes:
         cached: how many questions needed no process.
     """
 
-    def __init__(self, cache: AnswerCache | None = None, jobs: int = 1) -> None:
+    def __init__(self, cache: AnswerCache | None = None, jobs: int = 1, *, numpy_here: bool = False) -> None:
         self._cache = cache
+        self._numpy_here = numpy_here
         self.jobs = jobs
         self.cached = 0
         self._known: dict[str, CachedAnswer] = {}
@@ -43,9 +47,16 @@ class Workers(Asking):
         Frameworks whose answers are likely cached wait for the first new question.
         """
         for framework in frameworks:
+            if self._is_here(framework):
+                continue
             if self._cache is not None and self._cache.knows(framework):
                 continue
             threading.Thread(target=wait_quietly, args=(self._crew(framework),), daemon=True).start()
+
+    def adopt(self, framework: Framework, launch: Launch) -> None:
+        """Take over a process of a framework that the system has started already."""
+        with self._guard:
+            self._crews[framework.name] = Crew(framework, self.jobs, launch)
 
     def expect(self, framework: Framework, questions: int) -> None:
         """Know about how many questions are to come to a framework; more processes start if that is worth it."""
@@ -80,21 +91,33 @@ class Workers(Asking):
         if self._cache is None or not (key := self._cache.key(framework, header, arrays)):
             return self._ask_process(framework, header, arrays)[0]
         if (cached := self._cache.get(key)) is not None:
-            self._crew(framework).expect(-1)
+            if not self._is_here(framework):
+                self._crew(framework).expect(-1)
             with self._guard:
                 self.cached += 1
                 self._known[framework.name] = cached
             return cached.answer
-        answer, process = self._ask_process(framework, header, arrays)
-        assert process.seconds_to_import is not None, "it has answered"
-        self._cache.trace(framework)
-        self._cache.put(key, CachedAnswer(answer, process.versions, process.seconds_to_import))
-        return answer
+        if self._is_here(framework):
+            from harness.execution.processes.here import answered_here  # with the reference
+
+            found = CachedAnswer(answered_here(header, arrays), {"numpy": np.__version__}, 0.0)
+            with self._guard:
+                self._known[framework.name] = found
+        else:
+            answer, process = self._ask_process(framework, header, arrays)
+            assert process.seconds_to_import is not None, "it has answered"
+            self._cache.trace(framework)
+            found = CachedAnswer(answer, process.versions, process.seconds_to_import)
+        self._cache.put(key, found)
+        return found.answer
 
     def _ask_process(
         self, framework: Framework, header: Mapping[str, object], arrays: Mapping[str, ndarray]
     ) -> tuple[Message, WorkerProcess]:
         return self._crew(framework).ask(header, arrays)
+
+    def _is_here(self, framework: Framework) -> bool:
+        return self._numpy_here and framework.name == NUMPY.name and not framework.program
 
     def _crew(self, framework: Framework) -> Crew:
         with self._guard:

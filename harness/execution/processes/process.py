@@ -6,22 +6,16 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
-import sysconfig
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from numpy import ndarray
 
-import harness
 from harness.execution.processes import answers, keeper
 from harness.execution.processes.chatter import Chatter
-from harness.execution.processes.child import DUMP
-from harness.execution.processes.dumps import innermost, is_timeout, located
+from harness.execution.processes.launching import Launch
 from harness.execution.processes.transport import (
     Channel,
     ChannelClosedError,
@@ -39,28 +33,13 @@ START_LIMIT = 300.0
 GRACE = 2.0
 """Seconds more for a process that ends itself when its time is over, and says where it was."""
 
-_THREADS = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")
-ONE_THREAD = {f"{name}_THREADS" if "_" in name else f"{name}_NUM_THREADS": "1" for name in _THREADS}
-"""Workers run side by side on small problems, and a sum that is split over threads is rounded otherwise elsewhere."""
-
-OWN_PATH = ("-P",)
-"""For Python: the folder that the harness is called in is not on the path, and a json.py there is not Python's own."""
-
 MOST_DUMPED = 2**20
 """Bytes that are read of where a process was."""
 
-KEEPER = (sys.executable, "-I", "-S", keeper.__file__)
-"""The program that starts a user's process where the system has what a keeper needs; it starts in milliseconds."""
+NO_ANSWER = "did not answer within"
+"""Part of the reason for which a process counts as hanging."""
 
 _TAIL_LINES = 15
-
-
-def this_harness() -> dict[str, str]:
-    """Return what makes a process import this very harness, wherever it lies, in the environment."""
-    root = str(Path(harness.__path__[0]).parent)
-    if root in sysconfig.get_paths().values():
-        return {}
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
 
 
 class WorkerFailed(Exception):
@@ -86,38 +65,24 @@ class WorkerProcess:
 
     Args:
         framework: what it runs.
+        launch: the process, if the system has started it already.
     """
 
-    def __init__(self, framework: Framework) -> None:
+    def __init__(self, framework: Framework, launch: Launch | None = None) -> None:
         self.framework = framework
         self.versions: dict[str, str] = {}
         self.introduction: Mapping[str, Any] = {}
         self.seconds_to_import: float | None = None
         self.seconds_to_start: float | None = None
-        self._begun = time.perf_counter()
         self._failed: WorkerFailed | None = None
         self._lock = threading.Lock()
-        self._dump = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        if launch is None:
+            program = framework.program or ("-m", "harness.execution.processes", framework.name)
+            launch = Launch(program, framework.environment, of_user=framework.of_user)
+        self._begun, self._kept, self._process = launch.begun, launch.kept, launch.process
+        self._dump = launch.dump
         self._dumped = 0
-        self._kept = framework.of_user and sys.platform == "linux"
-        self._lifeline: int | None
-        watched, self._lifeline = os.pipe()
-        program = [
-            sys.executable,
-            *OWN_PATH,
-            *(framework.program or ("-m", "harness.execution.processes", framework.name)),
-        ]
-        own = {keeper.LIFELINE: str(watched), DUMP: str(self._dump.fileno())}
-        self._process = subprocess.Popen(
-            [*KEEPER, *program] if self._kept else program,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**ONE_THREAD, **os.environ, **this_harness(), **framework.environment, **own},
-            start_new_session=True,  # Ctrl-C is for the harness, which ends its workers itself
-            pass_fds=(watched, self._dump.fileno()),
-        )
-        os.close(watched)
+        self._lifeline: int | None = launch.lifeline
         assert self._process.stdin
         assert self._process.stdout
         assert self._process.stderr
@@ -125,6 +90,9 @@ class WorkerProcess:
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno(), self._chatter)
         for pipe in (self._process.stdin, self._process.stdout):
             widen(pipe.fileno())
+        if framework.first:
+            with contextlib.suppress(ChannelClosedError):  # it has ended; the first wait for it sees how
+                self._channel.send(framework.first)
 
     def ask(self, header: Mapping[str, Any], arrays: Mapping[str, ndarray], *, limit: float) -> Message:
         """Send a request and wait for its answer.
@@ -219,6 +187,8 @@ class WorkerProcess:
         return Message(fit_throughout(message.header), message.arrays)
 
     def _failure(self, error: Exception, limit: float) -> WorkerFailed:
+        from harness.execution.processes.dumps import innermost, is_timeout, located
+
         timed_out, is_there = isinstance(error, ChannelTimeoutError), isinstance(error, NotAMessage)
         status = None
         if not timed_out and not is_there:
@@ -228,7 +198,7 @@ class WorkerProcess:
         dump = os.pread(self._dump.fileno(), MOST_DUMPED, self._dumped).decode(errors="replace")
         place = innermost(dump)
         if timed_out or is_timeout(dump):
-            timed_out, reason = True, f"the {self.framework.name} process did not answer within {limit:g} s"
+            timed_out, reason = True, f"the {self.framework.name} process {NO_ANSWER} {limit:g} s"
         elif is_there:
             reason = f"the {self.framework.name} process sent something that is {error}"
         else:

@@ -1,7 +1,7 @@
 """The process of a user's own file: imports it, then tries its implementation out, problem by problem.
 
-Nothing else runs a user's code for the command line:
-``python -m harness.execution.processes.user_file FILE SHOWN FUNCTION LIMIT``.
+Nothing else runs a user's code for the command line. It is started without arguments, often before the name of the
+file is known, and its first message names the file, the function and the time limit.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ from harness.candidate import lookout
 from harness.candidate.trial import try_out
 from harness.candidate.userfile import FileRefused, UserFile, tracebacks
 from harness.candidate.userfile.loading import Offer, forget, line_of, load
-from harness.case.recurrent import Draw, case_of
 from harness.derive.stepping import StepError
-from harness.execution.processes.answering import answered
-from harness.execution.processes.child import DUMP, end_with_parent, opened_channel, version_of
+from harness.execution.processes.child import end_with_parent, opened_channel, version_of
+from harness.execution.processes.launching import DUMP
 from harness.execution.processes.messages import of_answer, to_problem
 from harness.execution.processes.transport import Channel, ChannelClosedError, Message
 from harness.implementations import Implementation, Unsupported
 from harness.problem import Problem
-from harness.problem.configurations import configurations
 from harness.recurrences import DeclarationError, Recurrence
 from harness.result.returned import NotReadable
 from harness.terminal.text import fit
@@ -45,15 +43,16 @@ NO_FILES = (
 _Answer = tuple[dict[str, Any], dict[str, Any]]
 
 
-def main(path: str, shown: str, function: str, limit: float) -> None:
+def main() -> None:
     """Serve one file until the harness is gone."""
     channel = opened_channel()
     end_with_parent()
     os.register_at_fork(after_in_child=faulthandler.disable)  # where a process of the user's own was is not asked
     lookout.watch_children()
-    clock = _Clock(limit, int(os.environ[DUMP]))
     try:
-        _serve(UserFile(shown, Path(path), function), channel, clock)
+        first = channel.receive().header
+        file = UserFile(first["shown"], Path(first["path"]), first["function"])
+        _serve(file, channel, _Clock(first["limit"], int(os.environ[DUMP])))
     except ChannelClosedError:
         sys.exit("the pipe for answers is closed: the harness is gone, or code here closed what it did not open")
     except OSError as error:
@@ -129,6 +128,8 @@ class _Server:
         name = request.header.get("implementation")
         own = next((each for each in self.found.implementations if fit(each.name) == name), None)
         if own is None:
+            from harness.execution.processes.answering import answered  # what recurrences alone need
+
             return answered(request, recurrences)
         header, arrays = _tried(own, to_problem(request, recurrences))
         if header["status"] == "error" or "second" in header:
@@ -164,6 +165,9 @@ def _told(error: BaseException) -> dict[str, str]:
 
 def _cases(recurrence: Recurrence, problems: Sequence[Mapping[str, Any]]) -> _Answer:
     """Return the cases that are made for a recurrence, or those of some draws; or why its step cannot be run."""
+    from harness.case.recurrent import Draw, case_of
+    from harness.problem.configurations import configurations
+
     try:
         drawn = [case_of(recurrence, Draw(**each["draw"]), each["sizes"]) for each in problems]
         return {"status": "ok", "cases": [each.to_plain() for each in drawn or configurations(recurrence)]}, {}
@@ -187,4 +191,4 @@ def _described(found: Implementation) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]))
+    main()

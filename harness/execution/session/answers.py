@@ -8,14 +8,10 @@ from typing import TypeVar
 
 from numpy import ndarray
 
-from harness.candidate.trial.clipping import clipped
-from harness.candidate.trial.repetition import since_first_is_right
 from harness.case import ValidCase, training
 from harness.comparison import SEVERITY, Collect, Comparison, ComparisonPolicy, compare
-from harness.execution.session import directional
 from harness.execution.session.floors import Floors, remarked
 from harness.execution.session.floors import judged as judged_floor
-from harness.execution.session.kinked import explained
 from harness.execution.session.outcomes import Judgement
 from harness.implementations import Promise
 from harness.precision.error_floor import ErrorFloor
@@ -80,6 +76,8 @@ class Standard:
                 reason = "this is the second of its two answers"
                 if comparison.matches:
                     reason += "; the first is right, so state is kept from the first call"
+                    from harness.candidate.trial.repetition import since_first_is_right
+
                     noticed = tuple(since_first_is_right(noticed))
                 comparison, worse = again, answer.second
         comparison = remarked(comparison, self.floors)
@@ -98,6 +96,8 @@ class Standard:
 
     def _remarks(self, comparison: Comparison, first: Result) -> Iterator[Remark]:
         if comparison.verdict == "mismatch":
+            from harness.candidate.trial.clipping import clipped  # what a right answer does not need
+
             whole = {name: array for name, array in first.gradients.items() if name not in first.known}
             yield from clipped(whole, self.expected.gradients)
         if small := comparison.too_small:
@@ -133,6 +133,8 @@ def compare_for(
         eps=promise.eps_in(problem.case.dtype),
     )
     if isinstance(actual, Result) and actual.directional is not None:
+        from harness.execution.session import directional
+
         with_directional = directional.with_expected(expected, problem, actual.directional.size)
         if with_directional is None:  # nothing to hold it against
             actual = replace(actual, directional=None)
@@ -161,7 +163,11 @@ def compare_for(
         )
     else:
         comparison = compared(actual, expected)
-    return comparison if comparison.matches else explained(comparison, problem, actual, expected, compared)
+    if comparison.matches:
+        return comparison
+    from harness.execution.session.kinked import explained
+
+    return explained(comparison, problem, actual, expected, compared)
 
 
 def _badness(comparison: Comparison) -> tuple[int, int]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.comparison import Comparison, TensorComparison
-from harness.diagnosis import UNEXPLAINED, Diagnosis, InPart, Predictions, diagnose, diagnose_training
+from harness.diagnosis import UNEXPLAINED, Diagnosis
 from harness.execution.processes import Asking
 from harness.execution.session.outcomes import CaseNumbers, CaseOutcome, Judgement, Run
 from harness.problem.recurrent import RecurrenceProblem
 from harness.result import Result
+
+if TYPE_CHECKING:
+    from harness.diagnosis import Predictions
 
 BASELINE_IS_OFF = "baseline-is-off"
 STRICTER_THAN_ROUNDING = "tolerance-below-rounding"
@@ -47,6 +51,8 @@ class Examiner:
             return outcome
         if isinstance(numbers.problem, RecurrenceProblem):
             return self._examined_recurrence(outcome, numbers.problem, numbers)
+        from harness.diagnosis import Predictions  # imports the catalogue, which a right answer does not need
+
         predictions = Predictions(numbers.problem, numbers.noise)
         judged = tuple(
             _with_diagnoses(each, self.explained(each, numbers.results[each.implementation], predictions))
@@ -110,6 +116,8 @@ def diagnose_result(
     Returns:
         The explanations, as ``diagnose`` returns them; nothing if no number is wrong, or none can be explained.
     """
+    from harness.diagnosis import InPart, diagnose, diagnose_training
+
     compared = () if comparison is None else comparison.tensors
     found = diagnose(
         result.tensors,

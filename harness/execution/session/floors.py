@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.comparison import Comparison
 from harness.precision import tolerance as tolerances
-from harness.precision.error_floor import ErrorFloor
-from harness.precision.kinks import at_kink
 from harness.problem import Problem
-from harness.problem.reference import forward
 from harness.result import Result
+
+if TYPE_CHECKING:
+    from harness.precision.error_floor import ErrorFloor
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ def judged(
 def _has_kinks(problem: Problem) -> bool:
     if problem.case.activation != "relu":
         return False
+    from harness.precision.kinks import at_kink
+    from harness.problem.reference import forward
+
     with np.errstate(all="ignore"):
         return any(each.any() for each in at_kink(forward(problem), problem.weights))
 

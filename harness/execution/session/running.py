@@ -14,7 +14,6 @@ from harness.comparison import Collect, Verdict
 from harness.execution.processes import Asking, NativeWeightsFailed
 from harness.execution.session.answers import Standard
 from harness.execution.session.examiner import Examiner, agreed
-from harness.execution.session.oracle import side
 from harness.execution.session.outcomes import CaseNumbers, CaseOutcome, Judgement, Run
 from harness.implementations import NUMPY, Framework, Implementation, initialisers, install_line, missing_modules
 from harness.implementations import implementations as all_implementations
@@ -155,6 +154,8 @@ def judge_case(
             continue
         own, counts = standard.judged(each.name, each.promise, answers[each.name], collect)
         if oracle and own.verdict == "mismatch":
+            from harness.execution.session.oracle import side
+
             own = replace(own, oracle=side(own, oracle, baseline.name, results, standard))
         judged.append(own)
         if own.can_be_explained:

@@ -27,6 +27,7 @@ from harness.report.page import rendered
 from harness.report.pictures import add_pictures, badness
 from harness.report.report import Report
 from harness.report.table import Row
+from harness.terminal.words import counted
 
 FILE = "index.html"
 MAX_ROWS = 50
@@ -64,7 +65,7 @@ def text(report: Report) -> str:
         one_by_one=_one_by_one(report, each[:MAX_ROWS]),
         documented=documented[:MAX_ROWS],
         counts={
-            "disagreements": overview.counted(len(each), "disagreement"),
+            "disagreements": counted(len(each), "disagreement"),
             "left_out": f"{len(each) - MAX_ROWS:,}" if len(each) > MAX_ROWS else "",
             "documented": _known_mismatches(documented),
         },
@@ -86,7 +87,7 @@ def _gallery(report: Report) -> dict[str, Entry]:
 def _known_mismatches(documented: Sequence[overview.Explained]) -> str:
     count = sum(each.cases for each in documented)
     files = "its case file" if count == 1 else "their case files"
-    return f"{overview.counted(count, 'known mismatch', 'es')}, declared in {files}"
+    return f"{counted(count, 'known mismatch', 'es')}, declared in {files}"
 
 
 def _one_by_one(report: Report, found: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
@@ -162,7 +163,7 @@ def _data(report: Report) -> dict[str, Any]:
 def _case(case: Row, tensors: dict[str, Row]) -> dict[str, Any]:
     sizes = ", ".join(f"{name} {case[name]}" for name in ("batch", "time", "input", "hidden", "output") if case[name])
     is_network = case["cell"] in CELLS
-    layers = overview.counted(case["layers"], "layer") if is_network else "a recurrence"
+    layers = counted(case["layers"], "layer") if is_network else "a recurrence"
     return {
         "name": case["case"],
         "typed": quoted(case["case"]),

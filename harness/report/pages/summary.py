@@ -5,7 +5,6 @@ from __future__ import annotations
 from harness.report.markdown import plain, table
 from harness.report.overview import (
     compared_in_part,
-    counted,
     disagreements,
     explained,
     floor_line,
@@ -18,6 +17,7 @@ from harness.report.overview import (
 )
 from harness.report.report import Report
 from harness.report.table import Row
+from harness.terminal.words import counted
 
 FILE = "summary.md"
 MAX_ROWS = 50

@@ -6,7 +6,7 @@ import pytest
 
 import harness
 from harness.case.recurrent import Draw
-from harness.diagnosis.recurrent import TooLargeError, sight
+from harness.diagnosis.recurrent.sight import TooLargeError, sight
 from harness.problem.configurations import configurations
 from harness.problem.recurrent import build_recurrence, problem_of
 from harness.recurrences import recurrences

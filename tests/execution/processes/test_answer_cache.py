@@ -143,7 +143,7 @@ def test_a_package_that_offers_an_implementation_is_asked_each_time(store, monke
     elsewhere.__module__ = "a_package.kernels"
     offered = Implementation("kernel", "split", elsewhere, NUMPY)
     known = {**implementations(), "kernel": offered}
-    monkeypatch.setattr("harness.execution.processes.answer_cache.implementations", lambda: known)
+    monkeypatch.setattr("harness.execution.processes.answer_cache.implementation_named", known.get)
     header = {"do": "run", "implementation": "kernel", "case": problem_of().case.to_plain()}
     assert AnswerCache(store=store).key(NUMPY, header, {}) == ""
 
