@@ -45,7 +45,7 @@ _PYTHON = re.compile(r"\.py(:[^/]*)?\Z")
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is asked for each file: the values of the options, and the cases as they were named."""
+    """The values of the options, and the cases as they were named: the same for each file."""
 
     cases: tuple[str, ...]
     baseline: str
@@ -306,9 +306,10 @@ def _described(run: Run, file: str, candidate: Candidate, out: Path, status: Exi
         row["remarks"] = [each.text for each in judged.remarks]
         row["kinds_of_remarks"] = [each.kind for each in judged.remarks]
         wrong = compared.disagreements if compared else ()
-        absent = [each.tensor for each in wrong if each.reason == MISSING]
-        row["not_provided"] = [*(compared.not_provided if compared else ()), *absent]
-        row["weights_not_provided"] = [each for each in row["not_provided"] if each in outcome.case.structure.weights]
+        row["not_provided"] = list(compared.not_provided) if compared else []
+        row["missing"] = [each.tensor for each in wrong if each.reason == MISSING]  # of those that are required
+        absent = {*row["not_provided"], *row["missing"]}
+        row["absent_weights"] = [name for name in outcome.case.structure.weights if name in absent]
         row["disagreeing"] = [each.tensor for each in wrong]
         row["detail"] = judged.detail
         row["diagnoses"] = [

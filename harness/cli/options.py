@@ -103,11 +103,11 @@ def load_cases(names: Sequence[str], weights: Mapping[str, Any] | None = None, *
         or_library: whether the library is taken where there are no names and no ``cases/``.
     """
     from harness.case import library, load
-    from harness.implementations import Names
+    from harness.implementations import ImplementationNames
 
-    loaded = load(names, Names(), weights)
+    loaded = load(names, ImplementationNames(), weights)
     if or_library and not (names or loaded.cases or loaded.mistakes):
-        loaded = load([str(library())], Names(), weights)
+        loaded = load([str(library())], ImplementationNames(), weights)
     for mistake in loaded.mistakes:
         click.echo(str(mistake), err=True)
     return loaded

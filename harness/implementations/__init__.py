@@ -12,7 +12,7 @@ from harness.implementations.base import (
     implementation,
 )
 from harness.implementations.discovery import (
-    Names,
+    ImplementationNames,
     implementation_named,
     implementations,
     initialisers,
@@ -26,7 +26,7 @@ __all__ = [
     "NUMPY",
     "Framework",
     "Implementation",
-    "Names",
+    "ImplementationNames",
     "Partial",
     "Promise",
     "Returned",

@@ -54,7 +54,7 @@ def implementation_named(name: str) -> Implementation | None:
     return implementations().get(name)
 
 
-class Names(Collection[str]):
+class ImplementationNames(Collection[str]):
     """The names of all implementations, which are imported only if a name is looked for."""
 
     def __contains__(self, name: object) -> bool:

@@ -30,7 +30,7 @@ HEAVY = {
     "harness.report.report",
     "reference_impls.network",
 }
-"""What a right answer to a known case needs neither in the harness's process nor in that of the file."""
+"""Modules that a right answer to a known case needs neither in the harness's process nor in that of the file."""
 
 AT_THE_VERDICT = """\
 import sys, click

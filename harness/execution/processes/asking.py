@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from numpy import ndarray
 
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
-from harness.diagnosis.sight import Sight
 from harness.execution.processes.messages import (
     of_floor_request,
     of_problem,
@@ -31,6 +31,9 @@ from harness.problem import Problem
 from harness.result import Answer
 from harness.result.remark import Remark
 from harness.tensors import Structure
+
+if TYPE_CHECKING:
+    from harness.diagnosis.sight import Sight
 
 
 class NativeWeightsFailed(Exception):
@@ -133,6 +136,8 @@ class Asking(ABC):
         answer = self.ask(self._home(problem), {"do": "sight", **header}, arrays)
         if answer.header["status"] != "ok":
             raise WorkerFailed(answer.header["reason"], answer.header.get("detail", ""))
+        from harness.diagnosis.sight import Sight
+
         found = answer.header["sight"]
         return Sight(tuple(found["seen"]), found["missed"], found["impossible"])
 

@@ -1,0 +1,33 @@
+"""The files of a folder that may hold an implementation. Nothing is imported."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+NOT_ENTERED = {"__pycache__", "site-packages", "node_modules"}
+"""Names of folders without anybody's submission."""
+
+_OF_A_RECURRENCE = re.compile(r"recurrence\s*=|\brecurrence\(")
+"""Matches the source of a file about a recurrence: its declaration, or the argument of the decorator."""
+
+
+def found_in(folder: Path) -> list[Path]:
+    """Return the Python files below a folder, in the order of their names; hidden folders and environments are left."""
+    found, waiting = [], [folder]
+    while waiting:
+        inside = waiting.pop()
+        for each in inside.iterdir():
+            if each.name.startswith(".") or each.name in NOT_ENTERED:
+                continue
+            if each.is_dir():
+                if not each.is_symlink() and not (each / "pyvenv.cfg").exists():
+                    waiting.append(each)
+            elif each.suffix == ".py" and each.name != "__init__.py" and each.is_file():
+                found.append(each)
+    return sorted(found)
+
+
+def is_about_a_recurrence(file: Path) -> bool:
+    """Return whether a file declares a recurrence, or has an implementation of one, by its text."""
+    return _OF_A_RECURRENCE.search(file.read_text(encoding="utf-8", errors="replace")) is not None
