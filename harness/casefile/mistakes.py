@@ -70,7 +70,8 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     if len(str(name)) > LONGEST_NAME:
         return ""
     others = [each for each in islice(valid, MOST_NAMES) if each != str(name)]
-    matches = difflib.get_close_matches(str(name), others, n=1, cutoff=0.6)
+    alike = [each for each in others if each.lower() == str(name).lower()]
+    matches = alike or difflib.get_close_matches(str(name), others, n=1, cutoff=0.6)
     return f"did you mean {matches[0]!r}?" if matches else ""
 
 

@@ -7,7 +7,7 @@ sequence of the batch alone, and on arrays with other strides in memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,11 @@ from harness.derive.stepping import Calculation, Loop, StepError
 
 ROUNDING = 1e4
 """Maximum difference of two orders of a sum, in eps times the largest element and in changes by one eps."""
+
+NOT_FINITE = (
+    "the result has a NaN or an infinity, so that no derivative is a number; keep the arguments of log, sqrt and a "
+    "division away from zero, or declare arrays that must be above zero as positive=(…)"
+)
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -79,7 +84,8 @@ def consistent(problem: Sequences) -> None:
     whole = _forward(problem)
     again = _forward(problem)
     if any(not np.array_equal(array, again[name], equal_nan=True) for name, array in whole.items()):
-        _refuse(problem, "two calls with the same arrays differ; the step keeps or draws a value")
+        line = _line(Recording(problem), Recording(problem))
+        _refuse(problem, "two calls with the same arrays differ; the step keeps or draws a value", line)
     strided = problem.mapped(lambda _, array: np.asfortranarray(array))
     _same(problem, whole, _forward(strided), "arrays with other strides in memory change the result")
     if problem.steps > 1:
@@ -93,7 +99,8 @@ def consistent(problem: Sequences) -> None:
     for b in range(problem.upstream.shape[0]):
         alone = _forward(_sequence(problem, b))
         own = {name: array[b : b + 1] for name, array in whole.items()}
-        _same(problem, own, alone, f"sequence {b} alone gives another result; sequences of the batch affect each other")
+        text = f"sequence {b} alone gives another result; sequences of the batch affect each other"
+        _same(problem, own, alone, text, lambda b=b: _line(Recording(problem), Recording(_sequence(problem, b)), b))  # type: ignore[misc]
     for b in range(problem.upstream.shape[0] if problem.recurrence.resets in problem.inputs else 0):
         own = {name: array[b : b + 1] for name, array in whole.items()}
         text = (
@@ -114,6 +121,8 @@ def consistent(problem: Sequences) -> None:
             break
     else:
         found, _ = derivative_by_difference(problem, along)
+        if not (np.isfinite(exact) and np.isfinite(found)):
+            _refuse(problem, NOT_FINITE, _first_not_finite(recording))
         _refuse(problem, f"complex step gives {exact:.9g} along a random direction, differences give {found:.9g}")
 
 
@@ -151,7 +160,40 @@ def _sequence(problem: Sequences, b: int) -> Sequences:
     return replace(problem, inputs=of(problem.inputs), initial_state=of(problem.initial_state))
 
 
-def _same(problem: Sequences, one: Mapping[str, ndarray], other: Mapping[str, ndarray], text: str) -> None:
+def _line(one: Recording, other: Recording, b: int | None = None) -> int:
+    """Return the line of the first operation whose values differ in two recordings; 0 if there is none.
+
+    Args:
+        one: a recording.
+        other: another one of the same steps.
+        b: the sequence of the first that is alone in the other; all of them if None.
+    """
+    at = {(node.site, node.t): node.value for node in other.tape.nodes if node.site.line}
+    for node in one.tape.nodes:
+        value, theirs = node.value, at.get((node.site, node.t))
+        if theirs is None:
+            continue
+        if b is not None and value.shape != theirs.shape:
+            value = value[b : b + 1]
+        same = value.shape != theirs.shape or np.allclose(value, theirs, rtol=1e-9, atol=0, equal_nan=True)
+        if not same:
+            return node.site.line
+    return 0
+
+
+def _first_not_finite(recording: Recording) -> int:
+    """Return the line of the first operation with a NaN or an infinity; 0 if there is none."""
+    lines = (node.site.line for node in recording.tape.nodes if not np.isfinite(node.value).all())
+    return next((line for line in lines if line), 0)
+
+
+def _same(
+    problem: Sequences,
+    one: Mapping[str, ndarray],
+    other: Mapping[str, ndarray],
+    text: str,
+    line: Callable[[], int] = int,
+) -> None:
     for name, array in one.items():
         eps = np.finfo(array.dtype).eps
         with np.errstate(all="ignore"):
@@ -160,7 +202,7 @@ def _same(problem: Sequences, one: Mapping[str, ndarray], other: Mapping[str, nd
                 continue
             moved = np.abs(_forward(_shaken(problem))[name] - _forward(problem)[name])  # much, if it is chaotic
             if not (apart <= ROUNDING * moved[np.isfinite(moved)].max(initial=0.0)).all():
-                _refuse(problem, f"{text} ({name}, by {apart.max():.3g})")
+                _refuse(problem, f"{text} ({name}, by {apart.max():.3g})", line())
 
 
 def _shaken(problem: Sequences) -> Sequences:
@@ -174,7 +216,7 @@ def _shaken(problem: Sequences) -> Sequences:
     return problem.mapped(off)
 
 
-def _refuse(problem: Sequences, text: str) -> None:
+def _refuse(problem: Sequences, text: str, line: int = 0) -> None:
     recurrence = problem.recurrence
-    line = recurrence.step.__code__.co_firstlineno
+    line = line or recurrence.step.__code__.co_firstlineno
     raise StepError(f"{recurrence.name}, line {line} of {recurrence.file}: {text}")

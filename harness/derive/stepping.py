@@ -223,9 +223,11 @@ def stepped(recurrence: Recurrence, namespace: Any, weights: Any, inputs: Any, s
     except OutsideNamespaceError as error:
         raise StepError(f"{recurrence.name}, {_line_of(error, recurrence)}: {error}") from error
     except Exception as error:
-        if not _raised_by(error, recurrence):
+        if not (_raised_by(error, recurrence) or isinstance(error, RecursionError)):
             raise
-        text = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")
+        if "Node" in text:
+            text = f"{text.replace('Node', 'an array of a step')}; use xp, operators and slices, which every route has"
         raise StepError(f"{recurrence.name}, {_line_of(error, recurrence)}: {text}") from error
     if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], Mapping)):
         called = "one array" if hasattr(returned, "shape") else f"a {type(returned).__name__}"

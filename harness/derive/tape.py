@@ -327,8 +327,11 @@ class Node(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Node:
         for each in index if isinstance(index, tuple) else (index,):
             if not (each is None or each is Ellipsis or isinstance(each, slice | int)):
+                kind = {"Condition": "comparison", "Node": "array"}.get(type(each).__name__, type(each).__name__)
+                article = "an" if kind[0] in "aeiou" else "a"
+                other = "; for elements that are chosen, use xp.where" if kind == "comparison" else ""
                 raise OutsideNamespaceError(
-                    f"an index of a step is a {type(each).__name__}; use slices, whole numbers, None or …"
+                    f"an index of a step is {article} {kind}; use slices, whole numbers, None or …{other}"
                 )
         return self.tape.gather("index", repr(index), operator.itemgetter(index), self)
 

@@ -306,6 +306,13 @@ def implementation(
     if rounds := traits.get("rounds"):
         Rounds.of(rounds)
 
+    given: object = recurrence  # whatever a user wrote
+    if not isinstance(given, str | Recurrence):
+        kind = type(given).__name__
+        raise ValueError(f"recurrence is a {kind}, but should be a function under @harness.recurrence(…), or a name")
+    if recurrence not in ("", ANY) and layout != "split":
+        raise ValueError(f"layout is {layout!r}, but a recurrence has no layout but its own; leave `layout` out")
+
     def make(function: Callable[[Problem], Returned]) -> Implementation:
         about = (function.__doc__ or "").strip().partition("\n")[0]
         of = recurrence if isinstance(recurrence, str) else recurrence.name

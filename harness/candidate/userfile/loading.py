@@ -40,6 +40,7 @@ def load(file: UserFile) -> Offer:
     module = _imported(file)
     declared = {each.name: each for each in vars(module).values() if isinstance(each, Recurrence)}
     own = {name: each for name, each in declared.items() if each.step.__module__ == module.__name__}
+    _check_names(file, module)
     found = _of_recurrences(file, module) if not file.function and (own or declared) else (_chosen(file, module),)
     for each in found:
         parameters = _parameters(each.function)
@@ -47,6 +48,20 @@ def load(file: UserFile) -> Offer:
             taken = f"takes {parameters}, but should take one argument, the problem"
             raise FileRefused(f"{_at(file, each.function)}: {taken}")
     return Offer(found, _recurrences_of(file, found, declared, own))
+
+
+def _check_names(file: UserFile, module: ModuleType) -> None:
+    """Refuse two recurrences of one name; a problem of the one could not be distinguished from one of the other."""
+    lines: dict[str, dict[int, int | None]] = {}
+    for each in vars(module).values():
+        if isinstance(each, Recurrence):
+            lines.setdefault(each.name, {})[id(each)] = line_of(each.step)
+    for name, found in lines.items():
+        if len(found) > 1:
+            there = " and ".join(str(line) for line in found.values())
+            raise FileRefused(
+                f"{file.shown}: two recurrences are called {name!r}, in lines {there}; rename one of them"
+            )
 
 
 def _of_recurrences(file: UserFile, module: ModuleType) -> tuple[Implementation, ...]:

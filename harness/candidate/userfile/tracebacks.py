@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -64,13 +64,25 @@ def place_of(error: BaseException, folder: Path) -> tuple[str, int] | None:
 def _hint(error: BaseException) -> str:
     if isinstance(error, AttributeError) and isinstance(error.obj, Problem):
         return nearest(error.name, [each for each in dir(error.obj) if not each.startswith("_")])
+    if isinstance(error, AttributeError) and isinstance(error.obj, dict):
+        return next((hint for problem in _problems(error) for hint in _by_name(error.obj, problem)), "")
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
         # The innermost local variable that is a problem has the names that were meant.
-        for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
-            for value in frame.f_locals.values():
-                if isinstance(value, Problem):
-                    return _nearest_array(error.args[0], value)
+        return next((_nearest_array(error.args[0], problem) for problem in _problems(error)), "")
     return ""
+
+
+def _problems(error: BaseException) -> Iterator[Problem]:
+    """Yield the problems among the local variables of the frames of an error, the innermost frame first."""
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        yield from (value for value in frame.f_locals.values() if isinstance(value, Problem))
+
+
+def _by_name(used: Mapping[str, Any], problem: Problem) -> Iterator[str]:
+    """Yield how an array of a dictionary of a problem is written."""
+    for holder in ("weights", "inputs", "initial_state", "upstream_state"):
+        if getattr(problem, holder, None) is used and used:
+            yield f"problem.{holder} has arrays by name; write problem.{holder}[{next(iter(used))!r}]"
 
 
 def _nearest_array(name: str, problem: Problem) -> str:

@@ -76,7 +76,10 @@ class Scan(Loop):
 
         def one(state: Any, given_step: tuple[Any, Any]) -> Any:
             x, there = given_step
-            return body(x, there, state)
+            after, output = body(x, there, state)
+            # A number of NumPy's float64 makes float64 of float32, which no other framework does.
+            dtype = jax.tree.leaves((x, state))[0].dtype
+            return jax.tree.map(lambda array: array.astype(dtype), (after, output))
 
         return jax.lax.scan(one, state, given, reverse=span.block.endswith(".reverse"))
 

@@ -7,13 +7,13 @@ part, and the derivative is silently wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from harness.derive.namespaces import BINARY, UNARY, Namespace
+from harness.derive.namespaces import BINARY, UNARY, Namespace, OutsideNamespaceError
 from harness.derive.operations import Clipped, Elementwise
 from harness.derive.tape import Condition, Node
 
@@ -64,8 +64,13 @@ def _tape_of(*operands: Any) -> Any:
 
 def _elementwise(name: str) -> Callable[..., Any]:
     function: Callable[..., Any] = _OWN.get(name) or getattr(np, name)
+    count, words = (1, "one array") if name in UNARY else (2, "two arrays")
 
     def call(*operands: Any) -> Any:
+        if len(operands) != count:
+            raise OutsideNamespaceError(f"xp.{name} takes {words}, but received {len(operands)} arguments")
+        for each in operands:
+            _check_operand(name, each)
         tape = _tape_of(*operands)
         if tape is not None:
             return tape.elementwise(function, *operands)
@@ -73,6 +78,17 @@ def _elementwise(name: str) -> Callable[..., Any]:
 
     call.__name__, call.__qualname__ = name, f"xp.{name}"
     return call
+
+
+def _check_operand(name: str, operand: Any) -> None:
+    """Refuse an operand that is neither an array nor a number."""
+    if operand is None:
+        raise OutsideNamespaceError(f"xp.{name} received None, as an absent optional array is; write the step for both")
+    if not isinstance(operand, Node | ndarray | np.number | int | float | complex):
+        kind = f"a {type(operand).__name__}"
+        if isinstance(operand, Condition | Mapping):
+            kind = "a comparison" if isinstance(operand, Condition) else "arrays by name"
+        raise OutsideNamespaceError(f"xp.{name} received {kind}, but takes arrays and numbers")
 
 
 def _einsum(spec: str, *operands: Any) -> Any:
