@@ -40,6 +40,7 @@ ORDER = (
     "at_the_kink",
     "large_logits",
     "square",
+    "tokens",
 )
 """The cases; the simplest comes first."""
 

@@ -74,7 +74,12 @@ def check_function(function: LossAndGradients, arrays: Mapping[str, ndarray], *,
     expected = {name: _derivatives(own_loss, point, name, random) for name in gradients}
     noise = _noise(function, point, gradients, random)
     found = compare(gradients, expected, ComparisonPolicy(noise=noise, complete=False, own_dtype=True))
-    return replace(found, tensors=tuple(_said(each) for each in found.tensors))
+    return named_after_derivatives(found)
+
+
+def named_after_derivatives(comparison: Comparison) -> Comparison:
+    """Return a comparison whose bounds name the errors of derivatives."""
+    return replace(comparison, tensors=tuple(_said(each) for each in comparison.tensors))
 
 
 def _said(tensor: TensorComparison) -> TensorComparison:

@@ -63,7 +63,12 @@ class _Asked:
 
 @click.command("check")
 @click.argument("arguments", nargs=-1, required=True, metavar="FILE.py[:FUNCTION]... [CASE]...")
-@click.option("--baseline", default=DEFAULT_BASELINE, show_default=True, help="Implementation to compare with.")
+@click.option(
+    "--baseline",
+    default=DEFAULT_BASELINE,
+    show_default=True,
+    help="Implementation to compare with; `own` for the loss that yours returns, differentiated numerically.",
+)
 @click.option(
     "--limit",
     type=click.FloatRange(min=0, min_open=True),
@@ -162,10 +167,13 @@ def _compared(
 ) -> tuple[Exit, dict[str, Any]]:
     from harness import report
     from harness.candidate.check import introduced, made_cases, page
+    from harness.candidate.check import own as own_forward_pass
+    from harness.candidate.check.first import OWN
     from harness.execution.session import execute
     from harness.execution.session.executors.local import Local
 
-    (of_baseline,) = chosen([asked.baseline])
+    by_own_loss = asked.baseline == OWN
+    (of_baseline,) = chosen([DEFAULT_BASELINE if by_own_loss else asked.baseline])
     try:
         report.check(out)
     except report.NotAReport as error:
@@ -175,7 +183,7 @@ def _compared(
     candidate = introduced(named, process, workers)
     made = made_cases(process, candidate.recurrences, workers)
     _show_printed(candidate.said, "during the import")
-    if candidate.recurrences and asked.baseline != DEFAULT_BASELINE:
+    if candidate.recurrences and asked.baseline not in (DEFAULT_BASELINE, OWN):
         raise click.UsageError(f"{named.shown} holds recurrences, which have a baseline of their own; leave it out")
     cases, loaded = _cases_for(candidate, made, asked.cases, named.shown)
     wanted = [each.tried_out(require_all=asked.require_all) for each in candidate.implementations]
@@ -186,9 +194,16 @@ def _compared(
     shown = 0
     with report.Keeper(out) as keeper:
         with _progress(len(cases), workers.starting) as show:
-            for run in execute(cases, wanted, of_baseline, Local(workers), keep=keeper.keep):
+            growing = (
+                own_forward_pass.runs(cases, candidate, workers)
+                if by_own_loss
+                else execute(cases, wanted, of_baseline, Local(workers), keep=keeper.keep)
+            )
+            for run in growing:
                 show(len(run.outcomes))
                 shown = _show_output(run, shown)
+        if not by_own_loss:
+            run = own_forward_pass.with_own_forward_pass(run, candidate, workers)
         status, own = _status(run, loaded), page.only_its_own(run, candidate)
         try:
             if not asked.as_json:  # the verdict does not wait for the report

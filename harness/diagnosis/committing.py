@@ -14,7 +14,7 @@ from harness.diagnosis.wrapped import WrappedNetwork, is_wrapped
 from harness.problem import Problem
 
 AROUND_LAYERS = frozenset(
-    ("inputs", "read_out", "loss_of", "upstream", "accumulated", "through_readout", "to_below", "backward")
+    ("__init__", "inputs", "read_out", "loss_of", "upstream", "accumulated", "through_readout", "to_below", "backward")
 )
 """The methods of a network that need no layer in parts."""
 

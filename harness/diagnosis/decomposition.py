@@ -54,6 +54,8 @@ def decompositions(true: Network, evidence: Evidence) -> Iterator[Weighted]:
         true: the network without a fault, after its backward pass.
         evidence: the numbers in question.
     """
+    if not all(layer.recursions for layer in true.layers):  # another network took their places
+        return
     # A truncated gradient is not one of the full recursion, which defines the ages.
     ways = [way for way in WAYS if way[0] != "age" or true.problem.truncation is None]
     for n, layer in enumerate(true.layers):
@@ -160,6 +162,8 @@ def _solved(along: str, fault: str, contributions: Mapping[str, ndarray], eviden
     simple = np.round(weights * 2) / 2
     chosen = float((simple != 1).sum()) * (math.log2(count) + BITS_OF_A_SIMPLE_WEIGHT)
     for tried, fitted, bits in ((simple, 0, chosen), (weights, count, 0.0)):
+        if np.ptp(tried) == 0:  # a factor of the whole
+            continue
         predicted = {
             name: evidence.truth[name] + np.tensordot(tried - 1, each, 1) for name, each in contributions.items()
         }

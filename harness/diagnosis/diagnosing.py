@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy import ndarray
 
 from harness.diagnosis.committing import network_with
+from harness.diagnosis.constants import Nearly, nearly_right
 from harness.diagnosis.evidence import WHOLE, Evidence, InPart, gather
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
 from harness.diagnosis.faults import Suspect
@@ -16,11 +17,15 @@ from harness.diagnosis.finite import not_finite, where_not_finite, without
 from harness.diagnosis.misshapen import misshapen
 from harness.diagnosis.onset import gates_off, in_words, onset, proven_onset
 from harness.diagnosis.parts import Explanation, ExplanationPart
-from harness.diagnosis.precision import lower_precision, nearly_right
+from harness.diagnosis.precision import EPS, computed_in, digits_of, lower_precision
 from harness.diagnosis.predictions import Predictions
 from harness.diagnosis.search import Search
+from harness.diagnosis.stages import Stages, joined
 
 MOST_SHOWN = 5
+
+AROUND = 4.0
+"""Factor of the error of a forward pass that is nearly right, at which the gradients are compared."""
 
 
 def diagnose(
@@ -48,71 +53,120 @@ def diagnose(
         is wrong.
     """
 
-    def gathered(actual: Mapping[str, ndarray], known: Mapping[str, ndarray]) -> Evidence:
+    def against(truth: Mapping[str, ndarray], actual: Mapping[str, ndarray], known: Mapping[str, ndarray]) -> Evidence:
+        return at_precision(truth, actual, known, 0.0)
+
+    def at_precision(
+        truth: Mapping[str, ndarray], actual: Mapping[str, ndarray], known: Mapping[str, ndarray], eps: float
+    ) -> Evidence:
         found = gather(
             actual,
-            predictions.truth,
+            truth,
             predictions.noise,
             dtype=predictions.problem.case.dtype,
             tolerance=predictions.problem.case.tolerance,
-            in_part=replace(in_part, known=known),
+            in_part=replace(in_part, known=known, eps=eps),
         )
         return replace(found, off=tuple(name for name in found.off if name not in matching))
 
-    evidence = gathered(actual, in_part.known)
+    def explained(actual: Mapping[str, ndarray], known: Mapping[str, ndarray]) -> list[Diagnosis]:
+        numbers = lambda truth, eps: at_precision(truth, actual, known, eps)  # noqa: E731
+        return _explained(numbers, predictions, likely, thorough=thorough)
+
+    evidence = against(predictions.truth, actual, in_part.known)
     of_shape = misshapen(evidence)
     places = not_finite(evidence)
-    found = _explained(evidence, predictions, likely, thorough=thorough) if evidence.off else []
+    found = explained(actual, in_part.known) if evidence.off else []
     if not places:
         return [*of_shape, *found]
     of_places = where_not_finite(evidence.actual, places)
     if not any(each.fault == UNEXPLAINED for each in found):  # except for a fault that overflows
         return [*of_shape, *found, of_places]
-    left = gathered(*without(places, actual, in_part.known))
-    found = _explained(left, predictions, likely, thorough=thorough) if left.off else []
+    left = without(places, actual, in_part.known)
+    found = explained(*left) if against(predictions.truth, *left).off else []
     return [*of_shape, of_places, *found]
 
 
 def _explained(
-    evidence: Evidence, predictions: Predictions, likely: Collection[str], *, thorough: bool
+    at_precision: Callable[[Mapping[str, ndarray], float], Evidence],
+    predictions: Predictions,
+    likely: Collection[str],
+    *,
+    thorough: bool,
 ) -> list[Diagnosis]:
-    """Explain the wrong tensors: the best explanation first, then the open tensors; or report that nothing fits."""
-    start = first_off(evidence, predictions)
+    """Explain the wrong tensors: the best explanation first, then the open tensors; or report that nothing fits.
+
+    Numbers with the digits of a narrower dtype are compared at its precision. A small constant in the forward pass is
+    taken for granted.
+    """
+    dtype = predictions.problem.case.dtype
+    evidence, note, eps = at_precision(predictions.truth, 0.0), "", 0.0
+    if narrow := digits_of(evidence.actual, dtype):
+        eps = EPS[narrow]
+        if not at_precision(predictions.truth, eps).off:
+            residuals = {name: evidence.fit(name, evidence.truth[name]).residual for name in evidence.off}
+            return [Diagnosis("lower-precision", computed_in(narrow, max(residuals.values())), residuals)]
+        evidence, note = at_precision(predictions.truth, eps), f"the numbers have the digits of {narrow}; "
+
+    def against(truth: Mapping[str, ndarray]) -> Evidence:
+        return at_precision(truth, eps)
+
+    near = None if narrow else nearly_right(evidence, predictions)
+    if near is not None:
+        if near.predictions is None:  # of unknown place: a precision
+            eps = AROUND * near.error
+        else:
+            predictions = near.predictions
+        evidence = against(predictions.truth)
+        if not evidence.off:
+            return [_told(Explanation((near.settled,)), "")]
+    start = note + first_off(evidence, predictions)
     found = Search(evidence, predictions, likely).explanations() if likely else []
     if not found:
-        search = Search(evidence, predictions, thorough=thorough)
-        found = search.explanations() or search.explanations_of_most()
+        found = Stages(against, thorough=thorough).explanations(predictions)
     # The same faults in another order are the same explanation.
     distinct = {frozenset(_sentence(part) for part in each.parts): each for each in reversed(found)}
     # More faults than are needed may undo each other.
     found = [each for each in found if each in distinct.values() and len(each.parts) == len(found[0].parts)]
     if found and found[0].open:  # another with the same open tensors may contain a fault of them alone
         found = found[:1]
-    told = [_told(each, start) for each in found]
+    told = [_told(_on(near, each), start) for each in found]
     if told and not told[0].declare:  # the numbers also fit an intention that a case can declare
         told[0] = replace(told[0], declare=next((each.declare for each in told if each.declare), ""))
     told = [
         replace(each, start=start if explanation.open else f"{start}{_begun(predictions, explanation.suspects)}")
         for each, explanation in zip(told[:MOST_SHOWN], found, strict=False)
     ]
+    if near is not None and not told:
+        told = [_told(Explanation((near.settled,)), start)]
     if found and found[0].open:
-        told.append(_left_open(found[0].open, evidence))
-    return told or [_without_fault(evidence, start, predictions.problem.case.dtype)]
+        granted = Predictions(predictions.problem, predictions.noise, (*predictions.base, *found[0].suspects))
+        on_top = against(granted.truth)
+        there = all(on_top.wrong(name).any() for name in found[0].open)
+        told.append(_left_open(found[0].open, *((on_top, granted) if there else (evidence, predictions))))
+    elif not found and near is not None:
+        told.append(_left_open(evidence.off, evidence, predictions))
+    return told or [_without_fault(evidence, start, dtype)]
+
+
+def _on(near: Nearly | None, explanation: Explanation) -> Explanation:
+    """Return an explanation with the constant that was taken for granted."""
+    return explanation if near is None else joined(near.settled, explanation)
 
 
 def _without_fault(evidence: Evidence, start: str, dtype: str) -> Diagnosis:
     """Report that the numbers have fewer digits, if they show it, else that nothing explains them."""
     residuals = {name: evidence.fit(name, evidence.truth[name]).residual for name in evidence.off}
     worst = max(residuals.values())
-    if rounded := lower_precision([evidence.actual[name] for name in evidence.off], worst, dtype):
+    if rounded := lower_precision([evidence.actual[name] for name in evidence.off if name != "loss"], worst, dtype):
         return Diagnosis("lower-precision", rounded, residuals)
-    start = f"{start}{nearly_right(worst, dtype)}"
     return Diagnosis(UNEXPLAINED, f"unexplained; {start}", residuals, start)
 
 
-def _left_open(names: tuple[str, ...], evidence: Evidence) -> Diagnosis:
+def _left_open(names: tuple[str, ...], evidence: Evidence, predictions: Predictions) -> Diagnosis:
     residuals = {name: evidence.fit(name, evidence.truth[name]).residual for name in names}
-    return Diagnosis(UNEXPLAINED, f"unexplained: {', '.join(names)}", residuals)
+    start = first_off(replace(evidence, off=names), predictions)
+    return Diagnosis(UNEXPLAINED, f"unexplained: {', '.join(names)}; {start}", residuals, start)
 
 
 def first_off(evidence: Evidence, predictions: Predictions) -> str:
@@ -157,7 +211,8 @@ def _latest(evidence: Evidence, predictions: Predictions, n: int) -> str:
     steps: ndarray = np.any(evidence.wrong("inputs"), axis=(0, 2))  # (T,)
     t = int(np.nonzero(steps)[0][-1])
     later = "" if t == len(steps) - 1 else "; at later steps the gradient of the inputs is right"
-    gates = proven_onset(predictions.network, evidence, t) if predictions.network.layers else ""
+    layers = predictions.network.layers
+    gates = proven_onset(predictions.network, evidence, t) if layers and layers[0].recursions else ""
     return f", at step {t} (counted from 0){gates}{later}"
 
 

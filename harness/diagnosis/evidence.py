@@ -16,6 +16,12 @@ from harness.tensors import Shape
 SLACK = 16.0
 """A faulty recursion may amplify roundings more than the right one; a wrong explanation has a far larger error."""
 
+SLACK_OF_FEW_DIGITS = 2.0
+"""The same for numbers of few digits, of which a wrong explanation is not so far."""
+
+FEW_DIGITS = 1e-4
+"""The eps from which on numbers have few digits."""
+
 BITS_OF_A_NUMBER = 8.0
 """The least cost of a fitted number."""
 
@@ -53,10 +59,12 @@ class InPart:
         known: by name, which elements are known; all if a name is missing.
         digits: by name, the error of each element because of the digits that were printed, absolute; none if a name is
             missing.
+        eps: of the digits that the numbers have, if that is larger than their dtype's.
     """
 
     known: Mapping[str, ndarray] = field(default_factory=dict)
     digits: Mapping[str, ndarray] = field(default_factory=dict)
+    eps: float = 0.0
 
 
 WHOLE = InPart()
@@ -78,6 +86,7 @@ class Evidence:
             array. A prediction may have that error, not ``SLACK`` times that.
         dtypes: by name, the dtype that the numbers are rounded to.
         off: the tensors that disagree with the truth, in the order of the computation.
+        eps: of the digits that the numbers have, if that is larger than their dtype's.
     """
 
     actual: Mapping[str, ndarray]
@@ -88,12 +97,24 @@ class Evidence:
     dtypes: Mapping[str, np.dtype[Any]]
     tolerated: Mapping[str, ndarray] = field(default_factory=dict)
     off: tuple[str, ...] = field(default=())
+    eps: float = 0.0
     _each_held: dict[str, _Held] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def slack(self) -> float:
+        """Units of allowed error that a prediction may be off."""
+        return SLACK_OF_FEW_DIGITS if self.eps > FEW_DIGITS else SLACK
 
     @property
     def names(self) -> tuple[str, ...]:
         """The tensors that can be compared."""
         return tuple(self.actual)
+
+    def of_columns(self, columns: Mapping[str, ndarray]) -> Evidence:
+        """Return the evidence of some elements alone: by tensor, which ones."""
+        known = {name: where & self.known.get(name, np.ones_like(where)) for name, where in columns.items()}
+        actual = {name: self.actual[name] for name in known}
+        return replace(self, actual=actual, known=known, off=tuple(name for name in self.off if name in known))
 
     def fit(self, name: str, predicted: ndarray) -> Fit:
         """Compare a prediction of one tensor with the numbers."""
@@ -127,9 +148,9 @@ class Evidence:
         """Return the allowed error of a prediction with this largest element: a number, or as ``allowed``."""
         largest_truth = self._held(name).largest_truth
         if largest_truth:
-            return SLACK * (max(1.0, largest / largest_truth) * allowed)
+            return self.slack * (max(1.0, largest / largest_truth) * allowed)
         own = self._of_size(name, largest)
-        return SLACK * (np.maximum(allowed, own) if isinstance(allowed, ndarray) else max(allowed, own))
+        return self.slack * (np.maximum(allowed, own) if isinstance(allowed, ndarray) else max(allowed, own))
 
     def _held(self, name: str) -> _Held:
         """Return the data that all predictions of a tensor are compared with, computed once."""
@@ -155,7 +176,7 @@ class Evidence:
         """Return the allowed error of an element in a tensor of this size. The right one may be zero, and allow
         nothing.
         """
-        return OTHER_UNITS * float(np.finfo(self.dtypes[name]).eps) * largest
+        return OTHER_UNITS * max(float(np.finfo(self.dtypes[name]).eps), self.eps) * largest
 
     def bits(
         self, residuals: Mapping[str, float], *, fitted: int = 0, telling: Mapping[str, ndarray] | None = None
@@ -185,7 +206,7 @@ class Evidence:
         # The allowed error is in units of rounding, which are unknown where the right numbers are zero.
         units = OTHER_UNITS if held.largest_truth else 1.0
         with np.errstate(all="ignore"):
-            rounding = self._limit(name, held.allowed, held.largest_actual) / (SLACK * units)
+            rounding = self._limit(name, held.allowed, held.largest_actual) / (self.slack * units)
             near = np.maximum(rounding, residual * largest)
             ratio = np.abs(held.actual - expected) / near
         ratio = np.where(np.isnan(ratio), 2.0**16, np.clip(ratio, 1.0, 2.0**60))
@@ -241,12 +262,15 @@ def gather(
         coarser = float(np.finfo(expected.dtype).eps) / float(np.finfo(dtype).eps)
         # A number that underflows in the dtype is zero in it.
         underflow = OTHER_UNITS * float(np.finfo(expected.dtype).smallest_subnormal)
-        own: float | ndarray = underflow + bound(name, expected, noise=(noise.get(name) or 0.0) * coarser).atol
+        within = bound(name, expected, noise=(noise.get(name) or 0.0) * coarser, eps=in_part.eps)
+        own: float | ndarray = underflow + within.atol
         allowed[name] = own if name not in in_part.digits else own + in_part.digits[name]
         # Numbers of a narrower dtype are judged by that, as the comparison does.
         if dtypes[name] == np.dtype(dtype) and (most := tolerated_by(tolerance, name, truth[name])) is not None:
             tolerated[name] = most
-            allowed[name] = np.maximum(allowed[name], most / SLACK)
+            allowed[name] = np.maximum(
+                allowed[name], most / (SLACK_OF_FEW_DIGITS if in_part.eps > FEW_DIGITS else SLACK)
+            )
     evidence = Evidence(
         actual={name: right_shape[name].astype(np.float64) for name in in_order},
         known=in_part.known,
@@ -255,6 +279,7 @@ def gather(
         allowed=allowed,
         dtypes=dtypes,
         tolerated=tolerated,
+        eps=in_part.eps,
     )
     return replace(evidence, off=tuple(name for name in in_order if evidence.wrong(name).any()))
 

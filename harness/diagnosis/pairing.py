@@ -10,18 +10,14 @@ from numpy import ndarray
 from harness.diagnosis.bptt import Network
 from harness.diagnosis.committing import overridden
 from harness.diagnosis.evidence import SLACK, Evidence
-from harness.diagnosis.faults import Fault, Suspect
+from harness.diagnosis.faults import Suspect
+from harness.diagnosis.faults.base import contradict
 from harness.diagnosis.predictions import Prediction
 
 MOST_FIRST = 24
 
 SCALED = ("upstream-scaled", "loss-scaled")
 """Faults that only scale the results of others: in a pair, the factor is solved for and not searched."""
-
-
-def pivot_of(off: tuple[str, ...], candidates: list[Prediction]) -> str:
-    """Return the wrong tensor that the fewest faults touch."""
-    return min(off, key=lambda name: sum(name in each.changed for each in candidates))
 
 
 def fitting_where_first_off(
@@ -37,7 +33,7 @@ def fitting_where_first_off(
         evidence: the numbers in question.
         candidates: the predictions of the possible faults.
     """
-    if not true.layers or "inputs" not in evidence.off or "outputs" in evidence.off:
+    if not true.layers or not true.layers[0].recursions or "inputs" not in evidence.off or "outputs" in evidence.off:
         return
     wrong = evidence.wrong("inputs")  # (B, T, I)
     t = int(np.flatnonzero(wrong.any(axis=(0, 2)))[-1])
@@ -96,10 +92,5 @@ def orders(a: Suspect, b: Suspect) -> tuple[tuple[Suspect, Suspect], ...]:
 
 def _if_different(first: Prediction, second: Prediction) -> Iterator[tuple[Suspect, Suspect]]:
     a, b = first.suspects[0], second.suspects[0]
-    if a.name != b.name and not contradict(a.fault, b.fault):
+    if not contradict(a.fault, b.fault):
         yield a, b
-
-
-def contradict(a: type[Fault], b: type[Fault]) -> bool:
-    """Return whether two faults replace the same term by different things, so that no code can have both."""
-    return bool(a.replaces) and a.replaces == b.replaces

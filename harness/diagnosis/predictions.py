@@ -13,6 +13,7 @@ from harness.diagnosis.bptt import Network
 from harness.diagnosis.committing import network_with, network_with_more, right, suspects_of, with_forward_pass
 from harness.diagnosis.evidence import tolerated_by
 from harness.diagnosis.faults import Fault, Suspect, faults
+from harness.diagnosis.faults.base import contradict
 from harness.precision.tolerance import bound
 from harness.problem import Problem
 
@@ -44,11 +45,13 @@ class Predictions:
     Args:
         problem: in the split layout.
         noise: the change by rounding alone of each tensor.
+        base: the faults that are taken for granted; the right tensors are then those with these faults.
     """
 
-    def __init__(self, problem: Problem, noise: Mapping[str, float]) -> None:
+    def __init__(self, problem: Problem, noise: Mapping[str, float], base: tuple[Suspect, ...] = ()) -> None:
         self.problem = problem
         self.noise = noise
+        self.base = base
         self.runs = 0
         self._in_double = in_double(problem)
         self._base: tuple[tuple[Suspect, ...], Network] | None = None
@@ -68,7 +71,12 @@ class Predictions:
     def _right(self) -> tuple[Network, Tensors]:
         """The network without a fault, and its tensors, which result from its passes."""
         network = right(self._in_double)
-        return network, network.tensors()
+        tensors = network.tensors()
+        if self.base:
+            with np.errstate(all="ignore"):
+                network = network_with(network, self.base)
+                tensors = network.tensors()
+        return network, tensors
 
     @cached_property
     def bounds(self) -> Mapping[str, float]:
@@ -99,6 +107,8 @@ class Predictions:
         """
         found: list[Prediction] = []
         for name, fault in faults().items():
+            if any(contradict(each.fault, fault) for each in self.base):
+                continue
             if among is None or name in among:
                 found += self._alone(name, fault, everywhere=True)
                 if in_one_layer:
@@ -155,7 +165,9 @@ class Predictions:
             self._base = suspects, self._run(suspects)[0]
         with np.errstate(all="ignore"):
             if more and self._base is not None:
-                network = network_with_more(self._base[1], suspects, more)
+                network = network_with_more(self._base[1], (*self.base, *suspects), more)
+            elif self.base:
+                network = network_with_more(self.network, self.base, suspects)
             else:
                 network = network_with(self.network, suspects)
             tensors = network.tensors()

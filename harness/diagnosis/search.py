@@ -5,8 +5,8 @@ everything, each fault that explains some tensors is a base: the other tensors a
 because most faults touch one tensor alone. Only then are faults that touch many tensors tried in pairs.
 
 A part of an explanation needs evidence in the tensors that it settles, however much evidence other tensors have: a
-number that is fitted to one number explains nothing. If nothing explains everything, the search returns explanations of
-nearly everything, and leaves the other tensors open.
+number that is fitted to one number explains nothing. If nothing explains everything, the search also returns
+explanations that leave some tensors open.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from itertools import chain
 import numpy as np
 from numpy import ndarray
 
+from harness.diagnosis.clipping import FORWARD, NORM, factor_of, limited, scaled
 from harness.diagnosis.decomposition import decompositions
 from harness.diagnosis.evidence import Evidence
 from harness.diagnosis.explanation import SWAPPED
 from harness.diagnosis.faults import Suspect
+from harness.diagnosis.faults.base import contradict
 from harness.diagnosis.faults.scale import factors
-from harness.diagnosis.pairing import SCALED, contradict, fitting_where_first_off, orders, pivot_of, worth_pairing
+from harness.diagnosis.pairing import SCALED, fitting_where_first_off, orders, worth_pairing
 from harness.diagnosis.parts import Explanation, ExplanationPart, Settled, coverings
 from harness.diagnosis.predictions import Prediction, Predictions
 from harness.diagnosis.swaps import swaps
@@ -43,9 +45,6 @@ CHANCE_BITS = 10.0
 one in a thousand by chance.
 """
 
-MOST_OPEN = 0.25
-"""Maximum share of the wrong numbers that an explanation may leave open."""
-
 
 class Search:
     """One search.
@@ -54,21 +53,12 @@ class Search:
         evidence: the numbers in question.
         predictions: the results of each fault on the problem.
         among: the names of the faults to try; all unless given.
-        thorough: whether faults are also tried in pairs.
     """
 
-    def __init__(
-        self,
-        evidence: Evidence,
-        predictions: Predictions,
-        among: Collection[str] | None = None,
-        *,
-        thorough: bool = True,
-    ) -> None:
+    def __init__(self, evidence: Evidence, predictions: Predictions, among: Collection[str] | None = None) -> None:
         self.evidence = evidence
         self.predictions = predictions
         self.among = among
-        self.thorough = thorough
         self.singles: list[Prediction] = []
         self.breadths: dict[Suspect, int] = {}
         self.off = evidence.off
@@ -84,26 +74,39 @@ class Search:
         candidates, found = self._singly(in_one_layer=False)
         if not found and self.predictions.problem.case.layers > 1:
             candidates, found = self._singly(in_one_layer=True)
-        # The runs of single faults are over, and do not count.
-        self.last_run = self.predictions.runs + int(MOST_SECONDS / _seconds_of_a_run(self.predictions.problem))
+        self._limit_runs()
+        if (common := scaled(self.evidence, self.predictions.truth)) is not None and common[0].fault == NORM:
+            found += self._given(common[:1], {**self.predictions.truth, **common[1]})
         found = self._beyond_chance([*found, *self._on_top(None, whole=bool(found))])
         if not any(len(each.parts) == 1 for each in found):
             for base in self._bases(candidates):
                 found += self._on_top(base)
             found = self._beyond_chance([*found, *self._scaled(candidates), *self._clipped(candidates)])
-        if not found and self.thorough:
-            found = self._beyond_chance(list(self._pairs(candidates)))
-        return sorted((each for each in found if not self._undoes_itself(each)), key=lambda each: each.order)
+        return self._in_order(found)
 
-    def explanations_of_most(self) -> list[Explanation]:
-        """Return the explanations of nearly all wrong numbers, the best first, after ``explanations`` found none."""
-        sizes = {name: int(self.evidence.wrong(name).sum()) for name in self.off}
-        left = {each: sum(sizes[name] for name in each.open) for each in self.partial}
-        found = sorted(self._beyond_chance(self.partial), key=lambda each: (left[each], each.order))
-        found = [each for each in found if not self._undoes_itself(each)]
-        if not found or left[found[0]] > MOST_OPEN * sum(sizes.values()):
-            return []
-        return [each for each in found if each.open == found[0].open]
+    def in_pairs(self) -> list[Explanation]:
+        """Return the explanations by two faults that only fit together, after ``explanations`` found none."""
+        self._limit_runs()
+        return self._in_order(self._beyond_chance(list(self._pairs(self.possible_singles()))))
+
+    def _limit_runs(self) -> None:
+        """Limit the runs from now on; those of single faults are over."""
+        self.last_run = self.predictions.runs + int(MOST_SECONDS / _seconds_of_a_run(self.predictions.problem))
+
+    def _in_order(self, found: list[Explanation]) -> list[Explanation]:
+        return sorted((each for each in found if not self.undoes_itself(each)), key=lambda each: each.order)
+
+    def explanations_of_some(self) -> list[Explanation]:
+        """Return the explanations of some tensors that leave others open, after ``explanations`` found none."""
+        return self._beyond_chance(self.partial)
+
+    def possible_singles(self) -> list[Prediction]:
+        """Return the faults that change no right tensor."""
+        return [each for each in self.singles if self._possible(each)]
+
+    def settled_by(self, prediction: Prediction, residuals: Mapping[str, float]) -> Settled:
+        """Return what the faults of a prediction settle."""
+        return Settled(tuple(self._part(suspect) for suspect in prediction.suspects), residuals)
 
     def _singly(self, *, in_one_layer: bool) -> tuple[list[Prediction], list[Explanation]]:
         """Return the possible faults, and those among them that explain everything alone."""
@@ -139,7 +142,7 @@ class Search:
         self.tried[name] += 1
         return self.evidence.residual_if_agrees(name, predicted)
 
-    def _explained(
+    def explained(
         self, prediction: Prediction, among: Collection[str] | None = None, *, whole: bool = False
     ) -> dict[str, float]:
         """Return the residuals of the explained tensors; with ``whole``, nothing unless all are explained."""
@@ -157,13 +160,13 @@ class Search:
     def _alone(self, candidates: Iterable[Prediction]) -> Iterator[tuple[ExplanationPart, dict[str, float]]]:
         for each in candidates:
             if all(name in each.changed for name in self.off):
-                explained = self._explained(each, whole=True)
+                explained = self.explained(each, whole=True)
                 if explained:
                     yield self._part(each.suspects[0]), explained
 
     def _bases(self, candidates: Iterable[Prediction]) -> list[Prediction]:
         """Return the predictions that explain some wrong tensors, those that explain most first."""
-        counted = [(len(self._explained(each)), each) for each in candidates]
+        counted = [(len(self.explained(each)), each) for each in candidates]
         partial = [(count, each) for count, each in counted if count]
         partial.sort(key=lambda pair: (-pair[0], sum(s.fault.unlikely for s in pair[1].suspects)))
         return [each for _, each in partial[:MOST_BASES]]
@@ -176,8 +179,8 @@ class Search:
         """
         settled: tuple[Settled, ...] = ()
         if base is not None:
-            settled = (Settled(tuple(self._part(s) for s in base.suspects), self._explained(base)),)
-        if not all(self._convincing(each) for each in settled):
+            settled = (Settled(tuple(self._part(s) for s in base.suspects), self.explained(base)),)
+        if not all(self.convincing(each) for each in settled):
             return []
         rest = [name for name in self.off if not any(name in each.residuals for each in settled)]
         if not rest:
@@ -186,7 +189,7 @@ class Search:
         # A base changes no right tensor, since such a tensor could not be settled.
         assumed = {**self.predictions.truth, **changed}
         options = list(self._of_all(rest, assumed) if whole else self._options(rest, assumed, base))
-        options = [each for each in options if self._convincing(each)]
+        options = [each for each in options if self.convincing(each)]
         open_ = tuple(name for name in rest if not any(name in each.residuals for each in options))
         found = []
         for covering in coverings(set(rest) - set(open_), options, MOST_FAULTS - sum(len(s.parts) for s in settled)):
@@ -298,104 +301,106 @@ class Search:
             together = each
             if base is not None:
                 fault = each.suspects[0].fault
-                if any(s.name == fault.title() or contradict(s.fault, fault) for s in base.suspects):
+                if any(contradict(s.fault, fault) for s in base.suspects):
                     continue
                 if self.predictions.runs > self.last_run:
                     return
                 together = self.predictions.predict(base.suspects, each.suspects)
-            residuals = self._explained(together, rest)
-            if residuals and settled <= self._explained(together, settled).keys():
+            residuals = self.explained(together, rest)
+            if residuals and settled <= self.explained(together, settled).keys():
                 yield Settled((self._part(each.suspects[0]),), residuals)
 
     def _scaled(self, candidates: Iterable[Prediction]) -> Iterator[Explanation]:
-        """Yield faults with a constant factor on every wrong gradient, with or without the loss."""
-        possible = [each for each in self.singles if each.suspects[0].name in SCALED and self._possible(each)]
+        """Yield faults with one factor on every wrong gradient: with a name, of the loss, too, or of a clipped norm."""
         named = factors(self.predictions.problem)
+        scalings = [(each, named[dict(each.parameters)[key]]) for each, key in self._scalings()]
         for each in candidates:
-            if each.suspects[0].name in SCALED or not (common := self._factor(each)):
+            assumed = {name: each.changed.get(name, self.predictions.truth[name]) for name in self.off}
+            if each.suspects[0].name in SCALED or not (common := factor_of(self.evidence, assumed)):
                 continue
-            for suspect in (scaling.suspects[0] for scaling in possible):
-                (name,) = dict(suspect.parameters).values()
-                factor = named[name]
-                if abs(factor - common) > 1e-3 * abs(common):
-                    continue
-                as_they_are = ("outputs",) if suspect.name == "loss-scaled" else ("outputs", "loss")
-                scaled = {
-                    name: each.changed.get(name, self.predictions.truth[name]) * (1 if name in as_they_are else factor)
-                    for name in self.off
-                }
-                fits = {name: self._fits(name, scaled[name]) for name in self.off}
-                residuals = {name: fit for name, fit in fits.items() if fit is not None}
-                if len(residuals) == len(self.off):
-                    parts = (self._part(each.suspects[0]), self._part(suspect))
-                    yield Explanation((Settled(parts, residuals),))
+            own = self._part(each.suspects[0])
+            for suspect, factor in scalings:
+                if abs(factor - common) <= 1e-3 * abs(common):
+                    as_they_are = ("outputs",) if suspect.name == "loss-scaled" else FORWARD
+                    given = {n: t if n in as_they_are else factor * t for n, t in assumed.items()}
+                    yield from self._given((own, self._part(suspect)), given)
+            if (found := scaled(self.evidence, assumed)) is not None:
+                yield from self._given((own, found[0]), {**assumed, **found[1]})
+
+    def _scalings(self) -> Iterator[tuple[Suspect, str]]:
+        """Yield the possible faults that only scale, and the names of their parameters."""
+        for each in self.singles:
+            if each.suspects[0].name in SCALED and self._possible(each):
+                yield each.suspects[0], next(iter(dict(each.suspects[0].parameters)))
+
+    def _given(
+        self,
+        parts: tuple[ExplanationPart, ...],
+        given: Mapping[str, ndarray],
+        telling: Mapping[str, ndarray] | None = None,
+    ) -> Iterator[Explanation]:
+        """Yield the explanation of all wrong tensors by these parts, if these numbers agree."""
+        residuals = {name: fit for name in self.off if (fit := self._fits(name, given[name])) is not None}
+        if len(residuals) == len(self.off):
+            yield Explanation((Settled(parts, residuals, telling or {}),))
 
     def _clipped(self, candidates: Iterable[Prediction]) -> Iterator[Explanation]:
         """Yield faults with all gradients clipped to one limit afterwards."""
-        gradients = [name for name in self.off if name not in ("loss", "outputs")]
-        values = [self._known_values(name) for name in gradients]
-        limit = max((float(np.abs(each).max(initial=0.0)) for each in values), default=0.0)
-        at_limit = sum(int((np.abs(each) == limit).sum()) for each in values)
-        if not 0 < limit < math.inf or at_limit < 3:
-            return
-        part = ExplanationPart("clipped", f"the right one clipped into ±{limit:.6g}", tuple(gradients), fitted=1)
-        # An element at the limit gives no more than its sign.
-        below = {name: np.abs(self.evidence.actual[name]) < limit for name in gradients}
-        for each in candidates:
-            assumed = {name: each.changed.get(name, self.predictions.truth[name]) for name in self.off}
-            clipped = {name: np.clip(t, -limit, limit) if name in gradients else t for name, t in assumed.items()}
-            residuals = {name: fit for name in self.off if (fit := self._fits(name, clipped[name])) is not None}
-            if len(residuals) == len(self.off):
-                parts = (self._part(each.suspects[0]), part.of(tuple(gradients)))
-                yield Explanation((Settled(parts, residuals, below),))
-
-    def _known_values(self, name: str) -> ndarray:
-        actual = self.evidence.actual[name]
-        known = self.evidence.known.get(name)
-        values: ndarray = actual if known is None else actual[known]
-        return values
-
-    def _factor(self, prediction: Prediction) -> float | None:
-        """Return the factor between the numbers and the prediction, from the gradient with the most evidence."""
-        gradients = [name for name in self.off if name not in ("loss", "outputs")]
-        if not gradients:
-            return None
-        name = max(gradients, key=lambda name: self.evidence.actual[name].size)
-        known = self.evidence.known.get(name, np.ones(self.evidence.actual[name].shape, bool))
-        predicted = prediction.changed.get(name, self.predictions.truth[name])[known]
-        with np.errstate(all="ignore"):
-            factor = float(np.vdot(predicted, self.evidence.actual[name][known]) / np.vdot(predicted, predicted))
-        return factor if math.isfinite(factor) else None
+        for each, part, given in limited(self.evidence, candidates):
+            # An element at the limit gives no more than its sign.
+            below = {n: np.abs(self.evidence.actual[n]) < np.abs(given[n]).max() for n in part.tensors}
+            yield from self._given((self._part(each.suspects[0]), part), given, below)
 
     def _pairs(self, candidates: list[Prediction]) -> Iterator[Explanation]:
         """Try faults in pairs that only fit together, and settle the remaining tensors on top of them."""
         partial = []
-        pivot = pivot_of(self.off, candidates)
         fitting = fitting_where_first_off(self.predictions.network, self.evidence, candidates)
-        likely = sorted(fitting, key=_unlikely)
-        for a, b in chain(likely, worth_pairing(self.off, candidates, pivot, self._fits)):
+        worth = (
+            pair
+            for pivot in self._pivots(candidates)
+            for pair in worth_pairing(self.off, candidates, pivot, self._fits)
+        )
+        tried = set[tuple[Suspect, Suspect]]()
+        for a, b in chain(sorted(fitting, key=_unlikely), worth):
             if self.predictions.runs > self.last_run:
                 break
             for order in orders(a, b):
-                if self._fits(pivot, self.predictions.tensors(order)[pivot]) is None:
+                if order in tried:
+                    continue
+                tried.add(order)
+                tensors = self.predictions.tensors(order)
+                if all(self._fits(name, tensors[name]) is None for name in self.off):
                     continue
                 pair = self.predictions.predict(order)
                 if not self._possible(pair):
                     continue
-                explained = self._explained(pair)
+                explained = self.explained(pair)
                 if len(explained) == len(self.off):
                     yield Explanation((Settled(tuple(self._part(s) for s in order), explained),))
-                elif explained:
+                elif explained and self.explained_by_both(order, explained):
                     partial.append((len(explained), pair))
+            if len(partial) >= MOST_BASES:
+                break
         partial.sort(key=lambda each: -each[0])
         for _, pair in partial[:MOST_BASES]:
             yield from self._on_top(pair)
 
+    def explained_by_both(self, order: tuple[Suspect, Suspect], explained: Mapping[str, float]) -> bool:
+        """Return whether neither of two faults explains as much alone."""
+        alone = (self.predictions.predict((each,)) for each in order)
+        return not any(self.explained(each, explained).keys() == explained.keys() for each in alone)
+
+    def _pivots(self, candidates: list[Prediction]) -> list[str]:
+        """Return the wrong gradients, the one first that the fewest faults touch; the forward pass without any."""
+        touched = {name: sum(name in each.changed for each in candidates) for name in self.off}
+        gradients = [name for name in self.off if name not in FORWARD] or list(self.off)
+        return sorted(gradients, key=lambda name: touched[name])
+
     def _beyond_chance(self, found: list[Explanation]) -> list[Explanation]:
         """Keep the explanations with only parts that fit better than the best of so many attempts would by chance."""
-        return [each for each in found if all(self._convincing(settled) for settled in each.settled)]
+        return [each for each in found if all(self.convincing(settled) for settled in each.settled)]
 
-    def _undoes_itself(self, explanation: Explanation) -> bool:
+    def undoes_itself(self, explanation: Explanation) -> bool:
         """Return whether one part undoes on the way back what a part of the forward pass changes: then the backward
         pass has no two faults, but is right for another forward pass.
         """
@@ -414,17 +419,20 @@ class Search:
                         return True
         return False
 
-    def _convincing(self, settled: Settled) -> bool:
+    def convincing(self, settled: Settled) -> bool:
         """Return whether the settled tensors give more bits than the choice and the fit of the settling parts cost."""
         residuals, parts = settled.residuals, settled.parts
         if not residuals:
             return False
         fitted = sum(part.fitted for part in parts)
-        bits = self.evidence.bits(residuals, fitted=fitted, telling=settled.telling)
+        return self.evidence.bits(residuals, fitted=fitted, telling=settled.telling) >= self.bits_needed(settled)
+
+    def bits_needed(self, settled: Settled) -> float:
+        """Return the evidence that the settled tensors must give: the cost of the choice among all that was tried."""
         # All other candidates have been compared with each of them.
-        tried = min(self.tried[name] for name in residuals)
-        needed = CHANCE_BITS + len(parts) * math.log2(max(tried, 2)) + sum(part.chosen for part in parts)
-        return bits >= needed
+        tried = min(self.tried[name] for name in settled.residuals)
+        chosen = sum(part.chosen for part in settled.parts)
+        return CHANCE_BITS + len(settled.parts) * math.log2(max(tried, 2)) + chosen
 
 
 def _unlikely(pair: tuple[Suspect, Suspect]) -> tuple[int, int]:
@@ -437,5 +445,5 @@ def _seconds_of_a_run(problem: Problem) -> float:
     B, T, H = structure.batch, structure.time, structure.hidden
     together = (T,) if problem.lengths is None else set(problem.lengths.tolist())  # sequences of one length
     steps = len(structure.blocks) * sum(together) * len(passes(problem.truncation, T))
-    per_step = {"rnn": 3e-5, "lstm": 8e-5, "gru": 8e-5}[structure.cell]
-    return 3e-4 + steps * (per_step + 6 * GATES[structure.cell] * B * H * H / 4e9)
+    per_step = {"rnn": 1.5e-5, "lstm": 4e-5, "gru": 4e-5}[structure.cell]
+    return 1.5e-4 + steps * (per_step + 6 * GATES[structure.cell] * B * H * H / 4e9)

@@ -18,6 +18,7 @@ from harness.case.fields import made_elsewhere
 from harness.diagnosis.cells import CellLayer
 from harness.diagnosis.committing import obstacle, suspects_of
 from harness.diagnosis.faults import Fault, faults
+from harness.diagnosis.faults.sharing import is_one_hot
 from harness.diagnosis.predictions import Predictions, in_double
 from harness.diagnosis.tensor_faults import TENSOR_FAULTS, Subject
 from harness.problem import Problem, build
@@ -216,6 +217,9 @@ def _of_arrays(problem: Problem) -> Iterator[BlindSpot]:
         yield BlindSpot("zero initial state", "the initial state is zero, so that an unused one does not show")
     if problem.inputs.shape[1] > 1 and _same_along(problem.inputs, 1):
         yield BlindSpot("same input at every step", "every step has the same input, so that swapped steps do not show")
+    tokens = problem.inputs.reshape(-1, problem.inputs.shape[-1])
+    if not is_one_hot(tokens) or len(np.unique(tokens, axis=0)) == len(tokens):
+        yield BlindSpot("no token comes again")
     if problem.case.loss.kind != "dot" and problem.targets.shape[1] > 1 and _same_along(problem.targets, 1):
         yield BlindSpot("same target at every step")
     if problem.case.loss.kind == "dot" and _constant(problem.upstream):

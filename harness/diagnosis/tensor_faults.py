@@ -171,6 +171,32 @@ def _gate_scaled(subject: Subject) -> Iterator[TensorPrediction]:
             yield TensorPrediction("gate-scaled", text, np.concatenate(scaled, axis=-1))
 
 
+@tensor_fault("gate-of-another")
+def _gate_of_another(subject: Subject) -> Iterator[TensorPrediction]:
+    """A gradient is right except for the blocks of some gates, which are copies of other gates' blocks."""
+    names, blocks = _blocks_of_gates(subject)
+    if subject.actual is None or not names:
+        if names:
+            copied = [blocks[1], *blocks[1:]]
+            yield TensorPrediction("gate-of-another", _copies({names[0]: names[1]}), np.concatenate(copied, axis=-1))
+        return
+    sources: dict[str, str] = {}
+    taken = list(blocks)
+    for k, (name, block) in enumerate(zip(names, np.split(subject.actual, len(names), axis=-1), strict=True)):
+        apart = [float(np.nanmax(np.abs(block - other), initial=0.0)) for other in blocks]
+        nearest = int(np.argmin(apart))
+        if apart[nearest] < apart[k]:
+            sources[name], taken[k] = names[nearest], blocks[nearest]
+    if 0 < len(sources) < len(names):
+        # The choice of a source for each gate.
+        whole = np.concatenate(taken, axis=-1)
+        yield TensorPrediction("gate-of-another", _copies(sources), whole, unlikely=len(sources))
+
+
+def _copies(sources: Mapping[str, str]) -> str:
+    return "the right one, but " + " and ".join(f"gate {name} has the block of gate {k}" for name, k in sources.items())
+
+
 def _blocks_of_gates(subject: Subject) -> tuple[tuple[str, ...], list[ndarray]]:
     """Return the gates of a tensor with several gates side by side, and their blocks, (…, H) each; otherwise none."""
     names = GATE_NAMES[subject.problem.structure.cell]

@@ -109,16 +109,22 @@ def _leaves_as_arrays(name: str, value: Any) -> Any:
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         if callable(getattr(value, "get_mask", None)):
             raise _masked(name, value, "")
-        return value.detach().cpu().numpy()
+        held = value.detach().cpu()
+        return (held.float() if str(held.dtype) == "torch.bfloat16" else held).numpy()  # float32 holds its numbers
     if not isinstance(value, np.ndarray | np.generic) and callable(getattr(value, "numpy", None)):
-        return value.numpy()
+        return _widened(value.numpy())
     unit = getattr(value, "units", getattr(value, "unit", None))
     if unit is not None and not callable(unit) and str(unit) not in WITHOUT_UNIT:
         raise NotReadable(f"{name} is {_a(value)} in the unit {unit}, which is not compared; return its numbers alone")
     array = value if type(value) in PLAIN else np.asanyarray(value)
     if isinstance(array, np.ma.MaskedArray) and (count := int(np.ma.getmaskarray(array).sum())):
         raise _masked(name, array, f", {count} of {array.size} elements masked")
-    return array
+    return _widened(array) if isinstance(array, np.ndarray) else array
+
+
+def _widened(array: ndarray) -> ndarray:
+    """Return an array of bfloat16, a dtype that NumPy takes from others, in float32, which holds its numbers."""
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 def _masked(name: str, value: Any, extent: str) -> NotReadable:

@@ -18,6 +18,13 @@ FIRST = 2**10
 """Number of elements that are checked before the rest of an array."""
 
 
+BFLOAT16 = "bfloat16"
+"""The dtype of 8 bits, which NumPy does not have: float32's upper half."""
+
+STORED = {BFLOAT16: 7}
+"""Digits that are stored, of the dtypes that NumPy does not have."""
+
+
 def computed_in(dtype: DTypeLike, arrays: Collection[ndarray]) -> bool:
     """Return whether all numbers of some float arrays fit a narrower dtype, and enough of them are not simple.
 
@@ -34,11 +41,15 @@ def fit_in(dtype: DTypeLike, arrays: Iterable[ndarray]) -> bool:
 def _fits(dtype: DTypeLike, array: ndarray) -> bool:
     numbers = array[np.isfinite(array)]
     with np.errstate(over="ignore", under="ignore"):
+        if dtype == BFLOAT16:
+            narrow = numbers.astype(np.float32)
+            return bool((narrow == numbers).all() and (narrow.view(np.uint32) & 0xFFFF == 0).all())
         return bool((numbers.astype(dtype) == numbers).all())
 
 
 def _not_simple(dtype: DTypeLike, array: ndarray) -> int:
     """Return how many numbers take more than half of the digits of a dtype."""
-    half = (np.finfo(dtype).nmant + 1) // 2
+    stored = STORED.get(str(dtype)) or int(np.finfo(dtype).nmant)
+    half = (stored + 1) // 2
     scaled = np.ldexp(np.frexp(array[np.isfinite(array)].astype(np.float64))[0], half)
     return int((scaled != np.rint(scaled)).sum())

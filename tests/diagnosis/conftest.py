@@ -106,11 +106,18 @@ LSTM_DETACHED = replace(
     cell="lstm",
     truncation={"kind": "detach", "every": 2},
 )
+TOKENS = replace(
+    DOT,
+    name="one tanh layer over tokens that come again",
+    sizes=Sizes(batch=2, time=6, input=4, hidden=5),
+    inputs={"one_hot": ((0, 1, 0, 2, 3, 3), (2, 2, 0, 1, 3, 0))},
+)
 CASES = {
     "squared-error": SQUARED_ERROR,
     "softmax": SOFTMAX,
     "square": SQUARE,
     "dot": DOT,
+    "tokens": TOKENS,
     "detached": DETACHED,
     "windowed": WINDOWED,
     "lstm": LSTM,

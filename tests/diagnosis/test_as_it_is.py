@@ -91,10 +91,10 @@ def test_faults_that_undo_each_other_explain_nothing():
     def together(*suspects):
         return Explanation((Settled(tuple(ExplanationPart(each.name, "", suspect=each) for each in suspects), {}),))
 
-    assert search._undoes_itself(together(forward, undoing))
-    assert search._undoes_itself(together(other, forward, undoing))
-    assert not search._undoes_itself(together(forward, other))
-    assert not search._undoes_itself(together(undoing, other))
+    assert search.undoes_itself(together(forward, undoing))
+    assert search.undoes_itself(together(other, forward, undoing))
+    assert not search.undoes_itself(together(forward, other))
+    assert not search.undoes_itself(together(undoing, other))
 
 
 LOSS_FAULTS = ("squared-error-halved", "loss-scaled", "loss-of-all-steps", "loss-of-last-step")

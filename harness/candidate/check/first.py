@@ -14,8 +14,14 @@ from harness.execution.session.examiner import BASELINE_IS_OFF, STRICTER_THAN_RO
 
 MAX_TENSORS = 6
 
+OWN = "own"
+"""The baseline that is the implementation's own loss."""
+
 FAR_MORE = 1e6
 """Factor between the error ratios of gradients and outputs above which the outputs alone do not explain them."""
+
+ALL = "your numbers"
+"""The name of the numbers of an answer with one explanation."""
 
 A_SUM = 1e-6
 """Minimum relative error of a loss that is summed differently; a smaller error is a matter of digits."""
@@ -36,7 +42,10 @@ def in_full(fold: Fold) -> Iterator[str]:
     yield from diagnosis_lines(judged.diagnoses)
     if judged.comparison is not None:
         yield from _tensors(judged.comparison)
-        yield from _where_to_look(judged.comparison, outcome.case)
+        if outcome.baseline == OWN:
+            yield "  Each number is the derivative of your loss along a random direction of that array."
+        else:
+            yield from _where_to_look(judged.comparison, outcome.case)
     yield ""
 
 
@@ -46,16 +55,18 @@ def diagnosis_lines(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
     for number, (best, *others) in enumerate(groups):
         if not number:
             yield ""
-        numbers = ", ".join(best.tensors) if len(groups) > 1 else "your numbers"
+        numbers = ", ".join(best.tensors) if len(groups) > 1 else ALL
         yield from _best_of(best, others, "Another cause" if number else "Likely cause", numbers)
 
 
 def _of_the_same(diagnoses: Sequence[Diagnosis]) -> list[list[Diagnosis]]:
-    """Group diagnoses of the same tensors: these exclude each other. ``not-finite`` always has its own group."""
+    """Group diagnoses of the same tensors: these exclude each other. ``not-finite`` and ``unexplained`` each have their
+    own group.
+    """
     groups: list[list[Diagnosis]] = []
     for each in diagnoses:
         alike = (group for group in groups if set(group[0].tensors) & set(each.tensors))
-        own = next((group for group in alike if NOT_FINITE not in (each.fault, group[0].fault)), None)
+        own = next((group for group in alike if not {NOT_FINITE, UNEXPLAINED} & {each.fault, group[0].fault}), None)
         if own is None:
             groups.append([each])
         else:
@@ -73,7 +84,7 @@ def _best_of(best: Diagnosis, others: Sequence[Diagnosis], title: str, numbers: 
         numbers: the name of the numbers that it explains.
     """
     if best.fault == UNEXPLAINED:
-        unexplained = "these numbers" if best.start else ", ".join(best.tensors)
+        unexplained = "these numbers" if numbers == ALL else numbers
         cause = f"{title}: unknown. No fault of the catalogue explains {unexplained}."
         yield from _wrapped(f"{cause}{_sentence(best.start)}")
         yield ""

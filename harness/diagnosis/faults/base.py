@@ -182,6 +182,11 @@ def _variant(fault: type[Fault], parameters: tuple[tuple[str, Any], ...]) -> typ
     return made
 
 
+def contradict(a: type[Fault], b: type[Fault]) -> bool:
+    """Return whether two faults replace the same term by different things, so that no code can have both."""
+    return a.title() == b.title() or bool(a.replaces and a.replaces == b.replaces)
+
+
 def obstacle_to(fault: type[Fault], problem: Problem) -> str:
     """Return why a fault cannot be committed on a problem; empty if it can."""
     if problem.structure.cell not in fault.cells:

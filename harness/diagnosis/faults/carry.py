@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from harness.diagnosis.cells import BackwardRecursion, CellLayer
 from harness.diagnosis.cells.layer import Step
-from harness.diagnosis.faults.base import LayerFault
+from harness.diagnosis.faults.base import LayerFault, RnnFault
 from harness.diagnosis.faults.needs import several_layers, several_steps, square_input_weights
 from harness.problem import Problem
 
@@ -47,6 +47,22 @@ class CarryMissing(LayerFault):
     @override
     def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
         return np.zeros_like(carried)
+
+
+class CarryWithoutWeights(RnnFault):
+    """The gradient carried to the step before is {carried_whole} itself: the product with W_hhᵀ is missing."""
+
+    hidden_by = ("no gradient passes between steps",)
+    carried_whole: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"carried_whole": each} for each in ("δ_t", "dh_t"))
+
+    @override
+    def carry(self, delta: ndarray, g: ndarray, carried: ndarray, t: Step) -> ndarray:
+        return delta if self.carried_whole == "δ_t" else self.total(g, carried, t)
 
 
 class CarryThroughFirstLayer(LayerFault):

@@ -69,7 +69,11 @@ class ForwardAlone(LayerFault):
             for suspect in suspects_of(fault, problem):
                 if suspect.layer is None:
                     # The rest describes the backward pass, or is a comment.
-                    text = suspect.explanation.partition(", forward and backward")[0].rstrip(".")
+                    text = (
+                        suspect.explanation.partition(", forward and backward")[0]
+                        .partition(" To compare,")[0]
+                        .rstrip(".")
+                    )
                     for words, anew in _of_product(fault, right):
                         texts[text + words] = None
                         cls.kinds.setdefault((right, text + words), (type("Forward", (suspect.fault, right), {}), anew))

@@ -15,7 +15,9 @@ from harness.problem import Problem
 
 
 class UpdateGateSwapped(GruFault):
-    """The shares z_t and 1 − z_t are swapped: h_t = z_t ⊙ n_t + (1 − z_t) ⊙ h_{{t-1}}, as in Chung et al. 2014."""
+    """The shares z_t and 1 − z_t are swapped: h_t = z_t ⊙ n_t + (1 − z_t) ⊙ h_{{t-1}}, as in Chung et al. 2014. To
+    compare, negate the blocks of z in W_xh, W_hh and b_h, and in their gradients.
+    """
 
     alters_forward = True
     unlikely = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from harness.diagnosis.faults.needs import loss_at_several_steps, several_steps,
 from harness.diagnosis.faults.scale import factors
 from harness.diagnosis.faults.upstream import of_all_steps
 from harness.problem import Problem
+from reference_impls.losses import LOSSES, ROW_LOSSES
 
 
 class TargetsOfAnotherStep(NetworkFault):
@@ -90,6 +91,59 @@ class LossScaled(NetworkFault):
         loss, d_outputs = super().loss_of(outputs)
         factor = factors(self.problem)[self.loss_scaled_by]
         return loss * factor, d_outputs * factor
+
+
+class LossReducedOtherwise(NetworkFault):
+    """The loss is {reduced}."""
+
+    alters_forward = True
+    without_loss = "The gradient is that of a loss that is {reduced}."
+    reduced: str
+
+    @override
+    @classmethod
+    def obstacle(cls, problem: Problem) -> str:
+        covered = problem.covered
+        uneven = len(set(covered.sum(axis=0)) - {0}) > 1 or len(set(covered.sum(axis=1)) - {0}) > 1
+        return "" if uneven else "every sequence and every step has as many terms"
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"reduced": each} for each in _REDUCED)
+
+    @override
+    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
+        loss, covered = self.problem.case.loss, self.problem.covered
+        weights = _REDUCED[self.reduced](covered)  # (B, T)
+        if loss.kind != "softmax_cross_entropy":
+            weights = weights / outputs.shape[-1]
+        given = np.ascontiguousarray(outputs.swapaxes(0, 1))  # (B, T, O)
+        rows = np.zeros(covered.shape, outputs.dtype)  # (B, T)
+        rows[covered] = ROW_LOSSES[loss.kind](given[covered], self.problem.targets[covered])
+        _, d_outputs = LOSSES[loss.kind](given, self.problem.targets, covered, "sum")
+        return np.asarray((weights * rows).sum()), (weights[:, :, None] * d_outputs).swapaxes(0, 1)
+
+
+def _means(axis: int, *, averaged: bool) -> Callable[[ndarray], ndarray]:
+    """Return a function from the terms that there are, (B, T) of bool, to their weights (B, T): means along one axis,
+    then their sum, or their mean.
+    """
+
+    def weights(covered: ndarray) -> ndarray:
+        terms = covered.sum(axis=axis, keepdims=True)  # (B, 1) or (1, T)
+        means: ndarray = covered / np.maximum(terms, 1) / ((terms > 0).sum() if averaged else 1)
+        return means
+
+    return weights
+
+
+_REDUCED: dict[str, Callable[[ndarray], ndarray]] = {
+    "the mean over the sequences of each one's mean over its own steps": _means(1, averaged=True),
+    "the sum over the sequences of each one's mean over its own steps": _means(1, averaged=False),
+    "the mean over the steps of each one's mean over the sequences that have it": _means(0, averaged=True),
+    "the sum over the steps of each one's mean over the sequences that have it": _means(0, averaged=False),
+}
 
 
 def _loss_with(network: NetworkFault, targets: ndarray, outputs: ndarray) -> tuple[ndarray, ndarray]:

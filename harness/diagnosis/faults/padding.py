@@ -75,10 +75,28 @@ class PaddingCarriedBack(_PaddingFault):
 
 
 class LossOverPadding(_PaddingFault):
-    """The loss covers the padding behind a sequence's end, too, where the outputs are zero."""
+    """The loss covers the padding behind a sequence's end, too, where the outputs are {in_padding}."""
 
     alters_forward = True
-    without_loss = "The gradient of the outputs is that of a loss over the padding, too, where the outputs are zero."
+    without_loss = (
+        "The gradient of the outputs is that of a loss over the padding, too, where the outputs are {in_padding}."
+    )
+    in_padding: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield {"in_padding": "zero"}
+        if problem.case.readout == "linear":
+            yield {"in_padding": "the bias of the readout"}
+
+    @override
+    def upstream(self, d_outputs: ndarray) -> ndarray:
+        return super().upstream(d_outputs) if self.in_padding == "zero" else d_outputs
+
+    @override
+    def through_readout(self, d_outputs: ndarray) -> ndarray:
+        return self.past_ends(super().through_readout(d_outputs))  # the states are constants there
 
     @override
     @classmethod
@@ -89,6 +107,9 @@ class LossOverPadding(_PaddingFault):
 
     @override
     def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
+        there = self.problem.valid.T[:, :, None]  # (T, B, 1)
+        if self.in_padding != "zero":
+            outputs = np.where(there, outputs, self.problem.weights["readout.b_y"])
         return self.loss_covering(self.steps_of_all(), outputs)
 
 

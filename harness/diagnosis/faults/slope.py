@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
+from harness.diagnosis.cells import BackwardRecursion
 from harness.diagnosis.cells.layer import Step
 from harness.diagnosis.faults.base import LayerFault, RnnFault
 from harness.diagnosis.faults.needs import curved_activation, relu, several_steps
@@ -121,6 +122,63 @@ class SlopeOfTheNextStep(LayerFault):
     def slope_of(self, gate: str) -> ndarray:
         slope = super().slope_of(gate)
         return np.concatenate([slope[1:], slope[-1:]])
+
+
+class SlopeOfTheLossStep(RnnFault):
+    """The derivative is taken at the step whose loss is carried back, at every step on the way of that loss."""
+
+    hidden_by = ("slope of one", "loss at the first step alone")
+    needs = (several_steps,)
+
+    @override
+    def recursion(self, g: ndarray) -> BackwardRecursion:
+        own, runs = self.slopes, []
+        for t in np.flatnonzero(g.any(axis=(1, 2))):
+            of_loss = np.zeros_like(g)  # (T, B, H)
+            of_loss[t] = g[t]
+            self.slopes = np.broadcast_to(own[t], own.shape)
+            runs.append(super().recursion(of_loss))
+        self.slopes = own
+        nothing = super().recursion(np.zeros_like(g))
+        return BackwardRecursion(
+            g, *(sum(each, of_none) for *each, of_none in zip(*(run[1:] for run in (*runs, nothing)), strict=True))
+        )
+
+
+class SlopeDivided(LayerFault):
+    """The gradient is divided by the derivative of {divided_at}; it should be multiplied by it."""
+
+    hidden_by = ("slope of one",)
+    divided_at: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"divided_at": each} for each in places(problem))
+
+    @override
+    def slope_of(self, gate: str) -> ndarray:
+        slope = super().slope_of(gate)
+        return 1 / slope if gate in PLACES[self.divided_at] else slope
+
+
+class SlopeAtCell(LayerFault):
+    """The derivative of {celled_at} is the formula for a value, 1 − tanh² or σ (1 − σ), with c_t in its place."""
+
+    cells = ("lstm",)
+    celled_at: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        # At tanh(c_t) that is slope-formula-at-pre-activation.
+        yield from ({"celled_at": each} for each in places(problem) if PLACES[each] != frozenset("c"))
+
+    @override
+    def slope_of(self, gate: str) -> ndarray:
+        if gate not in PLACES[self.celled_at]:
+            return super().slope_of(gate)
+        return self.activation_of(gate).slope_at_value(self.argument_of("c"))
 
 
 class SlopeOnUpstreamOnly(RnnFault):

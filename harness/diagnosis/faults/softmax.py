@@ -10,6 +10,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.diagnosis.faults.base import NetworkFault
+from harness.diagnosis.faults.needs import several_sequences
 from harness.problem import Problem
 from reference_impls.activations import ACTIVATIONS
 
@@ -50,6 +51,24 @@ class SoftmaxOverWrongAxis(_SoftmaxFault):
         # d/dy of −log softmax along the axis, summed over the picked classes: p Σ picked − picked.
         p = exponentials / sums
         return np.asarray(loss), (p * picked.sum(axis=axis, keepdims=True) - picked) / terms
+
+
+class LossOfSumOverBatch(_SoftmaxFault):
+    """The loss is −log of a sum: the labels' probabilities of a step are added up over the batch before the logarithm.
+    The gradient is that of the case's loss.
+    """
+
+    without_loss = ""  # right
+    needs = (several_sequences,)
+
+    @override
+    def loss_of(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
+        _, d_outputs = super().loss_of(outputs)
+        p = np.take_along_axis(softmax(outputs), self.problem.targets.T[:, :, None], axis=-1)[:, :, 0]  # (T, B)
+        covered = self.problem.covered.T  # (T, B)
+        terms = covered.sum() if self.problem.case.loss.reduction == "mean" else 1
+        sums = np.where(covered, p, 0).sum(axis=1)[covered.any(axis=1)]
+        return np.asarray(-np.log(sums).sum() / terms), d_outputs
 
 
 class SoftmaxTwice(_SoftmaxFault):

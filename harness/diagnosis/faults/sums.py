@@ -10,7 +10,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.diagnosis.cells import summed_products
-from harness.diagnosis.faults.base import LayerFault, NetworkFault
+from harness.diagnosis.faults.base import LayerFault, NetworkFault, RnnFault
 from harness.diagnosis.faults.needs import (
     linear_readout,
     loss_at_several_steps,
@@ -96,6 +96,26 @@ class AccumulatorOverwritten(LayerFault):
         return super().accumulated(weight, _rows(operand, rows), delta[rows])
 
 
+class AccumulatorDoubled(LayerFault):
+    """The gradient of {doubled} is twice the first step's: each step overwrites it and then adds it to itself."""
+
+    unlikely = 2
+    hidden_by = ("loss at the first step alone",)
+    needs = (several_steps,)
+    doubled: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from _each_weight_and_all("doubled", problem)
+
+    @override
+    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        if not _among(self.doubled, weight):
+            return super().accumulated(weight, operand, delta)
+        return 2 * super().accumulated(weight, _rows(operand, slice(0, 1)), delta[:1])
+
+
 class LastStepOnly(LayerFault):
     """The gradient of {last_step_of} is that of the last step alone."""
 
@@ -134,6 +154,27 @@ class OneSequenceOnly(LayerFault):
             operand = None if operand is None else operand[:, b]
             delta = delta[:, b]
         return super().accumulated(weight, operand, delta)
+
+
+class ElementwiseForOuter(RnnFault):
+    """The gradient of W_hh multiplies δ_t and h_{{t-1}} element by element, and repeats the product in every
+    {repeated_in}; it should be their outer product.
+    """
+
+    hidden_by = ("one unit",)
+    repeated_in: str
+
+    @override
+    @classmethod
+    def variants(cls, problem: Problem) -> Iterator[dict[str, Any]]:
+        yield from ({"repeated_in": each} for each in ("column", "row"))
+
+    @override
+    def accumulated(self, weight: str, operand: ndarray | None, delta: ndarray) -> ndarray:
+        if weight != "W_hh" or operand is None:
+            return super().accumulated(weight, operand, delta)
+        product = np.broadcast_to((operand * delta).sum(axis=(0, 1)), self.W_hh.shape)  # (H, H)
+        return product.T if self.repeated_in == "column" else product
 
 
 class StateAfterForStateBefore(LayerFault):

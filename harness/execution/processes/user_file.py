@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.candidate import lookout
+from harness.candidate.own_forward import NoOwnLoss, own_derivatives
 from harness.candidate.trial import try_out
 from harness.candidate.userfile import FileRefused, UserFile, tracebacks
 from harness.candidate.userfile.loading import Offer, forget, line_of, load
@@ -131,6 +132,8 @@ class _Server:
             from harness.execution.processes.answering import answered  # what recurrences alone need
 
             return answered(request, recurrences)
+        if do == "own":
+            return _differentiated(own, to_problem(request, recurrences))
         header, arrays = _tried(own, to_problem(request, recurrences))
         if header["status"] == "error" or "second" in header:
             self.found = None  # what one case left behind is not to be held against the next
@@ -156,6 +159,20 @@ def _tried(found: Implementation, problem: Problem) -> _Answer:
         "reason": f"{answer.reason}: {told['reason']}",
         "detail": told["detail"],
     }, arrays
+
+
+def _differentiated(found: Implementation, problem: Problem) -> _Answer:
+    """Hold an implementation's gradients against its own loss."""
+    try:
+        if reason := found.reason_against(problem.case):
+            raise Unsupported(reason)
+        return {"status": "ok"}, own_derivatives(found, problem)
+    except Unsupported as reason:
+        return {"status": "unsupported", "reason": str(reason) or "no reason is given"}, {}
+    except (NoOwnLoss, NotReadable) as refused:
+        return {"status": "error", "reason": str(refused)}, {}
+    except BaseException as error:
+        return {"status": "error", **_told(error)}, {}
 
 
 def _told(error: BaseException) -> dict[str, str]:

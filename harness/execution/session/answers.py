@@ -24,6 +24,8 @@ SMALL = "too small to judge"
 OF_THE_NUMBERS = ("clipped by value", "clipped by norm", SMALL)
 """The kinds of remarks that follow from an answer and its bounds, so that other bounds make others."""
 
+STATE_KEPT = "; the first is right, so state is kept from the first call"
+
 AnyCase = TypeVar("AnyCase", bound=ValidCase)
 
 
@@ -75,7 +77,7 @@ class Standard:
             if _badness(again) > _badness(comparison):
                 reason = "this is the second of its two answers"
                 if comparison.matches:
-                    reason += "; the first is right, so state is kept from the first call"
+                    reason += STATE_KEPT
                     from harness.candidate.trial.repetition import since_first_is_right
 
                     noticed = tuple(since_first_is_right(noticed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 from harness.comparison import Comparison, TensorComparison
 from harness.diagnosis import UNEXPLAINED, Diagnosis
 from harness.execution.processes import Asking
+from harness.execution.session.answers import STATE_KEPT
 from harness.execution.session.outcomes import CaseNumbers, CaseOutcome, Judgement, Run
 from harness.problem.recurrent import RecurrenceProblem
 from harness.result import Result
@@ -81,11 +83,21 @@ class Examiner:
         name = judged.implementation
         thorough = self._unexplained[name] < MOST_UNEXPLAINED
         found = diagnose_result(result, predictions, judged.comparison, self._likely.get(name, ()), thorough=thorough)
+        if judged.reason.endswith(STATE_KEPT):
+            found = [_of_state(each) if each.fault == UNEXPLAINED else each for each in found]
         if any(each.fault == UNEXPLAINED for each in found):
             self._unexplained[name] += 1
         else:
             self._likely[name] = tuple(fault for each in found for fault in each.fault.split(" + "))
         return found
+
+
+def _of_state(unexplained: Diagnosis) -> Diagnosis:
+    text = (
+        "The first answer is right; the second call starts from what the first left behind, such as a gradient that is "
+        "carried on. Set it anew in each call."
+    )
+    return Diagnosis("state-kept", text, dict.fromkeys(unexplained.residuals, math.nan), unexplained.start)
 
 
 def _with_diagnoses(judged: Judgement, found: list[Diagnosis]) -> Judgement:
