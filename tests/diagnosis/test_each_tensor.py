@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.diagnosis import UNEXPLAINED, Predictions, diagnose
+from harness.diagnosis import UNEXPLAINED, InPart, Predictions, diagnose
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 
@@ -71,7 +71,7 @@ def test_it_works_on_one_row_of_one_tensor():
     answer = {"layer0.W_xh": rnn(predictions.problem, carry=carried_untransposed)["layer0.W_xh"]}
     known = np.zeros(answer["layer0.W_xh"].shape, bool)
     known[1] = True
-    best = diagnose(answer, predictions, known={"layer0.W_xh": known})[0]
+    best = diagnose(answer, predictions, in_part=InPart(known={"layer0.W_xh": known}))[0]
     assert best.fault == "carry-untransposed"
 
 
