@@ -109,7 +109,7 @@ def test_a_small_constant_is_not_called_float32(check):
     assert done.status == 1
     assert "lower-precision" not in done.out
     assert "float32" not in done.out
-    assert "as when a small constant is added" in " ".join(done.out.split())
+    assert "1e-12 is added to the argument of each nonlinearity" in " ".join(done.out.split())
     assert "is not meant for" not in done.out
 
 

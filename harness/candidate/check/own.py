@@ -73,8 +73,10 @@ def with_own_forward_pass(run: Run, candidate: Candidate, workers: Workers) -> R
 def _is_another(judged: Judgement) -> bool:
     """Return whether an implementation has another forward pass than the case's, which no fault explains."""
     unexplained = any(each.fault == UNEXPLAINED for each in judged.diagnoses)
-    wrong = () if judged.comparison is None else judged.comparison.disagreements
-    return unexplained and any(each.tensor in FORWARD for each in wrong)
+    tensors = () if judged.comparison is None else judged.comparison.tensors
+    of_forward = {each.tensor: each.verdict != "match" for each in tensors if each.tensor in FORWARD}
+    # Beside right outputs, a wrong loss is no other forward pass.
+    return unexplained and of_forward.get("outputs", of_forward.get("loss", False))
 
 
 def _with(diagnoses: tuple[Diagnosis, ...], found: Comparison | str, judged: Judgement) -> tuple[Diagnosis, ...]:
