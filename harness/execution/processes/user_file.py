@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.candidate import lookout
-from harness.candidate.own_forward import NoOwnLoss, own_derivatives
 from harness.candidate.trial import try_out
 from harness.candidate.userfile import FileRefused, UserFile, tracebacks
 from harness.candidate.userfile.loading import Offer, forget, line_of, load
@@ -163,6 +162,8 @@ def _tried(found: Implementation, problem: Problem) -> _Answer:
 
 def _differentiated(found: Implementation, problem: Problem) -> _Answer:
     """Hold an implementation's gradients against its own loss."""
+    from harness.candidate.own_forward import NoOwnLoss, own_derivatives
+
     try:
         if reason := found.reason_against(problem.case):
             raise Unsupported(reason)
