@@ -18,6 +18,7 @@ COMPARISON = (
     "comparison/test_edges_of_metrics.py",
     "comparison/test_verdict_rules.py",
     "comparison/test_partial_results.py",
+    "comparison/test_too_small.py",
     "comparison/test_ulp_distance.py",
     "comparison/test_default_bounds.py",
     "comparison/test_metrics_element_by_element.py",
@@ -32,6 +33,7 @@ LAYOUT = (
     "layout/test_directions.py",
     "layout/test_partial_sets.py",
     "layout/test_torch_biases.py",
+    "layout/test_two_biases.py",
     "layout/test_layout_chain_rule.py",
     "layout/test_every_bit_pattern.py",
 )
@@ -74,6 +76,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "harness/comparison": COMPARISON,
     "harness/layout": LAYOUT,
     "reference_impls": PLAIN,
+    "reference_impls/__init__.py": ("reference_impls/test_stands_alone.py",),
     "reference_impls/activations.py": ("reference_impls/test_activation_functions.py", *PLAIN),
     "reference_impls/bidirectional.py": (
         "reference_impls/test_what_layers_refuse.py",

@@ -6,6 +6,7 @@ import pytest
 import harness
 from harness.layout import layouts
 from harness.layout.pairs import difference
+from harness.tensors import Structure
 
 WRONG = {
     "half and zero": (0.5, 0.0),
@@ -55,6 +56,32 @@ def altered(layout, gradients, first, second):
     return {**found, name: both}
 
 
+def test_what_contradicts_follows_from_the_first(answered):
+    layout, problem, gradients, _ = answered
+    found, wrong = layouts()[layout].agreeing(altered(layout, gradients, 1.0, 0.5), problem.structure)
+    name = {"torch": "bias_hh_l1_reverse", "onnx": "layer1.B"}.get(layout, "layer1.backward.bias")
+    names = {
+        "torch": "bias_ih_l1_reverse and bias_hh_l1_reverse",
+        "onnx": "the first half of layer1.B and its second",
+        "keras": "row 0 of layer1.backward.bias and its row 1, but for the candidate's third,",
+    }
+    assert found.keys() == gradients.keys()
+    for each, gradient in gradients.items():
+        np.testing.assert_array_equal(found[each], gradient)
+    assert wrong.keys() == {name}
+    assert wrong[name].startswith(f"{names[layout]} are only ever added, so that their gradients are equal; these are ")
+
+
+def test_each_direction_that_contradicts_is_named():
+    structure = Structure("lstm", layers=1, batch=1, time=1, input=1, hidden=1, output=None, directions=2)
+    B = np.array([[1.0] * 4 + [2.0] * 4, [3.0] * 4 + [5.0] * 4])
+    _, wrong = layouts()["onnx"].agreeing({"layer0.B": B}, structure)
+    halves = (
+        "the first half of layer0.B and its second are only ever added, so that their gradients are equal; these are"
+    )
+    assert wrong == {"layer0.B": f"{halves} 1.0 and 2.0 at [0]; {halves} 3.0 and 5.0 at [0]"}
+
+
 def test_right_ones_pass(answered):
     layout, _, gradients, right = answered
     assert harness.compare(altered(layout, gradients, 1.0, 1.0), right, layout=layout).matches
@@ -78,6 +105,10 @@ def test_a_difference_of_rounding_is_none():
     assert difference(one, np.where(np.arange(20) == 3, np.nan, one), names) == ""
     assert "at [3]" in difference(one, np.where(np.arange(20) == 3, 0.0, one), names)
     assert difference(np.zeros(0), np.zeros(0), names) == ""
+    of_two = np.where(np.arange(20) == 3, 0.0, np.where(np.arange(20) == 5, np.nan, one))
+    assert "at [3]" in difference(one, of_two, names), "NaN elsewhere hides nothing"
+    assert "at [3]" in difference(of_two, one, names), "NaN elsewhere hides nothing"
+    assert "at [5]" in difference(one[:9], np.where(np.arange(9) == 5, 0.0, one[:9]), names, recurrent=True)
     assert difference(one[:9], np.concatenate([one[:6], np.zeros(3)]), names, recurrent=True) == ""
 
 

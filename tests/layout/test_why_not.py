@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.layout import layouts
+from harness.layout import layouts, layouts_of
 from harness.layout.names import nearest_tensor, why_not
-from harness.tensors import Structure
+from harness.tensors import RecurrenceStructure, Structure
 
 STRUCTURE = Structure("rnn", layers=2, batch=2, time=3, input=4, hidden=5, output=6)
 SPLIT = layouts()["split"].shapes(STRUCTURE)
@@ -12,6 +12,18 @@ ALL = [
     *("loss", "outputs", "layer0.W_xh", "layer0.W_hh", "layer0.b_h", "layer1.W_xh", "layer1.W_hh", "layer1.b_h"),
     *("readout.W_hy", "readout.b_y", "layer0.h0", "layer1.h0", "inputs"),
 ]
+
+
+SHAPES = {
+    "weights": {"W": (4, 5)},
+    "given": {"h0": (2, 5)},
+    "held": {"inputs.mask": (2, 3)},
+    "forward": {"outputs": (2, 3, 5)},
+    "last_state": {},
+}
+RECURRENCE = RecurrenceStructure(
+    "masked", 1, 2, 3, 0, 0, None, shapes=tuple((kind, tuple(each.items())) for kind, each in SHAPES.items())
+)
 
 
 def said(name, shape, returned=(), layout="split"):
@@ -81,3 +93,14 @@ def test_people_mean_one_tensor_by_many_names(name, meant):
 def test_of_a_bidirectional_layer_the_place_is_all_that_stands_before_the_last_point():
     assert nearest_tensor("dW_xh", {"layer0.reverse.W_xh": (), "layer0.reverse.b_h": ()}) == "layer0.reverse.W_xh"
     assert nearest_tensor("dW_xh", {"layer0.W_xh": (), "layer0.reverse.W_xh": ()}) == ""
+
+
+def test_a_recurrence_has_its_own_names_alone():
+    assert layouts_of(RECURRENCE) == {"split": layouts()["split"]}
+    assert layouts_of(STRUCTURE) == layouts()
+
+
+def test_an_input_that_is_held_fixed_is_said_to_be_one():
+    assert why_not("inputs.mask", (2, 3), "split", RECURRENCE, ["inputs.mask"]) == (
+        "returned 'inputs.mask', but mask is held fixed and has no gradient; leave it out"
+    )

@@ -15,7 +15,6 @@ COMMANDS = "harness/cli/"
 """A command has a parameter for each of its options."""
 
 LEAVING = {
-    "harness/implementations/jax_scan.py",
     "reference_impls/complex_step.py",
     "reference_impls/complex_step_gated.py",
     "reference_impls/complex_step_sampled.py",
