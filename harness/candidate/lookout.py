@@ -90,7 +90,7 @@ def watched(note: Note) -> Iterator[None]:
 def watch_children() -> None:
     """Make the processes that this one starts from now on note their calls, for ``noted_by_children``."""
     global _notes
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not hasattr(os, "register_at_fork"):
         return
     if _is_ours(sys.getprofile()):  # this process is itself one that a user's code started
         sys.setprofile(None)
@@ -110,7 +110,8 @@ def noted_by_children(since: int) -> Iterator[tuple[str, str]]:
     if _notes is None:
         return
     with suppress(OSError):  # the user's code closed what it did not open, which ends this process soon
-        for line in os.pread(_notes.fileno(), MOST_NOTED, since).decode(errors="replace").splitlines():
+        os.lseek(_notes.fileno(), since, os.SEEK_SET)  # the notes are appended, wherever they are read
+        for line in os.read(_notes.fileno(), MOST_NOTED).decode(errors="replace").splitlines():
             kind, _, called = line.partition("\t")
             if kind in (WHOLE, FORWARD):
                 yield kind, f"{called} in a process that it starts"

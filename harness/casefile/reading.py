@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 
 from harness.casefile.mistakes import Mistake, MistakesFound
 from harness.casefile.odd import ODD_IN_A_NAME, visible
+from harness.system import BINARY, NO_WAIT
 
 MAX_BYTES = 16 * 2**20
 """Maximum size of a file."""
@@ -30,7 +31,7 @@ def content(path: FilePath) -> bytes:
     """
     try:
         _check(path.stat().st_mode)
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | BINARY | NO_WAIT)
         with os.fdopen(descriptor, "rb") as file:
             _check(os.fstat(descriptor).st_mode)  # the path may lead to another file by now
             found = file.read(MAX_BYTES + 1)

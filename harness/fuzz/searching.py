@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shlex
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from harness.fuzz.drawing import Data
 from harness.fuzz.shrinking import shrunk
 from harness.fuzz.writing import name_of, write
 from harness.implementations import Framework, Implementation
+from harness.system import processors
 
 BATCH = 25
 """Number of cases that a process screens for one request."""
@@ -170,7 +170,7 @@ def search(
     """
     others = [each for each in implementations if each.name != baseline.name]
     by_framework = groups(others or [baseline])
-    count = max(1, len(os.sched_getaffinity(0)) // len(by_framework))
+    count = max(1, processors() // len(by_framework))
     done = FuzzSearch(drawing.seed)
     screens = [Screens(each, [one.name for one in group], count, drawing, baseline) for each, group in by_framework]
     try:

@@ -20,8 +20,9 @@ from harness.report.environment import FILE as ENVIRONMENT
 from harness.report.kept import FOLDER as KEPT
 from harness.report.kept import NAMES as KEPT_FILES
 from harness.report.manifest import NotAReport
-from harness.report.placing import alone, take_place
+from harness.report.placing import take_place
 from harness.report.scratch import is_scratch, scratch, stays
+from harness.system import alone, flush
 
 if TYPE_CHECKING:
     from harness.report.report import Report
@@ -45,7 +46,7 @@ def check(target: Path) -> None:
         NotAReport: if not: something else is there, or the file system refuses.
     """
     try:
-        with scratch(target) as folder, alone(target.resolve()):
+        with scratch(target) as folder, alone(target.resolve().parent):
             _own_files(target)
             (folder / "probe").write_bytes(bytes(PROBE_BYTES))
     except OSError as error:
@@ -70,9 +71,9 @@ def write(report: Report, target: Path) -> None:
         new.mkdir()
         _fill(new, report)
         for path in [*new.rglob("*"), new]:
-            _flush(path)
+            flush(path)
         place = target.resolve()
-        with alone(place):
+        with alone(place.parent):
             try:
                 own = _own_files(target)
             except NotAReport as reason:  # it appeared during the run; the new report must not be lost
@@ -82,7 +83,7 @@ def write(report: Report, target: Path) -> None:
             if place.is_dir():
                 new.chmod(S_IMODE(place.stat().st_mode))
             take_place(new, place, own)
-        _flush(place.parent)
+        flush(place.parent)
 
 
 def _free(place: Path) -> Path:
@@ -162,11 +163,3 @@ def _link(there: Path, here: Path) -> None:
         here.hardlink_to(there)
     except OSError:  # another file system, or one that has no links
         shutil.copyfile(there, here)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
-import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from harness.report import manifest
 from harness.report.scratch import stays
-
-_HERE = -100
-"""AT_FDCWD of Linux: paths are from the present folder."""
-
-_EXCHANGE = 2
-"""RENAME_EXCHANGE of Linux."""
-
-
-@contextmanager
-def alone(target: Path) -> Iterator[None]:
-    """Keep other reports from taking their place in ``target``, or beside it, meanwhile."""
-    descriptor = os.open(target.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+from harness.system import exchanged
 
 
 def take_place(new: Path, target: Path, own: Collection[str]) -> None:
@@ -47,7 +28,7 @@ def take_place(new: Path, target: Path, own: Collection[str]) -> None:
     elif stays(target) or _holds_others(target, own):
         _replace_files(new, target, own)
     else:
-        if not _exchanged(new, target):
+        if not exchanged(new, target):
             old = new.with_name("old")
             target.rename(old)
             new.rename(target)
@@ -84,8 +65,3 @@ def _remove(folder: Path, paths: Collection[str]) -> None:
     for below in {(folder / path).parent for path in paths} - {folder}:
         with suppress(OSError):  # something else is in it
             below.rmdir()
-
-
-def _exchanged(one: Path, other: Path) -> bool:
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    return rename is not None and rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0

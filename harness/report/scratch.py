@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -10,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from harness.system import BINARY, NO_LINKS, lock
 
 _LOCK = ".lock"
 _MARK = b"A report of bptt-harness is made in this folder.\n"
@@ -53,15 +54,15 @@ def scratch(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[Path]:
-    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
+    descriptor = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | BINARY)
     try:
-        os.write(lock, _MARK)
-        fcntl.flock(lock, fcntl.LOCK_EX)  # gone with the process, however it ends
-        (folder / "lock").rename(folder / _LOCK)  # a process that finds it by this name finds it locked
+        lock(descriptor)  # gone with the process, however it ends
+        os.write(descriptor, _MARK)  # a process that finds the mark finds the lock held
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+        os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)  # on Windows, an open file stays
 
 
 def remove_abandoned(target: Path) -> None:
@@ -73,13 +74,24 @@ def remove_abandoned(target: Path) -> None:
                 if time.time() - folder.stat().st_mtime > _BEING_MADE:
                     folder.rmdir()  # its process ended before locking it; a locked folder is not empty
             with suppress(OSError):
-                lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    if os.pread(lock, len(_MARK) + 1, 0) == _MARK:
-                        shutil.rmtree(folder, ignore_errors=True)
-                finally:
-                    os.close(lock)
+                _remove_if_left(folder)
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Remove a scratch folder if no process holds it.
+
+    Raises:
+        OSError: if one does, or it has no lock.
+    """
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | NO_LINKS | BINARY)
+    try:
+        lock(descriptor, wait=False)
+        if os.read(descriptor, len(_MARK) + 1) != _MARK:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(descriptor)
+    shutil.rmtree(folder, ignore_errors=True)  # on Windows, an open file stays
 
 
 def is_scratch(path: Path, target: Path) -> bool:
@@ -95,7 +107,7 @@ def stays(target: Path) -> bool:
     """
     if not target.is_dir():
         return False
-    return Path.cwd().is_relative_to(target) or target.is_mount() or not os.access(target.parent, os.W_OK)
+    return Path.cwd().is_relative_to(target) or os.path.ismount(target) or not os.access(target.parent, os.W_OK)
 
 
 def _prefix(target: Path) -> str:

@@ -25,13 +25,13 @@ class Refused(ValueError):
     """A user's argument or file cannot be used; the text says what, where and why, and what to do."""
 
 
-_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-_OF_THE_SYSTEM = {
-    *_WRITING,
-    *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY),
-    *(errno.ENAMETOOLONG, errno.EILSEQ, errno.ELOOP, errno.EXDEV, errno.EBUSY, errno.ETXTBSY, errno.ESTALE),
-    *(errno.EIO, errno.ENXIO, errno.ENODEV, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM),
-}
+_WRITING = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS")}
+_NAMES = (
+    *("EACCES", "EPERM", "ENOENT", "EEXIST", "ENOTDIR", "EISDIR", "ENOTEMPTY"),
+    *("ENAMETOOLONG", "EILSEQ", "ELOOP", "EXDEV", "EBUSY", "ETXTBSY", "ESTALE"),
+    *("EIO", "ENXIO", "ENODEV", "EMFILE", "ENFILE", "EAGAIN", "ENOMEM"),
+)
+_OF_THE_SYSTEM = {*_WRITING, *(getattr(errno, name, None) for name in _NAMES)} - {None}  # no system has them all
 """Errors of the user's file system, disk or limits; any other error is the harness's own."""
 
 _HARNESS = Path(__file__).parent.parent

@@ -83,6 +83,12 @@ class Interrupts:
             self._hook(what)
             return
         self._patient_until = None
-        timer = threading.Timer(AGAIN, os.kill, (os.getpid(), self.came))
+        timer = threading.Timer(AGAIN, _repeat, (self.came,))
         timer.daemon = True
         timer.start()
+
+
+def _repeat(number: int) -> None:
+    from harness.system import interrupt  # which few commands need
+
+    interrupt(number)

@@ -19,7 +19,7 @@ def filled(folder, text):
 @pytest.mark.parametrize("can_exchange", [True, False], ids=["exchange", "two renamings"])
 def test_one_folder_takes_the_place_of_another(tmp_path, monkeypatch, can_exchange):
     if not can_exchange:
-        monkeypatch.setattr(placing, "_exchanged", lambda *_: False)
+        monkeypatch.setattr(placing, "exchanged", lambda *_: False)
     target = tmp_path / "latest"
     take_place(filled(tmp_path / "first", "1"), target, ())
     assert (target / "file").read_text() == "1"
@@ -52,12 +52,12 @@ def test_one_of_both_is_always_there(tmp_path):
 
 def test_a_file_that_came_while_the_report_was_written_stays(tmp_path, monkeypatch):
     target = filled(tmp_path / "latest", "1")
-    exchange = placing._exchanged
+    exchange = placing.exchanged
 
     def exchanged_late(one, other):
         (other / "notes.txt").write_text("mine")
         return exchange(one, other)
 
-    monkeypatch.setattr(placing, "_exchanged", exchanged_late)
+    monkeypatch.setattr(placing, "exchanged", exchanged_late)
     take_place(filled(tmp_path / "new", "2"), target, {"file"})
     assert {each.name: each.read_text() for each in target.iterdir()} == {"file": "2", "notes.txt": "mine"}

@@ -88,7 +88,7 @@ def test_a_report_replaces_the_files_of_the_one_before(tmp_path, kept_run):
 @pytest.mark.parametrize("where", ["the present folder", "another folder", "without exchange"])
 def test_files_of_others_in_the_folder_of_a_report_stay(tmp_path, kept_run, run, monkeypatch, where):
     if where == "without exchange":
-        monkeypatch.setattr(placing, "_exchanged", lambda *_: False)
+        monkeypatch.setattr(placing, "exchanged", lambda *_: False)
     latest = tmp_path / "latest"
     report.write(kept_run(0, 1), latest)
     mine = {"thesis.tex": b"mine", "tensors/notes.txt": b"mine, too", "figures/one.svg": b"<svg>"}

@@ -6,7 +6,6 @@ lives. So two runs into one folder keep their records, and an active run differs
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import system
 from harness.execution.cache.store import key_of, new_run, place
 
 FOLDER = "unfinished"
@@ -57,6 +57,8 @@ class Unfinished:
             with suppress(OSError):
                 self._path.unlink()
             self.let_go()
+            with suppress(OSError):  # Windows removes no file that is open
+                self._path.unlink(missing_ok=True)
 
     def let_go(self) -> None:
         """Release the record, if there is one, for the process that resumes the run."""
@@ -81,8 +83,10 @@ def begin(target: Path, asked: Mapping[str, Any], *, anew: bool) -> Unfinished:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for abandoned, held in _interrupted(target):
-            abandoned.unlink(missing_ok=True)
+            with suppress(PermissionError):  # Windows removes no file that is open
+                abandoned.unlink(missing_ok=True)
             os.close(held)
+            abandoned.unlink(missing_ok=True)
         lock = _created(path)
         content = json.dumps({"asked": dict(asked), "run": run, "anew": anew, "began": began})
         if os.write(lock, content.encode()) < len(content):
@@ -90,9 +94,9 @@ def begin(target: Path, asked: Mapping[str, Any], *, anew: bool) -> Unfinished:
     except OSError as error:
         begun = Unfinished(asked, run, anew, began, f"{place()} cannot be written: {error.strerror}", path, None)
         if lock is not None:
+            os.close(lock)
             with suppress(OSError):
                 path.unlink()
-            os.close(lock)
         return begun
     return Unfinished(asked, run, anew, began, "", path, lock)
 
@@ -115,11 +119,11 @@ def _interrupted(target: Path) -> Iterator[tuple[Path, int]]:
     """Yield each record that no process holds, with the lock that holds it from now on."""
     for path in sorted(_folder().glob(f"{_name(target)}.*.json")):
         try:
-            lock = os.open(path, os.O_RDWR)
+            lock = os.open(path, os.O_RDWR | system.BINARY)
         except OSError:
             continue
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(lock, wait=False)
         except OSError:
             os.close(lock)
             continue
@@ -129,9 +133,9 @@ def _interrupted(target: Path) -> Iterator[tuple[Path, int]]:
 def _created(path: Path) -> int:
     """Make a file and lock it."""
     while True:
-        lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        lock = os.open(path, os.O_CREAT | os.O_RDWR | system.BINARY, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            system.lock(lock)
         except OSError:  # a file system without locks
             os.close(lock)
             path.unlink()

@@ -5,11 +5,9 @@ So a process never waits for a reader, prints as much as it likes, and fills nei
 
 from __future__ import annotations
 
-import fcntl
 import os
-import struct
-import termios
 
+from harness.system import waiting
 from harness.terminal.text import fit
 
 MOST_CHATTER = 2**20
@@ -18,14 +16,12 @@ MOST_CHATTER = 2**20
 LONGEST_LINE = 4_000
 """Characters of one line that are kept."""
 
-_COUNT = struct.Struct("i")
-
 
 class Chatter:
     """The end of what a process prints.
 
     Args:
-        pipe: the descriptor to read it from; the caller closes it.
+        pipe: the descriptor to read it from, of a pipe or a file; the caller closes it.
 
     Attributes:
         open: whether a process can still print.
@@ -64,9 +60,9 @@ class Chatter:
 
     def _catch_up(self) -> None:
         """Read what is in the pipe now, and not what is printed meanwhile, to which there may be no end."""
-        (waiting,) = _COUNT.unpack(fcntl.ioctl(self.pipe, termios.FIONREAD, bytes(_COUNT.size)))
-        while waiting > 0:
-            waiting -= self.take(waiting)
+        left = waiting(self.pipe)
+        while left > 0:
+            left -= self.take(left)
 
     def _last(self, count: int) -> str:
         text = self._kept[len(self._kept) - min(count, len(self._kept)) :].decode(errors="replace")

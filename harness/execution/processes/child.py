@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import select
-import signal
 import sys
 
+from harness import system
 from harness.execution.processes.keeper import KEEPER, LIFELINE
 from harness.execution.processes.transport import Channel
-
-SET_PARENT_DEATH_SIGNAL = 1
-"""Linux's number of a request to the system: a signal when the parent ends."""
 
 
 def opened_channel() -> Channel:
@@ -23,8 +18,8 @@ def opened_channel() -> Channel:
     that it is there even if the process ends. Every character can be printed, whatever the locale. A process that is
     forked from this one has no part in the messages.
     """
-    channel = Channel(os.dup(0), os.dup(1))
-    os.register_at_fork(after_in_child=channel.abandon)
+    channel = Channel(os.dup(0), os.dup(1), at_end=lambda: os._exit(1))
+    system.in_forks(channel.abandon)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     for stream in (sys.stdout, sys.stderr):
@@ -37,28 +32,10 @@ def opened_channel() -> Channel:
 def end_with_parent() -> None:
     """End this process, and those that it starts, when the harness is gone, even in the middle of a computation.
 
-    The harness holds the other end of a pipe and writes nothing to it. When the harness is gone, however it ended, the
-    system signals that the pipe can be read. Nothing handles that signal, so it ends the process, even one that never
-    comes back to Python.
+    The harness holds the other end of a pipe and writes nothing to it, so the pipe is closed when the harness is gone,
+    however it ended.
     """
-    if KEEPER in os.environ:
-        _end_with(int(os.environ.pop(KEEPER)))
-    lifeline = int(os.environ[LIFELINE])
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-    waiting = select.poll()
-    waiting.register(lifeline, select.POLLIN)
-    if waiting.poll(0):  # it was gone before the signal was asked for
-        os._exit(1)
-
-
-def _end_with(keeper: int) -> None:
-    """End this process when its keeper is killed: without it, nothing would end what is started here."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != keeper:  # it ended before the signal was asked for
-        os._exit(1)
+    system.end_with(os.environ[LIFELINE], os.environ.pop(KEEPER, None))
 
 
 def version_of(module: str) -> str:

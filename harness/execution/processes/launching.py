@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import site
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 import harness
+from harness import system
 from harness.execution.processes import keeper
 
 _THREADS = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")
@@ -25,23 +24,13 @@ OWN_PATH = ("-P",)
 """For Python: the folder that the harness is called in is not on the path, and a json.py there is not Python's own."""
 
 DUMP = "HARNESS_DUMP"
-"""The environment variable that has the descriptor of the file to which faulthandler writes where the process was."""
+"""The environment variable that leads to the file to which faulthandler writes where the process was."""
 
 KEEPER = (sys.executable, "-I", "-S", keeper.__file__)
 """The program that starts a user's process where the system has what a keeper needs; it starts in milliseconds."""
 
-
 USER_FILE = ("-m", "harness.execution.processes.user_file")
 """Python's arguments for the process of a user's file; its first message names the file."""
-
-
-def _nameless_file() -> IO[bytes]:
-    """Return a file that is gone with the processes that have it open."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("harness"), "w+b")
-    import tempfile  # takes longer than the start of a process
-
-    return tempfile.TemporaryFile()
 
 
 def this_harness() -> dict[str, str]:
@@ -81,43 +70,32 @@ class Launch:
         of_user: whether it runs a user's file, so that all processes that the file starts are ended with it.
 
     Attributes:
-        process: the process, with its three pipes.
+        started: the process, with its pipes.
         begun: when it was started, on the clock of ``time.perf_counter``.
-        dump: the file to which it writes where it was.
         kept: whether a keeper ends what is below it.
-        lifeline: the descriptor that ends it when it is closed.
     """
 
     def __init__(
         self, program: Sequence[str], environment: Mapping[str, str] | None = None, *, of_user: bool = False
     ) -> None:
         self.begun = time.perf_counter()
-        self.dump = _nameless_file()
-        self.kept = of_user and sys.platform == "linux"
-        watched, self.lifeline = os.pipe()
+        self.kept = of_user and sys.platform == "linux" and system.POSIX
         command = [sys.executable, *OWN_PATH, *program]
-        own = {keeper.LIFELINE: str(watched), DUMP: str(self.dump.fileno())}
-        self.process = subprocess.Popen(
+        self.started = system.start(
             [*KEEPER, *command] if self.kept else command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**ONE_THREAD, **os.environ, **this_harness(), **(environment or {}), **own},
-            start_new_session=True,  # Ctrl-C is for the harness, which ends its workers itself
-            pass_fds=(watched, self.dump.fileno()),
+            {**ONE_THREAD, **os.environ, **this_harness(), **(environment or {})},
+            lifeline=keeper.LIFELINE,
+            dump=DUMP,
         )
-        os.close(watched)
 
     def end(self) -> None:
         """End the process, if it is not taken over."""
-        os.close(self.lifeline)  # its keeper, or the system, ends it
+        if self.started.lifeline is not None:
+            os.close(self.started.lifeline)  # its keeper, or the system, ends it
         if not self.kept:
-            self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if pipe is not None:
-                pipe.close()
-        self.dump.close()
+            system.end_group(self.started.process.pid)
+        self.started.process.wait()
+        self.started.close()
 
 
 _ahead: Launch | None = None

@@ -13,6 +13,7 @@ from typing import Any
 
 from numpy import ndarray
 
+from harness import system
 from harness.execution.processes import answers, keeper
 from harness.execution.processes.chatter import Chatter
 from harness.execution.processes.launching import Launch
@@ -22,7 +23,6 @@ from harness.execution.processes.transport import (
     ChannelTimeoutError,
     Message,
     NotAMessage,
-    widen,
 )
 from harness.implementations import Framework
 from harness.terminal.text import fit_throughout
@@ -79,17 +79,14 @@ class WorkerProcess:
         if launch is None:
             program = framework.program or ("-m", "harness.execution.processes", framework.name)
             launch = Launch(program, framework.environment, of_user=framework.of_user)
-        self._begun, self._kept, self._process = launch.begun, launch.kept, launch.process
-        self._dump = launch.dump
+        self._begun, self._kept, self._started = launch.begun, launch.kept, launch.started
+        self._process, self._dump, self._lifeline = self._started.process, self._started.dump, self._started.lifeline
         self._dumped = 0
-        self._lifeline: int | None = launch.lifeline
         assert self._process.stdin
         assert self._process.stdout
-        assert self._process.stderr
-        self._chatter = Chatter(self._process.stderr.fileno())
+        self._chatter = Chatter(self._started.printed)
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno(), self._chatter)
-        for pipe in (self._process.stdin, self._process.stdout):
-            widen(pipe.fileno())
+        self._channel.widen()
         if framework.first:
             with contextlib.suppress(ChannelClosedError):  # it has ended; the first wait for it sees how
                 self._channel.send(framework.first)
@@ -156,10 +153,7 @@ class WorkerProcess:
             self._signal()
             self._process.wait()
         self._let_go()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            assert pipe
-            pipe.close()
-        self._dump.close()
+        self._started.close()
 
     def _let_go(self) -> None:
         """Close the lifeline, as happens by itself when the harness ends."""
@@ -170,8 +164,7 @@ class WorkerProcess:
 
     def _signal(self) -> None:
         if self._process.returncode is None:  # else its number may be another's by now
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            system.end_group(self._process.pid)
 
     def _received(self, limit: float, request: Mapping[str, Any] | None) -> Message:
         """Wait for a message, and make its texts fit.
@@ -195,7 +188,7 @@ class WorkerProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 status = self._process.wait(timeout=keeper.PATIENCE)
         said = self._chatter.news()
-        dump = os.pread(self._dump.fileno(), MOST_DUMPED, self._dumped).decode(errors="replace")
+        dump = system.read_at(self._dump, MOST_DUMPED, self._dumped).decode(errors="replace")
         place = innermost(dump)
         if timed_out or is_timeout(dump):
             timed_out, reason = True, f"the {self.framework.name} process {NO_ANSWER} {limit:g} s"
@@ -216,6 +209,6 @@ def _ending(status: int | None) -> str:
         return "closed its output"
     if status < 0:
         ended_by = signal.Signals(-status)
-        hint = ", as the system does where memory or a limit runs out" if ended_by == signal.SIGKILL else ""
+        hint = ", as the system does where memory or a limit runs out" if ended_by == system.KILL else ""
         return f"was ended by {ended_by.name}{hint}"
     return f"ended with status {status}"

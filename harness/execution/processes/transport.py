@@ -11,17 +11,13 @@ that arrive.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import math
 import os
 import re
-import select
 import struct
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,6 +25,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.execution.processes.chatter import Chatter
+from harness.system import Pipes
 from harness.terminal.text import fit, fit_throughout
 
 _LENGTH = struct.Struct("<Q")
@@ -48,8 +45,6 @@ FIRST_BYTES = 2**24
 MAX_DIMENSIONS = 32
 _DTYPE = re.compile(r"[<>|][biuf]\d{1,2}")
 """A dtype as NumPy writes it: of real numbers or truth values, which is all that a message holds."""
-
-PIPE_BYTES = 2**20
 
 
 class ChannelClosedError(Exception):
@@ -172,13 +167,6 @@ def _check_memory(size: int) -> None:
         )
 
 
-def widen(pipe: int) -> None:
-    """Let a pipe hold most arrays whole, where the system can, so that neither end waits for the other midway."""
-    if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux
-        with suppress(OSError):  # this user's pipes hold as much as they may
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-
-
 class Channel:
     """One end of a pair of pipes.
 
@@ -186,13 +174,23 @@ class Channel:
         receiving: the file descriptor to read from.
         sending: the file descriptor to write to.
         chatter: what the process at the other end prints, which is read while this end waits.
+        at_end: what is called when the other end is gone, on a system that has no signal for it.
     """
 
-    def __init__(self, receiving: int, sending: int, chatter: Chatter | None = None) -> None:
+    def __init__(
+        self,
+        receiving: int,
+        sending: int,
+        chatter: Chatter | None = None,
+        at_end: Callable[[], object] | None = None,
+    ) -> None:
         self.receiving = receiving
         self.sending = sending
-        self._chatter = chatter
-        os.set_blocking(sending, False)
+        self._pipes = Pipes(receiving, sending, chatter, at_end)
+
+    def widen(self) -> None:
+        """Let the pipes hold most arrays whole, where the system can, so that neither end waits midway."""
+        self._pipes.widen()
 
     def send(
         self, header: Mapping[str, Any], arrays: Mapping[str, ndarray] | None = None, *, timeout: float = math.inf
@@ -249,9 +247,11 @@ class Channel:
         while filled < size:
             if filled == len(buffer):
                 buffer.extend(bytes(min(filled, size - filled)))  # as many again as have arrived
-            self._wait(self.receiving, select.POLLIN, deadline)
             with memoryview(buffer) as whole, whole[filled:] as rest:
-                count = os.readv(self.receiving, [rest])
+                try:
+                    count = self._pipes.take(rest, deadline)
+                except TimeoutError:
+                    raise ChannelTimeoutError from None
             if count == 0:
                 raise ChannelClosedError("it ended")
             filled += count
@@ -260,30 +260,9 @@ class Channel:
     def _write(self, data: bytes | memoryview, deadline: float) -> None:
         view = memoryview(data)
         while view:
-            self._wait(self.sending, select.POLLOUT, deadline)
             try:
-                view = view[os.write(self.sending, view) :]
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                if error.errno not in (errno.EPIPE, errno.EBADF):  # the other end is gone, or this one was closed
-                    raise
+                view = view[self._pipes.give(view, deadline) :]
+            except TimeoutError:
+                raise ChannelTimeoutError from None
+            except BrokenPipeError:
                 raise ChannelClosedError("it ended") from None
-
-    def _wait(self, descriptor: int, event: int, deadline: float) -> None:
-        poll = select.poll()
-        poll.register(descriptor, event)
-        chatter = self._chatter
-        if chatter is not None and chatter.open:
-            poll.register(chatter.pipe, select.POLLIN)
-        while True:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise ChannelTimeoutError
-            ready = [each for each, _ in poll.poll(None if math.isinf(remaining) else max(1, remaining * 1000))]
-            if chatter is not None and chatter.pipe in ready:
-                chatter.take()
-                if not chatter.open:
-                    poll.unregister(chatter.pipe)
-            if descriptor in ready:
-                return

@@ -9,13 +9,13 @@ from __future__ import annotations
 import errno
 import faulthandler
 import os
-import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import system
 from harness.candidate import lookout
 from harness.candidate.trial import try_out
 from harness.candidate.userfile import FileRefused, UserFile, tracebacks
@@ -47,16 +47,16 @@ def main() -> None:
     """Serve one file until the harness is gone."""
     channel = opened_channel()
     end_with_parent()
-    os.register_at_fork(after_in_child=faulthandler.disable)  # where a process of the user's own was is not asked
+    system.in_forks(faulthandler.disable)  # where a process of the user's own was is not asked
     lookout.watch_children()
     try:
         first = channel.receive().header
         file = UserFile(first["shown"], Path(first["path"]), first["function"])
-        _serve(file, channel, _Clock(first["limit"], int(os.environ[DUMP])))
+        _serve(file, channel, _Clock(first["limit"], system.opened(os.environ[DUMP])))
     except ChannelClosedError:
         sys.exit("the pipe for answers is closed: the harness is gone, or code here closed what it did not open")
     except OSError as error:
-        if error.errno != errno.EINVAL or resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
+        if error.errno != errno.EINVAL or system.may_open_files():
             raise
         sys.exit(NO_FILES)
 

@@ -37,6 +37,8 @@ def begin(name: str, cache: AnswerCache, jobs: int | None = None, scheduler: str
         raise ExecutorFailed(
             f"--executor {name} needs {missing.name}, which is not installed; pip install 'bptt-harness[{name}]'"
         ) from None
+    except ImportError as error:
+        raise ExecutorFailed(f"--executor {name} cannot be used on this system: {error}") from None
     executor: CaseExecutor = module.begin(cache, jobs, scheduler)
     return executor
 

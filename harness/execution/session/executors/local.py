@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from harness.execution.session.executors.base import CaseExecutor, ExecutorFaile
 from harness.execution.session.outcomes import CaseOutcome
 from harness.execution.session.running import chosen_for, frameworks_for, questions_for, run_case
 from harness.implementations import Implementation
+from harness.system import processors
 
 CASES_AT_ONCE = 4
 """Cases under way at a time for each job: enough to keep every framework busy, few enough for their arrays to fit in
@@ -36,8 +36,7 @@ def begin(cache: AnswerCache, jobs: int | None, scheduler: str | None) -> Local:
 
 def suitable_jobs() -> int:
     """Return how many processes of each framework suit this machine."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, there // PROCESSORS_FOR_A_JOB)
+    return max(1, processors() // PROCESSORS_FOR_A_JOB)
 
 
 class Local(CaseExecutor):
