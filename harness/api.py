@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from os import PathLike, fspath
@@ -375,6 +375,7 @@ def assert_gradients_match(
         assert_right(lambda problem: _in_float32(implementation, problem), case, declared)
         return
     count = 0
+    habits: dict[str, list[tuple[str, str]]] = {}  # by kind, the cases that show it, and the text
     for problem in problems_of(case, by_name=isinstance(function, str)):
         each, count = problem.case, count + 1
         against = baseline or ("derived" if isinstance(problem, RecurrenceProblem) else DEFAULT_BASELINE)
@@ -396,12 +397,22 @@ def assert_gradients_match(
             if answer.failure is None and judged.comparison.can_be_explained:
                 found = _explained(counts, problem, standard.noise)
             title += f", {answer.reason}" if answer.failure is not None else ""
+            _warn(implementation.name, habits)
             lines = [*said, f"{title}: {judged.comparison}{because}", *(f"diagnosis: {each}" for each in found[:1])]
             raise AssertionError("\n".join(lines)) from answer.failure
-        for text in said:
-            warnings.warn(f"{each.name}: {implementation.name}: {text}", HarnessWarning, stacklevel=2)
+        for remark in judged.remarks:
+            habits.setdefault(remark.kind, []).append((each.name, remark.text))
+    _warn(implementation.name, habits)
     if len(reasons) == count:
         raise Unsupported("; ".join(reasons))
+
+
+def _warn(name: str, habits: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    """Warn once of each kind of habit, however many cases show it."""
+    for shown in habits.values():
+        case, text = shown[0]
+        others = f" (and in {len(shown) - 1} more cases)" if len(shown) > 1 else ""
+        warnings.warn(f"{case}: {name}: {text}{others}", HarnessWarning, stacklevel=3)
 
 
 def problems_of(

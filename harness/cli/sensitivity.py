@@ -207,9 +207,9 @@ def _print_together(found: Found) -> None:
         seen = {fault for each in sights for fault in each.seen}
         together = "Together, the cases detect" if cases > 1 else "The case detects"
         if not cell:
-            everything = list(catalogue())
-            click.echo(f"{together} {len(seen)} of the {len(everything)} faults of the catalogue.")
-            if unseen := [fault for fault in everything if fault not in seen]:
+            possible = [name for name in catalogue() if name in seen or any(name in each.missed for each in sights)]
+            click.echo(f"{together} {len(seen)} of the {len(possible)} faults of the catalogue that can occur there.")
+            if unseen := [fault for fault in possible if fault not in seen]:
                 click.echo(f"Not detected: {', '.join(unseen)}")
                 click.echo("`harness list faults` describes each fault.")
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from harness.case import ValidCase
 
 
+MOST_FILES = 3
+"""Maximum number of files that have a line each for the same blind spot."""
+
 MOST_CASES = 100
 """Maximum number of cases of a file that are searched for blind spots."""
 
 
 @click.command("validate")
 @cases_argument
+@click.option("--strict", is_flag=True, help="Fail if there are warnings, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(cases: tuple[str, ...], as_json: bool) -> None:
+def command(cases: tuple[str, ...], strict: bool, as_json: bool) -> None:
     """Check case files, and show the place of each mistake.
 
     Warns of blind cases, too: those on which a wrong gradient can look right. CASE is a file, a folder, or the name of
@@ -52,16 +56,31 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
     else:
         for mistake in loaded.mistakes:
             click.echo(str(mistake))
-        for warning in warnings:
-            cases_of = f" (in {warning['cases']:,} cases)" if warning["cases"] > 1 else ""
-            click.echo(f"{warning['file']}: blind: {warning['blind_spot']}: {warning['text']}{cases_of}", err=True)
+        for line in _lines(warnings):
+            click.echo(line, err=True)
         if warnings and any(case.recurrence is None for case in loaded.cases):
             click.echo("`harness sensitivity CASE` shows which faults a case does not detect", err=True)
         counts = f"{counted(len(loaded.cases), 'valid case')}, {counted(len(loaded.mistakes), 'mistake')}"
-        click.echo(f"Failed: {counts}." if loaded.mistakes or not loaded.cases else f"Passed: {counts}.")
-    if loaded.mistakes:
+        counts += f", {counted(len(warnings), 'warning')}" if strict else ""
+        failed = loaded.mistakes or not loaded.cases or (strict and warnings)
+        click.echo(f"Failed: {counts}." if failed else f"Passed: {counts}.")
+    if loaded.mistakes or (strict and warnings):
         raise click.exceptions.Exit(Exit.BAD_INPUT)
     end_without_cases(loaded)
+
+
+def _lines(warnings: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield a line for each warning; one for all of a kind that many files have."""
+    of_kind = Counter(warning["blind_spot"] for warning in warnings)
+    shown = set[str]()
+    for warning in warnings:
+        kind = warning["blind_spot"]
+        cases = f" (in {warning['cases']:,} cases)" if warning["cases"] > 1 else ""
+        if of_kind[kind] <= MOST_FILES:
+            yield f"{warning['file']}: blind: {kind}: {warning['text']}{cases}"
+        elif kind not in shown:
+            shown.add(kind)
+            yield f"{of_kind[kind]} files: blind: {kind}: such as {warning['file']}: {warning['text']}{cases}"
 
 
 def _blind(cases: Sequence[ValidCase]) -> list[dict[str, Any]]:

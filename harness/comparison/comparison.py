@@ -171,7 +171,12 @@ class Comparison:
             small = ", ".join(self.too_small)
             of_these = f"; {small}: {tolerances.TOO_SMALL}" if small else ""
             return f"match: {self.elements:,} elements of {len(self.tensors)} tensors{of_these}"
+        wrong = tuple(sorted(wrong, key=lambda each: each.tensor not in FORWARD))
         return "\n".join([f"{self.verdict}: {len(wrong)} of {len(self.tensors)} tensors disagree", *map(str, wrong)])
+
+
+FORWARD = ("outputs", "loss")
+"""The tensors of the forward pass, on which all gradients depend."""
 
 
 def _ratio_for_order(each: TensorComparison) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict, Unpack
 
+import numpy as np
 from numpy import ndarray
 
 from harness.case.fields import Fields, ValidCase
@@ -32,12 +33,17 @@ class Partial:
         values: The values, of the shape of the whole tensor; unknown elements may have any value.
         known: The elements that are known, of the same shape, bool.
         half_unit: Half a unit in the last digit of each element, of the same shape, absolute; zero for elements as
-            exact as their dtype. Only the split layout may have nonzero ones.
+            exact as their dtype, as all are if it is left out. Only the split layout may have nonzero ones.
     """
 
     values: ndarray
     known: ndarray
-    half_unit: ndarray
+    half_unit: ndarray = field(default_factory=lambda: np.zeros(()))
+
+    def __post_init__(self) -> None:
+        if not np.shape(self.half_unit):
+            whole = np.broadcast_to(np.asarray(self.half_unit), np.shape(self.values))
+            object.__setattr__(self, "half_unit", whole)
 
 
 ANY = "*"

@@ -12,8 +12,9 @@ from numpy.typing import DTypeLike
 
 from harness.case.fields import ValidCase
 from harness.layout import layout_named
+from harness.problem.live import is_live, joined, numbers_of
 from harness.problem.memory import strided
-from harness.tensors import Structure, shapes
+from harness.tensors import Shape, Structure, shapes
 from reference_impls.losses import LOSSES
 from reference_impls.truncation import Detach, Truncation, Window
 
@@ -139,23 +140,46 @@ class Problem:
     def loss(self, outputs: ndarray) -> tuple[ndarray, ndarray]:
         """Return the case's loss of ``outputs``, of shape (), and its gradient d_outputs, of the shape of outputs.
 
-        Both are computed in NumPy and have the dtype of ``outputs``. ``reference_impls.losses`` has the derivation.
+        Both are computed in NumPy and have the dtype of ``outputs``. ``reference_impls.losses`` has the derivation. For
+        a tensor of torch that requires a gradient, both are such tensors, and ``loss.backward()`` works, too. Where the
+        loss covers the last step alone, ``outputs`` may be those of that step, (B, O).
 
         Raises:
             ValueError: If ``outputs`` does not have the shape of the case's outputs. It could broadcast without an
                 error and give a wrong loss.
+            TypeError: If ``outputs`` has no numbers yet, as in traced code.
         """
+        if is_live(outputs):
+            return joined(outputs, *self.loss(numbers_of(outputs)))
         loss = self.case.loss
-        outputs = np.asarray(outputs)
+        outputs = numbers_of(outputs)
+        if self.is_last_step(outputs.shape):
+            value, d_whole = self.loss(self.in_last_step(outputs))
+            return value, d_whole[:, -1]
         if outputs.shape != self.structure.outputs:
             is_state = outputs.shape == (*self.structure.inputs[:2], self.structure.state_width)
             hint = "; the case has a readout, h W_hy + b_y" if is_state and self.structure.output is not None else ""
+            if outputs.ndim == 2 and self.structure.time > 1:
+                hint = (
+                    hint or "; the case's loss covers other steps than the last one, so give the outputs of all steps"
+                )
             wrong = shapes.mistake(outputs.shape, self.structure.outputs)
             raise ValueError(f"the argument of problem.loss {wrong}{hint}")
         value, d_outputs = LOSSES[loss.kind](outputs, self.targets, self.covered, loss.reduction)
         if outputs.dtype.kind == "f" and value.dtype != outputs.dtype:  # the targets' is wider
             return value.astype(outputs.dtype), d_outputs.astype(outputs.dtype)
         return value, d_outputs
+
+    def is_last_step(self, shape: Shape) -> bool:
+        """Return whether a shape is that of the last step's outputs, (B, O), and the loss covers that step alone."""
+        B, T, O = self.structure.outputs
+        return tuple(shape) == (B, O) and tuple(self.case.steps) == (T - 1,) and self.case.lengths is None
+
+    def in_last_step(self, outputs: ndarray) -> ndarray:
+        """Return outputs of all steps, (B, T, O), with those of the last step, (B, O); the others are zero."""
+        whole = np.zeros(self.structure.outputs, outputs.dtype)  # (B, T, O)
+        whole[:, -1] = outputs
+        return whole
 
     def mapped(self, change: Callable[[ndarray], ndarray]) -> Self:
         """Return the problem with every array changed."""

@@ -16,8 +16,10 @@ from typing_extensions import override
 
 from harness.case.fields import ValidCase
 from harness.problem.arrays import generator
+from harness.problem.live import is_live, joined, numbers_of
 from harness.problem.problem import Problem
 from harness.recurrences import Recurrence, recurrences
+from harness.tensors import Shape
 
 if TYPE_CHECKING:
     from harness.case.recurrent import Draw
@@ -85,10 +87,18 @@ class RecurrenceProblem(Problem):
             outputs: The outputs.
             last: The last states by name; a missing state counts as zero.
         """
-        total = (np.asarray(outputs) * self.targets).sum()
+        if is_live(outputs):
+            states = {name: numbers_of(state) for name, state in (last or {}).items()}
+            return joined(outputs, *self.loss(numbers_of(outputs), states))
+        total = (numbers_of(outputs) * self.targets).sum()
         for name, state in (last or {}).items():
-            total = total + (np.asarray(state) * self.upstream_state[name]).sum()
+            total = total + (numbers_of(state) * self.upstream_state[name]).sum()
         return np.asarray(total), self.targets
+
+    @override
+    def is_last_step(self, shape: Shape) -> bool:
+        """Return False: the loss covers all steps, and last states besides."""
+        return False
 
     @override
     def in_layout(self, layout: str) -> Self:

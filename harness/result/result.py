@@ -150,8 +150,13 @@ def read(returned: Returned | Taken, layout: str, problem: Problem, seconds: flo
     """
     structure = problem.structure
     held = returned if isinstance(returned, Taken) else taken(returned, layout, problem)
-    arrays = {name: values_of(each) for name, each in held.arrays.items()}
-    partial = {name: each for name, each in held.arrays.items() if isinstance(each, Partial)}
+    there = dict(held.arrays)
+    outputs = there.get("outputs")
+    if isinstance(outputs, ndarray) and problem.is_last_step(outputs.shape):
+        covered = problem.in_last_step(np.ones(outputs.shape, np.bool_))  # (B, T, O)
+        there["outputs"] = Partial(problem.in_last_step(outputs), covered)
+    arrays = {name: values_of(each) for name, each in there.items()}
+    partial = {name: each for name, each in there.items() if isinstance(each, Partial)}
     for name, each in partial.items():
         checked(name, each)
         if layout != "split" and each.half_unit.any():

@@ -130,7 +130,7 @@ def _widened(array: ndarray) -> ndarray:
 def _masked(name: str, value: Any, extent: str) -> NotReadable:
     return NotReadable(
         f"{name} is {_a(value)}{extent}: a gradient has no masked elements; return zeros where there is none, or "
-        "harness.Partial(values, known, half_unit) if only some elements are known"
+        "harness.Partial(values, known) if only some elements are known"
     )
 
 

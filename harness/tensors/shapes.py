@@ -27,4 +27,6 @@ def _hint(shape: Shape, expected: Shape) -> str:
         return f"it has {_axes(len(shape) - len(expected))} too many in front"
     if len(expected) == 3 and shape == expected[1:] and expected[0] != expected[1]:  # else it may as well be the steps'
         return "the batch axis is missing"
+    if len(expected) == 3 and shape == (expected[0], expected[2]) and expected[0] != expected[1]:
+        return "it is that of one step alone"
     return ""

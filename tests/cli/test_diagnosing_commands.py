@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 
@@ -133,9 +134,12 @@ def test_sensitivity_says_what_slips_through(harness, one_layer):
     assert "initial-state-left-out" in found["blind"]["missed"]
     assert "zero initial state" in found["blind"]["missed"]["initial-state-left-out"]
     assert len(found["one"]["seen"]) > len(found["blind"]["seen"]) + 20
-    text = harness("sensitivity").stdout
-    assert "Together, the cases detect" in text
-    assert "Not detected: " in text
+    seen, missed = len(found["blind"]["seen"]), len(found["blind"]["missed"])
+    text = harness("sensitivity", "blind").stdout
+    assert f"The case detects {seen} of the {seen + missed} faults of the catalogue that can occur there." in text
+    unseen = re.findall(r"^Not detected: (.*)$", text, re.MULTILINE)[0].split(", ")
+    assert set(unseen) == set(found["blind"]["missed"]), "a fault of a lstm is none that this case misses"
+    assert "Together, the cases detect" in harness("sensitivity").stdout
 
 
 def test_the_list_of_faults_describes_each(harness):
@@ -143,6 +147,28 @@ def test_the_list_of_faults_describes_each(harness):
     assert len(found) >= 30
     assert all(each["about"].endswith(".") for each in found)
     assert "carry-untransposed" in harness("list", "faults").stdout
+
+
+def test_validate_fails_on_a_warning_where_it_is_strict(harness, workplace):
+    assert harness("validate", "small", "--strict").returncode == 0
+    case = workplace / "cases" / "blind.yaml"
+    case.write_text("sizes: {batch: 2, time: 4, input: 3, hidden: 3}\nweights: {normal: 0.5, seed: 1}\n")
+    assert harness("validate", "blind").returncode == 0
+    done = harness("validate", "blind", "--strict")
+    assert done.returncode == 2
+    assert re.fullmatch(r"Failed: 1 valid case, 0 mistakes, \d warnings.\n", done.stdout)
+    assert harness("validate", "blind", "--strict", "--json").returncode == 2
+
+
+def test_validate_has_one_line_for_a_warning_of_many_files(harness, workplace):
+    text = (workplace / "cases" / "small.yaml").read_text().replace("hidden: 5", "hidden: 4")
+    for count in (3, 4):
+        for number in range(count):
+            (workplace / "cases" / f"{number}.yaml").write_text(text)
+        lines = [line for line in harness("validate").stderr.splitlines() if "equal sizes" in line]
+        assert len(lines) == (3 if count == 3 else 1)
+    assert lines[0].startswith("4 files: blind: equal sizes: such as cases/0.yaml: input and hidden are 4")
+    assert len(json.loads(harness("validate", "--json").stdout)["warnings"]) == 4
 
 
 def test_validate_warns_of_a_blind_case_and_passes(harness, workplace):

@@ -164,3 +164,12 @@ def test_only_keeps_a_tensor_with_what_is_known_of_it():
     assert one.tensors.keys() == {"a"}
     assert one.known.keys() == {"a"}
     assert whole.only({"loss"}).tensors.keys() == {"loss"}
+
+
+def test_half_units_may_be_left_out_or_be_one_number():
+    two = Partial(EXPECTED, KNOWN)
+    assert two.half_unit.shape == EXPECTED.shape
+    assert not two.half_unit.any()
+    assert (Partial(EXPECTED, KNOWN, np.float64(0.5)).half_unit == 0.5).all()
+    only = only_tensor(result(two.values, two.known, two.half_unit))
+    assert (only.verdict, only.elements) == ("match", 3)

@@ -39,13 +39,17 @@ def in_full(fold: Fold) -> Iterator[str]:
         yield from _indented(judged.detail)
     elif judged.comparison is None:
         yield from _indented(outcome.judged[0].detail)  # the reason, if the baseline failed
+    hint = [] if judged.comparison is None else list(_where_to_look(judged.comparison, outcome.case))
+    if outcome.baseline == OWN:
+        hint = ["  Each number is the derivative of your loss along a random direction of that array."]
+    wrong = () if judged.comparison is None else judged.comparison.disagreements
+    is_forward = any(each.tensor in FORWARD for each in wrong)
+    if is_forward:  # what the case computes differs, so that is first, whatever the gradients are
+        yield from hint
     yield from diagnosis_lines(judged.diagnoses)
     if judged.comparison is not None:
         yield from _tensors(judged.comparison)
-        if outcome.baseline == OWN:
-            yield "  Each number is the derivative of your loss along a random direction of that array."
-        else:
-            yield from _where_to_look(judged.comparison, outcome.case)
+        yield from () if is_forward else hint
     yield ""
 
 
