@@ -15,7 +15,7 @@ PYTEST += [
     "-p",
     "pytest_timeout",
     "-p",
-    "harness.pytest_plugin",
+    "bptt_harness_plugin",
     "-m",
     "not framework and not full",
 ]

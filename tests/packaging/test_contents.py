@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-OURS = ("harness/", "reference_impls/")
+OURS = ("harness/", "reference_impls/", "bptt_harness_plugin/")
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,8 @@ def environment(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: p
         for name in needed(*names):
             link(name, site)
         pip += ["--no-index", "--no-deps"]
+    else:
+        pip += ["pytest"]
     done = subprocess.run([*pip, str(wheel)], capture_output=True, text=True, timeout=600, check=False)
     if done.returncode and request.param != THIS:
         pytest.skip(f"its dependencies cannot be installed for Python {request.param}: {done.stderr[-500:]}")
@@ -185,3 +187,48 @@ def test_python_finds_cases_by_name(run, tmp_path):
         "import harness\nfrom my_rnn import my_bptt\nharness.assert_gradients_match(my_bptt, 'basic/tanh')\n"
     )
     run("python", "gradients.py")
+
+
+def test_a_project_of_another_kind_notices_nothing(run, tmp_path):
+    """It has a package ``harness``, a folder ``cases`` and tests of its own."""
+    folder = tmp_path / "empty"
+    (folder / "harness").mkdir()
+    (folder / "harness" / "__init__.py").write_text("OWN = True\n")
+    (folder / "harness" / "tools.py").write_text("def cases():\n    return ['milk', 'bread']\n")
+    (folder / "cases").mkdir()
+    (folder / "cases" / "shop.yaml").write_text("sizes: {batch: 2}\nbuy: [milk, bread]\n")
+    (folder / "tests").mkdir()
+    (folder / "tests" / "test_shop.py").write_text(
+        "import sys\n"
+        "import harness\n"
+        "from harness.tools import cases\n"
+        "def test_shop():\n"
+        "    assert harness.OWN and cases() == ['milk', 'bread']\n"
+        "    assert not {'numpy', 'yaml', 'pydantic', 'click', 'reference_impls'} & set(sys.modules)\n"
+    )
+    python = (
+        "python",
+        "-W",
+        "error",
+        "-m",
+        "pytest",
+        "-q",
+        "--strict-markers",
+        "--strict-config",
+        "-p",
+        "no:cacheprovider",
+    )
+    for arguments in ((), (".",), ("cases", "tests")):
+        done = run(*python, *arguments)
+        without = run(*python, "-p", "no:harness", *arguments)
+        assert re.sub(r"in [\d.]+s", "", done.stdout) == re.sub(r"in [\d.]+s", "", without.stdout)
+        assert "1 passed" in done.stdout
+        assert done.stderr == ""
+
+
+def test_a_project_that_lists_its_cases_has_them_tested(run, tmp_path):
+    folder = tmp_path / "empty"
+    run("harness", "new", "small")
+    (folder / "pytest.ini").write_text("[pytest]\nharness_cases = cases\n")
+    done = run("python", "-m", "pytest", "-q", "--harness-impl", "numpy-concat")
+    assert "1 passed" in done.stdout

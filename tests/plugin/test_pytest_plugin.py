@@ -247,7 +247,7 @@ def test_somebody_elses_project_notices_nothing(tmp_path):
         "@pytest.mark.cases\n"
         "def test_modules():\n"
         "    ours = {name for name in sys.modules if name.partition('.')[0] in ('harness', 'reference_impls')}\n"
-        "    assert ours == {'harness', 'harness.pytest_plugin'}\n"
+        "    assert ours <= {'harness', 'harness.pytest_plugin'}\n"
         "    assert not {'numpy', 'yaml', 'pydantic', 'pandas', 'click'} & set(sys.modules)\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "--strict-markers", "--strict-config"]
