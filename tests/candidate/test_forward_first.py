@@ -1,4 +1,4 @@
-"""What differs from the case's forward pass comes before what is wrong with the gradient."""
+"""A difference from the case's forward pass comes before the faults of the gradient."""
 
 import warnings
 

@@ -49,6 +49,9 @@ initial_state: {normal: 0.5, seed: 3}
 targets: {normal: 1.0, seed: 4}
 loss: {kind: squared_error}
 """
+WITHOUT_CASES = ("empty-folder.md", "own-project.md")
+"""Pages whose examples run in an empty folder, where the cases are those of the library."""
+
 CHECKED = ("console", "python", "yaml", "sh")
 SHOWN = ("", "text", "json", "toml", "ini", "markdown")
 """Languages of blocks that are shown, and may be written to a file."""
@@ -68,6 +71,11 @@ class Folder:
 
     path: Path
     status: int = 0
+
+    @classmethod
+    def of(cls, page: Path, path: Path) -> Folder:
+        """Return the folder for a page: with the cases, unless the page is about an empty one."""
+        return cls(path) if page.name in WITHOUT_CASES else cls.beside_cases(path)
 
     @classmethod
     def beside_cases(cls, path: Path) -> Folder:

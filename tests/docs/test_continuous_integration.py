@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,17 @@ def test_the_workflow_on_the_page_gives_inputs_that_there_are():
     assert required <= used["with"].keys()
     table = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)
     assert table == list(ACTION["inputs"])
+
+
+def test_the_page_pins_the_hooks_and_the_action_to_this_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    (entry,) = shown(".pre-commit-config.yaml")["repos"]
+    steps = shown(".github/workflows/gradients.yml")["jobs"]["check"]["steps"]
+    (used,) = [step["uses"] for step in steps if "REPOSITORY" in step.get("uses", "")]
+    assert entry["rev"] == f"v{version}"
+    assert used == f"REPOSITORY@v{version}"
+    for step in [*steps, *ACTION["runs"]["steps"]]:
+        assert re.search(r"@v\d", step.get("uses", "@v1")), "an action without a version changes by itself"
 
 
 @pytest.fixture
