@@ -48,8 +48,7 @@ class Architecture:
     @property
     def recurrence(self) -> Recurrence:
         """The recurrence of every layer."""
-        cell = self.structure.cell
-        return _RECURRENCES[cell, self.structure.reset if cell == "gru" else ""]
+        return recurrence_of(self.structure)
 
     def weights_of(self, block: str, leaves: Mapping[str, Any]) -> dict[str, Any]:
         """Return the weights of one direction of a layer, by the names that its step knows."""
@@ -62,6 +61,11 @@ class Architecture:
             block: {name.removesuffix("0"): leaves[f"{block}.{name}"] for name in names}
             for block in self.structure.blocks
         }
+
+
+def recurrence_of(structure: Structure) -> Recurrence:
+    """Return the recurrence of every layer of a network."""
+    return _RECURRENCES[structure.cell, structure.reset if structure.cell == "gru" else ""]
 
 
 @dataclass(frozen=True, eq=False)

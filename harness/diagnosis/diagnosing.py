@@ -19,6 +19,7 @@ from harness.diagnosis.onset import gates_off, in_words, onset, proven_onset
 from harness.diagnosis.parts import Explanation, ExplanationPart
 from harness.diagnosis.precision import EPS, computed_in, digits_of, lower_precision
 from harness.diagnosis.predictions import Predictions
+from harness.diagnosis.recurrent.layer import explained as by_step_of
 from harness.diagnosis.search import Search
 from harness.diagnosis.stages import Stages, joined
 
@@ -124,6 +125,11 @@ def _explained(
     found = Search(evidence, predictions, likely).explanations() if likely else []
     if not found:
         found = Stages(against, thorough=thorough).explanations(predictions)
+    if not found or found[0].open:
+        left = len(found[0].open) if found else len(evidence.off)
+        by_step = by_step_of(evidence, predictions)
+        if by_step and sum(len(each.tensors) for each in by_step if each.fault == UNEXPLAINED) < left:
+            return [replace(each, start=each.start or start) for each in by_step]
     # The same faults in another order are the same explanation.
     distinct = {frozenset(_sentence(part) for part in each.parts): each for each in reversed(found)}
     # More faults than are needed may undo each other.
