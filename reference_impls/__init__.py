@@ -19,7 +19,7 @@ Conventions:
 
 Read in this order: ``activations``, ``rnn_split``, ``rnn_concatenated``, ``lstm_split``, ``lstm_concatenated``,
 ``gru_split``, ``gru_concatenated``, ``readout``, ``losses``, ``layer``, ``network``, ``lengths``, ``bidirectional``;
-then ``truncation``, and ``derivatives``, ``complex_step``, ``complex_step_gated``.
+then ``truncation``, and ``derivatives``.
 
 ``peephole_lstm``, ``layer_norm_lstm``, ``min_gru``, ``selective_scan``, ``delta_net`` and ``mlstm`` stand alone, one
 file each. Their one door is ``gradients(weights, inputs, initial_state, upstream, upstream_state)``: arrays by name,

@@ -6,8 +6,7 @@ For an analytic f and a tiny step h,
 
 No difference is taken, so nothing cancels, and with h = 1e-100 the terms left out vanish to the last bit (Squire and
 Trapp 1998, "Using complex variables to estimate derivatives of real functions"). The function is called once for every
-number of every array, so this is for small examples. ``complex_step`` and ``complex_step_gated`` do the same for whole
-networks, many numbers at once.
+number of every array, so this is for small examples.
 """
 
 from __future__ import annotations

@@ -83,22 +83,6 @@ TESTS: dict[str, tuple[str, ...]] = {
         "reference_impls/test_lengths_and_directions.py",
         "reference_impls/test_truncated.py",
     ),
-    "reference_impls/complex_step.py": (
-        "reference_impls/test_work.py",
-        "reference_impls/test_oracles_in_pieces.py",
-        "reference_impls/test_oracle.py",
-        "reference_impls/test_oracle_sampled.py",
-    ),
-    "reference_impls/complex_step_gated.py": (
-        "reference_impls/test_work.py",
-        "reference_impls/test_oracles_in_pieces.py",
-        "reference_impls/test_gated_oracle.py",
-        "reference_impls/test_oracle_of_lengths_and_directions.py",
-    ),
-    "reference_impls/complex_step_sampled.py": (
-        "reference_impls/test_oracles_in_pieces.py",
-        "reference_impls/test_oracle_sampled.py",
-    ),
     "reference_impls/gru_concatenated.py": GATED,
     "reference_impls/gru_split.py": GATED,
     "reference_impls/layer.py": ("reference_impls/test_lengths_and_directions.py", *PLAIN),
@@ -117,8 +101,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "reference_impls/lstm_split.py": GATED,
     "reference_impls/network.py": (*PLAIN, "reference_impls/test_gated_gradients.py"),
     "reference_impls/optimisers.py": ("reference_impls/test_optimisers.py",),
-    "reference_impls/rnn_split.py": (*PLAIN, "reference_impls/test_oracle.py"),
-    "reference_impls/truncation.py": ("reference_impls/test_truncated.py", "reference_impls/test_oracle.py"),
+    "reference_impls/truncation.py": ("reference_impls/test_truncated.py",),
     **{f"reference_impls/{name}.py": ("recurrences/test_by_hand.py",) for name in STANDING_ALONE},
 }
 """The tests by mutated path; if two paths fit a module, the longer one counts."""

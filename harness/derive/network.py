@@ -11,6 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy import ndarray
+
+from harness.derive.namespaces import numpy
+from harness.derive.operations import STEPS
 from harness.derive.stepping import Fixed, Loop, Span, chosen, direction
 from harness.derive.truncated import pieces
 from harness.recurrences.base import Recurrence
@@ -166,6 +171,19 @@ def losses_of(loop: Loop, arrays: NetworkArrays, outputs: Any) -> Any:
     if network.reduction == "sum":
         return total
     return total / number_of_terms(network.loss, arrays.covered.sum(), network.structure.outputs[2])
+
+
+def slopes_of_loss(arrays: NetworkArrays, outputs: ndarray) -> ndarray:
+    """Return the gradient of the loss by outputs (B, T, O), of their shape, by a complex step of each row's loss."""
+    kind, covered, dtype = arrays.network.loss, arrays.covered, outputs.dtype
+    rows, targets = outputs[covered], arrays.targets[covered]  # (N, O) each
+    h, slopes = dtype.type(STEPS[dtype]), np.empty_like(rows)
+    for o in range(rows.shape[1]):
+        moved = rows + 1j * h * (np.arange(rows.shape[1]) == o)  # (N, O)
+        slopes[:, o] = loss_of_rows(numpy.xp, kind, moved, targets).imag / h
+    found = np.zeros_like(outputs)  # (B, T, O)
+    found[covered] = slopes / (1 if arrays.network.reduction == "sum" else number_of_terms(kind, *rows.shape))
+    return found
 
 
 def loss_of_rows(xp: Any, kind: str, y: Any, target: Any) -> Any:

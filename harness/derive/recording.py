@@ -257,8 +257,8 @@ class NetworkRecording(Graph):
         self.sources["inputs"] = leaves(tape, arrays.leaves["inputs"], "inputs")
         loop = TapeLoop(tape).with_activation(arrays.network.activation)
         self.outputs = outputs_of(loop, arrays.network, self.sources, arrays.valid)
-        self.losses = losses_of(loop, arrays, self.outputs)
         self.visits = loop.visits
+        self.losses = losses_of(loop, arrays, self.outputs)
 
     @property
     def ends(self) -> list[tuple[Node, ndarray]]:

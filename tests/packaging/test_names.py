@@ -14,13 +14,6 @@ MOST_PARAMETERS = 6
 COMMANDS = "harness/cli/"
 """A command has a parameter for each of its options."""
 
-LEAVING = {
-    "reference_impls/complex_step.py",
-    "reference_impls/complex_step_gated.py",
-    "reference_impls/complex_step_sampled.py",
-}
-"""Files with functions of more parameters that will be removed or replaced. A file without one leaves this set."""
-
 
 def sources() -> dict[str, ast.Module]:
     """Return the modules of the project by path."""
@@ -62,10 +55,7 @@ def test_each_class_has_a_name_of_its_own():
 
 def test_no_function_takes_more_than_six_parameters():
     found = {file: with_many_parameters(module) for file, module in sources().items() if not file.startswith(COMMANDS)}
-    assert {file: there for file, there in found.items() if there and file not in LEAVING} == {}
-    assert {file for file in LEAVING if not found.get(file)} == set(), (
-        "these need no exception; remove them from LEAVING"
-    )
+    assert {file: there for file, there in found.items() if there} == {}
 
 
 def test_two_classes_of_one_name_are_found():

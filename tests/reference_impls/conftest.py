@@ -22,7 +22,7 @@ from reference_impls import (
 )
 from reference_impls.activations import ACTIVATIONS
 from reference_impls.layer import AnyLayer
-from reference_impls.losses import LOSSES, ROW_LOSSES, number_of_terms
+from reference_impls.losses import LOSSES, number_of_terms
 
 LAYERS = {"rnn_split": rnn_split, "rnn_concatenated": rnn_concatenated}
 GATED = {
@@ -98,11 +98,6 @@ class Net:
         directions = 2 if "layer0.reverse." in self.places else 1
         width = directions * states.shape[1] if readout is None else len(readout)
         return number_of_terms(self.loss, int(self.covered.sum()), width)
-
-    def for_oracle(self) -> tuple[Any, ...]:
-        """The arguments of the oracles, except the number of steps that the gradient is carried back."""
-        given = self.weights, self.inputs, self.initial_state
-        return *given, ACTIVATIONS[self.activation], ROW_LOSSES[self.loss], self.targets, self.covered, self.terms
 
     def loss_of(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return LOSSES[self.loss](outputs, self.targets, self.covered, self.reduction)

@@ -10,7 +10,7 @@ from reference_impls import gru_split, lstm_concatenated, lstm_split, network, r
 from reference_impls.bidirectional import both_ways
 from reference_impls.layer import states_of
 from reference_impls.lengths import of_lengths
-from reference_impls.truncation import Detach, Window
+from reference_impls.truncation import Detach, Window, passes
 
 T = 5
 SIZES = {"B": 2, "T": T, "I": 3, "H": 2, "O": 2}
@@ -207,3 +207,20 @@ def test_the_two_kinds_are_never_the_same():
     assert Detach(3) != Window(3)
     assert Detach(3) == Detach(3)
     assert len({Detach(3), Window(3), Detach(3)}) == 2
+
+
+@pytest.mark.spread(2)
+@pytest.mark.parametrize("truncation", TRUNCATIONS, ids=str)
+@pytest.mark.parametrize("T", [1, 2, 5, 7])
+def test_the_loss_of_each_step_counts_once_and_reaches_as_far_as_it_should(truncation, T):
+    reached = {}
+    for chunks, counted in passes(truncation, T):
+        assert [step for chunk in chunks for step in range(*chunk)] == list(range(T))
+        for first, last in chunks:
+            for t in range(first, last):
+                if counted[t]:
+                    assert t not in reached
+                    reached[t] = first
+    k = truncation.every if isinstance(truncation, Detach) else truncation.steps
+    expected = {t: t // k * k if isinstance(truncation, Detach) else max(0, t - k) for t in range(T)}
+    assert reached == expected

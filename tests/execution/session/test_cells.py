@@ -18,8 +18,6 @@ from harness.precision.rounding_noise import rounding_noise
 from harness.problem import build
 from harness.result import run
 from harness.tensors import GATES
-from reference_impls import complex_step_gated as gated
-from reference_impls.truncation import passes
 
 CELLS = {"lstm": {"cell": "lstm"}, "gru, after": {"cell": "gru"}, "gru, before": {"cell": "gru", "reset": "before"}}
 TRUNCATIONS = ["none", {"kind": "detach", "every": 2}, {"kind": "window", "steps": 2}]
@@ -248,11 +246,10 @@ def sampled(monkeypatch):
     """Let the oracle take a few elements of each tensor of any gated problem."""
 
     def of(problem, share=3):
-        s = problem.structure
-        one = gated.work_of_one(s.time, s.batch, s.input, s.hidden, GATES[s.cell], s.outputs[2], s.layers)
-        one *= len(passes(problem.truncation, s.time))
-        monkeypatch.setattr(oracle, "MOST_WORK", one * len(s.gradients))
-        monkeypatch.setattr(oracle, "SAMPLED_WORK", share * one * len(s.gradients))
+        one = oracle.work_of_one(problem)
+        tensors = len([name for name in problem.structure.gradients if not name.startswith("readout.")])
+        monkeypatch.setattr(oracle, "MOST_WORK", one * tensors)
+        monkeypatch.setattr(oracle, "SAMPLED_WORK", share * one * tensors)
         return run(implementations()["complex-step"], problem)
 
     return of
@@ -266,6 +263,7 @@ def test_a_sample_of_a_large_gated_problem(sampled, cell, truncation):
     elements = {each.tensor: each.elements for each in comparison.tensors}
     per_sequence = {"inputs", *problem.structure.initial_state}
     expected = {name: 3 * (2 if name in per_sequence else 1) for name in problem.structure.gradients}
+    expected |= {"readout.W_hy": 5 * 6, "readout.b_y": 6}
     assert elements == expected | {"directional": COUNT, "loss": 1, "outputs": 2 * 4 * 6}
 
 

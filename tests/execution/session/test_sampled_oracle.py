@@ -16,17 +16,12 @@ from harness.result import run
 @pytest.fixture
 def sampled(monkeypatch):
     """Let the oracle sample three directions from each tensor, whatever the problem's size."""
-    full = module.reference.work
-
-    def enormous(*arguments):
-        yield 10 * module.MOST_WORK + sum(full(*arguments))
-
-    monkeypatch.setattr(module.reference, "work", enormous)
 
     def of(problem, share=3):
-        s = problem.structure
-        one = module.reference.work_of_one(s.time, s.batch, s.hidden, s.outputs[2], s.layers - 1)
-        monkeypatch.setattr(module, "SAMPLED_WORK", share * one * (4 * s.layers + 1))
+        one = module.work_of_one(problem)
+        tensors = len([name for name in problem.structure.gradients if not name.startswith("readout.")])
+        monkeypatch.setattr(module, "work", lambda _: 10 * module.MOST_WORK)
+        monkeypatch.setattr(module, "SAMPLED_WORK", share * one * tensors)
         return run(implementations()["complex-step"], problem)
 
     return of
@@ -139,3 +134,11 @@ def test_directions_are_seeded_and_have_every_tensor():
             np.testing.assert_array_equal(array, other[name])
     assert not np.array_equal(first[0]["inputs"], first[1]["inputs"])
     assert not np.array_equal(first[0]["layer0.W_hh"], first[0]["layer1.W_hh"])
+
+
+def test_a_direction_passes_through_its_own_recurrence_and_all_above():
+    problem = problem_of(readout="none")  # B 2, T 4, I 3, H 7, two layers
+    assert module.work_of_one(problem, "layer1.W_hh") == 2 * 4 * (7 * 7 + 7 * 7)
+    assert module.work_of_one(problem, "layer0.h0") == 2 * 4 * (3 * 7 * 7 + 7 * 7)
+    first, second = 3 * 7 + 7 * 7 + 7 + 7 + 4 * 3 / 2, 2 * 7 * 7 + 7 + 7
+    assert module.work(problem) == 2 * 4 * (first * 4 * 7 * 7 + second * 2 * 7 * 7)
