@@ -51,13 +51,13 @@ class Architecture:
     reduction: str
 
     @property
-    def recurrence(self) -> Recurrence:
+    def step(self) -> Recurrence:
         """The recurrence of every layer."""
         return recurrence_of(self.structure)
 
     def weights_of(self, block: str, leaves: Mapping[str, Any]) -> dict[str, Any]:
         """Return the weights of one direction of a layer, by the names that its step knows."""
-        return {name: leaves[f"{block}.{name}"] for name in self.recurrence.weights}
+        return {name: leaves[f"{block}.{name}"] for name in self.step.weights}
 
     def initial_state(self, leaves: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the initial state of each direction of each layer, by the names that its step knows."""
@@ -128,7 +128,7 @@ def outputs_of(loop: Loop, network: Architecture, leaves: Mapping[str, Any], val
             for block in structure.blocks_of(n):
                 fixed, span = Fixed(network.weights_of(block, leaves), {}), Span(block, first, last)
                 given = {"x": below}, there
-                ended[block], h = direction(loop, network.recurrence, fixed, ended[block], given, span)
+                ended[block], h = direction(loop, network.step, fixed, ended[block], given, span)
                 found.append(h)  # (B, H) at each step
             below = found[0]
             if len(found) > 1:  # (B, 2H) at each step

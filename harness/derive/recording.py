@@ -249,7 +249,7 @@ class NetworkRecording(Graph):
     """
 
     def __init__(self, arrays: NetworkArrays, perturbed: Perturbation | None = None, of: type[Tape] = Tape) -> None:
-        recurrence = arrays.network.recurrence
+        recurrence = arrays.network.step
         self.tape = tape = of(recurrence.file, arrays.leaves["inputs"].dtype, perturbed)
         self.sources = {name: tape.leaf(array, name) for name, array in arrays.leaves.items() if name != "inputs"}
         self.shared = frozenset(arrays.network.structure.weights)

@@ -187,7 +187,7 @@ def interrupt(number: int) -> None:
     signal.raise_signal(number)
 
 
-class Pipes:
+class _PlainPipes:
     """A pipe to read from and one to write to, each with a deadline; a thread reads, and one writes.
 
     Args:
@@ -278,3 +278,7 @@ def _write(pipe: int, view: memoryview, written: queue.SimpleQueue[int | OSError
         written.put(os.write(pipe, view))
     except OSError as error:
         written.put(error)
+
+
+Pipes = _PlainPipes
+"""The pipes of this kind of system."""

@@ -169,7 +169,7 @@ def interrupt(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-class Pipes:
+class _PosixPipes:
     """A pipe to read from and one to write to, each with a deadline.
 
     Args:
@@ -242,3 +242,7 @@ class Pipes:
                     poll.unregister(printed.pipe)
             if descriptor in ready:
                 return
+
+
+Pipes = _PosixPipes
+"""The pipes of this kind of system."""

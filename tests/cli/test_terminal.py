@@ -414,5 +414,5 @@ def imported(text):
 
 
 def test_every_command_that_prints_is_tried_here():
-    elsewhere_or_slow = {"check", "bench", "doctor"}
+    elsewhere_or_slow = {"check", "mark", "bench", "doctor"}
     assert {command.split()[0] for command in PRINTING} >= {*command_line.list_commands(None)} - elsewhere_or_slow

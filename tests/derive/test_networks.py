@@ -154,7 +154,7 @@ def test_each_node_knows_its_part_step_and_line():
     steps = range(problem.structure.time)
     blocks = [*problem.structure.blocks, *network.OUTER]
     assert {(node.block, node.t) for node in made} == set(product(blocks, steps))
-    step = problem.network.network.recurrence.step.__code__
+    step = problem.network.network.step.step.__code__
     lines = {number for _, _, number in step.co_lines() if number}
     assert {node.site.line for node in made if node.block not in network.OUTER} <= lines
     by_block = {block: [node.site for node in made if node.block == block and node.t == 1] for block in blocks}
