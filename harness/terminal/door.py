@@ -114,7 +114,8 @@ def opened() -> Iterator[tuple[Door, Door]]:
 def _in_front_of(stream: TextIO) -> Door:
     try:
         stream.flush()
-        return Door(stream, stream.fileno())
+        # A console of Windows shows text, and takes bytes for those of an old code page.
+        return Door(stream, None if sys.platform == "win32" and stream.isatty() else stream.fileno())
     except (OSError, AttributeError):  # a stream in memory has no descriptor
         return Door(stream)
 

@@ -120,3 +120,25 @@ def test_bytes_do_not_pass_the_door():
     assert not hasattr(door, "buffer")
     with pytest.raises(TypeError):
         door.write(b"\x1b]0;owned\x07")
+
+
+@pytest.mark.parametrize(("platform", "written"), [("win32", "δ"), ("linux", "")])
+def test_a_console_of_windows_gets_text_and_no_bytes(monkeypatch, platform, written):
+    read, write = os.pipe()
+
+    class Console(io.StringIO):
+        def fileno(self):
+            return write
+
+        def isatty(self):
+            return True
+
+    console = Console()
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(sys, "stdout", console)
+    with opened() as (out, _):
+        out.write("δ")
+    os.close(write)
+    assert console.getvalue() == written
+    assert os.read(read, 10).decode() == ("" if written else "δ")
+    os.close(read)
