@@ -104,7 +104,7 @@ def test_a_new_recurrence_passes(check, workplace):
     )
     done = check.command("check", "leaky.py")
     assert done.status == 0, done.out + done.err
-    assert "Passed: 12 match in 12 cases" in done.out
+    assert "Passed: 13 match in 13 cases" in done.out
     assert "Not provided" not in done.out
     assert check.command("new", "--recurrence", "leaky.py").status == 2
     assert (workplace / "leaky.py").read_text() == templates.recurrence()

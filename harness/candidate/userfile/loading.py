@@ -54,7 +54,7 @@ def _check_names(file: UserFile, module: ModuleType) -> None:
     """Refuse two recurrences of one name; a problem of the one could not be distinguished from one of the other."""
     lines: dict[str, dict[int, int | None]] = {}
     for each in vars(module).values():
-        if isinstance(each, Recurrence):
+        if isinstance(each, Recurrence) and each.step.__module__ == module.__name__:
             lines.setdefault(each.name, {})[id(each)] = line_of(each.step)
     for name, found in lines.items():
         if len(found) > 1:
