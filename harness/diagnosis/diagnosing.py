@@ -200,7 +200,7 @@ def first_off(evidence: Evidence, predictions: Predictions) -> str:
 
 def _columns(evidence: Evidence, predictions: Predictions, n: int, off: list[str]) -> str:
     """Name the gates with wrong columns, if the columns of others are right."""
-    if not predictions.network.layers:  # not in parts
+    if not predictions.network.layers or not predictions.network.layers[n].recursions:  # not in parts
         return ""
     layer = predictions.network.layers[n]
     weights = [weight for weight in layer.products(layer.delta) if f"layer{n}.{weight}" in off]

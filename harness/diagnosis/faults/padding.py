@@ -96,7 +96,8 @@ class LossOverPadding(_PaddingFault):
 
     @override
     def through_readout(self, d_outputs: ndarray) -> ndarray:
-        return self.past_ends(super().through_readout(d_outputs))  # the states are constants there
+        there = self.problem.valid.T[:, :, None]  # (T, B, 1)
+        return np.where(there, super().through_readout(d_outputs), 0)  # the states are constants past the ends
 
     @override
     @classmethod

@@ -31,7 +31,7 @@ def explained(evidence: Evidence, predictions: Predictions) -> list[Diagnosis]:
         return []
     own = {canonical: name for name, canonical in canonical_names(layer).items()}
     whole = {name: each for name, each in evidence.actual.items() if name not in evidence.known}
-    if not all(name in own and name in whole for name in evidence.off):
+    if not all(name in own and name in whole and np.isfinite(whole[name]).all() for name in evidence.off):
         return []
     explainer = Explainer(layer, {own[name]: each for name, each in predictions.noise.items() if name in own})
     found = explainer.explained(
