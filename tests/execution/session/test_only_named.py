@@ -54,7 +54,7 @@ def test_one_that_differs_on_purpose_is_in_no_other_case_though_it_is_asked_for(
 
 def test_the_command_line_asks_for_what_it_is_given_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     compiling = of(first_of_sweep=True)
-    monkeypatch.setattr("harness.implementations.implementations", lambda: {"differing": compiling})
+    monkeypatch.setattr("harness.implementations.implementation_named", {"differing": compiling}.get)
     (found,) = chosen(["differing"])
     assert found.takes_part_in(leading(False))
     assert not compiling.takes_part_in(leading(False))
