@@ -18,7 +18,7 @@ def test_each_fault_of_the_catalogue_has_an_entry_with_a_picture():
 def test_an_entry_is_plain_text():
     entry = entries()["handed-on-before-slope"]
     texts = dict(entry.facts)
-    assert texts["In place of:"].startswith("Layer.carry: ")
+    assert texts["In place of:"].startswith("CellLayer.carry: ")
     assert "; Layer.of_inputs: " in texts["In place of:"]
     for each in entries().values():
         for _, text in each.facts:
