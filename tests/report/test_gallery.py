@@ -19,7 +19,7 @@ def test_an_entry_is_plain_text():
     entry = entries()["handed-on-before-slope"]
     texts = dict(entry.facts)
     assert texts["In place of:"].startswith("CellLayer.carry: ")
-    assert "; Layer.of_inputs: " in texts["In place of:"]
+    assert "; CellLayer.of_inputs: " in texts["In place of:"]
     for each in entries().values():
         for _, text in each.facts:
             assert "`" not in text
