@@ -119,12 +119,52 @@ def no_mask_on_the_way_back(problem):
     return right(problem) | {"U": of_other_arrays(problem, inputs=none)["U"]}
 
 
+def before_the_gate(problem):
+    """flash-linear-attention 1071: the gradient of a weight is computed from the value before the output's gate."""
+    return right(problem) | {"D": (problem.upstream * problem.inputs["u"]).sum((0, 1))}
+
+
+def shifted_last_state(problem):
+    """flash-linear-attention 1140: the gradient of the last state is shifted by one element."""
+    shifted = {name: np.roll(g, 1, -1) for name, g in problem.upstream_state.items()}
+    return of_other_arrays(problem, upstream_state=shifted)
+
+
+def missing_factor(problem):
+    """flash-linear-attention 360: the gradient of q misses a factor."""
+    found = right(problem)
+    return found | {"inputs.q": found["inputs.q"] * np.sqrt(problem.inputs["q"].shape[-1] + 1)}
+
+
+def uninitialised_where_absent(problem):
+    """flash-linear-attention 862: a gradient is not written where an optional array is absent."""
+    found = right(problem)
+    return found if "dt_bias" in problem.weights else found | {"inputs.delta": np.zeros_like(found["inputs.delta"])}
+
+
+def in_the_order_of_memory(problem):
+    """flash-linear-attention 871, pytorch 620: the upstream gradient is read as if it were contiguous."""
+    g = problem.upstream
+    return of_other_arrays(problem, upstream=g.ravel(order="K").reshape(g.shape)) | {
+        name: each for name, each in right(problem).items() if name in ("loss", "outputs")
+    }
+
+
+def resets_lost(problem):
+    """mamba 746: the reset between packed sequences is lost on the way back."""
+    none = {**problem.inputs, "reset": np.zeros_like(problem.inputs["reset"])}
+    return of_other_arrays(problem, inputs=none) | {
+        name: each for name, each in right(problem).items() if not name.startswith("inputs.") and name != "A_log"
+    }
+
+
 SHIPPED = {
     "ssd": [gate_of_the_first_head, last_of_the_group, upstream_of_ones],
-    "linear_attention": [only_one_tile],
-    "min_gru": [last_state_below_a_chunk, beyond_a_chunk],
+    "linear_attention": [only_one_tile, missing_factor],
+    "min_gru": [last_state_below_a_chunk, beyond_a_chunk, shifted_last_state, in_the_order_of_memory],
+    "packed_selective_scan": [uninitialised_where_absent, resets_lost],
     "rwkv4": [one_sequence],
-    "selective_scan": [another_branch_beyond_20],
+    "selective_scan": [another_branch_beyond_20, before_the_gate],
     "zoneout": [mask_of_the_first_step, no_mask_on_the_way_back],
 }
 
