@@ -15,8 +15,9 @@ COMMAND = "from harness.cli import main\ntry: main({})\nexcept SystemExit as end
 EVERY_MODULE = """
 import harness, importlib, pkgutil
 for module in pkgutil.walk_packages(harness.__path__, "harness."):
-    if not module.name.startswith("harness.derive.namespaces.") or module.name.endswith(".numpy"):
-        importlib.import_module(module.name)  # the other namespaces are imported by their frameworks' processes alone
+    of_framework = module.name == "harness.torch" or module.name.startswith("harness.derive.namespaces.")
+    if not of_framework or module.name.endswith(".numpy"):
+        importlib.import_module(module.name)  # the others are imported where their framework is there
 """
 
 
