@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from benchmarks.edits import apart, passes
+import harness
+from benchmarks.edits import apart, networks, passes
 from benchmarks.edits.editing import PLAUSIBLE, SORTS, Edit, Pass, overlap
 from harness.derive.noise import rounding_noise
 from harness.diagnosis import UNEXPLAINED, Diagnosis
@@ -93,13 +94,16 @@ class Bench:
 
     def explained(self, answer: Mapping[str, ndarray]) -> tuple[str, list[Diagnosis]]:
         """Return an outcome and the diagnoses."""
-        found = self.explainer.explained(answer)
+        found = self._diagnosed(answer)
         unexplained = [each for each in found if each.fault == UNEXPLAINED]
         if not found:
             return "undetected", found
         if not unexplained:
             return "in full", found
         return ("in part" if len(found) > len(unexplained) else "unexplained"), found
+
+    def _diagnosed(self, answer: Mapping[str, ndarray]) -> list[Diagnosis]:
+        return self.explainer.explained(answer)
 
     def timed(self, answer: Mapping[str, ndarray]) -> tuple[str, list[Diagnosis]]:
         """Return an outcome and the diagnoses, and keep how long it took."""
@@ -109,17 +113,35 @@ class Bench:
         return found
 
 
+class NetworkBench(Bench):
+    """One pass as the layer of a network, which is diagnosed as from Python."""
+
+    def __init__(self, cell: str, function: Callable[..., Any], more: dict[str, str]) -> None:
+        self.name, self._call = cell, networks.called
+        self.problem: Any = networks.problem_of(cell, more)
+        self.source = Pass(function)
+        self.right = networks.called(function, self.problem)
+        self.prepared, self.seconds = 0.0, []
+
+    def _diagnosed(self, answer: Mapping[str, ndarray]) -> list[Diagnosis]:
+        return harness.diagnose(answer, self.problem)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print its tables as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--random", type=int, default=1000)
     parser.add_argument("--most", type=int, default=60, help="edits of each sort that is not plausible, for each pass")
-    parser.add_argument("--of", choices=("plain", "apart", "reference"), default="plain", help="which passes")
+    kinds = ("plain", "apart", "reference", "networks")
+    parser.add_argument("--of", choices=kinds, default="plain", help="which passes; those of networks are plain ones")
     parser.add_argument("--missed", action="store_true", help="print what is not explained in full")
     chosen = parser.parse_args(arguments)
-    chosen_passes: Any = {"plain": passes.PASSES, "apart": apart.PASSES}.get(chosen.of) or _reference()
+    chosen_passes: Any = {"plain": passes.PASSES, "apart": apart.PASSES, "networks": ()}.get(chosen.of)
+    chosen_passes = _reference() if chosen_passes is None else chosen_passes
     benches = [Bench(*each) for each in chosen_passes]
+    if chosen.of == "networks":
+        benches = [NetworkBench(*each) for each in networks.NETWORKS]
     _single(benches, chosen.most, show=chosen.missed)
     _pairs(benches, chosen.pairs, show=chosen.missed)
     _random(benches, chosen.random)
