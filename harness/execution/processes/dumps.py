@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import linecache
 import re
+import sysconfig
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,8 +33,12 @@ def is_timeout(dump: str) -> bool:
 
 
 def innermost(dump: str) -> str:
-    """Return the innermost place that is not in the harness, as ``my_rnn.py:12 in my_bptt``; empty if there is none."""
+    """Return the innermost place in the user's code, as ``my_rnn.py:12 in my_bptt``; empty if there is none.
+
+    A place in a package that the code calls stands for it only where no frame is the user's own.
+    """
     found = frames(dump)
+    found = [each for each in found if not _is_installed(each.file)] or found
     return f"{Path(found[-1].file).name}:{found[-1].line} in {found[-1].function}" if found else ""
 
 
@@ -56,6 +61,11 @@ def frames(dump: str) -> list[Frame]:
         if first is not None and any(is_ours(each.file) for each in calls[:first]):
             return calls[first:]
     return []
+
+
+def _is_installed(file: str) -> bool:
+    """Return whether a frame belongs to Python's library or to an installed package."""
+    return any(Path(file).is_relative_to(sysconfig.get_path(kind)) for kind in ("stdlib", "purelib", "platlib"))
 
 
 def _is_outside(file: str) -> bool:
