@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from harness.case.fields import ValidCase
@@ -20,10 +21,14 @@ MOST_BYTES = 2**16
 """Maximum size of a file whose cases are kept."""
 
 
-@cache
 def store() -> Store:
     """Return where cases are kept: with the answers to questions about them."""
-    return Store(place())
+    return _at(place())
+
+
+@cache
+def _at(folder: Path) -> Store:
+    return Store(folder)
 
 
 def key(text: bytes, name: str, path: str) -> str:
