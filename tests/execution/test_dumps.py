@@ -5,7 +5,7 @@ import sysconfig
 import pytest
 
 from harness.execution.processes.dumps import innermost
-from harness.execution.processes.process import __file__ as OURS
+from harness.execution.processes import process
 
 NUMPY = f"{sysconfig.get_path('purelib')}/numpy/_core/_methods.py"
 
@@ -20,5 +20,5 @@ NUMPY = f"{sysconfig.get_path('purelib')}/numpy/_core/_methods.py"
     ids=["in NumPy, called by the user", "in the user's file", "in NumPy alone"],
 )
 def test_the_innermost_place_is_the_users(files, place):
-    frames = [f'  File "{file}", line 7 in f' for file in [*files, OURS]]
+    frames = [f'  File "{file}", line 7 in f' for file in [*files, process.__file__]]
     assert innermost("\n".join(["Timeout (0:00:05)!", "Thread 0x01 (most recent call first):", *frames])) == place
