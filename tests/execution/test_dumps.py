@@ -4,8 +4,8 @@ import sysconfig
 
 import pytest
 
-from harness.execution.processes.dumps import innermost
 from harness.execution.processes import process
+from harness.execution.processes.dumps import innermost
 
 NUMPY = f"{sysconfig.get_path('purelib')}/numpy/_core/_methods.py"
 
