@@ -14,6 +14,8 @@ from harness.problem import build
 from .conftest import LSTM, SOFTMAX, no_weights, predictions_of
 from .plain import carried_untransposed, lstm, rnn
 
+pytestmark = pytest.mark.slow
+
 
 def prepared(case, **changed):
     problem = build(replace(case, **changed), no_weights)

@@ -97,6 +97,7 @@ def test_the_problems_that_are_made_detect_every_fault_together(name):
     assert "one step: nothing is carried back through time" in one_step.missed.values()
 
 
+@pytest.mark.slow
 def test_one_that_is_too_large_is_refused():
     with pytest.raises(TooLargeError, match="numbers, and each fault needs one; at most 2e\\+07, so use smaller sizes"):
         of(sizes={"H": 1000}, B=100, T=100)
