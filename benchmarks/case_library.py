@@ -253,7 +253,7 @@ def recurrences_table(cases: Iterable[ValidCase]) -> str:
     """Return the rows of the files of recurrences."""
     return "\n".join(
         f"| {file} | {each[0].about} | {sizes_of(each)} | {len(each)} "
-        f"| every route to the gradients of {each[0].cell} |"
+        f"| every route to the gradients of {'a network of ' * each[0].is_network}{each[0].cell} |"
         for file, each in sorted(by_file_of(cases).items())
     )
 
@@ -319,7 +319,8 @@ catalogue. Those below the table are right formulas, spelt so that they go wrong
 
 ## Recurrences
 
-Each file checks a [recurrence of the library](another-cell.md): its routes to the gradients must agree.
+Each file checks a [recurrence of the library](another-cell.md), alone or in a network: its routes to the gradients must
+agree.
 
 | file | about | B, T, then its letters | cases | what it compares |
 | --- | --- | --- | --- | --- |

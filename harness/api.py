@@ -22,7 +22,7 @@ from harness.casefile import MistakesFound, listed, nearest
 from harness.comparison import Comparison, ComparisonPolicy
 from harness.comparison import compare as compare_arrays
 from harness.diagnosis import Diagnosis, Predictions
-from harness.diagnosis.recurrent import Explainer
+from harness.diagnosis.recurrent import explainer_of
 from harness.execution.processes import AnswerCache, Asking, NativeWeightsFailed, Workers
 from harness.execution.processes.here import Here
 from harness.execution.session import DEFAULT_BASELINE, Standard, diagnose_result, directional, on_its_own
@@ -273,8 +273,8 @@ def _standard(problem: Problem, expected: Result) -> Standard:
 
 def asking_of(problem: Problem) -> Asking:
     """Return the way to ask about a problem: the processes of frameworks, or this one, which alone has its step."""
-    own = isinstance(problem, RecurrenceProblem) and problem.recurrence is not recurrences().get(problem.case.cell)
-    return Here(problem.recurrence) if own else shared_workers()  # type: ignore[attr-defined] # mypy forgets own
+    step = problem.recurrence
+    return shared_workers() if step is None or step is recurrences().get(problem.case.cell) else Here(step)
 
 
 def diagnose(actual: Result | Mapping[str, Any], problem: Problem, *, layout: str = "split") -> list[Diagnosis]:
@@ -324,8 +324,8 @@ def _misfits(result: Result, problem: Problem, layout: str) -> Iterator[str]:
 
 
 def _explained(result: Result, problem: Problem, noise: Mapping[str, float]) -> list[Diagnosis]:
-    if isinstance(problem, RecurrenceProblem):
-        return Explainer(problem, noise).explained(result.tensors)
+    if problem.recurrence is not None:
+        return explainer_of(problem, noise).explained(result.tensors)
     found = diagnose_result(result, Predictions(problem, noise))
     return [each for each in found if each.fault != BASELINE_IS_OFF]
 
@@ -378,7 +378,7 @@ def assert_gradients_match(
     habits: dict[str, list[tuple[str, str]]] = {}  # by kind, the cases that show it, and the text
     for problem in problems_of(case, by_name=isinstance(function, str)):
         each, count = problem.case, count + 1
-        against = baseline or ("derived" if isinstance(problem, RecurrenceProblem) else DEFAULT_BASELINE)
+        against = baseline or (DEFAULT_BASELINE if problem.recurrence is None else "derived")
         try:
             answer = _tried(function, problem)
             expected = run(against, problem)

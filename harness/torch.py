@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -68,7 +68,7 @@ def configurations(recurrence: str | Recurrence, dtypes: Sequence[str] = ("float
         ValueError: if there is no such recurrence.
     """
     found = _recurrence(recurrence)
-    problems = [build_recurrence(case, found) for case in cases_of(found)]
+    problems = [cast(RecurrenceProblem, build_recurrence(case, found)) for case in cases_of(found)]
     return [
         Configuration(each, each.case.name.removeprefix(found.name).strip("[]"))
         for each in problems

@@ -145,10 +145,12 @@ def _loss_of(returned: Mapping[str, Any], problem: Problem) -> Any:
 
 def _moved(problem: Problem, name: str, array: ndarray) -> Problem:
     """Return a problem with another array under the name of a gradient."""
-    if isinstance(problem, RecurrenceProblem) and name.startswith("inputs."):
-        return replace(problem, inputs={**problem.inputs, name.removeprefix("inputs."): array})
-    if name == "inputs":
-        return replace(problem, inputs=array)
+    if name.partition(".")[0] == "inputs":
+        if "inputs" not in problem.by_name:
+            return replace(problem, inputs=array)
+        fed = problem.recurrence.fed if problem.recurrence is not None and name == "inputs" else None
+        inputs: Any = {**problem.by_name["inputs"], fed or name.removeprefix("inputs."): array}
+        return replace(problem, inputs=inputs)
     if name in problem.weights:
         return replace(problem, weights={**problem.weights, name: array})
     state = name if name in problem.initial_state else name.removesuffix("0")

@@ -5,14 +5,14 @@ Each check is a generator of (path, problem, hint) over a case whose fields have
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
 
 from harness.case import arrays, checkpoints, published, tolerances, training
 from harness.case.arrays import Problem
-from harness.case.fields import Fields, RecurrenceFields, made_elsewhere, spec_kind
+from harness.case.fields import Fields, RecurrenceFields, ValidCase, made_elsewhere, spec_kind
 from harness.casefile import nearest
 from harness.tensors import GATES, Shape
 
@@ -32,6 +32,21 @@ def problems(case: Fields, folder: FilePath, *, anywhere: bool = False) -> Itera
             yield from check(case)
         yield from _arrays(case, folder)
         yield from checkpoints.problems(case, folder, anywhere=anywhere)
+
+
+def around(case: ValidCase, folder: FilePath) -> Iterator[Problem]:
+    """Find the mistakes in what is put around the step of a recurrence.
+
+    Args:
+        case: The case of a network of the recurrence.
+        folder: The folder of its file, for the targets that it reads.
+    """
+    for check in (_readout, _lengths, _directions, _steps):
+        yield from check(case)
+    if case.loss.kind == "dot" and case.targets is not None:
+        yield ("targets",), "the loss dot has no targets", "it multiplies the outputs with an upstream gradient"
+    elif case.targets is not None:
+        yield from _of_specs(case, _targets(case), folder)
 
 
 def _cell(case: Fields) -> Iterator[Problem]:
@@ -60,7 +75,7 @@ def _readout(case: Fields) -> Iterator[Problem]:
         yield ("sizes", "output"), "there is no readout to have a width", "add readout: linear, or remove it"
 
 
-def _loss(case: Fields) -> Iterator[Problem]:
+def _steps(case: Fields) -> Iterator[Problem]:
     T = case.sizes.time
     if case.loss.steps != "all":
         seen: set[int] = set()
@@ -70,6 +85,9 @@ def _loss(case: Fields) -> Iterator[Problem]:
             elif step % T in seen:
                 yield ("loss", "steps", i), f"step {step} is already covered", ""
             seen.add(step % T)
+
+
+def _upstream(case: Fields) -> Iterator[Problem]:
     if case.loss.kind == "dot":
         if case.upstream is None:
             yield ("upstream",), "the loss dot needs an upstream gradient", "add upstream: {normal: 1.0, seed: 1}"
@@ -140,15 +158,22 @@ def _names(case: Fields) -> Iterator[Problem]:
 
 
 def _arrays(case: Fields, folder: FilePath) -> Iterator[Problem]:
-    for path, spec, tensor, shape, labels in _specs(case):
+    return _of_specs(case, _specs(case), folder)
+
+
+Spec = tuple[tuple[str, ...], Any, str, Shape, int | None]
+"""An array spec with its tensor: path, spec, name, shape, and the number of classes for labels."""
+
+
+def _of_specs(case: Fields, specs: Iterable[Spec], folder: FilePath) -> Iterator[Problem]:
+    for path, spec, tensor, shape, labels in specs:
         wrong = list(arrays.problems(spec, tensor, shape, folder, labels))
         wrong = wrong or ([] if labels is not None else list(arrays.too_large(spec, case.dtype)))
         for below, problem, hint in wrong:
             yield (*path, *below), problem, hint
 
 
-def _specs(case: Fields) -> Iterator[tuple[tuple[str, ...], Any, str, Shape, int | None]]:
-    """Yield every array spec with its tensor: path, spec, name, shape, and the number of classes for labels."""
+def _specs(case: Fields) -> Iterator[Spec]:
     structure = case.structure
     yield ("inputs",), case.inputs, "inputs", structure.inputs, None
     groups = (
@@ -164,6 +189,11 @@ def _specs(case: Fields) -> Iterator[tuple[tuple[str, ...], Any, str, Shape, int
             elif isinstance(specs, dict) and (name in specs or "default" in specs):
                 at = name if name in specs else "default"
                 yield (key, at), specs[at], name, shape, None
+    yield from _targets(case)
+
+
+def _targets(case: Fields) -> Iterator[Spec]:
+    structure = case.structure
     for key, spec in (("targets", case.targets), ("upstream", case.upstream)):
         if spec is None:
             continue
@@ -226,7 +256,8 @@ _CHECKS: tuple[Callable[[Fields], Iterator[Problem]], ...] = (
     _readout,
     _lengths,
     _directions,
-    _loss,
+    _steps,
+    _upstream,
     expectation,
     tolerance,
     _names,

@@ -501,7 +501,26 @@ class RecurrenceFields:
     cell: str
     """A recurrence of the library; `harness list recurrences` shows them."""
     sizes: dict[str, Size] = field(default_factory=dict)
-    """batch (3), time (7), and the recurrence's own letters; each letter that is left out has a size of its own."""
+    """batch (3), time (7), and the recurrence's own letters; each letter that is left out has a size of its own. With a
+    readout also output."""
+    layers: Size | None = None
+    """The number of stacked layers; any layer reads the outputs of the one below. This key and the next six make a
+    network, whose weights are layerN.W and so on."""
+    bidirectional: bool | None = None
+    """true: each layer runs forward and also backward in time, with weights and states of its own, layerN.reverse.*"""
+    lengths: Annotated[tuple[Size, ...], Len(1)] | None = None
+    """The number of steps of each sequence of the batch: B numbers from 1 to sizes.time; default sizes.time. After its
+    end a sequence keeps its state, has no loss, and its outputs are zero, even with a readout."""
+    truncation: Truncation | None = None
+    """The truncation of the gradient in time; default none. The forward pass and the loss do not change."""
+    readout: Literal["none", "linear"] | None = None
+    """linear: outputs are h W_hy + b_y, of width sizes.output, at every step."""
+    loss: Loss | None = None
+    """The loss of a network; default dot with a random upstream gradient. A recurrence without layers has a random
+    upstream gradient of every output and last state."""
+    targets: ArraySpec | None = None
+    """The targets of squared_error, of the shape of the outputs, or the labels of softmax_cross_entropy, (B, T); random
+    unless given."""
     dtype: Literal["float32", "float64"] = "float64"
     """The dtype of all computations."""
     draw: DrawOptions = field(default_factory=lambda: DrawOptions())
@@ -523,9 +542,7 @@ class RecurrenceFields:
 _structure = lru_cache(maxsize=1024)(Structure)  # the same one again, which knows its shapes
 
 
-@lru_cache(maxsize=1024)
-def _recurrence(name: str, batch: int, time: int, shapes: tuple[Any, ...]) -> RecurrenceStructure:
-    return RecurrenceStructure(name, 1, batch, time, 0, 0, None, shapes=shapes)
+_recurrence = lru_cache(maxsize=1024)(RecurrenceStructure)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -537,6 +554,8 @@ class ValidCase(Fields):
         file: The file that it came from.
         half_units: Half a unit in the last digit of each published value as the file has it, nested like the values.
         leads_sweep: True for the first combination of a sweep, and for a case without one.
+        recurrence: The declaration of the recurrence, the digest of its source, its draw, sizes and shapes, and whether
+            it is in a network; None for a network of rnn, lstm or gru.
     """
 
     name: str
@@ -550,9 +569,15 @@ class ValidCase(Fields):
         """The network's tensors and their shapes."""
         if self.recurrence is None:
             return super().structure
-        shapes = self.recurrence["shapes"]
+        shapes, s, D = self.recurrence["shapes"], self.sizes, 2 if self.bidirectional else 1
         kinds = tuple((kind, tuple((n, tuple(shape)) for n, shape in each.items())) for kind, each in shapes.items())
-        return _recurrence(self.cell, self.sizes.batch, self.sizes.time, kinds)
+        layers = self.layers if self.is_network else 0
+        return _recurrence(self.cell, layers, s.batch, s.time, 0, 0, s.output, directions=D, shapes=kinds)
+
+    @property
+    def is_network(self) -> bool:
+        """True if it has layers and a loss around its cell, as every case of rnn, lstm and gru has."""
+        return self.recurrence is None or bool(self.recurrence["network"])
 
     def to_plain(self) -> dict[str, Any]:
         """Return the case as plain data for JSON."""

@@ -23,7 +23,8 @@ def gates_of(case: ValidCase, tensor: str) -> tuple[str, ...]:
     """
     name = tensor.removeprefix(TRAINED)
     if case.recurrence is not None:
-        shape = case.recurrence["declared"]["weights"].get(name, "").split()
+        own = name.rpartition(".")[2] if case.is_network else name
+        shape = case.recurrence["declared"]["weights"].get(own, "").split()
         blocks = re.fullmatch(r"(\d+)\*\w+", shape[-1]) if shape else None
         names = tuple(str(number + 1) for number in range(int(blocks[1]))) if blocks else ()
     else:

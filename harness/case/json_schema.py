@@ -21,7 +21,7 @@ def json_schema() -> dict[str, Any]:
         network, recurrence = (TypeAdapter(of).json_schema(mode="validation") for of in (Fields, RecurrenceFields))
     finally:
         STRICT["use_attribute_docstrings"] = False
-    definitions = {**recurrence.pop(DEFINITIONS), **network.pop(DEFINITIONS)}
+    definitions = {**network.pop(DEFINITIONS), **recurrence.pop(DEFINITIONS)}
     # With a sweep, a field that must be given may be given there: `sweep: {sizes.time: [1, 2]}` without sizes.time.
     sizes = _required(definitions["Sizes"])
     network |= _unless_swept({**_required(network), "properties": {"sizes": sizes}})

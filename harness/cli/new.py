@@ -18,7 +18,11 @@ SCHEMA = Path("case.schema.json")
 
 @click.command("new")
 @click.argument("name", required=False)
-@click.option("--cell", type=click.Choice(CELLS), help="Cell of the new case or implementation; rnn by default.")
+@click.option(
+    "--cell",
+    metavar="CELL",
+    help="Cell of the new case or implementation: rnn, the default, lstm, gru; or of a case a recurrence.",
+)
 @click.option("--like", metavar="CASE", help="Start from the file of this case instead.")
 @click.option("--implementation", "file", metavar="FILE.py", help="Write an implementation to begin with instead.")
 @click.option(
@@ -55,11 +59,15 @@ def command(
         wrote = f"{path}: a leaky unit and its gradients by hand, to change as you like"
         following = called("harness check", typed)
     elif file is not None:
+        if cell is not None and cell not in CELLS:
+            raise click.UsageError(
+                f"an implementation begins as rnn, lstm or gru, not {cell}; --recurrence takes any step"
+            )
         _create(path, templates.implementation(cell or "rnn"))
         layer = "tanh" if cell in (None, "rnn") else cell
         wrote, following = f"{path}: one {layer} layer by hand, for you to change", called("harness check", typed)
     else:
-        text = templates.case(cell or "rnn") if like is None else _text_of(like, path)
+        text = templates.case(cell or "rnn", _sizes_of(cell)) if like is None else _text_of(like, path)
         _create(path, _schema_line(path) + text)
         first = "state its purpose in `about`, then " if like is not None else ""
         wrote, following = f"{path}", f"{first}harness validate {typed}, then harness run {typed}"
@@ -67,6 +75,19 @@ def command(
         write_json({"file": str(path), "next": following})
     else:
         click.echo(f"wrote {wrote}\nnext: {following}")
+
+
+def _sizes_of(cell: str | None) -> dict[str, int] | None:
+    """Return sizes for a recurrence; None for rnn, lstm and gru."""
+    if cell is None or cell in CELLS:
+        return None
+    from harness.casefile import nearest
+    from harness.recurrences import recurrences
+
+    if cell not in recurrences():
+        hint = nearest(cell, [*CELLS, *recurrences()]) or "`harness list recurrences` shows the recurrences"
+        raise click.UsageError(f"there is no cell {cell!r}; {hint}")
+    return {"batch": 3, "time": 7, **recurrences()[cell].sizes()}
 
 
 def _case_file(name: str) -> Path:

@@ -2,7 +2,8 @@
 
 Every route but one follows a recording. These guards call the step itself: along a random direction, on numbers a
 little apart and on complex ones; twice on the same numbers; on a sequence in two halves. They also call it on each
-sequence of the batch alone, and on arrays with other strides in memory.
+sequence of the batch alone, and on arrays with other strides in memory. In a network, they hold plain arrays against
+the recording, and differences against complex numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy import ndarray
 
 from harness.derive.namespaces.numpy import xp
 from harness.derive.operations import STEPS
-from harness.derive.recording import Recording, Sequences
+from harness.derive.recording import Graph, Recording, Sequences, recorded
 from harness.derive.stepping import Calculation, Loop, StepError
 
 ROUNDING = 1e4
@@ -35,7 +36,7 @@ def loss_of(problem: Calculation) -> Any:
     return problem.answers(Loop(xp))["loss"]
 
 
-def direction(problem: Sequences, seed: int = 0) -> dict[str, ndarray]:
+def direction(problem: Calculation, seed: int = 0) -> dict[str, ndarray]:
     """Return a random direction, by the names of gradients, each tensor's in proportion to its numbers."""
     random = np.random.Generator(np.random.PCG64(seed))
     found: dict[str, ndarray] = {}
@@ -49,7 +50,9 @@ def direction(problem: Sequences, seed: int = 0) -> dict[str, ndarray]:
     return found
 
 
-def derivative_by_difference(problem: Sequences, along: Mapping[str, ndarray], h: float = 6e-6) -> tuple[float, float]:
+def derivative_by_difference(
+    problem: Calculation, along: Mapping[str, ndarray], h: float = 6e-6
+) -> tuple[float, float]:
     """Return the central difference of the loss along a direction, in float64, and its maximum error.
 
     It is Richardson's extrapolation of two differences. The distance between the two, and the digits of the loss, give
@@ -70,18 +73,28 @@ def derivative_by_difference(problem: Sequences, along: Mapping[str, ndarray], h
 def derivative_by_complex_step(problem: Calculation, along: Mapping[str, ndarray]) -> float:
     """Return the derivative of the loss along a direction, by the step itself on complex numbers."""
     h = STEPS[np.dtype(np.float64)]
-    moved = problem.mapped(lambda name, array: array.astype(np.float64) + 1j * h * along[name])
+    moved = problem.mapped(lambda name, array: array.astype(np.float64) + 1j * h * along.get(name, 0))
     return float(np.imag(loss_of(moved)) / h)
 
 
-def consistent(problem: Sequences) -> None:
-    """Check that a step gives the same result in every way of calling it.
+def consistent(problem: Calculation) -> None:
+    """Check that a step, or a network of one, gives the same result in every way of calling it.
 
     Raises:
         StepError: if two calls differ, two halves are not the whole, sequences of the batch affect each other, strides
             matter, or small differences contradict the complex step.
     """
     whole = _forward(problem)
+    if isinstance(problem, Sequences):
+        _same_in_every_call(problem, whole)
+    graph, answers, _ = recorded(problem)
+    answers = {name.removeprefix("last."): each for name, each in answers.items() if name != "loss"}
+    _same(problem, whole, answers, "the step computes something else on plain arrays than on the recorded ones")
+    if not graph.tape.deviates:  # else its backward pass is declared not to be the derivative
+        _differences_agree(problem, graph)
+
+
+def _same_in_every_call(problem: Sequences, whole: Mapping[str, ndarray]) -> None:
     again = _forward(problem)
     if any(not np.array_equal(array, again[name], equal_nan=True) for name, array in whole.items()):
         line = _line(Recording(problem), Recording(problem))
@@ -108,11 +121,9 @@ def consistent(problem: Sequences) -> None:
             f"{problem.recurrence.resets} is 1, every state should count as zero"
         )
         _same(problem, own, _unpacked(_sequence(problem, b)), text)
-    recording = Recording(problem)
-    recorded = {**{name: node.value for name, node in recording.last.items()}, "outputs": recording.value}
-    _same(problem, whole, recorded, "the step computes something else on plain arrays than on the recorded ones")
-    if recording.tape.deviates:  # its backward pass is declared not to be the derivative
-        return
+
+
+def _differences_agree(problem: Calculation, graph: Graph) -> None:
     along = direction(problem)
     exact = derivative_by_complex_step(problem, along)
     for h in (6e-6, 6e-8, 6e-10):  # the smaller ones where the loss bends much
@@ -122,11 +133,14 @@ def consistent(problem: Sequences) -> None:
     else:
         found, _ = derivative_by_difference(problem, along)
         if not (np.isfinite(exact) and np.isfinite(found)):
-            _refuse(problem, NOT_FINITE, _first_not_finite(recording))
+            _refuse(problem, NOT_FINITE, _first_not_finite(graph))
         _refuse(problem, f"complex step gives {exact:.9g} along a random direction, differences give {found:.9g}")
 
 
-def _forward(problem: Sequences) -> dict[str, ndarray]:
+def _forward(problem: Calculation) -> dict[str, ndarray]:
+    """Return the outputs and, of a recurrence, the last states by their own names."""
+    if not isinstance(problem, Sequences):
+        return {"outputs": np.asarray(problem.answers(Loop(xp))["outputs"])}
     outputs, last = problem.forward(Loop(xp))
     return {**{name: np.asarray(state) for name, state in last.items()}, "outputs": np.stack(outputs, 1)}
 
@@ -181,14 +195,14 @@ def _line(one: Recording, other: Recording, b: int | None = None) -> int:
     return 0
 
 
-def _first_not_finite(recording: Recording) -> int:
+def _first_not_finite(graph: Graph) -> int:
     """Return the line of the first operation with a NaN or an infinity; 0 if there is none."""
-    lines = (node.site.line for node in recording.tape.nodes if not np.isfinite(node.value).all())
+    lines = (node.site.line for node in graph.tape.nodes if not np.isfinite(node.value).all())
     return next((line for line in lines if line), 0)
 
 
 def _same(
-    problem: Sequences,
+    problem: Calculation,
     one: Mapping[str, ndarray],
     other: Mapping[str, ndarray],
     text: str,
@@ -205,7 +219,7 @@ def _same(
                 _refuse(problem, f"{text} ({name}, by {apart.max():.3g})", line())
 
 
-def _shaken(problem: Sequences) -> Sequences:
+def _shaken(problem: Calculation) -> Calculation:
     """Return a problem with numbers that are each off by one eps, of either sign."""
 
     def off(name: str, array: ndarray) -> ndarray:
@@ -216,7 +230,7 @@ def _shaken(problem: Sequences) -> Sequences:
     return problem.mapped(off)
 
 
-def _refuse(problem: Sequences, text: str, line: int = 0) -> None:
-    recurrence = problem.recurrence
+def _refuse(problem: Calculation, text: str, line: int = 0) -> None:
+    recurrence = problem.cell_step
     line = line or recurrence.step.__code__.co_firstlineno
     raise StepError(f"{recurrence.name}, line {line} of {recurrence.file}: {text}")

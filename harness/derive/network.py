@@ -1,8 +1,9 @@
 """A network around a step: layers, directions, lengths, truncation, readout and loss, once for every recurrence.
 
-It runs in any namespace. Layer n reads the outputs of layer n − 1, both directions side by side. Past a sequence's end
-its state stays and its outputs are zero, also those of a readout; a direction ``reverse`` begins at each sequence's own
-last step, since its state stays before that. The loss covers some (sequence, step) pairs; others have no effect.
+It runs in any namespace. Layer n reads the outputs of layer n − 1, both directions side by side, and every layer reads
+the further inputs and the context. Past a sequence's end its state stays and its outputs are zero, also those of a
+readout; a direction ``reverse`` begins at each sequence's own last step, since its state stays before that. The loss
+covers some (sequence, step) pairs; others have no effect.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from harness.recurrences.base import Recurrence
 from harness.recurrences.gru import gru, gru_before
 from harness.recurrences.lstm import lstm
 from harness.recurrences.rnn import rnn
-from harness.tensors import STATES, Structure
+from harness.tensors import Structure
 from reference_impls.losses import number_of_terms
-from reference_impls.truncation import Truncation
+from reference_impls.truncation import Truncation, passes
 
 OUTER = ("readout", "loss")
 """The parts of a network around its layers, whose operations stand in this file."""
@@ -38,6 +39,7 @@ class Architecture:
 
     Attributes:
         structure: its tensors and sizes.
+        step: the recurrence of every layer.
         activation: φ, by its name in case files.
         truncation: the truncation of the gradient; None for the full gradient.
         loss: the kind of the loss.
@@ -45,31 +47,35 @@ class Architecture:
     """
 
     structure: Structure
+    step: Recurrence
     activation: str
     truncation: Truncation | None
     loss: str
     reduction: str
 
-    @property
-    def step(self) -> Recurrence:
-        """The recurrence of every layer."""
-        return recurrence_of(self.structure)
-
     def weights_of(self, block: str, leaves: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the weights of one direction of a layer, by the names that its step knows."""
-        return {name: leaves[f"{block}.{name}"] for name in self.step.weights}
+        """Return the weights of one direction of a layer that are there, by the names that its step knows."""
+        return {name: leaves[f"{block}.{name}"] for name in self.step.weights if f"{block}.{name}" in leaves}
 
     def initial_state(self, leaves: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the initial state of each direction of each layer, by the names that its step knows."""
-        names = STATES[self.structure.cell]
         return {
-            block: {name.removesuffix("0"): leaves[f"{block}.{name}"] for name in names}
-            for block in self.structure.blocks
+            block: {name: leaves[f"{block}.{name}0"] for name in self.step.state} for block in self.structure.blocks
         }
+
+    def inputs_of(self, declared: Mapping[str, str], leaves: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the inputs, or the context, that are there, by the names that the step knows."""
+        names = self.step.in_network
+        return {name: leaves[names[name]] for name in declared if names[name] in leaves}
+
+    def in_sequences(self, loop: Loop, leaves: Mapping[str, Any]) -> dict[str, Any]:
+        """Return arrays by name, with the inputs of each step as sequences."""
+        names = {self.step.in_network[name] for name in self.step.inputs}
+        return {name: loop.over(each) if name in names else each for name, each in leaves.items()}
 
 
 def recurrence_of(structure: Structure) -> Recurrence:
-    """Return the recurrence of every layer of a network."""
+    """Return the recurrence of every layer of a network of rnn, lstm or gru."""
     return _RECURRENCES[structure.cell, structure.reset if structure.cell == "gru" else ""]
 
 
@@ -79,10 +85,13 @@ class NetworkArrays:
 
     Attributes:
         network: the network.
-        leaves: each weight, each initial state (B, H) and ``inputs`` (B, T, I), by the names of their gradients.
-        targets: (B, T, O), zero where the loss does not look; for labels true at the label and false elsewhere.
+        leaves: each weight, each initial state (B, …), each input (B, T, …) and context (B, …), by the names of their
+            gradients, or the names that these would have.
+        targets: (B, T, O), zero where the loss does not look; for labels true at the label and false elsewhere. O is
+            the number of elements of an output.
         covered: the (sequence, step) pairs that have a loss, (B, T) of bool.
         valid: the (sequence, step) pairs that exist, (B, T) of bool; None for all.
+        constant: the arrays without a gradient, by the name that it would have.
     """
 
     network: Architecture
@@ -90,21 +99,47 @@ class NetworkArrays:
     targets: Any
     covered: Any
     valid: Any
+    constant: frozenset[str] = frozenset()
 
     @property
-    def constant(self) -> frozenset[str]:
-        """The arrays without a gradient: none."""
-        return frozenset()
+    def cell_step(self) -> Recurrence:
+        """The recurrence of every layer."""
+        return self.network.step
+
+    @property
+    def moving(self) -> frozenset[str]:
+        """The inputs of each step that are there, by the names of their gradients."""
+        names = self.network.step.in_network
+        return frozenset(names[each] for each in self.network.step.inputs if names[each] in self.leaves)
+
+    @property
+    def first_step(self) -> NetworkArrays:
+        """The same on the first step alone; if there are masks, its mask leaves the first of several sequences out."""
+        B = len(self.covered)
+        first = {name: self.leaves[name][:, :1] for name in self.moving}
+        return replace(
+            self,
+            network=replace(self.network, structure=replace(self.network.structure, time=1), truncation=None),
+            leaves={**self.leaves, **first},
+            targets=self.targets[:, :1],
+            covered=np.ones((B, 1), np.bool_),
+            valid=None if self.valid is None or B == 1 else np.arange(B)[:, None] > 0,
+        )
+
+    @property
+    def runs(self) -> int:
+        """The number of steps that are run: those of a window anew for each of its losses."""
+        T = self.network.structure.time
+        return T * len(passes(self.network.truncation, T))
 
     def mapped(self, change: Callable[[str, Any], Any]) -> NetworkArrays:
         """Return the same with every array changed, by the name of its gradient."""
         return replace(self, leaves={name: change(name, array) for name, array in self.leaves.items()})
 
     def answers(self, loop: Loop) -> dict[str, Any]:
-        """Return ``loss``, of shape (), and ``outputs``, (B, T, O), in the loop's namespace."""
+        """Return ``loss``, of shape (), and ``outputs``, (B, T, …), in the loop's namespace."""
         loop = loop.with_activation(self.network.activation)
-        leaves = {**self.leaves, "inputs": loop.over(self.leaves["inputs"])}
-        outputs = outputs_of(loop, self.network, leaves, self.valid)
+        outputs = outputs_of(loop, self.network, self.network.in_sequences(loop, self.leaves), self.valid)
         return {"loss": loop.xp.sum(losses_of(loop, self, outputs)), "outputs": loop.whole(outputs)}
 
 
@@ -114,21 +149,23 @@ def outputs_of(loop: Loop, network: Architecture, leaves: Mapping[str, Any], val
     Args:
         loop: the loop, with the network's activation in its namespace.
         network: the network.
-        leaves: by name, ``inputs`` as a sequence.
+        leaves: by name, the inputs of each step as sequences.
         valid: the (sequence, step) pairs that exist, (B, T) of bool; None for all.
     """
     structure, xp = network.structure, loop.xp
-    valid = None if valid is None else loop.masks(valid)
+    step, valid = network.step, None if valid is None else loop.masks(valid)
+    moving, context = network.inputs_of(step.inputs, leaves), network.inputs_of(step.context, leaves)
 
     def run(first: int, last: int, states: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        below, ended = leaves["inputs"][first:last], dict(states)
-        there = None if valid is None else valid[first:last]
+        given, ended = {name: sequence[first:last] for name, sequence in moving.items()}, dict(states)
+        there, below = None if valid is None else valid[first:last], None
         for n in range(structure.layers):
+            if n:
+                given = {**given, str(step.fed): below}
             found = []
             for block in structure.blocks_of(n):
-                fixed, span = Fixed(network.weights_of(block, leaves), {}), Span(block, first, last)
-                given = {"x": below}, there
-                ended[block], h = direction(loop, network.step, fixed, ended[block], given, span)
+                fixed, span = Fixed(network.weights_of(block, leaves), context), Span(block, first, last)
+                ended[block], h = direction(loop, step, fixed, ended[block], (given, there), span)
                 found.append(h)  # (B, H) at each step
             below = found[0]
             if len(found) > 1:  # (B, 2H) at each step
@@ -160,6 +197,8 @@ def losses_of(loop: Loop, arrays: NetworkArrays, outputs: Any) -> Any:
     def loss(y: Any, target: Any, there: Any) -> Any:
         if there is False:
             return None
+        if len(y.shape) != 2:  # the elements of an output in a row, (B, O)
+            y = xp.reshape(y, (y.shape[0], -1))
         if there is None:
             return loss_of_rows(xp, network.loss, y, target)
         y = chosen(xp, there, y, 0.0)  # a number that is not finite must not reach the loss
@@ -170,19 +209,21 @@ def losses_of(loop: Loop, arrays: NetworkArrays, outputs: Any) -> Any:
     total = loop.total(loop.map(loss, [outputs, loop.constants(arrays.targets), masks], span), span)
     if network.reduction == "sum":
         return total
-    return total / number_of_terms(network.loss, arrays.covered.sum(), network.structure.outputs[2])
+    return total / number_of_terms(network.loss, arrays.covered.sum(), arrays.targets.shape[2])
 
 
 def slopes_of_loss(arrays: NetworkArrays, outputs: ndarray) -> ndarray:
-    """Return the gradient of the loss by outputs (B, T, O), of their shape, by a complex step of each row's loss."""
+    """Return the gradient of the loss by outputs (B, T, …), of their shape, by a complex step of each row's loss."""
     kind, covered, dtype = arrays.network.loss, arrays.covered, outputs.dtype
-    rows, targets = outputs[covered], arrays.targets[covered]  # (N, O) each
+    targets = arrays.targets[covered]  # (N, O)
+    rows = outputs[covered].reshape(targets.shape)  # (N, O)
     h, slopes = dtype.type(STEPS[dtype]), np.empty_like(rows)
     for o in range(rows.shape[1]):
         moved = rows + 1j * h * (np.arange(rows.shape[1]) == o)  # (N, O)
         slopes[:, o] = loss_of_rows(numpy.xp, kind, moved, targets).imag / h
-    found = np.zeros_like(outputs)  # (B, T, O)
-    found[covered] = slopes / (1 if arrays.network.reduction == "sum" else number_of_terms(kind, *rows.shape))
+    found = np.zeros_like(outputs)  # (B, T, …)
+    terms = 1 if arrays.network.reduction == "sum" else number_of_terms(kind, *rows.shape)
+    found[covered] = (slopes / terms).reshape(-1, *outputs.shape[2:])
     return found
 
 

@@ -1,4 +1,4 @@
-"""The change of each gradient of a recurrence by rounding alone.
+"""The change of each gradient of a recurrence, or of a network of one, by rounding alone.
 
 The problem is recorded and differentiated again with every number, every value of the forward pass and every
 contribution of the reverse pass multiplied by 1 ± u, with random signs; u is half of eps. The noise is the largest
@@ -13,14 +13,15 @@ import numpy as np
 from numpy import ndarray
 
 from harness.derive.operations import Carry, Gather, Operation, Sum
-from harness.derive.recording import Recording, Sequences
-from harness.derive.reverse import contribution, gradients
+from harness.derive.recording import recorded
+from harness.derive.reverse import backward, contribution
+from harness.derive.stepping import Calculation
 from harness.derive.tape import Node
 
 DRAWS = 4
 
 
-def rounding_noise(problem: Sequences, draws: int = DRAWS) -> dict[str, float]:
+def rounding_noise(problem: Calculation, draws: int = DRAWS) -> dict[str, float]:
     """Return the largest absolute change of any element of each tensor, ``loss``, ``outputs`` and last states too.
 
     Args:
@@ -38,10 +39,10 @@ def rounding_noise(problem: Sequences, draws: int = DRAWS) -> dict[str, float]:
     return noise
 
 
-def _tensors(problem: Sequences, random: np.random.Generator | None) -> dict[str, ndarray]:
+def _tensors(problem: Calculation, random: np.random.Generator | None) -> dict[str, ndarray]:
     if random is None:
-        recording = Recording(problem)
-        return {**answered(recording, problem), **gradients(recording, problem)}
+        graph, answers, ends = recorded(problem)
+        return {**answers, **backward(graph, ends)}
 
     def rounded(value: ndarray) -> ndarray:
         if value.dtype.kind != "f":
@@ -53,17 +54,8 @@ def _tensors(problem: Sequences, random: np.random.Generator | None) -> dict[str
         handed = contribution(node, k, g)
         return handed if isinstance(node.operation, Carry | Gather | Sum) else rounded(handed)
 
-    def recorded(value: ndarray, operation: Operation | None, _: Sequence[ndarray]) -> ndarray:
+    def perturbed(value: ndarray, operation: Operation | None, _: Sequence[ndarray]) -> ndarray:
         return value if isinstance(operation, Carry) else rounded(value)
 
-    recording = Recording(problem, recorded)
-    return {**answered(recording, problem), **gradients(recording, problem, contributed)}
-
-
-def answered(recording: Recording, problem: Sequences) -> dict[str, ndarray]:
-    """Return the loss, the outputs (B, T, …) and the last states ``last.NAME`` (B, …) of a recording."""
-    outputs = recording.value
-    last = {name: node.value for name, node in recording.last.items()}
-    loss = (outputs * problem.upstream).sum()
-    loss = loss + sum((value * problem.upstream_state[name]).sum() for name, value in last.items())
-    return {"loss": np.asarray(loss), "outputs": outputs, **{f"last.{name}": value for name, value in last.items()}}
+    graph, answers, ends = recorded(problem, perturbed)
+    return {**answers, **backward(graph, ends, contributed)}

@@ -12,7 +12,7 @@ from numpy import ndarray
 from harness.derive import network
 from harness.derive.namespaces.numpy import xp
 from harness.derive.network import NetworkArrays, losses_of, outputs_of
-from harness.derive.stepping import Fixed, Loop, Span, direction, mistake
+from harness.derive.stepping import Calculation, Fixed, Loop, Span, direction, mistake
 from harness.derive.tape import Condition, Node, Perturbation, Tape
 from harness.recurrences.base import Recurrence
 
@@ -40,6 +40,11 @@ class Sequences:
     absent: frozenset[str] = frozenset()
 
     @property
+    def cell_step(self) -> Recurrence:
+        """The recurrence."""
+        return self.recurrence
+
+    @property
     def constant(self) -> frozenset[str]:
         """The arrays without a gradient, by the name that it would have."""
         return frozenset([*(f"{name}0" for name in self.absent), *(f"inputs.{name}" for name in self.recurrence.held)])
@@ -58,6 +63,17 @@ class Sequences:
     def context(self) -> dict[str, Any]:
         """The inputs that all steps share, (B, …) by name."""
         return {name: self.inputs[name] for name in self.recurrence.context if name in self.inputs}
+
+    @property
+    def first_step(self) -> Sequences:
+        """The same on the first step alone."""
+        first = {name: self.inputs[name][:, :1] for name in self.moving}
+        return replace(self, inputs={**self.inputs, **first}, upstream=self.upstream[:, :1])
+
+    @property
+    def runs(self) -> int:
+        """T, since every step is run once."""
+        return self.steps
 
     def mapped(self, change: Callable[[str, Any], Any]) -> Sequences:
         """Return the same with every array that goes into the step changed, by the name of its gradient."""
@@ -155,6 +171,7 @@ class TapeLoop(Loop):
 
     def constant(self, state: Mapping[str, Node]) -> dict[str, Node]:
         """Return a state with the same numbers, through which no gradient passes."""
+        self._tape.deviates = True
         return {name: self._tape.constant(node.value) for name, node in state.items()}
 
     def _node(self, returned: Any, called: str, recurrence: Recurrence) -> Node:
@@ -249,14 +266,23 @@ class NetworkRecording(Graph):
     """
 
     def __init__(self, arrays: NetworkArrays, perturbed: Perturbation | None = None, of: type[Tape] = Tape) -> None:
-        recurrence = arrays.network.step
-        self.tape = tape = of(recurrence.file, arrays.leaves["inputs"].dtype, perturbed)
-        self.sources = {name: tape.leaf(array, name) for name, array in arrays.leaves.items() if name != "inputs"}
+        moving, constant = arrays.moving, arrays.constant
+        self.tape = tape = of(arrays.network.step.file, next(iter(arrays.leaves.values())).dtype, perturbed)
+        nodes: dict[str, Node | list[Node]] = {
+            name: tape.constant(array) if name in constant else tape.leaf(array, name)
+            for name, array in arrays.leaves.items()
+            if name not in moving
+        }
         self.shared = frozenset(arrays.network.structure.weights)
         tape.share()
-        self.sources["inputs"] = leaves(tape, arrays.leaves["inputs"], "inputs")
+        nodes |= {
+            name: leaves(tape, array, name, exact=name in constant)
+            for name, array in arrays.leaves.items()
+            if name in moving
+        }
+        self.sources = {name: each for name, each in nodes.items() if name not in constant}
         loop = TapeLoop(tape).with_activation(arrays.network.activation)
-        self.outputs = outputs_of(loop, arrays.network, self.sources, arrays.valid)
+        self.outputs = outputs_of(loop, arrays.network, nodes, arrays.valid)
         self.visits = loop.visits
         self.losses = losses_of(loop, arrays, self.outputs)
 
@@ -267,8 +293,47 @@ class NetworkRecording(Graph):
 
     @property
     def answers(self) -> dict[str, ndarray]:
-        """The loss, of shape (), and the outputs, (B, T, O)."""
+        """The loss, of shape (), and the outputs, (B, T, …)."""
         return {"loss": np.asarray(self.losses.value.sum()), "outputs": self.value}
+
+
+class Recorded(NamedTuple):
+    """A calculation on a tape, and the numbers that it came to.
+
+    Attributes:
+        graph: the calculation.
+        answers: ``loss``, ``outputs`` (B, T, …) and, of a recurrence, the last states ``last.NAME`` (B, …).
+        ends: the nodes that the loss reads, each with the gradient of the loss by it.
+    """
+
+    graph: Graph
+    answers: dict[str, ndarray]
+    ends: list[tuple[Node, ndarray]]
+
+
+def recorded(problem: Calculation, perturbed: Perturbation | None = None, of: type[Tape] = Tape) -> Recorded:
+    """Run a recurrence or a network on a tape.
+
+    Args:
+        problem: the arrays.
+        perturbed: the change of each value, to measure rounding noise; None for none.
+        of: the class of the tape.
+    """
+    if isinstance(problem, Sequences):
+        recording = Recording(problem, perturbed, of)
+        return Recorded(recording, answered(recording, problem), recording.ends(problem))
+    assert isinstance(problem, NetworkArrays)
+    network = NetworkRecording(problem, perturbed, of)
+    return Recorded(network, network.answers, network.ends)
+
+
+def answered(recording: Recording, problem: Sequences) -> dict[str, ndarray]:
+    """Return the loss, the outputs (B, T, …) and the last states ``last.NAME`` (B, …) of a recording."""
+    outputs = recording.value
+    last = {name: node.value for name, node in recording.last.items()}
+    loss = (outputs * problem.upstream).sum()
+    loss = loss + sum((value * problem.upstream_state[name]).sum() for name, value in last.items())
+    return {"loss": np.asarray(loss), "outputs": outputs, **{f"last.{name}": value for name, value in last.items()}}
 
 
 def leaves(tape: Tape, array: ndarray, name: str, *, exact: bool = False) -> list[Node]:

@@ -131,8 +131,20 @@ class Calculation(Protocol):
     """A loss of arrays that have names, which any namespace can compute."""
 
     @property
+    def cell_step(self) -> Recurrence:
+        """The recurrence, of every layer if there are any."""
+
+    @property
     def constant(self) -> frozenset[str]:
         """The arrays without a gradient, by the name that it would have."""
+
+    @property
+    def first_step(self) -> Calculation:
+        """The same on the first step alone, to learn what a step costs."""
+
+    @property
+    def runs(self) -> int:
+        """The number of steps that are run; a truncation may run some of them anew for each loss."""
 
     def mapped(self, change: Callable[[str, Any], Any]) -> Self:
         """Return the same with every array changed, by the name of its gradient."""

@@ -1,7 +1,7 @@
-"""Gradients without a backward pass: many directions at once through a recorded step.
+"""Gradients without a backward pass, by complex steps: many directions at once through a recording.
 
-The two routes: ``forward_mode`` hands tangents on through each operation (``harness.derive.imaginary``).
-``complex_step`` applies each operation anew to complex numbers with an imaginary part of a direction times 1e-100.
+Each operation is applied anew to complex numbers with an imaginary part of a direction times 1e-100, where
+``harness.derive.imaginary`` hands imaginary parts on alone.
 
 Sequences do not affect each other, so an element of an input or initial state is moved in all sequences at once.
 """
@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy import ndarray
 
-from harness.derive.imaginary import all_elements, by_imaginary_parts
+from harness.derive.imaginary import Ends
 from harness.derive.operations import STEPS
-from harness.derive.recording import Recording, Sequences
+from harness.derive.recording import Graph
 from harness.derive.reverse import named
 from harness.derive.tape import Node
 
@@ -26,25 +26,20 @@ Moved = dict[int, ndarray]
 """For each node that a direction reaches, its complex values or their imaginary parts, (R, …)."""
 
 
-def forward_mode(recording: Recording, problem: Sequences) -> dict[str, ndarray]:
-    """Return every gradient, by tangents."""
-    return by_imaginary_parts(recording, recording.ends(problem), all_elements(recording))
-
-
-def complex_step(recording: Recording, problem: Sequences, most: int | None = None) -> dict[str, ndarray]:
+def complex_step(graph: Graph, ends: Ends, most: int | None = None) -> dict[str, ndarray]:
     """Return every gradient, by complex steps.
 
     Args:
-        recording: the problem on a tape.
-        problem: the problem.
+        graph: a recurrence or a network on a tape.
+        ends: the nodes that the loss reads, each with the gradient of the loss by it.
         most: the maximum number of elements of each array, drawn at random; NaN stands for the others. None for all.
     """
     adjoint: dict[int, ndarray] = {}
-    dtype, B = recording.tape.nodes[0].dtype, problem.upstream.shape[0]
+    dtype, B, ends = graph.tape.nodes[0].dtype, len(graph.outputs[0].value), list(ends)
     size = dtype.type(STEPS[dtype])
-    chunk = max(1, MOST_NUMBERS // max(node.value.size for node in recording.tape.nodes))
+    chunk = max(1, MOST_NUMBERS // max(node.value.size for node in graph.tape.nodes))
     random = np.random.Generator(np.random.PCG64(0))
-    for node, shared in _starts(recording):
+    for node, shared in _starts(graph):
         shape = node.shape if shared else node.shape[1:]
         elements = int(np.prod(shape, dtype=np.intp))
         chosen = np.arange(elements)
@@ -57,19 +52,20 @@ def complex_step(recording: Recording, problem: Sequences, most: int | None = No
             one = one.reshape(len(at), *shape)  # (R, …)
             if not shared:
                 one = np.broadcast_to(one[:, None], (len(at), B, *shape))  # (R, B, …)
-            change = _losses(recording, problem, _imaginary(recording, node, one), len(at)) / size  # (R, B)
+            moved = _imaginary(graph, node, one)
+            change = _losses(ends, moved, np.zeros((len(at), B), dtype)) / size  # (R, B)
             if shared:
                 found[at] = change.sum(1)
             else:
                 found[:, at] = change.T
         adjoint[node.index] = found.reshape(node.shape)
-    return named(recording, adjoint)
+    return named(graph, adjoint)
 
 
-def _imaginary(recording: Recording, start: Node, directions: ndarray) -> Moved:
+def _imaginary(graph: Graph, start: Node, directions: ndarray) -> Moved:
     """Return the imaginary parts of every reached node."""
     moved = {start.index: start.value + 1j * directions}
-    for node in recording.tape.nodes[start.index + 1 :]:
+    for node in graph.tape.nodes[start.index + 1 :]:
         leads = [parent.index in moved for parent in node.parents]
         if any(leads):
             assert node.operation is not None
@@ -78,18 +74,16 @@ def _imaginary(recording: Recording, start: Node, directions: ndarray) -> Moved:
     return {index: values.imag for index, values in moved.items()}
 
 
-def _starts(recording: Recording) -> Iterator[tuple[Node, bool]]:
+def _starts(graph: Graph) -> Iterator[tuple[Node, bool]]:
     """Yield the nodes with a gradient, and whether all sequences share their elements."""
-    for name, source in recording.sources.items():
+    for name, source in graph.sources.items():
         for node in source if isinstance(source, list) else [source]:
-            yield node, name in recording.shared
+            yield node, name in graph.shared
 
 
-def _losses(recording: Recording, problem: Sequences, moved: Moved, R: int) -> ndarray:
-    """Return the change of each sequence's part of the loss, (R, B)."""
-    B = problem.upstream.shape[0]
-    change = np.zeros((R, B), problem.upstream.dtype)
-    for node, g in recording.ends(problem):
+def _losses(ends: Ends, moved: Moved, change: ndarray) -> ndarray:
+    """Add up the change of each sequence's part of the loss, into (R, B)."""
+    for node, g in ends:
         if node.index in moved:
-            change += (moved[node.index] * g).reshape(R, B, -1).sum(-1)
+            change += (moved[node.index] * g).reshape(*change.shape, -1).sum(-1)
     return change

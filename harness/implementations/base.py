@@ -215,7 +215,7 @@ class Implementation:
         if not self.is_of(case):
             of = f"the recurrence {self.recurrence}" if self.recurrence else "networks of rnn, lstm and gru"
             return f"{self.name} is of {of}, and the case of {case.cell}"
-        if isinstance(case, ValidCase) and case.recurrence is not None:
+        if isinstance(case, ValidCase) and not case.is_network:
             return ""
         for name, supported in self.supports.items():
             value = getattr(case, name)

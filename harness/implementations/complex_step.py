@@ -10,14 +10,12 @@ from numpy import ndarray
 from harness.derive.guards import consistent, derivative_by_complex_step
 from harness.derive.imaginary import all_elements, by_imaginary_parts
 from harness.derive.network import slopes_of_loss
-from harness.derive.noise import answered
-from harness.derive.recording import NetworkRecording, Recording
+from harness.derive.recording import NetworkRecording, recorded
 from harness.derive.tangents import complex_step as by_complex_steps
 from harness.implementations.base import ANY, Partial, Returned, Unsupported, implementation
 from harness.precision.perturbations import directions
 from harness.problem import Problem
 from harness.problem.arrays import generator
-from harness.problem.recurrent import RecurrenceProblem
 from harness.tensors import GATES
 from reference_impls.truncation import passes
 
@@ -65,23 +63,13 @@ def work_of_one(problem: Problem, name: str = "inputs") -> float:
     return steps * (own + above + D * H * O)
 
 
-@implementation(
-    "complex-step",
-    layout="split",
-    supports={"cell": tuple(GATES)},
-    complete=True,
-    is_oracle=True,
-    work=work,
-    recurrence=ANY,
-)
+@implementation("complex-step", layout="split", complete=True, is_oracle=True, work=work, recurrence=ANY)
 def complex_step(problem: Problem) -> Returned:
     """The oracle: complex perturbation of the NumPy forward pass, no backward pass involved.
 
     It is computed in float64 and rounded to the case's dtype, so a float32 answer is right to about the last bit.
     """
-    if isinstance(problem, RecurrenceProblem):
-        return _of_recurrence(problem)
-    return _of_network(problem)
+    return _of_network(problem) if problem.recurrence is None else _of_recurrence(problem)
 
 
 def _of_network(problem: Problem) -> Returned:
@@ -117,19 +105,18 @@ def _of_network(problem: Problem) -> Returned:
     return found
 
 
-def _of_recurrence(problem: RecurrenceProblem) -> Returned:
+def _of_recurrence(problem: Problem) -> Returned:
     """Return every element of every gradient, or a sample and derivatives along directions if that takes too long."""
-    dtype, wide = problem.case.dtype, problem.as_dtype(np.float64).sequences
+    dtype, wide = problem.case.dtype, problem.as_dtype(np.float64).calculation
     consistent(wide)
-    recording = Recording(wide)
-    found: dict[str, Any] = {name: each.astype(dtype) for name, each in answered(recording, wide).items()}
-    weights, shapes = problem.structure.weights, problem.structure.gradients
-    elements = sum(int(np.prod(shape if name in weights else shape[1:])) for name, shape in shapes.items())
-    if elements * sum(node.value.size for node in recording.tape.nodes) <= MOST_NUMBERS:
-        return found | {name: each.astype(dtype) for name, each in by_complex_steps(recording, wide).items()}
+    graph, answers, ends = recorded(wide)
+    found: dict[str, Any] = {name: each.astype(dtype) for name, each in answers.items()}
+    elements = sum(_elements_of(problem, name) for name in problem.structure.gradients)
+    if elements * sum(node.value.size for node in graph.tape.nodes) <= MOST_NUMBERS:
+        return found | {name: each.astype(dtype) for name, each in by_complex_steps(graph, ends).items()}
     along = [derivative_by_complex_step(wide, v) for v in directions(problem.structure)]
     found["directional"] = np.array(along).astype(dtype)
-    for name, each in by_complex_steps(recording, wide, SAMPLE).items():
+    for name, each in by_complex_steps(graph, ends, SAMPLE).items():
         found[name] = Partial(each.astype(dtype), ~np.isnan(each), np.zeros(each.shape))
     return found
 

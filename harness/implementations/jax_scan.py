@@ -51,6 +51,7 @@ def solved(problem: Problem, of: Outputs) -> Returned:
     def found(*, quickly: bool) -> dict[str, ndarray]:
         compiled = _compiled(of, arrays.network, quickly)
         (loss, outputs), gradients = compiled(dict(arrays.leaves), arrays.targets, arrays.covered, arrays.valid)
+        gradients = {name: each for name, each in gradients.items() if name not in arrays.constant}
         return {name: np.asarray(each) for name, each in {"loss": loss, "outputs": outputs, **gradients}.items()}
 
     quick = found(quickly=True)
@@ -111,5 +112,4 @@ def _outputs(network: Architecture, leaves: Mapping[str, Array], valid: Array | 
     from harness.derive.namespaces.jax import Scan, xp
 
     loop = Scan(xp).with_activation(network.activation)
-    given = {**leaves, "inputs": loop.over(leaves["inputs"])}
-    return loop.whole(outputs_of(loop, network, given, valid))
+    return loop.whole(outputs_of(loop, network, network.in_sequences(loop, leaves), valid))

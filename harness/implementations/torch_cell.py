@@ -11,14 +11,7 @@ from harness.implementations.pytorch import TORCH
 from harness.problem import Problem
 
 
-@implementation(
-    "torch-cell",
-    layout="split",
-    framework=TORCH,
-    supports={"cell": ("rnn", "lstm", "gru")},
-    complete=True,
-    recurrence=ANY,
-)
+@implementation("torch-cell", layout="split", framework=TORCH, complete=True, recurrence=ANY)
 def torch_cell(problem: Problem) -> Returned:
     """The recurrence unrolled in torch operations under autograd."""
     from harness.derive.namespaces import torch

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray
 
-from harness.derive.noise import answered
 from harness.derive.operations import Carry, Einsum, Gather, Operation, Sum
-from harness.derive.recording import Recording, Sequences
+from harness.derive.recording import Recording, Sequences, answered
 from harness.derive.reverse import contribution, gradients
 from harness.derive.tape import Node
 from harness.precision.formats import CARRIED, PRODUCTS, NumberFormat, Rounds

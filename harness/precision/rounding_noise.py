@@ -26,7 +26,6 @@ from numpy import ndarray
 
 from harness.precision.kinks import at_kink, slopes_by_sign, with_slopes
 from harness.problem import Problem
-from harness.problem.recurrent import RecurrenceProblem
 from harness.problem.reference import activations_of, backward, forward
 from reference_impls.activations import ACTIVATIONS, Activation
 
@@ -49,10 +48,10 @@ def rounding_noise(problem: Problem, draws: int = DRAWS) -> dict[str, float]:
     Returns:
         For each tensor, the largest finite change of any element in any draw, absolute.
     """
-    if isinstance(problem, RecurrenceProblem):
+    if problem.recurrence is not None:
         from harness.derive import noise as of_recurrences
 
-        return of_recurrences.rounding_noise(problem.sequences, draws)
+        return of_recurrences.rounding_noise(problem.calculation, draws)
     with np.errstate(all="ignore"):  # what overflows is judged where it is compared
         kept = kept_slopes(problem)
         reference = _tensors(problem, activations_of(problem), np.zeros_like, kept)

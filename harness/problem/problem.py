@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy import ndarray
@@ -21,6 +21,7 @@ from reference_impls.truncation import Detach, Truncation, Window
 if TYPE_CHECKING:
     from harness.derive.network import NetworkArrays
     from harness.derive.stepping import Calculation
+    from harness.recurrences import Recurrence
 
 NativeWeights = Callable[[str, int, Structure, str], Mapping[str, ndarray]]
 """Maps a framework, a seed, a structure and a dtype to that framework's own initial weights, in the split layout."""
@@ -35,10 +36,11 @@ class Problem:
         weights: Weights, biases and readout by name, in the layout that the implementation asked for.
         initial_state: ``layerN.h0`` (B, H) by name; also ``layerN.c0`` (B, H) for an lstm, and ``layerN.reverse.h0``
             for a bidirectional layer.
-        inputs: The inputs, (B, T, I).
+        inputs: The inputs, (B, T, I). If a recurrence has several, or a context that every step reads, arrays by name.
         targets: For squared_error, the targets, of the shape of the outputs; for softmax_cross_entropy, labels (B, T);
             for dot, the upstream gradient, of the shape of the outputs.
         layout: The layout of ``weights``.
+        recurrence: The recurrence of every layer; None for rnn, lstm and gru.
     """
 
     case: ValidCase
@@ -47,6 +49,7 @@ class Problem:
     inputs: ndarray
     targets: ndarray
     layout: str = "split"
+    recurrence: Recurrence | None = field(default=None, kw_only=True)
 
     def __repr__(self) -> str:
         from harness.problem.shown import in_words
@@ -65,15 +68,32 @@ class Problem:
 
     @property
     def arrays(self) -> dict[str, ndarray]:
-        """Every array that a gradient is taken by, under the name of the gradient."""
-        return {**self.weights, **self.initial_state, "inputs": self.inputs}
+        """Every array that a gradient is taken by, under the name of the gradient, and every input that is held."""
+        return {**self.weights, **self.initial_state, **self.gradients_of_inputs}
+
+    @property
+    def gradients_of_inputs(self) -> dict[str, ndarray]:
+        """Every input under the name that its gradient has, or would have."""
+        if self.recurrence is None:
+            return {"inputs": self.inputs}
+        names = self.recurrence.in_network
+        by_name = self.by_name.get("inputs") or {str(self.recurrence.fed): self.inputs}
+        return {names[name]: each for name, each in by_name.items()}
+
+    @property
+    def by_name(self) -> dict[str, Mapping[str, ndarray]]:
+        """The attributes that hold arrays by name."""
+        held: dict[str, Any] = {"weights": self.weights, "inputs": self.inputs, "initial_state": self.initial_state}
+        return {kind: arrays for kind, arrays in held.items() if isinstance(arrays, Mapping)}
 
     @property
     def spelled(self) -> dict[str, ndarray]:
         """Every array under the expression that gives it in code, ``problem.weights['layer0.W_xh']`` for one."""
-        held = {"weights": self.weights, "initial_state": self.initial_state}
-        by_name = {f"problem.{kind}[{name!r}]": each for kind, arrays in held.items() for name, each in arrays.items()}
-        return {**by_name, "problem.inputs": self.inputs, "problem.targets": self.targets}
+        found = {
+            f"problem.{kind}[{name!r}]": each for kind, arrays in self.by_name.items() for name, each in arrays.items()
+        }
+        found |= {} if "inputs" in self.by_name else {"problem.inputs": self.inputs}
+        return {**found, "problem.targets": self.targets}
 
     @property
     def upstream(self) -> ndarray:
@@ -111,14 +131,20 @@ class Problem:
     @property
     def network(self) -> NetworkArrays:
         """The network and its arrays, for the routes of ``harness.derive``; the weights in the split layout."""
-        case, covered = self.case, self.covered
-        from harness.derive.network import Architecture, NetworkArrays  # with the steps of the library
+        from harness.derive.network import Architecture, NetworkArrays, recurrence_of  # with the steps of the library
 
-        network = Architecture(self.structure, case.activation, self.truncation, case.loss.kind, case.loss.reduction)
-        is_labels = self.targets.ndim == 2
-        targets = self.targets[:, :, None] == np.arange(self.structure.outputs[2]) if is_labels else self.targets
+        structure, covered, loss = self.structure, self.covered, self.case.loss
+        step = self.recurrence or recurrence_of(structure)
+        network = Architecture(structure, step, self.case.activation, self.truncation, loss.kind, loss.reduction)
+        targets = self.targets.reshape(*covered.shape, -1)  # (B, T, O), or (B, T, 1) for labels
+        if loss.kind == "softmax_cross_entropy":
+            targets = targets == np.arange(structure.outputs[2])
         targets = np.where(covered[:, :, None], targets, targets.dtype.type(0))  # (B, T, O)
-        return NetworkArrays(network, self.arrays, targets, covered, None if self.lengths is None else self.valid)
+        valid = None if self.lengths is None else self.valid
+        leaves, constant = self.arrays, frozenset({*structure.absent, *structure.held})
+        dtype = next(iter(leaves.values())).dtype
+        leaves |= {name: np.zeros(shape, dtype) for name, shape in structure.absent.items()}
+        return NetworkArrays(network, leaves, targets, covered, valid, constant)
 
     @property
     def calculation(self) -> Calculation:
@@ -165,15 +191,19 @@ class Problem:
                 )
             wrong = shapes.mistake(outputs.shape, self.structure.outputs)
             raise ValueError(f"the argument of problem.loss {wrong}{hint}")
-        value, d_outputs = LOSSES[loss.kind](outputs, self.targets, self.covered, loss.reduction)
+        rows, targets = outputs, self.targets
+        if outputs.ndim != 3:  # the elements of an output in a row
+            rows, targets = (each.reshape(*self.covered.shape, -1) for each in (outputs, targets))  # (B, T, O) each
+        value, d_outputs = LOSSES[loss.kind](rows, targets, self.covered, loss.reduction)
+        d_outputs = d_outputs.reshape(outputs.shape)  # (B, T, …)
         if outputs.dtype.kind == "f" and value.dtype != outputs.dtype:  # the targets' is wider
             return value.astype(outputs.dtype), d_outputs.astype(outputs.dtype)
         return value, d_outputs
 
     def is_last_step(self, shape: Shape) -> bool:
         """Return whether a shape is that of the last step's outputs, (B, O), and the loss covers that step alone."""
-        B, T, O = self.structure.outputs
-        return tuple(shape) == (B, O) and tuple(self.case.steps) == (T - 1,) and self.case.lengths is None
+        B, T, *O = self.structure.outputs
+        return tuple(shape) == (B, *O) and tuple(self.case.steps) == (T - 1,) and self.case.lengths is None
 
     def in_last_step(self, outputs: ndarray) -> ndarray:
         """Return outputs of all steps, (B, T, O), with those of the last step, (B, O); the others are zero."""
@@ -183,13 +213,10 @@ class Problem:
 
     def mapped(self, change: Callable[[ndarray], ndarray]) -> Self:
         """Return the problem with every array changed."""
-        return replace(
-            self,
-            weights={name: change(array) for name, array in self.weights.items()},
-            initial_state={name: change(array) for name, array in self.initial_state.items()},
-            inputs=change(self.inputs),
-            targets=change(self.targets),
-        )
+        changed: dict[str, Any] = {"inputs": None if "inputs" in self.by_name else change(self.inputs)}
+        for kind, arrays in self.by_name.items():
+            changed[kind] = {name: change(array) for name, array in arrays.items()}
+        return replace(self, targets=change(self.targets), **changed)
 
     def copy(self) -> Self:
         """Return the problem with arrays of its own."""
@@ -208,6 +235,10 @@ class Problem:
         return self.mapped(changed)
 
     def in_layout(self, layout: str) -> Problem:
-        """Return a problem in the split layout with its weights in another layout."""
+        """Return a problem in the split layout with its weights in another layout; a recurrence has its own alone."""
+        if self.recurrence is not None:
+            if layout != "split":
+                raise ValueError(f"the recurrence {self.recurrence.name} has no layout {layout!r}; leave `layout` out")
+            return self
         converted = layout_named(layout).from_canonical(self.weights, self.structure)
         return replace(self, weights=converted, layout=layout)

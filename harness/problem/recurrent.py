@@ -1,21 +1,22 @@
 """The problem of a recurrence: arrays for its step, drawn at random, and a random upstream gradient of every output.
 
-The loss is ⟨upstream, outputs⟩ + Σ ⟨upstream_state, last states⟩, so that its gradient is a vector–Jacobian product in
-which no output and no last state is left out.
+Without a network around the recurrence, the loss is ⟨upstream, outputs⟩ + Σ ⟨upstream_state, last states⟩, so that its
+gradient is a vector–Jacobian product in which no output and no last state is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray
 from typing_extensions import override
 
 from harness.case.fields import ValidCase
-from harness.problem.arrays import generator
+from harness.problem.arrays import generator, make
 from harness.problem.live import is_live, joined, numbers_of
 from harness.problem.problem import Problem
 from harness.recurrences import Recurrence, recurrences
@@ -73,11 +74,14 @@ class RecurrenceProblem(Problem):
 
     @property
     @override
+    def by_name(self) -> dict[str, Mapping[str, ndarray]]:
+        return {**super().by_name, "upstream_state": self.upstream_state}
+
+    @property
+    @override
     def spelled(self) -> dict[str, ndarray]:
-        held = {"weights": self.weights, "inputs": self.inputs, "initial_state": self.initial_state}
-        held["upstream_state"] = self.upstream_state
-        by_name = {f"problem.{kind}[{name!r}]": each for kind, arrays in held.items() for name, each in arrays.items()}
-        return {**by_name, "problem.upstream": self.targets}
+        found = super().spelled
+        return {**found, "problem.upstream": found.pop("problem.targets")}
 
     @override
     def loss(self, outputs: ndarray, last: Mapping[str, ndarray] | None = None) -> tuple[ndarray, ndarray]:
@@ -100,69 +104,55 @@ class RecurrenceProblem(Problem):
         """Return False: the loss covers all steps, and last states besides."""
         return False
 
-    @override
-    def in_layout(self, layout: str) -> Self:
-        """Return the problem; a recurrence has one layout, its own."""
-        if layout != "split":
-            raise ValueError(f"the recurrence {self.recurrence.name} has no layout {layout!r}; leave `layout` out")
-        return self
 
-    @override
-    def mapped(self, change: Callable[[ndarray], ndarray]) -> Self:
-        def each(arrays: Mapping[str, ndarray]) -> dict[str, ndarray]:
-            return {name: change(array) for name, array in arrays.items()}
-
-        return replace(
-            self,
-            weights=each(self.weights),
-            initial_state=each(self.initial_state),
-            inputs=each(self.inputs),
-            targets=change(self.targets),
-            upstream_state=each(self.upstream_state),
-        )
-
-
-def build_recurrence(case: ValidCase, recurrence: Recurrence | None = None) -> RecurrenceProblem:
-    """Draw the arrays of a recurrence's case. They are read-only; ``copy`` has writable ones.
+def build_recurrence(case: ValidCase, recurrence: Recurrence | None = None) -> Problem:
+    """Draw the arrays of a recurrence's case, alone or in a network. They are read-only; ``copy`` has writable ones.
 
     Args:
         case: The case of the recurrence.
         recurrence: The recurrence; if None, the library's of that name, or the declaration alone.
     """
-    from harness.case.recurrent import Draw, inputs_of
+    from harness.case.recurrent import Draw
 
     assert case.recurrence is not None
     recurrence = recurrence or known_as(case)
-    shapes, draw = case.recurrence["shapes"], Draw(**case.recurrence["draw"])
-    given, seed = {**shapes["given"], **shapes["held"]}, draw.seed
-    no_outputs, no_states = draw.upstream == "last states alone", draw.upstream == "outputs alone"
-    inputs = {
-        name: _drawn(case, recurrence, f"inputs.{name}", given[f"inputs.{name}"], draw)
-        for name in inputs_of(recurrence)
-        if name not in draw.absent
-    }
-    problem = RecurrenceProblem(
-        case=case,
-        weights={name: _drawn(case, recurrence, name, shape, draw) for name, shape in shapes["weights"].items()},
-        initial_state={
-            name: _drawn(case, recurrence, f"{name}0", given[f"{name}0"], draw)
-            for name in recurrence.state
-            if name not in draw.absent
-        },
-        inputs=inputs,
-        targets=_normal(seed, "upstream", shapes["forward"]["outputs"], zero=no_outputs).astype(case.dtype),
-        upstream_state={
-            name: _normal(seed, f"upstream.{name}", shapes["last_state"][f"last.{name}"], zero=no_states).astype(
-                case.dtype
-            )
-            for name in recurrence.state
-        },
-        recurrence=recurrence,
-    )
-    arrays = (problem.weights, problem.initial_state, inputs, problem.upstream_state)
-    for array in (problem.targets, *(array for each in arrays for array in each.values())):
+    draw, structure = Draw(**case.recurrence["draw"]), case.structure
+    made, given = _Drawn(recurrence, draw, case.dtype), {**structure.given, **structure.held}
+    names = recurrence.in_network if case.is_network else {name: f"inputs.{name}" for name in recurrence.in_network}
+    inputs = {name: made.input(own, name, given[own]) for name, own in names.items() if own in given}
+    states = {name: made.state(name, shape) for name, shape in structure.initial_state.items()}
+    weights = {name: made.weight(name, shape) for name, shape in structure.weights.items()}
+    own: dict[str, Any] = {"case": case, "weights": weights, "recurrence": recurrence}
+    problem: Problem
+    if case.is_network:
+        own["inputs"] = inputs if len(names) > 1 else next(iter(inputs.values()))
+        problem = Problem(**own, initial_state=states, targets=_targets(case, draw.seed))
+    else:
+        no_outputs, no_states = draw.upstream == "last states alone", draw.upstream == "outputs alone"
+        last = {name.removeprefix("last."): shape for name, shape in structure.last_state.items()}
+        problem = RecurrenceProblem(
+            **own,
+            initial_state={name.removesuffix("0"): state for name, state in states.items()},
+            inputs=inputs,
+            targets=_normal(draw.seed, "upstream", structure.outputs, zero=no_outputs).astype(case.dtype),
+            upstream_state={
+                name: _normal(draw.seed, f"upstream.{name}", shape, zero=no_states).astype(case.dtype)
+                for name, shape in last.items()
+            },
+        )
+    for array in problem.spelled.values():
         array.setflags(write=False)
     return problem
+
+
+def _targets(case: ValidCase, seed: int) -> ndarray:
+    """Return the targets of a network, its labels (B, T), or its upstream gradient; random unless the case has some."""
+    structure, kind = case.structure, case.loss.kind
+    is_labels = kind == "softmax_cross_entropy"
+    name, shape = "upstream" if kind == "dot" else "targets", structure.outputs[:2] if is_labels else structure.outputs
+    numbers: dict[str, Any] = {"uniform": (0, structure.outputs[-1])} if is_labels else {"normal": 1.0}
+    spec = case.targets or {**numbers, "seed": seed}
+    return make(spec, name, shape, np.int64 if is_labels else case.dtype, Path(case.file).parent)
 
 
 def known_as(case: ValidCase, known: Mapping[str, Recurrence] | None = None) -> Recurrence:
@@ -190,47 +180,63 @@ def problem_of(recurrence: Recurrence, draw: Draw, sizes: Mapping[str, int]) -> 
     """
     from harness.case.recurrent import case_of
 
-    return build_recurrence(case_of(recurrence, draw, sizes), recurrence)
+    problem = build_recurrence(case_of(recurrence, draw, sizes), recurrence)
+    assert isinstance(problem, RecurrenceProblem)
+    return problem
 
 
-def _drawn(case: ValidCase, recurrence: Recurrence, name: str, shape: Sequence[int], draw: Draw) -> ndarray:
-    """Draw an array: matrices by their number of rows, so that a step's numbers stay near 1."""
-    is_weight, is_input = name in recurrence.weights, name.startswith("inputs.")
-    if is_input and name.removeprefix("inputs.") in recurrence.held:
-        return _held(case, recurrence, name, shape)
-    drawn = _normal(draw.seed, name, shape)
-    if is_weight and len(shape) >= 2:
-        drawn = drawn / np.sqrt(shape[0])
-    if is_input:
-        drawn = draw.scale * drawn
-    declared = name if is_weight else name.removeprefix("inputs.") if is_input else name.removesuffix("0")
-    if declared in recurrence.positive:
-        drawn = 1 + drawn**2
-    elif draw.state == "zeros" and not is_weight and not is_input:
-        drawn = np.zeros_like(drawn)
-    return drawn.astype(case.dtype)
+@dataclass(frozen=True)
+class _Drawn:
+    """The arrays of a recurrence, each drawn under the name of its gradient.
 
+    Attributes:
+        recurrence: The recurrence.
+        draw: The draw of its numbers.
+        dtype: Their dtype.
+    """
 
-def _held(case: ValidCase, recurrence: Recurrence, name: str, shape: Sequence[int]) -> ndarray:
-    """Draw a mask: zeros and ones alike. Of resets a few: sequences that are packed are long, too."""
-    assert case.recurrence is not None
-    random = generator(case.recurrence["draw"]["seed"], name)
-    if name != f"inputs.{recurrence.resets}":
-        return random.integers(0, 2, size=tuple(shape)).astype(case.dtype)
-    B, T = shape
-    resets = np.zeros((B, T), case.dtype)
-    for b in range(B if T > 1 else 0):
-        count, also_first = (1, 0, 2)[b % 3], b % 3 == 2
-        resets[b, random.choice(np.arange(1, T), min(count, T - 1), replace=False)] = 1
-        resets[b, 0] = also_first
-    return resets
+    recurrence: Recurrence
+    draw: Draw
+    dtype: str
+
+    def weight(self, name: str, shape: Shape) -> ndarray:
+        """Draw a weight: matrices by their number of rows, so that a step's numbers stay near 1."""
+        drawn = _normal(self.draw.seed, name, shape)
+        if len(shape) >= 2:
+            drawn = drawn / np.sqrt(shape[0])
+        return self._positive(name.rpartition(".")[2], drawn)
+
+    def state(self, name: str, shape: Shape) -> ndarray:
+        """Draw an initial state."""
+        drawn = _normal(self.draw.seed, name, shape)
+        return self._positive(name.rpartition(".")[2].removesuffix("0"), drawn, zero=self.draw.state == "zeros")
+
+    def input(self, name: str, declared: str, shape: Shape) -> ndarray:
+        """Draw an input or a context; a mask of zeros and ones alike."""
+        if declared in self.recurrence.held:
+            return self._held(name, declared, shape)
+        return self._positive(declared, self.draw.scale * _normal(self.draw.seed, name, shape))
+
+    def _positive(self, declared: str, drawn: ndarray, *, zero: bool = False) -> ndarray:
+        if declared in self.recurrence.positive:
+            drawn = 1 + drawn**2
+        elif zero:
+            drawn = np.zeros_like(drawn)
+        return drawn.astype(self.dtype)
+
+    def _held(self, name: str, declared: str, shape: Shape) -> ndarray:
+        """Draw a mask. Of resets there are a few: sequences that are packed are long, too."""
+        random = generator(self.draw.seed, name)
+        if declared != self.recurrence.resets:
+            return random.integers(0, 2, size=shape).astype(self.dtype)
+        B, T = shape
+        resets = np.zeros((B, T), self.dtype)
+        for b in range(B if T > 1 else 0):
+            count, also_first = (1, 0, 2)[b % 3], b % 3 == 2
+            resets[b, random.choice(np.arange(1, T), min(count, T - 1), replace=False)] = 1
+            resets[b, 0] = also_first
+        return resets
 
 
 def _normal(seed: int, name: str, shape: Sequence[int], *, zero: bool = False) -> ndarray:
     return np.zeros(tuple(shape)) if zero else np.asarray(generator(seed, name).normal(size=tuple(shape)))
-
-
-def sequences_of(problem: Problem) -> Sequences:
-    """Return the arrays of a recurrence's problem, for the routes of ``harness.derive``."""
-    assert isinstance(problem, RecurrenceProblem)
-    return problem.sequences

@@ -12,7 +12,6 @@ from typing import Any, Literal
 from numpy import ndarray
 
 from harness.problem import Problem
-from harness.problem.recurrent import RecurrenceProblem
 from harness.tensors import Structure
 from reference_impls import network
 from reference_impls.activations import ACTIVATIONS, Activation
@@ -94,13 +93,12 @@ def solve(problem: Problem, form: Form = "split") -> dict[str, ndarray]:
     Returns:
         ``loss`` of shape (), ``outputs``, and every gradient by its name in that layout.
     """
-    if isinstance(problem, RecurrenceProblem):
-        from harness.derive.noise import answered
-        from harness.derive.recording import Recording
-        from harness.derive.reverse import gradients
+    if problem.recurrence is not None:
+        from harness.derive.recording import recorded
+        from harness.derive.reverse import backward as reverse_pass
 
-        recording = Recording(problem.sequences)
-        return {**answered(recording, problem.sequences), **gradients(recording, problem.sequences)}
+        graph, answers, ends = recorded(problem.calculation)
+        return {**answers, **reverse_pass(graph, ends)}
     passed = forward(problem, form=form)
     loss, d_outputs = problem.loss(passed.outputs)
     return {"loss": loss, "outputs": passed.outputs, **backward(problem, passed, d_outputs, form)}

@@ -21,6 +21,7 @@ def in_words(problem: Problem) -> str:
     case, sizes = problem.case, problem.case.sizes
     if case.recurrence is not None:
         letters = {"B": sizes.batch, "T": sizes.time, **case.recurrence["sizes"]}
+        letters |= {} if sizes.output is None else {"output": sizes.output}
     else:
         named = {"B": sizes.batch, "T": sizes.time, "I": sizes.input, "H": sizes.hidden, "O": sizes.output}
         letters = {letter: size for letter, size in named.items() if size is not None}

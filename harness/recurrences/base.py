@@ -112,6 +112,18 @@ class Recurrence:
         """The names of inputs and context arrays that are held fixed."""
         return frozenset((*self.masks, self.resets) if self.resets else self.masks)
 
+    @property
+    def fed(self) -> str | None:
+        """The input that the outputs of a layer below can be: the only one that is not held; None if there are more."""
+        free = [name for name in self.inputs if name not in self.held]
+        return free[0] if len(free) == 1 else None
+
+    @property
+    def in_network(self) -> dict[str, str]:
+        """The name that the gradient of each input has in a network: ``inputs`` for the one that layers feed."""
+        names = (*self.inputs, *self.context)
+        return {name: "inputs" if name == self.fed else f"inputs.{name}" for name in names}
+
     def __call__(self, xp: Any, w: Any, x: Any, s: Any) -> tuple[Mapping[str, Any], Any]:
         """Call the step, so that the recurrence stays usable in its own file."""
         return self.step(xp, w, x, s)

@@ -136,6 +136,11 @@ class Structure:
         """The shape of every input that is held fixed, by the name that its gradient would have; none of a network."""
         return {}
 
+    @property
+    def absent(self) -> Mapping[str, Shape]:
+        """The shape of every state that is zeros because it is absent, by the name of its gradient; none here."""
+        return {}
+
     @cached_property
     def gradients(self) -> Mapping[str, Shape]:
         """The shape of every gradient that a complete implementation returns, by name."""
@@ -154,7 +159,10 @@ class Structure:
 
 @dataclass(frozen=True)
 class RecurrenceStructure(Structure):
-    """The tensors of a recurrence, whatever its data. It has no layers, gates or readout.
+    """The tensors of a recurrence, or of a network of one, whatever its data. It has no gates.
+
+    A recurrence alone has 0 layers. The names in a network are those of ``Structure``, with the recurrence's own names
+    for W_xh and so on, and ``inputs.NAME`` for the inputs that every layer reads.
 
     Attributes:
         shapes: the shape of each weight, of each initial state and input by the name of its gradient, of the outputs
@@ -168,8 +176,19 @@ class RecurrenceStructure(Structure):
 
     @cached_property
     def blocks(self) -> tuple[str, ...]:
-        """Refuse: a recurrence has no layers."""
-        raise TypeError(f"the recurrence {self.cell} has no layers")
+        """The names of the recurrent blocks of a network.
+
+        Raises:
+            TypeError: If the recurrence is alone, without layers.
+        """
+        if not self.layers:
+            raise TypeError(f"the recurrence {self.cell} has no layers")
+        return super().blocks
+
+    @property
+    def state_width(self) -> int:
+        """The width of the last layer's output in a network, which the readout reads."""
+        return self.outputs[-1] if self.output is None else self.weights["readout.W_hy"][0]
 
     @cached_property
     def weights(self) -> Mapping[str, Shape]:
@@ -177,9 +196,19 @@ class RecurrenceStructure(Structure):
         return self._shapes("weights")
 
     @cached_property
+    def initial_state(self) -> Mapping[str, Shape]:
+        """The shape of every initial state by name."""
+        return {name: shape for name, shape in self.given.items() if name.partition(".")[0] != "inputs"}
+
+    @cached_property
     def given(self) -> Mapping[str, Shape]:
         """The shape of every initial state and input, by the name of its gradient."""
         return self._shapes("given")
+
+    @property
+    def absent(self) -> Mapping[str, Shape]:
+        """The shape of every state of a network that is zeros because it is absent, by the name of its gradient."""
+        return self._shapes("absent")
 
     @cached_property
     def held(self) -> Mapping[str, Shape]:

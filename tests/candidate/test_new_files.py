@@ -132,6 +132,27 @@ def test_a_new_case_of_each_cell_is_valid_and_matches(check, workplace, cell):
     assert check.command("run", "cases/mine.yaml", "--impl", "numpy-concat").status == 0
 
 
+def test_a_new_case_of_a_recurrence_is_valid_with_each_key_that_it_shows(check, workplace):
+    assert check.command("new", "mine", "--cell", "min_gru").status == 0
+    path = workplace / "cases/mine.yaml"
+    text = path.read_text()
+    keys = [line for line in text.splitlines() if line.startswith("# ")][1:]
+    assert len(keys) >= 8
+    for key in keys:
+        path.write_text(
+            text.replace(key, key.removeprefix("# ")).replace("I: 4", "I: 4, output: 2" * ("readout" in key) or "I: 4")
+        )
+        done = check.command("validate", "cases/mine.yaml")
+        assert done.status == 0 or key.startswith("# targets"), done.err  # those need a loss of targets
+    path.write_text(text)
+    assert check.command("run", "cases/mine.yaml", "--impl", "forward-mode").status == 0
+
+
+def test_a_cell_of_no_recurrence_is_refused(check):
+    assert "did you mean 'min_gru'?" in check.command("new", "mine", "--cell", "mingru").err
+    assert "--recurrence takes any step" in check.command("new", "--implementation", "a.py", "--cell", "mlstm").err
+
+
 def test_the_cells_of_a_new_case_are_those_that_there_are():
     from harness.cli.new import CELLS as OFFERED
 

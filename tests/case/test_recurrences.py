@@ -19,8 +19,8 @@ LSTM = "cell: peephole_lstm\n"
 NETWORK = "sizes: {batch: 1, time: 1, input: 1, hidden: 1}\n"
 
 MISTAKES = {
-    "field_of_networks": (LSTM + "layers: 2\n", 2, 1, "for networks of rnn, lstm or gru, and peephole", "remove"),
-    "field_of_networks_with_a_value_that_is_none": (LSTM + "loss: {kind: x}\n", 2, 1, "is for networks", "remove it"),
+    "field_of_networks": (LSTM + "inputs: ones\n", 2, 1, "for networks of rnn, lstm or gru, and peephole", "remove"),
+    "field_of_networks_with_a_value_that_is_none": (LSTM + "training: 5\n", 2, 1, "is for networks", "remove it"),
     "unknown_key": (LSTM + "drow: {seed: 1}\n", 2, 1, "unknown key", "'draw'"),
     "unknown_key_of_the_draw": (LSTM + "draw: {sed: 1}\n", 2, 8, "unknown key", "'seed'"),
     "unknown_upstream": (LSTM + "draw: {upstream: outputs}\n", 2, 18, "'outputs' should be all", "'outputs alone'"),
@@ -63,15 +63,15 @@ def test_a_mistake_is_placed_and_says_what_is_meant(read, name):
 
 
 def test_every_mistake_is_found_at_once(read):
-    mistakes = read("cell: pephole_lstm\nlayers: 2\nsizes: {Q: 1}\nimplementations: [derivd]\n").mistakes
-    assert [each.path[0] for each in mistakes] == ["cell", "layers", "sizes"]
+    mistakes = read("cell: pephole_lstm\ninputs: ones\nsizes: {Q: 1}\nimplementations: [derivd]\n").mistakes
+    assert [each.path[0] for each in mistakes] == ["cell", "inputs", "sizes"]
     (mistake,) = read(LSTM + "implementations: [derivd]\n").mistakes
     assert "'derived'" in mistake.hint
 
 
 def test_every_field_of_networks_alone_is_refused_as_that(read):
     alone = {each for each in Fields.__dataclass_fields__ if each not in RecurrenceFields.__dataclass_fields__}
-    assert {"layers", "activation", "readout", "loss", "truncation", "training", "published", "weights"} <= alone
+    assert {"activation", "reset", "inputs", "initial_state", "training", "published", "weights"} <= alone
     for name in alone:
         (mistake,) = read(f"{LSTM}{name}: 1\n").mistakes
         assert "is for networks" in mistake.problem, name

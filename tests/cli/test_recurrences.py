@@ -153,10 +153,10 @@ def test_sensitivity_of_a_problem_that_is_too_large(harness, lstm):
 
 
 def test_validate_places_mistakes(harness, lstm):
-    (lstm / "cases" / "lstm.yaml").write_text(CASE + "layers: 2\n")
+    (lstm / "cases" / "lstm.yaml").write_text(CASE + "inputs: ones\n")
     done = harness("validate", "lstm")
     assert done.returncode == 2
-    assert "cases/lstm.yaml:4:1: layers: is for networks" in done.stdout
+    assert "cases/lstm.yaml:4:1: inputs: is for networks" in done.stdout
     (lstm / "cases" / "lstm.yaml").write_text(CASE)
     assert harness("validate", "lstm").stdout == "Passed: 1 valid case, 0 mistakes.\n"
 

@@ -44,7 +44,7 @@ def test_right_examples_are_right(tmp_path):
         pytest.param("python", "import harness\nharness.chek", "AttributeError", id="a name that is not there"),
         pytest.param("yaml", "truncations: none", "did you mean 'truncation'", id="an unknown key"),
         pytest.param("yaml", "lengths: [6, 11]", "lengths", id="a value that cannot be"),
-        pytest.param("yaml", "cell: peephole_lstm\nlayers: 2", "is for networks", id="a key of networks"),
+        pytest.param("yaml", "cell: peephole_lstm\ninputs: ones", "is for networks", id="a key of networks"),
         pytest.param("sh", "make reports", "no such target", id="no target"),
         pytest.param("sh", "harness rum", "no command 'rum'", id="no command"),
         pytest.param("sh", "harness run --implementation torch", "--implementation", id="no option"),

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 import harness
-from harness.derive.noise import answered
 from harness.derive.operations import Carry
-from harness.derive.recording import Recording
+from harness.derive.recording import Recording, answered
 from harness.derive.reverse import contribution, gradients
 from harness.low_precision import check
 from harness.precision.formats import FORMATS

@@ -12,6 +12,7 @@ import pytest
 from numpy import ndarray
 
 from harness.derive import tangents
+from harness.derive.imaginary import all_elements, by_imaginary_parts
 from harness.derive.namespaces.numpy import xp
 from harness.derive.recording import Recording, Sequences
 from harness.derive.reverse import gradients
@@ -74,6 +75,11 @@ def _by(framework: str) -> Callable[[Sequences], dict[str, np.ndarray]]:
     return gradients_of
 
 
+def by_imaginary_parts_of_all(problem: Sequences) -> dict[str, np.ndarray]:
+    recording = Recording(problem)
+    return by_imaginary_parts(recording, recording.ends(problem), all_elements(recording))
+
+
 @pytest.fixture(params=recurrences())
 def recurrence(request) -> Recurrence:
     """Every recurrence in turn."""
@@ -103,8 +109,8 @@ def by_route() -> dict[str, Callable[[Sequences], dict[str, ndarray]]]:
     """The gradients of a problem, by each route."""
     return {
         "reverse": lambda problem: gradients(Recording(problem), problem),
-        "forward mode": lambda problem: tangents.forward_mode(Recording(problem), problem),
-        "complex step": lambda problem: tangents.complex_step(Recording(problem), problem),
+        "forward mode": by_imaginary_parts_of_all,
+        "complex step": lambda problem: tangents.complex_step(recording := Recording(problem), recording.ends(problem)),
         "torch": _by("torch"),
         "jax": _by("jax"),
         "tensorflow": _by("tensorflow"),

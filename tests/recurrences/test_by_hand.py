@@ -10,8 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from harness.derive.noise import answered
-from harness.derive.recording import Recording
+from harness.derive.recording import Recording, answered
 from harness.derive.reverse import gradients
 from harness.recurrences import recurrences
 

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 import harness
-from harness.derive.noise import answered
-from harness.derive.recording import Recording
+from harness.derive.recording import Recording, answered
 from harness.derive.reverse import gradients
 from harness.problem.reference import solve
 from harness.recurrences import Recurrence, recurrences

@@ -27,7 +27,6 @@ from harness.execution.session.examiner import Examiner
 from harness.execution.session.running import AtOnce, answered, judge_case, named
 from harness.implementations import Framework, Implementation, Unsupported, implementations
 from harness.problem import Problem
-from harness.problem.recurrent import RecurrenceProblem
 from harness.recurrences import Recurrence
 from harness.result import Answer
 from harness.result.returned import NotReadable
@@ -132,7 +131,7 @@ def _outcomes(
     """Yield the outcome of each problem, explained."""
     examiners: dict[str, Examiner] = {}
     for problem in problems_of(given, by_name=isinstance(function, str)):
-        of_step = isinstance(problem, RecurrenceProblem)
+        of_step = problem.recurrence is not None
         asking = _Asker(asking_of(problem), None if isinstance(function, str) else own)
         against = as_implementation(baseline or (DERIVED if of_step else DEFAULT_BASELINE))
         oracle = [implementations()[ORACLE]] if of_step else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
@@ -21,8 +22,17 @@ CELLS = {
 """The lines of a case about its cell, with the comments on them."""
 
 
-def case(cell: str = "rnn") -> str:
-    """Return the text of a new case file of a cell, without its schema line."""
+def case(cell: str = "rnn", sizes: Mapping[str, int] | None = None) -> str:
+    """Return the text of a new case file of a cell, without its schema line.
+
+    Args:
+        cell: The cell.
+        sizes: Of a recurrence, the sizes by name; None for rnn, lstm and gru.
+    """
+    if sizes is not None:
+        listed = f"sizes: {{{', '.join(f'{name}: {size}' for name, size in sizes.items())}}}"
+        text = (_FOLDER / "recurrence.yaml").read_text(encoding="utf-8").replace("{cell}", cell, 1)
+        return text.replace("sizes: {sizes}", f"{listed:{WIDTH}}# let them all differ: equal sizes hide transposes", 1)
     text = (_FOLDER / "case.yaml").read_text(encoding="utf-8")
     return text.replace("{cell}", "\n".join(f"{line:{WIDTH}}# {comment}" for line, comment in CELLS[cell]), 1)
 

@@ -12,7 +12,6 @@ import harness
 import reference_impls
 from harness.casefile import nearest
 from harness.problem import Problem
-from harness.problem.recurrent import RecurrenceProblem
 from harness.terminal import text
 
 _OURS = tuple(str(Path(package.__path__[0]).resolve()) for package in (harness, reference_impls))
@@ -80,23 +79,22 @@ def _problems(error: BaseException) -> Iterator[Problem]:
 
 def _by_name(used: Mapping[str, Any], problem: Problem) -> Iterator[str]:
     """Yield how an array of a dictionary of a problem is written."""
-    for holder in ("weights", "inputs", "initial_state", "upstream_state"):
-        if getattr(problem, holder, None) is used and used:
+    for holder, arrays in problem.by_name.items():
+        if arrays is used and used:
             yield f"problem.{holder} has arrays by name; write problem.{holder}[{next(iter(used))!r}]"
 
 
 def _nearest_array(name: str, problem: Problem) -> str:
-    held: dict[str, Mapping[str, Any]] = {"weights": problem.weights, "initial_state": problem.initial_state}
-    if isinstance(problem, RecurrenceProblem):
-        held |= {"inputs": problem.inputs, "upstream_state": problem.upstream_state}
+    held = problem.by_name
     for holder, arrays in held.items():
         if name in arrays:
             return f"it is in problem.{holder}"
     there = list(dict.fromkeys(each for arrays in held.values() for each in arrays))
-    if isinstance(problem, RecurrenceProblem):
-        of = problem.recurrence
+    if (of := problem.recurrence) is not None:
         if name in of.optional:
             holder = "weights" if name in of.weights else "initial_state" if name in of.state else "inputs"
             return f"it is optional, and absent in this problem; problem.{holder}.get({name!r}) returns None then"
-        return nearest(name, there) or f"there are {', '.join(there)}"
+        in_layers = [each for each in there if each.rpartition(".")[2] == name]
+        found = f"did you mean {in_layers[0]!r}?" if in_layers else nearest(name, there)
+        return found or f"there are {', '.join(there)}"
     return nearest(name, there) or f"in the layout {problem.layout!r} there are {', '.join(there)}"

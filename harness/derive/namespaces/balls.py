@@ -29,11 +29,10 @@ from harness.derive.balls import (
     to_balls,
 )
 from harness.derive.namespaces import OutsideNamespaceError
-from harness.derive.network import NetworkArrays
-from harness.derive.noise import answered
 from harness.derive.operations import Clipped, Einsum, Elementwise, Operation
-from harness.derive.recording import NetworkRecording, Recording, Sequences
+from harness.derive.recording import Sequences, recorded
 from harness.derive.reverse import adjoints, backward, contribution
+from harness.derive.stepping import Calculation
 from harness.derive.tape import OPERATORS, Condition, Node, Perturbation, Tape
 
 OF_NODE, OF_OBJECT, OF_FUNCTION = 1000, 15, 150
@@ -149,12 +148,11 @@ def contributed(node: Node, k: int, g: ndarray) -> Any:
     return contribution(node, k, g)
 
 
-def work(problem: Sequences) -> float:
+def work(problem: Calculation) -> float:
     """Return about how many multiplications of balls in matrices the gradients take, from the first step alone."""
-    first = {name: problem.inputs[name][:, :1] for name in problem.moving}
     with np.errstate(all="ignore"):  # an overflow is judged in the comparison
-        recording = Recording(replace(problem, inputs={**problem.inputs, **first}))
-    return problem.steps * sum(_work_of(node) for node in recording.tape.nodes)
+        nodes = recorded(problem.first_step).graph.tape.nodes
+    return problem.runs * sum(_work_of(node) for node in nodes)
 
 
 def _work_of(node: Node) -> float:
@@ -170,30 +168,23 @@ def _work_of(node: Node) -> float:
     return OF_NODE + OF_OBJECT * size
 
 
-def in_balls(problem: Sequences) -> Sequences:
+def in_balls(problem: Calculation) -> Calculation:
     """Return a problem with every number as an exact ball."""
-    return replace(
-        problem.mapped(lambda _, array: to_balls(array)),
-        upstream=to_balls(problem.upstream),
-        upstream_state={name: to_balls(array) for name, array in problem.upstream_state.items()},
-    )
+    wide = problem.mapped(lambda _, array: to_balls(array))
+    if not isinstance(wide, Sequences):
+        return wide
+    upstream_state = {name: to_balls(array) for name, array in wide.upstream_state.items()}
+    return replace(wide, upstream=to_balls(wide.upstream), upstream_state=upstream_state)
 
 
-def gradients(problem: Sequences | NetworkArrays) -> dict[str, ndarray]:
+def gradients(problem: Calculation) -> dict[str, ndarray]:
     """Return loss, outputs, last states and every gradient as arrays of balls, each around the exact numbers.
 
     Raises:
         UndecidedError: If the precision is too low to decide a comparison of the step; the text has its line.
         StepError: If the step does something that a step may not do.
     """
-    graph: NetworkRecording | Recording
-    if isinstance(problem, NetworkArrays):
-        graph = NetworkRecording(problem.mapped(lambda _, array: to_balls(array)), of=BallTape)
-        answers, ends = graph.answers, [(node, to_balls(g)) for node, g in graph.ends]
-    else:
-        wide = in_balls(problem)
-        graph = Recording(wide, of=BallTape)
-        answers, ends = answered(graph, wide), graph.ends(wide)
-    found = {**answers, **backward(graph, ends, contributed)}
+    graph, answers, ends = recorded(in_balls(problem), of=BallTape)
+    found = {**answers, **backward(graph, [(node, to_balls(g)) for node, g in ends], contributed)}
     # An element to which no ball was added is still NumPy's zero, an int.
     return {name: to_balls(each) for name, each in found.items()}

@@ -14,8 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy import ndarray
 
-from harness.derive.noise import answered
-from harness.derive.recording import Recording
+from harness.derive.recording import Recording, answered
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
 from harness.diagnosis.finite import where_not_finite
 from harness.diagnosis.precision import lower_precision

@@ -38,12 +38,9 @@ def answered(request: Message, known: Mapping[str, Recurrence] | None = None) ->
             header, arrays = of_floor(FLOORS[request.header["way"]](to_problem(request, known), baseline_of(request)))
             return {"status": "ok", **header}, arrays
         if request.header["do"] == "explain":
-            from harness.diagnosis.recurrent import Explainer  # imports the catalogue, which only a wrong answer needs
-            from harness.problem.recurrent import RecurrenceProblem
+            from harness.diagnosis.recurrent import explainer_of  # imports rules, which only a wrong answer needs
 
-            problem = to_problem(request, known)
-            assert isinstance(problem, RecurrenceProblem)
-            explainer = Explainer(problem, request.header["noise"])
+            explainer = explainer_of(to_problem(request, known), request.header["noise"])
             found = explainer.explained(tensors_of(request), request.header["matching"])
             return {"status": "ok", "diagnoses": of_diagnoses(found)}, {}
         if request.header["do"] == "sight":
@@ -78,7 +75,8 @@ def _sight(problem: Problem) -> Answer:
     from harness.diagnosis.recurrent.sight import TooLargeError, sight
     from harness.problem.recurrent import RecurrenceProblem
 
-    assert isinstance(problem, RecurrenceProblem)
+    if not isinstance(problem, RecurrenceProblem):
+        return {"status": "unsupported", "reason": "the faults of a step are tried without a network around it"}, {}
     try:
         return {"status": "ok", "sight": asdict(sight(problem))}, {}
     except TooLargeError as reason:

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from harness.precision.error_floor import ErrorFloor
 
 _GRADIENT = "gradient:"
-_WEIGHT = "weight:"
-_STATE = "state:"
-_INPUT = "input:"
-_UPSTREAM = "upstream:"
+_OF = {"weights": "weight:", "inputs": "input:", "initial_state": "state:", "upstream_state": "upstream:"}
 _KNOWN = "known:"
 _HALF_UNIT = "half_unit:"
 _BASELINE = "baseline:"
@@ -36,17 +33,9 @@ _PER_STEP = "per_step:"
 
 def of_problem(problem: Problem) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Return the header and the arrays of a problem in the split layout."""
-    arrays = {
-        **{_WEIGHT + name: array for name, array in problem.weights.items()},
-        **{_STATE + name: array for name, array in problem.initial_state.items()},
-        "targets": problem.targets,
-    }
-    if isinstance(problem, RecurrenceProblem):
-        arrays |= {_INPUT + name: array for name, array in problem.inputs.items()}
-        arrays |= {_UPSTREAM + name: array for name, array in problem.upstream_state.items()}
-    else:
-        arrays["inputs"] = problem.inputs
-    return {"case": problem.case.to_plain()}, arrays
+    arrays = {_OF[kind] + name: array for kind, held in problem.by_name.items() for name, array in held.items()}
+    arrays |= {} if "inputs" in problem.by_name else {"inputs": problem.inputs}
+    return {"case": problem.case.to_plain()}, {**arrays, "targets": problem.targets}
 
 
 def to_problem(message: Message, known: Mapping[str, Recurrence] | None = None) -> Problem:
@@ -57,23 +46,13 @@ def to_problem(message: Message, known: Mapping[str, Recurrence] | None = None) 
         known: recurrences by name beside the library's.
     """
     case = ValidCase.from_plain(message.header["case"])
-    if case.recurrence is not None:
-        return RecurrenceProblem(
-            case=case,
-            weights=_named(message.arrays, _WEIGHT),
-            initial_state=_named(message.arrays, _STATE),
-            inputs=_named(message.arrays, _INPUT),
-            targets=message.arrays["targets"],
-            upstream_state=_named(message.arrays, _UPSTREAM),
-            recurrence=known_as(case, known),
-        )
-    return Problem(
-        case=case,
-        weights=_named(message.arrays, _WEIGHT),
-        initial_state=_named(message.arrays, _STATE),
-        inputs=message.arrays["inputs"],
-        targets=message.arrays["targets"],
-    )
+    arrays: dict[str, Any] = {kind: _named(message.arrays, prefix) for kind, prefix in _OF.items()}
+    arrays |= {name: message.arrays[name] for name in ("inputs", "targets") if name in message.arrays}
+    recurrence = None if case.recurrence is None else known_as(case, known)
+    if recurrence is not None and not case.is_network:
+        return RecurrenceProblem(case=case, recurrence=recurrence, **arrays)
+    del arrays["upstream_state"]
+    return Problem(case=case, recurrence=recurrence, **arrays)
 
 
 def of_result(result: Result) -> tuple[dict[str, Any], dict[str, ndarray]]:

@@ -15,7 +15,7 @@ from harness.diagnosis import UNEXPLAINED, Diagnosis
 from harness.execution.processes import Asking
 from harness.execution.session.answers import STATE_KEPT
 from harness.execution.session.outcomes import CaseNumbers, CaseOutcome, Judgement, Run
-from harness.problem.recurrent import RecurrenceProblem
+from harness.problem import Problem
 from harness.result import Result
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Examiner:
         numbers = outcome.numbers
         if numbers is None or not numbers.to_explain:
             return outcome
-        if isinstance(numbers.problem, RecurrenceProblem):
+        if numbers.problem.recurrence is not None:
             return self._examined_recurrence(outcome, numbers.problem, numbers)
         from harness.diagnosis import Predictions  # imports the catalogue, which a right answer does not need
 
@@ -64,9 +64,7 @@ class Examiner:
         )
         return replace(outcome, judged=judged)
 
-    def _examined_recurrence(
-        self, outcome: CaseOutcome, problem: RecurrenceProblem, numbers: CaseNumbers
-    ) -> CaseOutcome:
+    def _examined_recurrence(self, outcome: CaseOutcome, problem: Problem, numbers: CaseNumbers) -> CaseOutcome:
         judged = []
         for each in outcome.judged:
             if each.implementation in numbers.to_explain and self._asking is not None and each.comparison is not None:

@@ -22,8 +22,6 @@ from harness.derive.namespaces import balls
 from harness.derive.stepping import StepError
 from harness.problem import Problem
 from harness.problem.recurrent import RecurrenceProblem
-from harness.tensors import GATES
-from reference_impls.truncation import passes
 
 BITS = 80
 FIRST_PRECISION = 128
@@ -35,9 +33,6 @@ A chaotic recurrence loses some bits in each step; a saturated tanh needs one fo
 
 MOST_WORK = 2.5e8
 """Maximum multiplications at ``FIRST_PRECISION``, about 20 ns each on one core."""
-
-OF_ELEMENT, OF_STEP = 200, 12_000
-"""Cost of one element of a gate, its sums, products and function, and of one step of one direction of a layer."""
 
 KEPT = 8
 """Number of answers that are kept: the comparison and the error floor both ask for a problem's, a few at a time."""
@@ -102,7 +97,7 @@ def _certified(problem: Problem) -> dict[str, ndarray]:
 
 def solve(problem: Problem) -> dict[str, ndarray]:
     """Return loss, outputs and every gradient in balls at the precision in force, whatever their radii."""
-    return balls.gradients(problem.sequences if isinstance(problem, RecurrenceProblem) else problem.network)
+    return balls.gradients(problem.calculation)
 
 
 def is_certified(tensor: ndarray) -> bool:
@@ -116,13 +111,7 @@ def is_certified(tensor: ndarray) -> bool:
 
 def work(problem: Problem) -> float:
     """Return the number of multiplications of one attempt, in the unit of ``MOST_WORK``."""
-    if isinstance(problem, RecurrenceProblem):
-        return balls.work(problem.sequences)
-    s = problem.structure
-    masks = 1 if problem.lengths is None else 2
-    of_step = len(s.blocks) * masks * (OF_STEP + OF_ELEMENT * s.batch * s.hidden * GATES[s.cell])
-    # A window is run anew for each of its losses.
-    return len(passes(problem.truncation, s.time)) * (s.multiplications + s.time * of_step)
+    return balls.work(problem.calculation)
 
 
 def _key(problem: Problem) -> bytes:
@@ -131,8 +120,9 @@ def _key(problem: Problem) -> bytes:
     kind = (case.cell, case.recurrence, case.reset, case.activation, case.layers, case.bidirectional, case.sizes)
     digest = blake2b(repr((*kind, case.lengths, case.loss, case.truncation)).encode())
     arrays = {**problem.arrays, "targets": problem.targets}
-    if isinstance(problem, RecurrenceProblem):
+    if problem.recurrence is not None:
         digest.update(f"{id(problem.recurrence.step)}".encode())  # its source is known, but not its closure
+    if isinstance(problem, RecurrenceProblem):
         arrays |= {f"upstream of {name}": each for name, each in problem.upstream_state.items()}
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
