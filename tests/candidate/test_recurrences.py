@@ -73,6 +73,25 @@ def test_a_right_one(checked):
     assert "harness.assert_gradients_match(..., leaky)" in did.out
 
 
+@pytest.mark.slow
+@pytest.mark.framework("flint")
+def test_proven_digits_check_the_baseline(checked):
+    assert "certified, whose digits are proven, agrees with derived on all 13 problems" in checked().out
+    alone = checked(source=STEP)
+    assert "certified, whose digits are proven, agrees" in alone.out
+    assert "13 match in 13 cases" in alone.out
+
+
+@pytest.mark.slow
+@pytest.mark.framework("flint")
+def test_an_oracle_without_an_answer_says_why(checked):
+    undecided = STEP.replace('(1 - z) * s["h"] +', '(1 - z) * s["h"] + xp.abs(z - z) +')
+    did = checked(source=undecided)
+    assert did.status == 0, did.out
+    assert "certified has no answer: cannot be certified with at most 4096 bits" in did.out
+    assert "on which side of the kink of abs" in did.out
+
+
 WRONG = {
     "last state": (
         'problem.upstream_state["h"].copy()',

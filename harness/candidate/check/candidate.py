@@ -10,11 +10,14 @@ from harness.candidate.userfile import FileRefused, UserFile
 from harness.case import ValidCase
 from harness.execution.processes import WorkerFailed, Workers
 from harness.execution.processes.launching import USER_FILE
-from harness.implementations import Framework, Implementation, Returned, implementation_named, is_taken
+from harness.implementations import Framework, Implementation, Returned, implementations, is_taken, missing_modules
 from harness.problem import Problem
 
 DERIVED = "derived"
 """The baseline of recurrences."""
+
+ORACLES = {"complex-step": "which has no backward pass,", "certified": "whose digits are proven,"}
+"""The implementations that the baseline of a recurrence is checked against, with the reason for each."""
 
 RESTARTS = 1000
 """A user's process that crashes is started again for the next case, whatever it does."""
@@ -82,8 +85,12 @@ def introduced(file: UserFile, process: Framework, workers: Workers) -> Candidat
 
 def routes(process: Framework) -> list[Implementation]:
     """Return the routes to the gradients of a recurrence in a file, run by its process: the baseline first."""
-    found = map(implementation_named, (DERIVED, "complex-step"))
-    return [replace(each, framework=process) for each in found if each is not None]
+    return [replace(each, framework=process) for each in [implementations()[DERIVED], *oracles()]]
+
+
+def oracles() -> list[Implementation]:
+    """Return the installed oracles."""
+    return [each for name in ORACLES if not missing_modules((each := implementations()[name]).framework)]
 
 
 def made_cases(

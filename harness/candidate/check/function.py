@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from harness.api import Runnable, as_implementation, asking_of, check_arguments, problems_of
 from harness.candidate.check import page
-from harness.candidate.check.candidate import DERIVED, Candidate
+from harness.candidate.check.candidate import DERIVED, Candidate, oracles
 from harness.candidate.trial import try_out
 from harness.candidate.userfile import tracebacks
 from harness.case import ValidCase
@@ -25,14 +25,11 @@ from harness.execution.processes.transport import Message
 from harness.execution.session import DEFAULT_BASELINE, CaseOutcome, Run
 from harness.execution.session.examiner import Examiner
 from harness.execution.session.running import AtOnce, answered, judge_case, named
-from harness.implementations import Framework, Implementation, Unsupported, implementations
+from harness.implementations import Framework, Implementation, Unsupported
 from harness.problem import Problem
 from harness.recurrences import Recurrence
 from harness.result import Answer
 from harness.result.returned import NotReadable
-
-ORACLE = "complex-step"
-"""The oracle that a recurrence's baseline is checked against."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,8 +131,8 @@ def _outcomes(
         of_step = problem.recurrence is not None
         asking = _Asker(asking_of(problem), None if isinstance(function, str) else own)
         against = as_implementation(baseline or (DERIVED if of_step else DEFAULT_BASELINE))
-        oracle = [implementations()[ORACLE]] if of_step else []
-        asked = [against, own, *(each for each in oracle if each.name not in (against.name, own.name))]
+        others = oracles() if of_step else []
+        asked = [against, own, *(each for each in others if each.name not in (against.name, own.name))]
         outcome = judge_case(problem, asked, *answered(problem, asked, asking, AtOnce()), "failed")
         examiner = examiners.setdefault(problem.case.cell, Examiner(asking))
         yield examiner.examined(outcome)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from harness.candidate.check import folding
-from harness.candidate.check.candidate import Candidate
+from harness.candidate.check.candidate import ORACLES, Candidate
 from harness.candidate.check.folding import Fold
 from harness.case import ValidCase, typed
 from harness.casefile.typed import called
@@ -39,7 +39,7 @@ def lines(run: Run, candidate: Candidate) -> Iterator[str]:
     layout = "" if candidate.recurrences else f" (layout {candidate.implementations[0].layout})"
     yield f"{candidate.place}{layout}, compared with {run.baseline}"
     yield ""
-    if candidate.recurrences and candidate.implementations:
+    if candidate.recurrences:
         yield from _oracles(run, candidate)
         run = only_its_own(run, candidate)
     yield from _remarks(run)
@@ -57,10 +57,10 @@ def lines(run: Run, candidate: Candidate) -> Iterator[str]:
 
 
 def only_its_own(run: Run, candidate: Candidate) -> Run:
-    """Return a run without the routes that check a recurrence, if the file has implementations of its own."""
-    own = {each.name for each in candidate.implementations}
-    if not own:
+    """Return a run without the oracles; of a file without an implementation, with the first oracle alone."""
+    if not candidate.recurrences:
         return run
+    own = {each.name for each in candidate.implementations} or {next(iter(ORACLES))}
     kept = (
         tuple(each for each in o.judged if each.verdict is None or each.implementation in own) for o in run.outcomes
     )
@@ -68,18 +68,23 @@ def only_its_own(run: Run, candidate: Candidate) -> Run:
 
 
 def _oracles(run: Run, candidate: Candidate) -> Iterator[str]:
-    """Yield whether the routes that share nothing with the baseline's backward pass agree with it."""
+    """Yield whether the oracles agree with the baseline; one that cannot answer a problem says why."""
     own = {each.name for each in candidate.implementations}
     others = [(outcome, judged) for outcome, judged in run.comparisons if judged.implementation not in own]
     for name in dict.fromkeys(judged.implementation for _, judged in others):
         judged = [each for _, each in others if each.implementation == name]
-        wrong = [each for each in judged if each.verdict != "match"]
+        wrong = [each for each in judged if each.verdict not in ("match", "unsupported")]
+        without = [each for each in judged if each.verdict == "unsupported"]
         if failed := [each for each in judged if each.verdict == "error" and each.comparison is None]:
             yield f"{name} is unknown in {len(failed)} of {len(judged)} problems: {failed[0].reason}"
+        elif len(without) == len(judged):
+            yield f"{name} has no answer: {without[0].reason}"
         elif wrong:
             yield f"{name} disagrees with {run.baseline}: {wrong[0].reason or wrong[0].comparison}"
         else:
-            yield f"{name}, which has no backward pass, agrees with {run.baseline} on all {len(judged)} problems"
+            of_all = f"all {len(judged)}" if not without else f"{len(judged) - len(without)} of {len(judged)}"
+            why = f"; on others {without[0].reason}" if without else ""
+            yield f"{name}, {ORACLES[name]} agrees with {run.baseline} on {of_all} problems{why}"
     yield ""
 
 
