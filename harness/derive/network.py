@@ -212,8 +212,8 @@ def losses_of(loop: Loop, arrays: NetworkArrays, outputs: Any) -> Any:
     return total / number_of_terms(network.loss, arrays.covered.sum(), arrays.targets.shape[2])
 
 
-def slopes_of_loss(arrays: NetworkArrays, outputs: ndarray) -> ndarray:
-    """Return the gradient of the loss by outputs (B, T, …), of their shape, by a complex step of each row's loss."""
+def loss_and_slopes(arrays: NetworkArrays, outputs: ndarray) -> tuple[ndarray, ndarray]:
+    """Return the loss, of shape (), and its gradient by outputs (B, T, …), by a complex step of each row's loss."""
     kind, covered, dtype = arrays.network.loss, arrays.covered, outputs.dtype
     targets = arrays.targets[covered]  # (N, O)
     rows = outputs[covered].reshape(targets.shape)  # (N, O)
@@ -224,7 +224,7 @@ def slopes_of_loss(arrays: NetworkArrays, outputs: ndarray) -> ndarray:
     found = np.zeros_like(outputs)  # (B, T, …)
     terms = 1 if arrays.network.reduction == "sum" else number_of_terms(kind, *rows.shape)
     found[covered] = (slopes / terms).reshape(-1, *outputs.shape[2:])
-    return found
+    return loss_of_rows(numpy.xp, kind, rows, targets).sum() / dtype.type(terms), found
 
 
 def loss_of_rows(xp: Any, kind: str, y: Any, target: Any) -> Any:

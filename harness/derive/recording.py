@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -259,11 +260,7 @@ class Recording(Graph):
 
 
 class NetworkRecording(Graph):
-    """A network on a tape, with its readout and its loss.
-
-    Attributes:
-        losses: the node of each sequence's part of the loss, (B,).
-    """
+    """A network on a tape, with its readout, and with its loss once that is asked for."""
 
     def __init__(self, arrays: NetworkArrays, perturbed: Perturbation | None = None, of: type[Tape] = Tape) -> None:
         moving, constant = arrays.moving, arrays.constant
@@ -284,7 +281,13 @@ class NetworkRecording(Graph):
         loop = TapeLoop(tape).with_activation(arrays.network.activation)
         self.outputs = outputs_of(loop, arrays.network, nodes, arrays.valid)
         self.visits = loop.visits
-        self.losses = losses_of(loop, arrays, self.outputs)
+        self._loop, self._arrays = loop, arrays
+
+    @cached_property
+    def losses(self) -> Node:
+        """The node of each sequence's part of the loss, (B,)."""
+        found: Node = losses_of(self._loop, self._arrays, self.outputs)
+        return found
 
     @property
     def ends(self) -> list[tuple[Node, ndarray]]:

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from harness.derive.guards import consistent, derivative_by_complex_step
 from harness.derive.imaginary import all_elements, by_imaginary_parts
-from harness.derive.network import slopes_of_loss
+from harness.derive.network import loss_and_slopes
 from harness.derive.recording import NetworkRecording, recorded
 from harness.derive.tangents import complex_step as by_complex_steps
 from harness.implementations.base import ANY, Partial, Returned, Unsupported, implementation
@@ -85,9 +85,10 @@ def _of_network(problem: Problem) -> Returned:
         raise Unsupported(f"would take {of_one:.1e} multiplications for one number; at most {MOST_WORK:.0e} in all")
     arrays = problem.as_dtype(np.float64).network
     recording = NetworkRecording(arrays)
-    slopes = slopes_of_loss(arrays, recording.value)  # (B, T, O)
+    outputs = recording.value  # (B, T, O)
+    loss, slopes = loss_and_slopes(arrays, outputs)  # (), (B, T, O)
     ends = [(node, slopes[:, t]) for t, node in enumerate(recording.outputs)]
-    found: dict[str, Any] = {name: each.astype(dtype) for name, each in recording.answers.items()}
+    found: dict[str, Any] = {"loss": loss.astype(dtype), "outputs": outputs.astype(dtype)}
     positions = all_elements(recording)
     if work(problem) <= MOST_WORK:
         gradients = by_imaginary_parts(recording, ends, positions)

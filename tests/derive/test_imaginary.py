@@ -7,7 +7,7 @@ import harness
 from harness.case import Loss, Sizes, ValidCase
 from harness.derive import imaginary, operations
 from harness.derive.imaginary import all_elements, by_imaginary_parts
-from harness.derive.network import slopes_of_loss
+from harness.derive.network import loss_and_slopes
 from harness.derive.recording import NetworkRecording, Recording
 from harness.problem import build
 from harness.problem.reference import solve
@@ -51,7 +51,8 @@ def problem_of(cell="rnn", *, output=None, loss=None, sizes=(3, 4, 2, 5), **fiel
 
 def recorded(problem):
     recording = NetworkRecording(problem.network)
-    slopes = slopes_of_loss(problem.network, recording.value)
+    loss, slopes = loss_and_slopes(problem.network, recording.value)
+    np.testing.assert_allclose(loss, recording.answers["loss"], rtol=1e-13)
     return recording, [(node, slopes[:, t]) for t, node in enumerate(recording.outputs)]
 
 

@@ -150,6 +150,7 @@ def test_numbers_where_the_loss_does_not_look_have_no_effect():
 def test_each_node_knows_its_part_step_and_line():
     problem = problem_of("lstm", layers=2, bidirectional=True, output=3, lengths=(4, 4, 2))
     recording = NetworkRecording(problem.network)
+    assert recording.losses.block == "loss"
     made = [node for node in recording.tape.nodes if node.operation is not None and node.site.line]
     steps = range(problem.structure.time)
     blocks = [*problem.structure.blocks, *network.OUTER]

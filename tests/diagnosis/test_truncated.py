@@ -21,7 +21,8 @@ from harness.result import run
 
 from .conftest import CASES, DETACHED, DOT, SQUARED_ERROR, WINDOWED, committed, no_weights, predictions_of, problem_of
 
-ALL_CASES = load([str(Path(__file__).parents[2] / "cases")], implementations()).cases
+LIBRARY = load([str(Path(__file__).parents[2] / "cases")], implementations()).cases
+ALL_CASES = [case for case in LIBRARY if case.recurrence is None]
 LONGER = replace(DOT, sizes=Sizes(batch=2, time=9, input=3, hidden=5))
 TWO_LAYERS = replace(LONGER, layers=2, upstream={"normal": 1.0, "seed": 6})
 DEEP = replace(WINDOWED, layers=3, sizes=Sizes(batch=2, time=9, input=3, hidden=4), truncation="none")
