@@ -10,9 +10,6 @@ from functools import cache
 from os import PathLike, fspath
 from typing import Any, Literal
 
-import numpy as np
-from numpy import ndarray
-
 from harness import case as cases
 from harness.candidate.own_loss import check_function
 from harness.candidate.trial import try_out
@@ -30,10 +27,10 @@ from harness.execution.session.examiner import BASELINE_IS_OFF
 from harness.implementations import ANY, NUMPY, Implementation, Returned, Unsupported, implementation, implementations
 from harness.layout import layouts
 from harness.layout.names import fitting_layouts, why_not
-from harness.low_precision import assert_right
+from harness.low_precision import assert_right, called
 from harness.problem import Problem, build
 from harness.problem.configurations import configurations
-from harness.problem.recurrent import RecurrenceProblem, build_recurrence
+from harness.problem.recurrent import build_recurrence
 from harness.recurrences import Recurrence, recurrences
 from harness.result import Answer, Result, read
 from harness.result.returned import mapping_of
@@ -372,7 +369,7 @@ def assert_gradients_match(
     if declared := rounds or implementation.rounds:
         if not isinstance(case, Recurrence):
             raise ValueError("rounds needs a recurrence; pass it as the second argument, in place of a case")
-        assert_right(lambda problem: _in_float32(implementation, problem), case, declared)
+        assert_right(called(implementation), case, declared)
         return
     count = 0
     habits: dict[str, list[tuple[str, str]]] = {}  # by kind, the cases that show it, and the text
@@ -428,14 +425,6 @@ def problems_of(
         found = [Case(**vars(given))] if isinstance(given, cases.ValidCase) else load_cases(given)
         for each in found:
             yield (each if by_name else on_its_own(each)).problem()
-
-
-def _in_float32(implementation: Implementation, problem: RecurrenceProblem) -> Mapping[str, ndarray]:
-    """Return the tensors of an implementation on the problem's numbers in float32."""
-    answer = _tried(implementation, problem.as_dtype(np.float32))
-    if answer.result is None:
-        raise AssertionError(f"{problem.case.name}: {implementation.name}: {answer.reason}") from answer.failure
-    return answer.result.tensors
 
 
 def _tried(function: Runnable, problem: Problem) -> Answer:

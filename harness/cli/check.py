@@ -166,6 +166,7 @@ def _compared(
     named: UserFile, file: str, asked: _Asked, out: Path, process: Framework, workers: Workers
 ) -> tuple[Exit, dict[str, Any]]:
     from harness import report
+    from harness.candidate.check import coarse as in_low_precision
     from harness.candidate.check import introduced, made_cases, page
     from harness.candidate.check import own as own_forward_pass
     from harness.candidate.check.first import OWN
@@ -186,7 +187,8 @@ def _compared(
     if candidate.recurrences and asked.baseline not in (DEFAULT_BASELINE, OWN):
         raise click.UsageError(f"{named.shown} holds recurrences, which have a baseline of their own; leave it out")
     cases, loaded = _cases_for(candidate, made, asked.cases, named.shown)
-    wanted = [each.tried_out(require_all=asked.require_all) for each in candidate.implementations]
+    coarse = [each for each in candidate.implementations if each.rounds and made and not asked.cases]
+    wanted = [each.tried_out(require_all=asked.require_all) for each in candidate.implementations if each not in coarse]
     if candidate.recurrences:
         of_baseline, of_file = _routes(process)
         wanted += of_file
@@ -204,6 +206,7 @@ def _compared(
                 shown = _show_output(run, shown)
         if not by_own_loss:
             run = own_forward_pass.with_own_forward_pass(run, candidate, workers)
+            run = in_low_precision.with_coarse(run, coarse, workers)
         status, own = _status(run, loaded), page.only_its_own(run, candidate)
         try:
             if not asked.as_json:  # the verdict does not wait for the report

@@ -1,5 +1,6 @@
 """Verdicts on gradients that a kernel computes in low precision: bfloat16, float16, float8 or tf32."""
 
+from harness.low_precision.calling import NoAnswerError, called, checked
 from harness.low_precision.checking import LowPrecision, assert_right, check
 
-__all__ = ["LowPrecision", "assert_right", "check"]
+__all__ = ["LowPrecision", "NoAnswerError", "assert_right", "called", "check", "checked"]

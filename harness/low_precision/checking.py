@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from statistics import median
 
 from numpy import ndarray
 
+from harness.case import ValidCase
 from harness.diagnosis import Diagnosis
 from harness.low_precision.elsewhere import ELSEWHERE
 from harness.low_precision.judging import MOST_OF_LARGEST, MOST_OF_RMS, MOST_T, Measured, measured
 from harness.low_precision.naming import named
 from harness.low_precision.problems import SEEDS, problems
+from harness.low_precision.rounding import Simulation
 from harness.precision.formats import Rounds
 from harness.problem.recurrent import RecurrenceProblem
 from harness.recurrences import Recurrence
@@ -20,19 +22,21 @@ from harness.recurrences import Recurrence
 Answer = Callable[[RecurrenceProblem], Mapping[str, ndarray]]
 """A function from a problem to tensors by name."""
 
+ABOUT = "Numbers that the format has; many elements, so that roundings average out."
+
 
 @dataclass(frozen=True)
 class LowPrecision:
     """The result of a check in low precision. Its text is a table with the verdict on each tensor.
 
     Attributes:
-        recurrence: the recurrence's name.
+        case: the problems, with the draw of the first.
         rounds: where the implementation rounds.
         tensors: the errors of each tensor.
         diagnoses: the faults that explain the wrong tensors.
     """
 
-    recurrence: str
+    case: ValidCase
     rounds: Rounds
     tensors: list[Measured]
     diagnoses: list[Diagnosis]
@@ -44,19 +48,27 @@ class LowPrecision:
 
     def __str__(self) -> str:
         verdict = "right to within rounding" if self.matches else "WRONG"
-        lines = [f"{self.recurrence} with {self.rounds}, {SEEDS} problems: {verdict}"]
         if not self.tensors:
-            return f"{lines[0]}: the implementation returned no tensor of the recurrence"
+            return f"{self.case.name}: {verdict}: the implementation returned no tensor of the recurrence"
+        diagnoses = [f"diagnosis: {each}" for each in self.diagnoses]
+        return "\n".join([f"{self.case.name}: {verdict}", *self._lines(faults=True), *diagnoses, *self.elsewhere])
+
+    @property
+    def table(self) -> str:
+        """The errors of each tensor and the factors seen, and the rules of other projects, without the verdicts."""
+        return "\n".join([*self._lines(faults=False), *self.elsewhere])
+
+    def _lines(self, *, faults: bool) -> Iterator[str]:
         width = max(len(each.tensor) for each in self.tensors)
-        head = f"{'tensor':{width}}  largest     RMS       t  factor seen"
         most = f"at most {MOST_OF_LARGEST:g} and {MOST_OF_RMS:g}; |t| at most {MOST_T:g}"
-        lines.append(f"  {head}  (errors in units of simulated rounding, {most})")
+        head = f"{'tensor':{width}}  largest     RMS       t  factor seen"
+        yield f"  {head}  (errors in units of simulated rounding, {most})"
         for each in self.tensors:
             numbers = f"{each.largest:7.2f} {each.rms:7.2f} {each.t:7.1f}  {each.seen.best:>10.2%}"
-            lines.append(f"  {each.tensor:{width}}  {numbers if not each.reason else each.reason}")
-            lines += [f"  {'':{width}}  {fault}" for fault in each.faults if not each.reason]
-        lines += [f"diagnosis: {each}" for each in self.diagnoses]
-        return "\n".join([*lines, *self.elsewhere])
+            out = f"  {each.left_out:,} elements overflow by rounding alone" if each.left_out else ""
+            yield f"  {each.tensor:{width}}  {each.reason or numbers + out}"
+            if faults and not each.reason:
+                yield from (f"  {'':{width}}  {fault}" for fault in each.faults)
 
     @property
     def elsewhere(self) -> list[str]:
@@ -119,6 +131,9 @@ def check(
     """
     where = rounds if isinstance(rounds, Rounds) else Rounds.of(rounds)
     drawn = problems(recurrence, where, sizes)
-    found = measured(answer, drawn, where)
+    answers = [answer(each) for each in drawn]
+    simulations = [Simulation(each.sequences, where, seed) for seed, each in enumerate(drawn)]
+    found = measured(answers, simulations)
     wrong = any(each.faults for each in found)
-    return LowPrecision(recurrence.name, where, found, named(answer, drawn, where) if wrong else [])
+    case = replace(drawn[0].case, name=f"{recurrence.name} with {where}, {SEEDS} problems", about=ABOUT)
+    return LowPrecision(case, where, found, named(answers, simulations) if wrong else [])

@@ -2,88 +2,164 @@
 
 Each result of an operation is multiplied by 1 ± u with random signs, u being the unit roundoff of the operation's
 format, forward and backward. Operands of products are rounded as well. A sum of products with random relative changes
-u of all operands changes by u·√(Σ a²b²), so that the change is drawn for the sum, and not term by term. (Random
-roundings as a probe: Parker 1997, "Monte Carlo Arithmetic".)
+u of all operands changes by u·√(Σ a²b²), so that the change is drawn for the sum, and not term by term. Numbers below
+the format's smallest normal one fall on its grid, and may become zero; those beyond its largest become infinite.
+(Random roundings as a probe: Parker 1997, "Monte Carlo Arithmetic".)
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy import ndarray
 
 from harness.derive.operations import Carry, Einsum, Gather, Operation, Sum
 from harness.derive.recording import Recording, Sequences, answered
-from harness.derive.reverse import contribution, gradients
+from harness.derive.reverse import Contribution, contribution, gradients
 from harness.derive.tape import Node
 from harness.precision.formats import CARRIED, PRODUCTS, NumberFormat, Rounds
 
-MOVES = (Carry, Gather)
-"""Operations that move numbers and round none."""
+
+class Roundings(Protocol):
+    """One way to round the results of a pass."""
+
+    def rounded(self, value: ndarray, format: NumberFormat) -> ndarray:
+        """Return a result in a format."""
+
+    def product(
+        self, value: ndarray, operation: Operation, operands: Sequence[ndarray], format: NumberFormat
+    ) -> ndarray:
+        """Return the value of a sum of products whose operands are rounded to a format."""
+
+    def handed(self, operation: Einsum, values: Sequence[ndarray], k: int, g: ndarray, format: NumberFormat) -> ndarray:
+        """Return the gradient of operand k of a sum of products, with all factors rounded to a format."""
 
 
-@dataclass(frozen=True)
-class Moved:
-    """The right tensors, and those of passes with random roundings, by name."""
+class AtRandom:
+    """Roundings that move each result by u, up or down at random.
 
-    right: dict[str, ndarray]
-    draws: list[dict[str, ndarray]]
+    Args:
+        random: the generator of the signs.
+    """
+
+    def __init__(self, random: np.random.Generator) -> None:
+        self._random = random
+
+    def rounded(self, value: ndarray, format: NumberFormat) -> ndarray:
+        """Return a result times 1 ± u, within the range of the format."""
+        return format.limited(value + self._signed(format.unit * value))
+
+    def product(
+        self, value: ndarray, operation: Operation, operands: Sequence[ndarray], format: NumberFormat
+    ) -> ndarray:
+        """Return the sum of products, moved as if each operand were times 1 ± u."""
+        squares = operation.apply([each**2 for each in operands], [False] * len(operands))
+        return value + self._signed(self._size(len(operands), format, squares))
+
+    def handed(self, operation: Einsum, values: Sequence[ndarray], k: int, g: ndarray, format: NumberFormat) -> ndarray:
+        """Return the gradient of operand k, moved as if each factor were times 1 ± u."""
+        squares = operation.pull([each**2 for each in values], k, g**2)
+        return operation.pull(values, k, g) + self._signed(self._size(max(len(values), 2), format, squares))
+
+    def _size(self, factors: int, format: NumberFormat, squares: ndarray) -> ndarray:
+        return math.sqrt(factors) * format.unit * np.sqrt(squares)
+
+    def _signed(self, size: ndarray) -> ndarray:
+        return np.asarray(size * self._random.choice((-1.0, 1.0), np.shape(size)))
 
 
-def moved(problem: Sequences, rounds: Rounds, draws: int, seed: int = 0) -> Moved:
-    """Return outputs, last states and gradients of a problem, without and with random roundings.
+class ToNearest:
+    """Roundings to the nearest number of the format, as processors do them."""
+
+    def rounded(self, value: ndarray, format: NumberFormat) -> ndarray:
+        """Return the nearest numbers."""
+        return format.round(value)
+
+    def product(
+        self, value: ndarray, operation: Operation, operands: Sequence[ndarray], format: NumberFormat
+    ) -> ndarray:
+        """Return the exact sum of products of the nearest numbers."""
+        del value
+        return operation.apply([format.round(each) for each in operands], [False] * len(operands))
+
+    def handed(self, operation: Einsum, values: Sequence[ndarray], k: int, g: ndarray, format: NumberFormat) -> ndarray:
+        """Return the exact gradient of operand k for the nearest numbers."""
+        return operation.pull([format.round(each) for each in values], k, format.round(g))
+
+
+class Simulation:
+    """A problem with the roundings of an implementation: the right tensors, and passes with simulated roundings.
 
     Args:
         problem: the problem, in float64.
         rounds: where an implementation rounds.
-        draws: the number of passes with random roundings.
         seed: of the signs of the roundings.
+
+    Attributes:
+        problem: the problem.
+        rounds: where an implementation rounds.
+        right: outputs, last states and gradients by name, without rounding.
+        nearest: the same of a pass that rounds each result to the nearest number.
     """
-    random = np.random.Generator(np.random.PCG64([seed, 17]))
-    with np.errstate(all="ignore"):  # an overflow is judged where it is compared
-        recording = Recording(problem)
-        right = {**answered(recording, problem), **gradients(recording, problem)}
-        return Moved(right, [_drawn(problem, rounds, random) for _ in range(draws)])
+
+    def __init__(self, problem: Sequences, rounds: Rounds, seed: int = 0) -> None:
+        self.problem, self.rounds = problem, rounds
+        self._random = AtRandom(np.random.Generator(np.random.PCG64([seed, 17])))
+        self._draws: list[dict[str, ndarray]] = []
+        with np.errstate(all="ignore"):  # an overflow is judged where it is compared
+            recording = Recording(problem)
+            self.right = {**answered(recording, problem), **gradients(recording, problem)}
+            self.nearest = with_roundings(problem, rounds, ToNearest())
+
+    def draws(self, count: int) -> list[dict[str, ndarray]]:
+        """Return the tensors of so many passes with random roundings, the same ones at each call."""
+        with np.errstate(all="ignore"):
+            while len(self._draws) < count:
+                self._draws.append(with_roundings(self.problem, self.rounds, self._random))
+        return self._draws[:count]
 
 
-def _drawn(problem: Sequences, rounds: Rounds, random: np.random.Generator) -> dict[str, ndarray]:
-    def signed(size: ndarray) -> ndarray:
-        return np.asarray(size * random.choice((-1.0, 1.0), np.shape(size)))
+def with_roundings(
+    problem: Sequences, rounds: Rounds, how: Roundings, contributed: Contribution = contribution
+) -> dict[str, ndarray]:
+    """Return outputs, last states and gradients of a pass with roundings, by name.
 
-    def rounded(value: ndarray, format: NumberFormat) -> ndarray:
-        return value + signed(format.unit * value)
+    Args:
+        problem: the problem, in float64.
+        rounds: the places of the roundings.
+        how: the roundings.
+        contributed: the contributions of operations that are no sums of products; a wrong function breaks a rule.
+    """
+
+    def result(operation: Operation) -> NumberFormat:
+        format = rounds.at(operation.name)
+        return rounds.by_default if format.name == "tf32" else format  # the format of factors alone
 
     def recorded(value: ndarray, operation: Operation | None, operands: Sequence[ndarray]) -> ndarray:
         if operation is None or isinstance(operation, Gather) or value.dtype.kind != "f":
             return value  # an array that comes in is representable
         if operation.name in PRODUCTS:
-            squares = operation.apply([each**2 for each in operands], [False] * len(operands))
-            value = value + signed(math.sqrt(len(operands)) * rounds.at(operation.name).unit * np.sqrt(squares))
-        result = rounds.by_default if rounds.at(operation.name).name == "tf32" else rounds.at(operation.name)
-        return rounded(value, result)
+            value = how.product(value, operation, operands, rounds.at(operation.name))
+        return how.rounded(value, result(operation))
 
-    def carried(value: ndarray) -> ndarray:
-        return rounded(value, rounds.at(CARRIED)) if CARRIED in rounds.operations else value
-
-    def contributed(node: Node, k: int, g: ndarray) -> ndarray:
-        handed, operation = contribution(node, k, g), node.operation
+    def rounding(node: Node, k: int, g: ndarray) -> ndarray:
+        operation = node.operation
+        if isinstance(operation, Einsum) and contributed is contribution:
+            handed = how.handed(operation, [each.value for each in node.parents], k, g, rounds.at(operation.name))
+        else:
+            handed = contributed(node, k, g)
         if isinstance(operation, Carry):
-            return carried(handed)
+            return how.rounded(handed, rounds.at(CARRIED)) if CARRIED in rounds.operations else handed
         if isinstance(operation, Gather | Sum) or operation is None:
             return handed
-        if isinstance(operation, Einsum):
-            squares = operation.pull([each.value**2 for each in node.parents], k, g**2)
-            terms = max(len(node.parents), 2)
-            handed = handed + signed(math.sqrt(terms) * rounds.at(operation.name).unit * np.sqrt(squares))
-        result = rounds.by_default if rounds.at(operation.name).name == "tf32" else rounds.at(operation.name)
-        return rounded(handed, result)
+        return how.rounded(handed, result(operation))
 
     def summed(one: ndarray, other: ndarray) -> ndarray:
-        return rounded(one + other, rounds.at("add"))
+        return how.rounded(one + other, rounds.at("add"))
 
     recording = Recording(problem, recorded)
-    found = {**answered(recording, problem), **gradients(recording, problem, contributed, summed)}
-    return {name: rounded(each, rounds.stored) for name, each in found.items()}
+    found = {**answered(recording, problem), **gradients(recording, problem, rounding, summed)}
+    return {name: how.rounded(each, rounds.stored) for name, each in found.items()}

@@ -15,6 +15,9 @@ from numpy import ndarray
 
 from harness.casefile import listed, nearest
 
+FLOAT32_LEAST = -126
+"""The exponent of float32's smallest normal number."""
+
 
 @dataclass(frozen=True)
 class NumberFormat:
@@ -48,6 +51,18 @@ class NumberFormat:
         with np.errstate(invalid="ignore"):
             rounded = np.rint(array / ulp) * ulp
             return np.where(np.abs(rounded) > self.largest, np.copysign(np.inf, array), rounded).astype(array.dtype)
+
+    def limited(self, array: ndarray) -> ndarray:
+        """Return float64 numbers within the format's range: on its grid below the smallest normal one, else as given.
+
+        Numbers beyond the largest become infinite. The ranges of float32 and bfloat16 count as that of float64.
+        """
+        if self.least <= FLOAT32_LEAST:
+            return array
+        grid = 2.0 ** (self.least - self.digits + 1)
+        size = np.abs(array)
+        found = np.where(size < 2.0**self.least, np.rint(array / grid) * grid, array)
+        return np.where(size > self.largest, np.copysign(np.inf, array), found)
 
 
 FORMATS: Mapping[str, NumberFormat] = {

@@ -46,6 +46,12 @@ def test_tf32_keeps_eleven_digits():
     ]
 
 
+def test_numbers_outside_of_a_range_are_limited():
+    given = np.array([2.0**-9, 0.7 * 2.0**-9, 0.4 * 2.0**-9, 1.3, 500.0, -500.0])
+    assert FORMATS["float8_e4m3fn"].limited(given).tolist() == [2.0**-9, 2.0**-9, 0.0, 1.3, np.inf, -np.inf]
+    assert FORMATS["bfloat16"].limited(given) is given
+
+
 def test_a_mapping_gives_formats_by_operation():
     rounds = Rounds.of({"matmul": "bfloat16", "carry": "float16"})
     assert [rounds.at(each).name for each in ("matmul", "carry", "tanh", "stored")] == [

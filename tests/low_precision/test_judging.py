@@ -41,11 +41,35 @@ def carried_twice(node, k, g):
     return 2 * g if isinstance(node.operation, Carry) else contribution(node, k, g)
 
 
-@pytest.mark.parametrize("format", ["bfloat16", "float16"])
-@pytest.mark.parametrize("name", ["rnn", "min_gru", "delta_net"])
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("rnn", "bfloat16"),
+        ("min_gru", "float16"),
+        ("delta_net", "bfloat16"),
+        pytest.param("ind_rnn", "bfloat16", id="ind_rnn, whose rectifier flips by rounding"),
+        pytest.param("qrnn", "float8_e4m3fn", id="qrnn in eight bits, whose roundings are not fair"),
+        pytest.param("ssd", "float8_e4m3fn", id="ssd in eight bits, where elements overflow"),
+    ],
+)
 def test_right_answers_pass(name, format):
-    report = check(rounding_everywhere(FORMATS[format]), recurrences()[name], format)
+    with np.errstate(all="ignore"):
+        report = check(rounding_everywhere(FORMATS[format]), recurrences()[name], format, {"B": 4})
     assert report.matches, report
+
+
+def test_a_wrong_factor_is_seen_in_eight_bits():
+    report = check(
+        rounding_everywhere(FORMATS["float8_e4m3fn"], factors={"F0": 1.2}), recurrences()["qrnn"], "float8_e4m3fn"
+    )
+    assert [each.tensor for each in report.tensors if each.faults] == ["F0"], report
+
+
+def test_a_tensor_that_rounding_makes_overflow_is_not_judged():
+    with np.errstate(all="ignore"):
+        report = check(rounding_everywhere(FORMATS["float8_e4m3fn"]), recurrences()["rwkv7"], "float8_e4m3fn", {"B": 2})
+    reasons = {each.tensor: each.reason for each in report.tensors if each.reason}
+    assert reasons["S0"] == "cannot be judged: rounding alone makes it overflow on 24 of 24 problems"
 
 
 @pytest.mark.parametrize(("tensor", "factor"), [("W_hh", 1.01), ("W_xh", 0.99), ("b_h", 1.02), ("inputs.x", 1.005)])

@@ -138,6 +138,7 @@ def _implementation(file: UserFile, process: Framework, offered: Mapping[str, An
         supports={name: tuple(values) for name, values in offered["supports"].items()},
         complete=offered["complete"],
         recurrence=offered["recurrence"],
+        rounds=offered["rounds"],
         about=offered["about"],
     )
 

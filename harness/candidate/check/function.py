@@ -13,7 +13,7 @@ from numpy import ndarray
 from typing_extensions import override
 
 from harness.api import Runnable, as_implementation, asking_of, check_arguments, problems_of
-from harness.candidate.check import page
+from harness.candidate.check import coarse, page
 from harness.candidate.check.candidate import DERIVED, Candidate, oracles
 from harness.candidate.trial import try_out
 from harness.candidate.userfile import tracebacks
@@ -126,6 +126,9 @@ def _outcomes(
     baseline: str | None,
 ) -> Iterator[CaseOutcome]:
     """Yield the outcome of each problem, explained."""
+    if own.rounds and isinstance(given, Recurrence):
+        yield coarse.outcome_of(own, given)
+        return
     examiners: dict[str, Examiner] = {}
     for problem in problems_of(given, by_name=isinstance(function, str)):
         of_step = problem.recurrence is not None

@@ -44,6 +44,7 @@ def lines(run: Run, candidate: Candidate) -> Iterator[str]:
         run = only_its_own(run, candidate)
     yield from _remarks(run)
     yield from _cases(run)
+    yield from _right_in_low_precision(run)
     wrong = [fold for fold in folding.alike(run.comparisons) if fold.verdict in WRONG]
     if wrong:
         from harness.candidate.check.first import in_full
@@ -171,6 +172,14 @@ def _cases(run: Run) -> Iterator[str]:
         yield f"  {'unsupported':<11}  {reasons.total():,} cases in {len(refused):,} files:"
         yield from (f"  {'':<11}    {count:>5,}  {_short(reason)}" for reason, count in reasons.most_common())
     yield ""
+
+
+def _right_in_low_precision(run: Run) -> Iterator[str]:
+    """Yield the errors of each right answer in low precision, and the factors that its check sees."""
+    for _, judged in run.comparisons:
+        if judged.verdict == "match" and judged.detail:
+            yield judged.detail
+            yield ""
 
 
 def _which(of_file: Fold, fold: Fold) -> str:

@@ -20,6 +20,7 @@ OF_ANSWER = {
     "rounding_noise": ("noise",),
     "explain": ("diagnoses",),
     "cases": ("cases",),
+    "low precision": ("case", "judged", "diagnoses", "text"),
     "run": OF_RESULT,
 }
 """Fields of an answer with the status ok, by the kind of question."""
@@ -76,6 +77,16 @@ def _is_result(value: Any) -> bool:
     return isinstance(value, dict) and not _mistake(value, OF_RESULT)
 
 
+def _is_judged(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and _is_text(value[0])
+        and _each(lambda each: isinstance(each, int))(value[1])
+        and _is_text(value[2])
+    )
+
+
 def _is_offer(value: Any) -> bool:
     return (
         isinstance(value, dict)
@@ -83,18 +94,20 @@ def _is_offer(value: Any) -> bool:
         and isinstance(value.get("line"), int | None)
         and isinstance(value.get("complete"), bool)
         and _by_name(_each(lambda each: isinstance(each, str | int | None)))(value.get("supports"))
+        and (_is_text(value.get("rounds")) or _by_name(_is_text)(value.get("rounds")))
     )
 
 
 _FIELDS: Mapping[str, tuple[Holds, str]] = {
     "status": (lambda value: value in ("ok", "unsupported", "error"), "ok, unsupported or error"),
-    **dict.fromkeys(("reason", "detail", "untrained", "source", "refused"), (_is_text, "a text")),
+    **dict.fromkeys(("reason", "detail", "untrained", "source", "refused", "text"), (_is_text, "a text")),
     "seconds": (_is_number, "a number"),
     **dict.fromkeys(("misfits", "versions"), (_by_name(_is_text), "texts by name")),
     **dict.fromkeys(("noise", "rounding"), (_by_name(_is_number), "numbers by name")),
     "remarks": (_each(_is_pair_of_texts), "a list of pairs of texts"),
     "second": (_is_result, "a result"),
     **dict.fromkeys(("diagnoses", "cases", "recurrences"), (lambda value: isinstance(value, list), "a list")),
+    "judged": (_each(_is_judged), "a list of names, shapes and reasons"),
     "offered": (_each(_is_offer), "a list of implementations"),
 }
 """For each field, how it is checked, and what it should be."""

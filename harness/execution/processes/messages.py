@@ -17,6 +17,7 @@ from harness.result import Answer, Result
 
 if TYPE_CHECKING:
     from harness.diagnosis.explanation import Diagnosis
+    from harness.low_precision import LowPrecision
     from harness.precision.error_floor import ErrorFloor
 
 _GRADIENT = "gradient:"
@@ -75,6 +76,16 @@ def of_tensors(tensors: Mapping[str, ndarray]) -> dict[str, ndarray]:
 def tensors_of(message: Message) -> dict[str, ndarray]:
     """Return what an implementation returned, of a message that asks about it."""
     return _named(message.arrays, _ACTUAL)
+
+
+def of_low_precision(report: LowPrecision) -> dict[str, Any]:
+    """Return the result of a check in low precision as JSON can hold it."""
+    return {
+        "case": report.case.to_plain(),
+        "judged": [[each.tensor, list(each.shape), "; ".join(each.faults)] for each in report.tensors],
+        "diagnoses": of_diagnoses(report.diagnoses),
+        "text": report.table if report.tensors else "",
+    }
 
 
 def of_diagnoses(diagnoses: Sequence[Diagnosis]) -> list[list[Any]]:

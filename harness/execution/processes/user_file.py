@@ -23,7 +23,7 @@ from harness.candidate.userfile.loading import Offer, forget, line_of, load
 from harness.derive.stepping import StepError
 from harness.execution.processes.child import end_with_parent, opened_channel, version_of
 from harness.execution.processes.launching import DUMP
-from harness.execution.processes.messages import of_answer, to_problem
+from harness.execution.processes.messages import of_answer, of_low_precision, to_problem
 from harness.execution.processes.transport import Channel, ChannelClosedError, Message
 from harness.implementations import Implementation, Unsupported
 from harness.problem import Problem
@@ -131,6 +131,8 @@ class _Server:
             from harness.execution.processes.answering import answered  # what recurrences alone need
 
             return answered(request, recurrences)
+        if do == "low precision":
+            return _in_low_precision(own, recurrences[own.recurrence])
         if do == "own":
             return _differentiated(own, to_problem(request, recurrences))
         header, arrays = _tried(own, to_problem(request, recurrences))
@@ -176,6 +178,21 @@ def _differentiated(found: Implementation, problem: Problem) -> _Answer:
         return {"status": "error", **_told(error)}, {}
 
 
+def _in_low_precision(found: Implementation, recurrence: Recurrence) -> _Answer:
+    """Check an implementation by the rounding that it declares."""
+    from harness.low_precision import NoAnswerError, checked
+
+    try:
+        return {"status": "ok", **of_low_precision(checked(found, recurrence))}, {}
+    except Unsupported as reason:
+        return {"status": "unsupported", "reason": str(reason) or "no reason is given"}, {}
+    except NoAnswerError as failed:
+        told = _told(failed.__cause__)["detail"] if failed.__cause__ else ""
+        return {"status": "error", "reason": str(failed), "detail": told}, {}
+    except BaseException as error:
+        return {"status": "error", **_told(error)}, {}
+
+
 def _told(error: BaseException) -> dict[str, str]:
     """Say what the user's code raised; a mistake of ours, without a line of the user's, in full."""
     return {"reason": tracebacks.line_of(error), "detail": tracebacks.from_users_line_on(error)}
@@ -205,6 +222,7 @@ def _described(found: Implementation) -> dict[str, Any]:
         "complete": found.complete,
         "about": found.about,
         "recurrence": found.recurrence,
+        "rounds": found.rounds if isinstance(found.rounds, str) else dict(found.rounds),
     }
 
 
