@@ -19,7 +19,7 @@ from harness.casefile import MistakesFound, listed, nearest
 from harness.comparison import Comparison, ComparisonPolicy
 from harness.comparison import compare as compare_arrays
 from harness.diagnosis import Diagnosis, Predictions
-from harness.diagnosis.recurrent import explainer_of
+from harness.diagnosis.recurrent import Explainer
 from harness.execution.processes import AnswerCache, Asking, NativeWeightsFailed, Workers
 from harness.execution.processes.here import Here
 from harness.execution.session import DEFAULT_BASELINE, Standard, diagnose_result, directional, on_its_own
@@ -322,7 +322,7 @@ def _misfits(result: Result, problem: Problem, layout: str) -> Iterator[str]:
 
 def _explained(result: Result, problem: Problem, noise: Mapping[str, float]) -> list[Diagnosis]:
     if problem.recurrence is not None:
-        return explainer_of(problem, noise).explained(result.tensors)
+        return Explainer(problem, noise).explained(result.tensors)
     found = diagnose_result(result, Predictions(problem, noise))
     return [each for each in found if each.fault != BASELINE_IS_OFF]
 

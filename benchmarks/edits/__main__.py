@@ -1,6 +1,6 @@
 """Count small edits of hand-written backward passes that are detected and explained.
 
-    python -m benchmarks.edits [--pairs 200] [--random 1000] [--most 60] [--of apart] [--missed]
+    python -m benchmarks.edits [--pairs 200] [--random 1000] [--most 60] [--of networks --around lengths] [--missed]
 
 Each pass is written plainly, apart from the rules of the diagnosis. Every small edit of its backward part is made by
 itself, then pairs of plausible edits drawn at random. An answer is explained in full if each wrong tensor is, in part
@@ -116,7 +116,7 @@ class Bench:
 class NetworkBench(Bench):
     """One pass as the layer of a network, which is diagnosed as from Python."""
 
-    def __init__(self, cell: str, function: Callable[..., Any], more: dict[str, str]) -> None:
+    def __init__(self, cell: str, function: Callable[..., Any], more: dict[str, Any]) -> None:
         self.name, self._call = cell, networks.called
         self.problem: Any = networks.problem_of(cell, more)
         self.source = Pass(function)
@@ -135,13 +135,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--most", type=int, default=60, help="edits of each sort that is not plausible, for each pass")
     kinds = ("plain", "apart", "reference", "networks")
     parser.add_argument("--of", choices=kinds, default="plain", help="which passes; those of networks are plain ones")
+    parser.add_argument("--around", choices=networks.KINDS, default="one layer", help="which networks")
     parser.add_argument("--missed", action="store_true", help="print what is not explained in full")
     chosen = parser.parse_args(arguments)
     chosen_passes: Any = {"plain": passes.PASSES, "apart": apart.PASSES, "networks": ()}.get(chosen.of)
     chosen_passes = _reference() if chosen_passes is None else chosen_passes
     benches = [Bench(*each) for each in chosen_passes]
     if chosen.of == "networks":
-        benches = [NetworkBench(*each) for each in networks.NETWORKS]
+        more = networks.KINDS[chosen.around]
+        benches = [NetworkBench(cell, each, {**own, **more}) for cell, each, own in networks.PASSES]
     _single(benches, chosen.most, show=chosen.missed)
     _pairs(benches, chosen.pairs, show=chosen.missed)
     _random(benches, chosen.random)

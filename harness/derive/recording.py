@@ -109,6 +109,7 @@ class Visit(NamedTuple):
     Attributes:
         block: the part of a network; empty for a recurrence alone.
         t: the time step.
+        inputs: the node of each input and context.
         entering: the node of each state that enters.
         leaving: the node of each state that leaves.
         output: the node of the output, (B, …).
@@ -116,6 +117,7 @@ class Visit(NamedTuple):
 
     block: str
     t: int
+    inputs: Mapping[str, Node]
     entering: Mapping[str, Node]
     leaving: Mapping[str, Node]
     output: Node
@@ -168,7 +170,7 @@ class TapeLoop(Loop):
         if returned.shape[:1] != batch:
             text = f"the output has shape {returned.shape}, but should begin with the batch, {batch[0]}"
             mistake(recurrence, text, returned.site.line)
-        self.visits.append(Visit(self._tape.block, self._tape.t, self._entering, leaving, returned))
+        self.visits.append(Visit(self._tape.block, self._tape.t, x, self._entering, leaving, returned))
 
     def constant(self, state: Mapping[str, Node]) -> dict[str, Node]:
         """Return a state with the same numbers, through which no gradient passes."""

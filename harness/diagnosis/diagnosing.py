@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray
 
+from harness.diagnosis.by_rule import by_rules
 from harness.diagnosis.committing import network_with
 from harness.diagnosis.constants import Nearly, nearly_right
 from harness.diagnosis.evidence import WHOLE, Evidence, InPart, gather
@@ -19,7 +20,6 @@ from harness.diagnosis.onset import gates_off, in_words, onset, proven_onset
 from harness.diagnosis.parts import Explanation, ExplanationPart
 from harness.diagnosis.precision import EPS, computed_in, digits_of, lower_precision
 from harness.diagnosis.predictions import Predictions
-from harness.diagnosis.recurrent.layer import explained as by_step_of
 from harness.diagnosis.search import Search
 from harness.diagnosis.stages import Stages, joined
 
@@ -127,7 +127,7 @@ def _explained(
         found = Stages(against, thorough=thorough).explanations(predictions)
     if not found or found[0].open:
         left = len(found[0].open) if found else len(evidence.off)
-        by_step = by_step_of(evidence, predictions)
+        by_step = by_rules(evidence, predictions)
         if by_step and sum(len(each.tensors) for each in by_step if each.fault == UNEXPLAINED) < left:
             return [replace(each, start=each.start or start) for each in by_step]
     # The same faults in another order are the same explanation.

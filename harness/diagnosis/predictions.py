@@ -14,6 +14,7 @@ from harness.diagnosis.committing import network_with, network_with_more, right,
 from harness.diagnosis.evidence import tolerated_by
 from harness.diagnosis.faults import Fault, Suspect, faults
 from harness.diagnosis.faults.base import contradict
+from harness.diagnosis.recurrent.explaining import Explainer
 from harness.precision.tolerance import bound
 from harness.problem import Problem
 
@@ -37,6 +38,10 @@ class Prediction:
 
 MOST_KEPT = 2**13
 """Maximum of numbers of δ that a prediction keeps."""
+
+
+MOST_RECORDED = 3000
+"""Maximum of steps that are recorded, about a second."""
 
 
 class Predictions:
@@ -77,6 +82,13 @@ class Predictions:
                 network = network_with(network, self.base)
                 tensors = network.tensors()
         return network, tensors
+
+    @cached_property
+    def explainer(self) -> Explainer | None:
+        """The rules of the cell's step; None if it takes too long to record, or faults are taken for granted."""
+        if self.base or self.problem.network.runs * len(self.problem.structure.blocks) > MOST_RECORDED:
+            return None
+        return Explainer(self.problem, self.noise)
 
     @cached_property
     def bounds(self) -> Mapping[str, float]:

@@ -8,11 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from harness.derive.recording import Recording
 from harness.diagnosis import Diagnosis
-from harness.diagnosis.recurrent.naming import Names
 from harness.diagnosis.recurrent.predicting import predicted
 from harness.diagnosis.recurrent.rules import Rule, rules
+from harness.diagnosis.recurrent.tracks import taped
 from harness.low_precision.judging import DRAWS, MOST_OF_RMS
 from harness.low_precision.rounding import Simulation
 
@@ -48,9 +47,9 @@ class Nearby:
 
     def __init__(self, simulation: Simulation) -> None:
         sequences = simulation.problem
-        recording = Recording(sequences)
-        self.rules = rules(recording, sequences, Names(recording, sequences.recurrence.file))
-        self.predictions = predicted(recording, sequences, [[rule] for rule in self.rules])
+        on_tape = taped(sequences)
+        self.rules = rules(on_tape)
+        self.predictions = predicted(on_tape, [[rule] for rule in self.rules])
         self._simulation = simulation
 
     def distances(self, answer: Mapping[str, ndarray]) -> Distances:

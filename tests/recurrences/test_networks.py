@@ -273,7 +273,7 @@ def test_the_first_wrong_numbers_are_shown():
     result = checked("cut", "the carry is not cut")
     (found,) = next(iter(result.diagnoses.values()))
     assert found.fault == "unexplained"
-    assert "of the inputs at step" in found.start
+    assert "inputs at step" in found.start
 
 
 MISTAKES = {

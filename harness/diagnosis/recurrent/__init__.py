@@ -6,8 +6,7 @@ from harness.deferred import by_module
 
 if TYPE_CHECKING:
     from harness.diagnosis.recurrent.explaining import Explainer
-    from harness.diagnosis.recurrent.networks import explainer_of
 
-__all__ = ["Explainer", "explainer_of"]
+__all__ = ["Explainer"]
 
-__getattr__ = by_module(__name__, {"explaining": ("Explainer",), "networks": ("explainer_of",)})
+__getattr__ = by_module(__name__, {"explaining": ("Explainer",)})

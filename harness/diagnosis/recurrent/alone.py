@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy import ndarray
 
-from harness.derive.recording import Recording, Sequences
-from harness.derive.reverse import contribution, gradients
+from harness.derive.reverse import backward, contribution
 from harness.derive.tape import Node
 from harness.diagnosis.recurrent.naming import Names
+from harness.diagnosis.recurrent.predicting import predicted
+from harness.diagnosis.recurrent.rules import Rule
+from harness.diagnosis.recurrent.tracks import Taped, Upstream
 
 Fault = tuple[str, str, ndarray]
 """A short name, one sentence, and the tensor that it would give."""
@@ -27,63 +29,64 @@ class Parts:
         adjoints: for each node its gradient.
     """
 
-    def __init__(self, recording: Recording, problem: Sequences) -> None:
-        leaves = {node.index: name for name, node in recording.weights.items()}
-        T, B = problem.steps, problem.upstream.shape[0]
-        self.by_step = {name: np.zeros((T, *node.shape)) for name, node in recording.weights.items()}
+    def __init__(self, problem: Taped) -> None:
+        weights = {name: node for name, node in problem.graph.sources.items() if isinstance(node, Node)}
+        weights = {name: node for name, node in weights.items() if name in problem.graph.shared}
+        names = {node.index: name for name, node in weights.items()}
+        T, B = problem.steps, len(problem.upstream.outputs)
+        self.by_step = {name: np.zeros((T, *node.shape)) for name, node in weights.items()}
         self.adjoints: dict[int, ndarray] = {}
 
         def kept(node: Node, k: int, g: ndarray) -> ndarray:
             self.adjoints[node.index] = g
             handed = contribution(node, k, g)
-            if node.parents[k].index in leaves:
-                self.by_step[leaves[node.parents[k].index]][node.t] += handed
+            if node.parents[k].index in names:
+                self.by_step[names[node.parents[k].index]][node.t] += handed
             return handed
 
-        self.right = gradients(recording, problem, kept)
-
-        def only(b: int) -> dict[str, ndarray]:
-            mask = np.arange(B) == b
-
-            def of(g: ndarray) -> ndarray:
-                return np.asarray(g * mask.reshape(-1, *(1,) * (g.ndim - 1)))
-
-            upstream_state = {name: of(g) for name, g in problem.upstream_state.items()}
-            return gradients(recording, replace(problem, upstream=of(problem.upstream), upstream_state=upstream_state))
-
-        each = [only(b) for b in range(B)]
-        self.by_sequence = {name: np.stack([part[name] for part in each]) for name in recording.weights}
+        self.right = backward(problem.graph, problem.ends(), kept)
+        rows = [[Rule("sequence", "", begins=_only(b, B))] for b in range(B)]
+        each = predicted(problem, rows)
+        self.by_sequence = {name: each[name] for name in weights}
 
 
-def faults_of(
-    name: str, actual: ndarray, parts: Parts, recording: Recording, problem: Sequences, names: Names
-) -> Iterator[Fault]:
+def _only(b: int, B: int) -> Callable[[Upstream], Upstream]:
+    """Return a beginning with the gradients of one sequence alone."""
+    mask = np.arange(B) == b
+
+    def of(g: ndarray) -> ndarray:
+        return np.asarray(g * mask.reshape(-1, *(1,) * (g.ndim - 1)))
+
+    return lambda p: replace(p, outputs=of(p.outputs), states={name: of(g) for name, g in p.states.items()})
+
+
+def faults_of(name: str, actual: ndarray, parts: Parts, problem: Taped, names: Sequence[Names]) -> Iterator[Fault]:
     """Yield faults of one tensor, each with the tensor that it would give.
 
     Args:
         name: the tensor.
         actual: the returned tensor, to which weights of parts are fitted.
         parts: the right gradients and their parts.
-        recording: the problem on a tape.
-        problem: the problem.
-        names: the words for places in the step.
+        problem: the problem on a tape.
+        names: the words for places in the step of each layer.
     """
     right = parts.right[name]
     yield from changes_of(name, actual, right, problem)
     for other, tensor in parts.right.items():
         if other != name and tensor.shape == right.shape:
             yield "another", f"{name} is the gradient by {other}", tensor
-    if name.startswith("inputs.") and name.removeprefix("inputs.") in problem.recurrence.inputs:
+    if isinstance(problem.graph.sources[name], list):
         yield "reversed", f"{name} has its steps in reverse order", right[:, ::-1]
         for shift, word in ((1, "late"), (-1, "early")):
             yield "shifted", f"{name} is one step {word}", np.roll(right, shift, 1)
     for called, of in (("step", parts.by_step), ("sequence", parts.by_sequence)):
         if name in of:
             yield from _weighted(name, actual, right, of[name], called)
-    yield from _in_between(name, right, parts, recording, names)
+    for own in names:
+        yield from _in_between(name, right, parts, problem, own)
 
 
-def changes_of(name: str, actual: ndarray, right: ndarray, problem: Sequences) -> Iterator[Fault]:
+def changes_of(name: str, actual: ndarray, right: ndarray, problem: Taped) -> Iterator[Fault]:
     """Yield faults that change a tensor as a whole: zero, transposed, or times a factor."""
     yield "zero", f"{name} is zero", np.zeros_like(right)
     if right.ndim >= 2 and right.shape[-1] == right.shape[-2]:
@@ -91,9 +94,9 @@ def changes_of(name: str, actual: ndarray, right: ndarray, problem: Sequences) -
     yield from _factor(name, actual, right, problem)
 
 
-def _factor(name: str, actual: ndarray, right: ndarray, problem: Sequences) -> Iterator[Fault]:
+def _factor(name: str, actual: ndarray, right: ndarray, problem: Taped) -> Iterator[Fault]:
     """Yield a factor that people mean: of a mean for a sum, of a sign, of a half."""
-    B, T = problem.upstream.shape[:2]
+    B, T = problem.upstream.outputs.shape[:2]
     simple = {"2": 2.0, "½": 0.5, "−1": -1.0, "1/B": 1 / B, "1/T": 1 / T, "1/(B T)": 1 / (B * T), "B": B, "T": T}
     for text, factor in simple.items():
         if factor != 1:
@@ -119,19 +122,20 @@ def _weighted(name: str, actual: ndarray, right: ndarray, parts: ndarray, called
             yield f"{called}-weights", f"{name}: {counted}", (columns @ weights).reshape(right.shape)
 
 
-def _in_between(name: str, right: ndarray, parts: Parts, recording: Recording, names: Names) -> Iterator[Fault]:
+def _in_between(name: str, right: ndarray, parts: Parts, problem: Taped, names: Names) -> Iterator[Fault]:
     """Yield gradients by values in between, and the right one times or divided by such a value."""
-    T = len(recording.outputs)
-    by_step = name in {f"inputs.{each}" for each, nodes in recording.inputs.items() if len(nodes) == T}
+    T, track = problem.steps, names.track
+    by_step = isinstance(problem.graph.sources[name], list)
     for at in names.by_site.values():
         node = next(iter(at.values()))
-        there: Sequence[ndarray] = [parts.adjoints[at[t].index] for t in sorted(at) if at[t].index in parts.adjoints]
-        if len(there) != len(at) or len(at) != T:
+        nodes = [at[track.position(t)] for t in range(T) if track.position(t) in at]
+        there: Sequence[ndarray] = [parts.adjoints[each.index] for each in nodes if each.index in parts.adjoints]
+        if len(there) != T:
             continue
         if by_step:
             if node.shape == right[:, 0].shape:
                 yield "in-between", f"{name} is the gradient by {names.of(node)}", np.stack(there, 1)
-            yield from _times(name, right, names.of(node), np.stack([at[t].value for t in range(T)], 1))
+            yield from _times(name, right, names.of(node), np.stack([each.value for each in nodes], 1))
         elif name in parts.by_step and node.shape == right.shape:
             yield "in-between", f"{name} is the gradient by {names.of(node)}", np.sum(there, 0)
         elif name in parts.by_step:

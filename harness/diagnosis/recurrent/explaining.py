@@ -14,7 +14,6 @@ from functools import cached_property
 import numpy as np
 from numpy import ndarray
 
-from harness.derive.recording import Recording, answered
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
 from harness.diagnosis.finite import where_not_finite
 from harness.diagnosis.precision import lower_precision
@@ -23,7 +22,8 @@ from harness.diagnosis.recurrent.further import further
 from harness.diagnosis.recurrent.naming import Names
 from harness.diagnosis.recurrent.predicting import predicted, predicted_at_the_end
 from harness.diagnosis.recurrent.rules import Rule, rules
-from harness.problem.recurrent import RecurrenceProblem
+from harness.diagnosis.recurrent.tracks import taped
+from harness.problem import Problem
 from harness.tensors import is_gradient, shapes
 
 UNITS = 16.0
@@ -45,6 +45,9 @@ MOST_SCREENED = 60_000
 MOST_PAIRS = 4_000
 """Maximum of pairs that are tried over the whole sequence."""
 
+MOST_NUMBERS = 6e7
+"""Maximum of numbers of the passes with each rule broken, in all nodes: about a second."""
+
 CHUNK = 400
 
 
@@ -64,34 +67,43 @@ class Explainer:
     """Explains answers to one problem; what the rules would give is computed once.
 
     Args:
-        problem: the problem.
+        problem: the problem, of a recurrence alone or of a network.
         noise: the change by rounding alone of each tensor, absolute.
+
+    Attributes:
+        problem: the problem.
+        taped: the problem on a tape, in float64.
+        right: the right tensors, by name.
     """
 
-    def __init__(self, problem: RecurrenceProblem, noise: Mapping[str, float]) -> None:
+    def __init__(self, problem: Problem, noise: Mapping[str, float]) -> None:
         self.problem = problem
         self._noise = noise
-        self._sequences = problem.as_dtype(np.float64).sequences
-        self._recording = Recording(self._sequences)
-        self._names = Names(self._recording, problem.recurrence.file)
-        self._parts = Parts(self._recording, self._sequences)
+        with np.errstate(all="ignore"):  # an overflow is judged in the comparison
+            self.taped = taped(problem.as_dtype(np.float64).calculation)
+            self._parts = Parts(self.taped)
+        self._known: dict[int, Mapping[str, ndarray]] = {}
         self._known_ends: dict[tuple[str, tuple[str, ...]], _Ends] = {}
-        self.right = {**answered(self._recording, self._sequences), **self._parts.right}
+        self.right = {**self.taped.answers, **self._parts.right}
 
     @cached_property
     def _plain(self) -> _Broken:
         """The plain rules."""
-        return self._broken(rules(self._recording, self._sequences, self._names))
+        return self._broken(rules(self.taped))
 
     @cached_property
     def _all(self) -> _Broken:
         """The plain rules, and those that are tried where no plain one explains an answer."""
-        more = self._broken(further(self._recording, self._sequences, self._names))
+        more = self._broken(further(self.taped))
         given = {name: np.concatenate([each, more.given[name]]) for name, each in self._plain.given.items()}
         return _Broken([*self._plain.rules, *more.rules], given)
 
+    @cached_property
+    def _words(self) -> list[Names]:
+        return [Names(track) for track in self.taped.tracks]
+
     def _broken(self, there: list[Rule]) -> _Broken:
-        return _Broken(there, predicted(self._recording, self._sequences, [[rule] for rule in there]))
+        return _Broken(there, predicted(self.taped, [[rule] for rule in there]))
 
     @np.errstate(all="ignore")  # a rule may divide by zero; its numbers then explain nothing
     def explained(self, actual: Mapping[str, ndarray], matching: Sequence[str] = ()) -> list[Diagnosis]:
@@ -127,6 +139,33 @@ class Explainer:
         if forward:
             return [*at_once, self._forward(forward, off)]
         return [*at_once, *self._backward(usable, off)]
+
+    def singly(self, off: Sequence[str]) -> Iterator[tuple[list[Rule], Mapping[str, ndarray]]]:
+        """Yield rules, and the gradients that each gives by itself: of all layers at once, then those of some alone.
+
+        Args:
+            off: the wrong tensors.
+        """
+        for group in self._groups if all(is_gradient(name) for name in off) else ():
+            if len(group) * self.taped.size <= MOST_NUMBERS:
+                key = id(group)
+                if key not in self._known:
+                    self._known[key] = self._broken(group).given
+                yield group, self._known[key]
+
+    @cached_property
+    def _groups(self) -> list[list[Rule]]:
+        there = rules(self.taped)
+        return [[each for each in there if each.is_of_some is of_some] for of_some in (False, True)]
+
+    @property
+    def is_small(self) -> bool:
+        """Return whether all rules can be tried, the further ones too."""
+        return len(self._all_rules) * self.taped.size <= MOST_NUMBERS
+
+    @cached_property
+    def _all_rules(self) -> list[Rule]:
+        return [*rules(self.taped), *further(self.taped)]
 
     @np.errstate(all="ignore")
     def shown(self) -> dict[str, bool]:
@@ -257,7 +296,7 @@ class Explainer:
                 given = self._all.given[name][r]
                 fitting = (
                     each
-                    for each in changes_of(name, actual[name], given, self._sequences)
+                    for each in changes_of(name, actual[name], given, self.taped)
                     if self._same(name, actual[name], each[2])
                 )
                 own += [each for each in [next(fitting, None)] if each is not None]
@@ -281,8 +320,8 @@ class Explainer:
         """
         wrong = np.array([name in off for name in gradients])
         usable = ~(changes & ~wrong).any(1)
-        inputs = [f"inputs.{name}" for name in self._sequences.recurrence.inputs if f"inputs.{name}" in actual]
-        if not inputs or self._sequences.steps < MOST_STEPS_BACK:
+        inputs = [name for name, each in self.taped.graph.sources.items() if isinstance(each, list) and name in actual]
+        if not inputs or self.taped.steps < MOST_STEPS_BACK or not self.taped.is_one_way:
             return []
         seen = np.concatenate([actual[name][:, -1].reshape(-1) for name in inputs])
         bound = max(self._bound(name, actual[name]) for name in inputs)
@@ -310,18 +349,17 @@ class Explainer:
         ):
             if len(firsts) <= MOST_SCREENED and (kind, inputs) not in self._known_ends:
                 both = [[self._all.rules[one[0]], self._all.rules[other[0]]] for one, other in firsts]
-                given = predicted_at_the_end(self._recording, self._sequences, both, inputs)
+                given = predicted_at_the_end(self.taped, both, inputs)
                 self._known_ends[kind, inputs] = firsts, given
             if (kind, inputs) in self._known_ends:
                 yield self._known_ends[kind, inputs]
 
     def _alike_at_the_end(self, start: int, stop: int, inputs: Sequence[str]) -> list[list[int]]:
         """Return groups of rules that give the same at the last step."""
-        rows = [[rule] for rule in self._all.rules[start:stop]]
+        at = [r for r in range(start, stop) if not self._all.rules[r].is_of_some]
+        given = predicted_at_the_end(self.taped, [[self._all.rules[r]] for r in at], inputs)
         groups: dict[bytes, list[int]] = {}
-        for r, row in enumerate(
-            np.round(predicted_at_the_end(self._recording, self._sequences, rows, inputs), 10), start
-        ):
+        for r, row in zip(at, np.round(given, 10), strict=True):
             groups.setdefault(row.tobytes(), []).append(r)
         return list(groups.values())
 
@@ -347,7 +385,7 @@ class Explainer:
         off: Sequence[str],
     ) -> list[Diagnosis]:
         """Return the pairs of rules that explain every gradient."""
-        given = predicted(self._recording, self._sequences, pairs)
+        given = predicted(self.taped, pairs)
         rows = np.flatnonzero(self._fits(given, actual, gradients).all(1))
         return self._diagnosed([pairs[row] for row in rows], rows, given, actual, off) if rows.size else []
 
@@ -382,7 +420,7 @@ class Explainer:
         return found
 
     def _alone(self, name: str, actual: ndarray) -> Diagnosis | None:
-        for fault, text, tensor in faults_of(name, actual, self._parts, self._recording, self._sequences, self._names):
+        for fault, text, tensor in faults_of(name, actual, self._parts, self.taped, self._words):
             if self._same(name, actual, tensor):
                 return Diagnosis(fault, self._sentence(text), {name: self._residual(name, tensor, actual)})
         return None
@@ -395,7 +433,7 @@ class Explainer:
     def _first_wrong(self, actual: Mapping[str, ndarray], left: Sequence[str]) -> str:
         """Return the first wrong gradient on the way back: the last step with a wrong gradient of an input."""
         for name in left:
-            if name.removeprefix("inputs.") in self.problem.recurrence.inputs:
+            if isinstance(self.taped.graph.sources[name], list):
                 wrong = np.abs(actual[name] - self.right[name]) > self._bound(name, self.right[name])
                 t = int(np.flatnonzero(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != 1)))[-1])
                 return f"first wrong gradient: {name} at step {t} (counted from 0)"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from harness.derive.operations import Carry
-from harness.derive.recording import Recording
 from harness.derive.tape import Node, Site
+from harness.diagnosis.recurrent.tracks import Track
 
 _TARGET = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)")
 
@@ -20,32 +20,30 @@ ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "
 class Names:
     """The names of nodes, in the words of the step.
 
-    Args:
-        recording: the step on a tape.
-        file: the step's file.
+    Attributes:
+        track: the steps.
+        by_site: for each place in the step its node at each position.
     """
 
-    def __init__(self, recording: Recording, file: str) -> None:
-        self._file = file
-        self.by_site: dict[Site, dict[int, Node]] = {}
+    def __init__(self, track: Track) -> None:
+        self.track, self.by_site = track, track.by_site
         self._last: dict[int, int] = {}
         self._alike: dict[tuple[int, str], list[int]] = {}
-        for node in recording.tape.nodes:
-            if node.operation is not None:
-                self.by_site.setdefault(node.site, {})[node.t] = node
-                self._last[node.site.line] = max(self._last.get(node.site.line, 0), node.site.nth)
-                alike = self._alike.setdefault((node.site.line, node.operation.name), [])
-                if node.site.nth not in alike:
-                    alike.append(node.site.nth)
+        for site, at in track.by_site.items():
+            name = next(iter(at.values())).operation.name  # type: ignore[union-attr] # every node here has one
+            self._last[site.line] = max(self._last.get(site.line, 0), site.nth)
+            alike = self._alike.setdefault((site.line, name), [])
+            if site.nth not in alike:
+                alike.append(site.nth)
 
     def line(self, site: Site) -> str:
         """Return the line of a site, without its comment."""
-        return linecache.getline(self._file, site.line).partition("  #")[0].strip()
+        return linecache.getline(self.track.file, site.line).partition("  #")[0].strip()
 
     def of(self, node: Node) -> str:
         """Return the name of a node: that of an array, of a variable, or its operation and line."""
-        if node.name:
-            return f"the state {node.name}" if isinstance(node.operation, Carry) else node.name
+        if name := self.track.name(node):
+            return f"the state {name}" if isinstance(node.operation, Carry) else name
         if node.operation is None:
             return "a number"
         target = _TARGET.match(self.line(node.site))
@@ -67,8 +65,8 @@ class Names:
 
     def is_variable(self, node: Node) -> bool:
         """Return whether a node has a name of its own in the step: of what it is given, or of a variable."""
-        if node.name or node.operation is None:
-            return bool(node.name)
+        if self.track.name(node) or node.operation is None:
+            return bool(self.track.name(node))
         return _TARGET.match(self.line(node.site)) is not None and node.site.nth == self._last[node.site.line]
 
     def is_ambiguous(self, site: Site, operand: Node) -> bool:

@@ -5,23 +5,25 @@ A rule changes the contribution of one operation of the step to one operand, at 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from harness.derive.operations import Carry, Einsum, Elementwise, Gather, Operation, unbroadcast
-from harness.derive.recording import Recording, Sequences
 from harness.derive.reverse import contribution
 from harness.derive.tape import Node, Site
 from harness.diagnosis.recurrent.naming import Names
+from harness.diagnosis.recurrent.tracks import READOUT, REVERSE, Taped, Track, Upstream, zeros_like
 
 Handed = Callable[[Node, ndarray], ndarray]
 """Maps a node and its gradient, (R, …) of R passes, to what it hands to the operand of the rule, (R, …)."""
 
-Place = tuple[Site, int]
-"""An operation of the step, and the position of an operand of it."""
+Place = tuple[str, Site, int]
+"""A part of a network, an operation of its step, and the position of an operand of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +36,17 @@ class Rule:
         handed: the changed contributions, each by its place; none where the beginning alone changes.
         sources: for each place whose operation takes the gradient of another node in place of its own, that node.
         begins: the changed upstream gradients.
-        skips: a step that the pass leaves out; None for none.
+        skips: for each part of a network the time step that its pass leaves out.
+        is_of_some: whether some layers or directions alone have it.
     """
 
     fault: str
     text: str
     handed: Mapping[Place, Handed] = field(default_factory=dict)
     sources: Mapping[Place, Callable[[Node], Node]] = field(default_factory=dict)
-    begins: Callable[[Sequences], Sequences] | None = None
-    skips: int | None = None
+    begins: Callable[[Upstream], Upstream] | None = None
+    skips: Mapping[str, int] = field(default_factory=dict)
+    is_of_some: bool = False
 
 
 SLOPES_BY_RESULT: dict[str, dict[str, Callable[[ndarray], ndarray]]] = {
@@ -67,36 +71,73 @@ RIGHT_BY_RESULT: dict[str, Callable[[ndarray], ndarray]] = {
 """Right slopes of functions in terms of their result y."""
 
 
-def rules(recording: Recording, problem: Sequences, names: Names) -> list[Rule]:
-    """Return every rule of a recorded step."""
-    return [
-        *_beginnings(problem),
-        *_carries(names, recording),
-        *_sums(recording, names),
-        *_operations(recording, names),
-        *_parts(names),
-    ]
+def rules(problem: Taped) -> list[Rule]:
+    """Return every rule of a calculation: of its beginning, then of all layers at once, then of some alone."""
+    return [*_beginnings(problem), *everywhere(problem, _of_track)]
 
 
-def _beginnings(problem: Sequences) -> Iterator[Rule]:
-    """Yield faults of the start of the pass, and of its loop."""
+def everywhere(problem: Taped, of_track: Callable[[Track, Names, Taped], Iterator[Rule]]) -> list[Rule]:
+    """Return rules of all layers at once, as one loop over layers has them, then of some layers alone."""
+    own: dict[str, dict[tuple[str, int], Rule]] = {}
+    for track in problem.tracks:
+        alike = Counter[str]()  # places of one line may have one name
+        for rule in of_track(track, Names(track), problem):
+            own.setdefault(track.block, {})[rule.text, alike[rule.text]] = rule
+            alike[rule.text] += 1
+    of_readout = own.pop(READOUT, {})
+    groups = {"": list(own)}
+    if reverse := [block for block in own if block.endswith(REVERSE)]:
+        groups["in the forward direction alone: "] = [block for block in own if block not in reverse]
+        groups["in the reverse direction alone: "] = reverse
+    if len(own) > 2 or not reverse:
+        groups |= {f"in {block} alone: ": [block] for block in own if len(own) > 1}
+    found: list[Rule] = []
+    for where, blocks in groups.items():
+        for key in own[blocks[-1]]:
+            each = [own[block][key] for block in blocks if key in own[block]]
+            if len(each) == len(blocks):
+                found.append(replace(_joined(f"{where}{key[0]}", each), is_of_some=bool(where)))
+    return [*found, *of_readout.values()]
 
-    def states(*left_out: str) -> Callable[[Sequences], Sequences]:
-        return lambda p: replace(
-            p,
-            upstream_state={name: np.zeros_like(g) if name in left_out else g for name, g in p.upstream_state.items()},
-        )
 
-    def outputs(change: Callable[[ndarray], ndarray]) -> Callable[[Sequences], Sequences]:
-        return lambda p: replace(p, upstream=change(p.upstream))
+def _joined(text: str, rules: list[Rule]) -> Rule:
+    """Return rules of several parts as one."""
+    if len(rules) == 1:
+        return replace(rules[0], text=text)
+    handed, sources, skips = ({k: v for each in rules for k, v in part(each).items()} for part in _PARTS)
+    return replace(rules[0], text=text, handed=handed, sources=sources, skips=skips)
 
-    names = tuple(problem.upstream_state)
+
+_PARTS: tuple[Callable[[Rule], Mapping[Any, Any]], ...] = (
+    lambda rule: rule.handed,
+    lambda rule: rule.sources,
+    lambda rule: rule.skips,
+)
+
+
+def _of_track(track: Track, names: Names, problem: Taped) -> Iterator[Rule]:
+    yield from _carries(track, names, problem)
+    yield from _sums(track, names)
+    yield from _operations(track, names)
+    yield from _parts(track, names)
+
+
+def _beginnings(problem: Taped) -> Iterator[Rule]:
+    """Yield faults of the start of the pass."""
+
+    def states(*left_out: str) -> Callable[[Upstream], Upstream]:
+        return lambda p: replace(p, states={**p.states, **zeros_like({name: p.states[name] for name in left_out})})
+
+    def outputs(change: Callable[[ndarray], ndarray]) -> Callable[[Upstream], Upstream]:
+        return lambda p: replace(p, outputs=change(p.outputs))
+
+    names = tuple(problem.upstream.states)
     for name in names:
         yield Rule("last-state", f"the gradient by the last state {name} is left out", begins=states(name))
     if len(names) > 1:
         yield Rule("last-state", "the gradients by the last states are left out", begins=states(*names))
     T = problem.steps
-    last = (np.arange(T) == T - 1).astype(problem.upstream.dtype)
+    last = (np.arange(T) == T - 1).astype(problem.upstream.outputs.dtype)
     changes: dict[str, Callable[[ndarray], ndarray]] = {
         "are left out": np.zeros_like,
         "have the wrong sign": np.negative,
@@ -109,67 +150,66 @@ def _beginnings(problem: Sequences) -> Iterator[Rule]:
     }
     for text, change in changes.items():
         yield Rule("upstream", f"the gradients by the outputs {text}", begins=outputs(change))
-    for step, word in ((0, "first"), (T - 1, "last")):
-        yield Rule("loop", f"the backward loop leaves out the {word} step", skips=step)
 
 
-def _carries(names: Names, recording: Recording) -> Iterator[Rule]:
-    """Yield faults of how a state's gradient is carried from step to step."""
-    T = len(recording.outputs)
+def _carries(track: Track, names: Names, problem: Taped) -> Iterator[Rule]:
+    """Yield faults of the loop, and of how a state's gradient is carried from step to step."""
+    T, block = track.steps, track.block
+    for step, word in ((0, "first"), (T - 1, "last")) if block != READOUT else ():
+        yield Rule("loop", f"the backward loop leaves out the {word} step", skips={block: track.position(step)})
     for site, at in names.by_site.items():
         if not isinstance(at[0].operation, Carry):
             continue
         state = site.state
         for text, factor in (("is not carried back", 0.0), ("is carried back twice", 2.0), ("changes its sign", -1.0)):
             text = f"the gradient of the state {state} {text} from step to step"
-            yield Rule("carry", text, {(site, 0): _carried_if(lambda t: t == 0, factor)})
+            handed = {(block, site, 0): _carried_if(lambda q: track.of(q) == 0, factor)}
+            yield Rule("carry", text, handed)
             also = (
                 f"{text}, and so does that of the last step" if factor < 0 else f"{text}, nor is that of the last step"
             )
-            if factor <= 0:
-                begins = _last_state_times(state, factor)
-                yield Rule("carry", also, {(site, 0): _carried_if(lambda t: t == 0, factor)}, begins=begins)
+            if factor <= 0 and state in problem.upstream.states:
+                yield Rule("carry", also, handed, begins=_last_state_times(state, factor))
         for every in range(2, T):
             text = f"the gradient of the state {state} is cut every {every} steps"
-            yield Rule("truncation", text, {(site, 0): _carried_if(_not_multiple_of(every), 0.0)})
+            yield Rule("truncation", text, {(block, site, 0): _carried_if(_not_multiple_of(track, every), 0.0)})
 
 
-def _sums(recording: Recording, names: Names) -> Iterator[Rule]:
+def _sums(track: Track, names: Names) -> Iterator[Rule]:
     """Yield weights whose gradient is not the sum over all steps."""
-    last = len(recording.outputs) - 1
-    kept: dict[str, Callable[[int], bool]] = {
-        "has the first step alone": lambda t: t == 0,
-        "has the last step alone": lambda t: t == last,
-        "leaves out the first step": lambda t: t > 0,
-        "leaves out the last step": lambda t: t < last,
+    last = track.steps - 1
+    kept: dict[str, Callable[[Node], bool]] = {
+        "has the first step alone": lambda q: track.of(q) == 0,
+        "has the last step alone": lambda q: track.of(q) == last,
+        "leaves out the first step": lambda q: track.of(q) > 0,
+        "leaves out the last step": lambda q: track.of(q) < last,
     }
-    for name in recording.weights if last else ():
-        places = [
-            (site, k) for site, _, k, parent in names.operands() if parent.operation is None and parent.name == name
-        ]
+    for name, weight in track.weights.items() if last else ():
+        places = [(track.block, site, k) for site, _, k, parent in names.operands() if parent is weight]
         for text, right in kept.items():
-            yield Rule("step-weights", f"{name} {text}", {(site, k): _at_steps(right, k) for site, k in places})
+            yield Rule("step-weights", f"{name} {text}", {place: _at_steps(right, place[2]) for place in places})
 
 
-def _at_steps(right: Callable[[int], bool], k: int) -> Handed:
-    return lambda q, g: contribution(q, k, g) if right(q.t) else 0 * contribution(q, k, g)
+def _at_steps(right: Callable[[Node], bool], k: int) -> Handed:
+    return lambda q, g: contribution(q, k, g) if right(q) else 0 * contribution(q, k, g)
 
 
-def _last_state_times(state: str, factor: float) -> Callable[[Sequences], Sequences]:
-    return lambda p: replace(p, upstream_state={**p.upstream_state, state: factor * p.upstream_state[state]})
+def _last_state_times(state: str, factor: float) -> Callable[[Upstream], Upstream]:
+    return lambda p: replace(p, states={**p.states, state: factor * p.states[state]})
 
 
-def _carried_if(right: Callable[[int], bool], factor: float) -> Handed:
+def _carried_if(right: Callable[[Node], bool], factor: float) -> Handed:
     """Return a carry that is right at some steps and so many times as large at the others."""
-    return lambda node, g: g if right(node.t) else factor * g
+    return lambda q, g: g if right(q) else factor * g
 
 
-def _not_multiple_of(every: int) -> Callable[[int], bool]:
-    return lambda t: t == 0 or t % every != 0
+def _not_multiple_of(track: Track, every: int) -> Callable[[Node], bool]:
+    return lambda q: track.of(q) == 0 or track.of(q) % every != 0
 
 
-def _operations(recording: Recording, names: Names) -> Iterator[Rule]:
+def _operations(track: Track, names: Names) -> Iterator[Rule]:
     """Yield faults of each operation of the step."""
+    block = track.block
     for site, node, k, parent in names.operands():
         if isinstance(node.operation, Carry | Gather) and len(node.parents) == 1:
             continue  # the operation that follows hands over the same
@@ -180,29 +220,29 @@ def _operations(recording: Recording, names: Names) -> Iterator[Rule]:
             ("is counted twice", "doubled", 2.0),
             ("has the wrong sign", "sign", -1.0),
         ):
-            yield Rule(fault, f"{into} {text}", {(site, k): _scaled(k, factor)})
+            yield Rule(fault, f"{into} {text}", {(block, site, k): _scaled(k, factor)})
         if isinstance(node.operation, Elementwise) and parent.shape != node.shape:
-            yield Rule("mean", f"{into} is a mean where it should be a sum", {(site, k): _mean(k)})
+            yield Rule("mean", f"{into} is a mean where it should be a sum", {(block, site, k): _mean(k)})
         if isinstance(node.operation, Einsum) and (terms := _summed(node.operation, node, k)) > 1:
-            yield Rule("mean", f"{into} is a mean where it should be a sum", {(site, k): _divided_by(terms, k)})
+            yield Rule("mean", f"{into} is a mean where it should be a sum", {(block, site, k): _divided_by(terms, k)})
         if isinstance(node.operation, Einsum) and parent.shape == node.shape:
-            yield Rule("factor", f"{into} misses the product", {(site, k): lambda _, g: g})
+            yield Rule("factor", f"{into} misses the product", {(block, site, k): lambda _, g: g})
         if isinstance(node.operation, Gather):
             for j, part in enumerate(node.parents):
                 if j > k and part.shape == parent.shape:
                     text = f"in `{line}`, the gradients into {names.of(parent)} and {names.of(part)} are exchanged"
-                    yield Rule("order", text, {(site, k): _exchanged(k, j), (site, j): _exchanged(j, k)})
+                    yield Rule("order", text, {(block, site, k): _exchanged(k, j), (block, site, j): _exchanged(j, k)})
         if isinstance(node.operation, Elementwise) and len(node.parents) == 1:
-            yield from _slopes(site, node, f"in `{line}`, the slope of the {names.operation(node)}")
+            yield from _slopes(block, site, node, f"in `{line}`, the slope of the {names.operation(node)}")
         if op == "where":
             text = f"in `{line}`, {names.of(parent)} takes the whole gradient of both branches"
-            yield Rule("branch", text, {(site, k): _whole(k)})
+            yield Rule("branch", text, {(block, site, k): _whole(k)})
         if op in ("multiply", "divide"):
             other = names.of(node.parents[1 - k])
             text = f"{into} misses its factor {other}"
-            yield Rule("factor", text, {(site, k): _whole(k)})
+            yield Rule("factor", text, {(block, site, k): _whole(k)})
         if isinstance(node.operation, Einsum) or op in ("multiply", "divide"):
-            yield from _values(recording, names, site, node, k, into)
+            yield from _values(track, names, site, node, k, into)
 
 
 def into_operand(names: Names, node: Node, k: int) -> str:
@@ -235,7 +275,7 @@ def _exchanged(k: int, j: int) -> Handed:
     return lambda q, g: contribution(q, j, g).reshape(len(g), *q.parents[k].shape)
 
 
-def _parts(names: Names) -> Iterator[Rule]:
+def _parts(track: Track, names: Names) -> Iterator[Rule]:
     """Yield exchanges of two parts of one array, such as gates in another order."""
     found = [
         (site, node)
@@ -250,7 +290,10 @@ def _parts(names: Names) -> Iterator[Rule]:
                     f"the gradients by the parts of {names.of(node.parents[0])} in `{names.line(site)}` and "
                     f"`{names.line(other_site)}` are exchanged"
                 )
-                handed = {(site, 0): _into(other.operation), (other_site, 0): _into(node.operation)}
+                handed = {
+                    (track.block, site, 0): _into(other.operation),
+                    (track.block, other_site, 0): _into(node.operation),
+                }
                 yield Rule("order", text, handed)
 
 
@@ -277,32 +320,32 @@ def _by_result(formula: Callable[[ndarray], ndarray]) -> Handed:
     return lambda q, g: np.asarray(g * formula(q.value))
 
 
-def _slopes(site: Site, node: Node, slope: str) -> Iterator[Rule]:
+def _slopes(block: str, site: Site, node: Node, slope: str) -> Iterator[Rule]:
     operation = node.operation
     assert isinstance(operation, Elementwise)
 
     def at(value: ndarray) -> ndarray:
         return operation.slope_by([value], 0)
 
-    yield Rule("slope", f"{slope} is left out", {(site, 0): lambda _, g: g})
-    yield Rule("slope", f"{slope} is taken at its result", {(site, 0): _times(lambda q: at(q.value))})
-    yield Rule("slope", f"{slope} is taken twice", {(site, 0): _times(lambda q: at(q.parents[0].value) ** 2)})
-    yield Rule("slope", f"{slope} is its value", {(site, 0): _times(lambda q: q.value)})
+    yield Rule("slope", f"{slope} is left out", {(block, site, 0): lambda _, g: g})
+    yield Rule("slope", f"{slope} is taken at its result", {(block, site, 0): _times(lambda q: at(q.value))})
+    yield Rule("slope", f"{slope} is taken twice", {(block, site, 0): _times(lambda q: at(q.parents[0].value) ** 2)})
+    yield Rule("slope", f"{slope} is its value", {(block, site, 0): _times(lambda q: q.value)})
     for text, wrong in SLOPES_BY_RESULT.get(operation.name, {}).items():
-        yield Rule("slope", f"{slope} is computed as {text} of its result y", {(site, 0): _by_result(wrong)})
+        yield Rule("slope", f"{slope} is computed as {text} of its result y", {(block, site, 0): _by_result(wrong)})
     if formula := RIGHT_BY_RESULT.get(operation.name):
         text = f"{slope} is computed from its argument as if that were its result"
-        yield Rule("slope", text, {(site, 0): _times(lambda q: formula(q.parents[0].value))})
+        yield Rule("slope", text, {(block, site, 0): _times(lambda q: formula(q.parents[0].value))})
 
 
-def _values(recording: Recording, names: Names, site: Site, node: Node, k: int, into: str) -> Iterator[Rule]:
+def _values(track: Track, names: Names, site: Site, node: Node, k: int, into: str) -> Iterator[Rule]:
     """Yield faults that take another value for an operand that the gradient is multiplied by."""
     for j, other in enumerate(node.parents):
         if j == k or (other.operation is None and not other.name):
             continue
         name = names.of(other)
         taken: list[tuple[str, str, Value]] = [
-            ("stale", f"{name} {when}", _at_moment(moment, j)) for when, moment in moments(recording, names, other)
+            ("stale", f"{name} {when}", _at_moment(moment, j)) for when, moment in moments(track, other)
         ]
         if isinstance(node.operation, Einsum):
             taken.append(("factor", f"ones for {name}", lambda _, value: np.ones_like(value)))
@@ -318,7 +361,7 @@ def _values(recording: Recording, names: Names, site: Site, node: Node, k: int, 
         if isinstance(node.operation, Einsum) and other.ndim >= 2 and other.shape[-1] == other.shape[-2]:
             taken.append(("untransposed", f"{name} untransposed", lambda _, value: np.swapaxes(value, -1, -2)))
         for fault, text, value in taken:
-            yield Rule(fault, f"{into} takes {text}", {(site, k): _taking(value, j, k)})
+            yield Rule(fault, f"{into} takes {text}", {(track.block, site, k): _taking(value, j, k)})
 
 
 Moment = Callable[[Node], ndarray]
@@ -344,48 +387,42 @@ def _at_moment(moment: Moment, j: int) -> Value:
     return lambda q, _: moment(q.parents[j])
 
 
-def moments(recording: Recording, names: Names, node: Node) -> Iterator[tuple[str, Moment]]:
+def moments(track: Track, node: Node) -> Iterator[tuple[str, Moment]]:
     """Yield other steps that a value is taken of by mistake, for nodes of one site; nothing for what has no time."""
-    T = len(recording.outputs)
+    T = track.steps
 
-    def at(t: int, node: Node) -> ndarray:
-        return same_at(recording, names, node, t).value
+    def at(p: int, node: Node) -> ndarray:
+        return track.same_at(node, p).value
 
     def before(node: Node) -> ndarray:
-        if node.t > 0:
-            return at(node.t - 1, node)
-        state = next((state for state, after in recording.leaving[0].items() if after is node), None)
+        p = track.of(node)
+        if p > 0:
+            return at(p - 1, node)
+        state = next((state for state, after in track.leaving[0].items() if after is node), None)
         if state is not None:
-            return recording.entering[0][state].value
-        if isinstance(node.operation, Elementwise) and len(node.parents) == 1:
+            return track.entering[0][state].value
+        if isinstance(node.operation, Elementwise) and len(node.parents) == 1 and not track.is_given(node):
             return node.operation.apply([before(node.parents[0])], [False])
         return node.value
 
     def after(node: Node) -> ndarray:
-        if node.t + 1 < T:
-            return at(node.t + 1, node)
-        return recording.last[node.site.state].value if isinstance(node.operation, Carry) else node.value
+        p = track.of(node)
+        if p + 1 < T:
+            return at(p + 1, node)
+        return track.last[node.site.state].value if isinstance(node.operation, Carry) else node.value
 
-    if node.operation is None and len(recording.inputs.get(node.name, ())) != T:
+    if not track.is_moving(node):
         return
     yield "of the step before", before
     yield "of the step after", after
     if isinstance(node.operation, Carry):
         yield (
             "of the step before, and the last at the first",
-            lambda node: at(node.t - 1, node) if node.t else recording.last[node.site.state].value,
+            lambda q: at(track.of(q) - 1, q) if track.of(q) else track.last[q.site.state].value,
         )
-    yield "of the step before, and of the last step at the first", lambda node: at((node.t - 1) % T, node)
-    yield "of the first step at every step", lambda node: at(0, node)
-    yield "of the steps in reverse order", lambda node: at(T - 1 - node.t, node)
-
-
-def same_at(recording: Recording, names: Names, node: Node, t: int) -> Node:
-    """Return what a node is at step t; the node itself if it is the same at all steps."""
-    if node.operation is not None:
-        return names.by_site[node.site].get(t, node)
-    at = recording.inputs.get(node.name, ())
-    return at[t] if len(at) == len(recording.outputs) else node
+    yield "of the step before, and of the last step at the first", lambda q: at((track.of(q) - 1) % T, q)
+    yield "of the first step at every step", lambda q: at(0, q)
+    yield "of the steps in reverse order", lambda q: at(T - 1 - track.of(q), q)
 
 
 def _variant(names: Names, j: int, i: int) -> Value:
@@ -398,6 +435,8 @@ def _index_0(axis: int) -> Value:
 
 def before_function(node: Node, names: Names) -> Iterator[tuple[str, ndarray]]:
     """Yield values that people take for a node's: the operands of its last function."""
+    if names.track.is_given(node):
+        return
     if isinstance(node.operation, Elementwise):
         for parent in node.parents:
             fits = np.broadcast_shapes(parent.shape, node.shape) == node.shape

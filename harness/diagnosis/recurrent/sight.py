@@ -13,8 +13,8 @@ from dataclasses import replace
 from functools import cache
 
 from harness.case.recurrent import Draw
-from harness.derive.recording import Recording
 from harness.diagnosis.recurrent.explaining import Explainer
+from harness.diagnosis.recurrent.tracks import taped
 from harness.diagnosis.sight import Sight
 from harness.precision.rounding_noise import rounding_noise
 from harness.problem.recurrent import RecurrenceProblem, problem_of
@@ -43,7 +43,7 @@ def sight(problem: RecurrenceProblem) -> Sight:
     Raises:
         TooLargeError: if that would take many minutes.
     """
-    numbers = sum(node.value.size for node in Recording(problem.sequences).tape.nodes)
+    numbers = taped(problem.calculation).size
     if numbers > MOST_NUMBERS:
         raise TooLargeError(
             f"a pass over it has {numbers:.1e} numbers, and each fault needs one; at most {MOST_NUMBERS:.0e}, so use "

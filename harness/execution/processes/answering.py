@@ -38,9 +38,9 @@ def answered(request: Message, known: Mapping[str, Recurrence] | None = None) ->
             header, arrays = of_floor(FLOORS[request.header["way"]](to_problem(request, known), baseline_of(request)))
             return {"status": "ok", **header}, arrays
         if request.header["do"] == "explain":
-            from harness.diagnosis.recurrent import explainer_of  # imports rules, which only a wrong answer needs
+            from harness.diagnosis.recurrent import Explainer  # imports rules, which only a wrong answer needs
 
-            explainer = explainer_of(to_problem(request, known), request.header["noise"])
+            explainer = Explainer(to_problem(request, known), request.header["noise"])
             found = explainer.explained(tensors_of(request), request.header["matching"])
             return {"status": "ok", "diagnoses": of_diagnoses(found)}, {}
         if request.header["do"] == "sight":

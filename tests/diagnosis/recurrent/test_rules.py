@@ -11,7 +11,6 @@ from harness.derive.noise import rounding_noise
 from harness.diagnosis import UNEXPLAINED
 from harness.diagnosis.recurrent import Explainer
 from harness.diagnosis.recurrent.further import further
-from harness.diagnosis.recurrent.naming import Names
 from harness.diagnosis.recurrent.predicting import predicted, predicted_at_the_end
 from harness.diagnosis.recurrent.rules import rules
 
@@ -28,15 +27,14 @@ class Broken:
     def __init__(self, recurrence):
         self.problem = recurrence.problem(seed=5)
         self.explainer = Explainer(self.problem, rounding_noise(self.problem.sequences))
-        self.sequences, self.recording = self.explainer._sequences, self.explainer._recording
-        names = Names(self.recording, recurrence.file)
-        self.plain = rules(self.recording, self.sequences, names)
-        self.rules = [*self.plain, *further(self.recording, self.sequences, names)]
+        self.taped = self.explainer.taped
+        self.plain = rules(self.taped)
+        self.rules = [*self.plain, *further(self.taped)]
         self.given = self.under([[rule] for rule in self.rules])
         self.right = {name: self.explainer.right[name] for name in self.given}
 
     def under(self, rows):
-        return predicted(self.recording, self.sequences, rows)
+        return predicted(self.taped, rows)
 
     def row(self, r):
         return {name: each[r] for name, each in self.given.items()}
@@ -95,7 +93,7 @@ def test_the_last_step_alone_gives_what_the_whole_pass_gives_there(broken, recur
     this = broken(recurrence)
     inputs = [f"inputs.{name}" for name in recurrence.inputs]
     rows = [[rule] for rule in this.rules]
-    found = predicted_at_the_end(this.recording, this.sequences, rows, inputs)
+    found = predicted_at_the_end(this.taped, rows, inputs)
     whole = np.concatenate([this.given[name][:, :, -1].reshape(len(rows), -1) for name in inputs], 1)
     np.testing.assert_allclose(found, whole, rtol=1e-9, atol=1e-12)
 
