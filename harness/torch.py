@@ -24,7 +24,7 @@ from harness.api import assert_gradients_match
 from harness.casefile import listed, nearest
 from harness.implementations import implementation
 from harness.low_precision import LowPrecision, assert_right
-from harness.precision.formats import Rounds
+from harness.precision.formats import TRUNCATED, Rounds
 from harness.problem import Problem
 from harness.problem.configurations import configurations as cases_of
 from harness.problem.recurrent import RecurrenceProblem, build_recurrence
@@ -125,7 +125,7 @@ def check(
         wide = wrong
     if where is None:
         return None
-    dtype = STORED.get(where.stored.name, torch.float32)
+    dtype = STORED.get(where.stored.name.removesuffix(TRUNCATED), torch.float32)
 
     def coarse(problem: RecurrenceProblem) -> Mapping[str, ndarray]:
         return answered(function, problem, dtype, device, own)
@@ -207,8 +207,9 @@ def _placed(
 
 
 def _array(tensor: torch.Tensor) -> ndarray:
+    """Return a copy: a last state may be a view of the outputs."""
     tensor = tensor.detach().cpu()
-    return np.asarray((tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.double()).numpy())
+    return np.array((tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.double()).numpy())
 
 
 def _returned(returned: Any, problem: RecurrenceProblem) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

@@ -20,7 +20,7 @@ from harness.derive.operations import Carry, Einsum, Gather, Operation, Sum
 from harness.derive.recording import Recording, Sequences, answered
 from harness.derive.reverse import Contribution, contribution, gradients
 from harness.derive.tape import Node
-from harness.precision.formats import CARRIED, PRODUCTS, NumberFormat, Rounds
+from harness.precision.formats import CARRIED, PRODUCTS, TF32, NumberFormat, Rounds
 
 
 class Roundings(Protocol):
@@ -136,7 +136,7 @@ def with_roundings(
 
     def result(operation: Operation) -> NumberFormat:
         format = rounds.at(operation.name)
-        return rounds.by_default if format.name == "tf32" else format  # the format of factors alone
+        return rounds.by_default if format.name in TF32 else format  # the format of factors alone
 
     def recorded(value: ndarray, operation: Operation | None, operands: Sequence[ndarray]) -> ndarray:
         if operation is None or isinstance(operation, Gather) or value.dtype.kind != "f":

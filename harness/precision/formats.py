@@ -28,20 +28,22 @@ class NumberFormat:
         digits: The number of significant binary digits, the leading one included.
         least: The exponent of the smallest normal number, as in 2**least.
         largest: The largest finite number.
+        truncates: True if digits are cut off, so that numbers are rounded toward zero.
     """
 
     name: str
     digits: int
     least: int
     largest: float
+    truncates: bool = False
 
     @property
     def unit(self) -> float:
         """The unit roundoff, relative: the largest relative error of one rounding of a normal number."""
-        return 2.0**-self.digits
+        return 2.0 ** (1 - self.digits if self.truncates else -self.digits)
 
     def round(self, array: ndarray) -> ndarray:
-        """Return the nearest numbers of the format, ties to even, in the array's own dtype.
+        """Return the nearest numbers of the format, ties to even, or the next toward zero, in the array's own dtype.
 
         Numbers beyond the largest become infinite, and numbers below the smallest normal one have fewer digits.
         """
@@ -49,7 +51,7 @@ class NumberFormat:
         exponent = np.maximum(exponent, self.least + 1)
         ulp = np.ldexp(np.ones_like(mantissa), exponent - self.digits)
         with np.errstate(invalid="ignore"):
-            rounded = np.rint(array / ulp) * ulp
+            rounded = (np.trunc if self.truncates else np.rint)(array / ulp) * ulp
             return np.where(np.abs(rounded) > self.largest, np.copysign(np.inf, array), rounded).astype(array.dtype)
 
     def limited(self, array: ndarray) -> ndarray:
@@ -65,6 +67,9 @@ class NumberFormat:
         return np.where(size > self.largest, np.copysign(np.inf, array), found)
 
 
+TRUNCATED = "-truncated"
+"""The end of the names of formats that cut digits off: some tensor cores do, and Triton's interpreter does."""
+
 FORMATS: Mapping[str, NumberFormat] = {
     each.name: each
     for each in (
@@ -75,12 +80,17 @@ FORMATS: Mapping[str, NumberFormat] = {
         NumberFormat("bfloat16", 8, -126, float(2**127 * (2 - 2**-7))),
         NumberFormat("float8_e4m3fn", 4, -6, 448.0),
         NumberFormat("float8_e5m2", 3, -14, 57344.0),
+        NumberFormat("bfloat16" + TRUNCATED, 8, -126, float(2**127 * (2 - 2**-7)), truncates=True),
+        NumberFormat("tf32" + TRUNCATED, 11, -126, float(np.finfo(np.float32).max), truncates=True),
     )
 }
 """The formats by name."""
 
 PRODUCTS = ("matmul", "einsum")
 """The operations whose operands tensor cores round."""
+
+TF32 = ("tf32", "tf32" + TRUNCATED)
+"""The formats of the operands of products alone."""
 
 STORED = "stored"
 """The place of arrays that an implementation receives and returns."""
@@ -113,8 +123,8 @@ class Rounds:
         Raises:
             ValueError: If a format or an operation is unknown.
         """
-        if declared == "tf32":
-            declared = dict.fromkeys(PRODUCTS, "tf32")
+        if declared in TF32:
+            declared = dict.fromkeys(PRODUCTS, declared)
         if isinstance(declared, str):
             return cls(_format(declared))
         known = ("default", STORED, CARRIED, *operations())

@@ -52,6 +52,15 @@ def test_numbers_outside_of_a_range_are_limited():
     assert FORMATS["bfloat16"].limited(given) is given
 
 
+@pytest.mark.parametrize("name", ["bfloat16-truncated", "tf32-truncated"])
+def test_digits_are_cut_off(name):
+    format, exact = FORMATS[name], NUMBERS.astype(np.float64)
+    cut = format.round(exact)
+    assert (np.abs(cut) <= np.abs(exact)).all()
+    assert (np.abs(exact - cut) <= format.unit * np.abs(exact)).all()
+    assert (np.abs(exact - cut) > format.unit / 2 * np.abs(exact)).any()
+
+
 def test_a_mapping_gives_formats_by_operation():
     rounds = Rounds.of({"matmul": "bfloat16", "carry": "float16"})
     assert [rounds.at(each).name for each in ("matmul", "carry", "tanh", "stored")] == [
