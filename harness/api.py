@@ -121,7 +121,8 @@ def make_case(*, name: str = "", **fields: Any) -> Case:
     Args:
         name: The name of the case; that of its cell by default.
         fields: The keys of a case file, such as ``cell="gru"``, ``weights={"normal": 0.5, "seed": 1}`` and
-            ``sizes={"batch": 2, "time": 5, "input": 3, "hidden": 4}``. An array stands for its values: ``inputs=x``.
+            ``sizes={"batch": 2, "time": 5, "input": 3, "hidden": 4}``. An array stands for its values, as in
+            ``inputs=x``. The cell may be a recurrence of your own, or its name.
 
     Raises:
         MistakesFound: With every mistake, each with the name of its argument.

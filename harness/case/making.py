@@ -13,6 +13,7 @@ import numpy as np
 from harness.case import published
 from harness.case.fields import ValidCase
 from harness.casefile import ODD_IN_A_NAME, Mistake, MistakesFound, nearest
+from harness.recurrences import Recurrence
 
 PLACE = "harness.make_case"
 """The place of a mistake, before the name of the argument."""
@@ -33,6 +34,8 @@ def made(fields: Mapping[str, Any], name: object, implementations: Collection[st
 
     data, mistakes = {}, []
     for key, value in fields.items():
+        if key == "cell" and isinstance(value, Recurrence):
+            value = value.name
         try:
             plain = _plain(value)
             json.dumps(plain)

@@ -33,7 +33,7 @@ from harness.case.fields import (
     ValidCase,
 )
 from harness.casefile import Mistake, Path, listed, nearest
-from harness.recurrences import Recurrence, recurrences
+from harness.recurrences import Recurrence, recurrence_named, recurrences
 
 MOST_MISTAKES = 100
 """Maximum number of mistakes that are reported for one case; a file with more is hardly a case file."""
@@ -117,7 +117,7 @@ def _meant(data: Mapping[str, Any]) -> Recurrence | None:
         return None
     hint = nearest(cell, [*CELLS, *recurrences()])
     others = ((name, each) for name, each in recurrences().items() if name not in CELLS)
-    return recurrences().get(cell) or next((each for name, each in others if repr(name) in hint), None)
+    return recurrence_named(cell) or next((each for name, each in others if repr(name) in hint), None)
 
 
 def _of_recurrence(
@@ -148,7 +148,8 @@ def _of_recurrence(
 
 
 def _unknown_cell(cell: str, located: Located) -> Mistake:
-    hint = nearest(cell, [*CELLS, *recurrences()]) or "`harness list recurrences` shows the recurrences"
+    there = "`harness list recurrences` shows them, and `harness check FILE.py CASE` also takes those of FILE.py"
+    hint = nearest(cell, [*CELLS, *recurrences()]) or there
     return located(("cell",), f"{_shown(cell)} should be {', '.join(CELLS)} or the name of a recurrence", hint)
 
 

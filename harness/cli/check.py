@@ -167,7 +167,7 @@ def _compared(
 ) -> tuple[Exit, dict[str, Any]]:
     from harness import report
     from harness.candidate.check import coarse as in_low_precision
-    from harness.candidate.check import introduced, made_cases, page
+    from harness.candidate.check import introduced, loaded_cases, made_cases, page
     from harness.candidate.check import own as own_forward_pass
     from harness.candidate.check.first import OWN
     from harness.execution.session import execute
@@ -183,10 +183,11 @@ def _compared(
     gc.enable()  # all is imported
     candidate = introduced(named, process, workers)
     made = made_cases(process, candidate.recurrences, workers)
+    there = loaded_cases(process, asked.cases, workers) if candidate.recurrences and asked.cases else None
     _show_printed(candidate.said, "during the import")
     if candidate.recurrences and asked.baseline not in (DEFAULT_BASELINE, OWN):
         raise click.UsageError(f"{named.shown} holds recurrences, which have a baseline of their own; leave it out")
-    cases, loaded = _cases_for(candidate, made, asked.cases, named.shown)
+    cases, loaded = _cases_for(candidate, made, asked.cases, named.shown, there)
     coarse = [each for each in candidate.implementations if each.rounds and made and not asked.cases]
     wanted = [each.tried_out(require_all=asked.require_all) for each in candidate.implementations if each not in coarse]
     if candidate.recurrences:
@@ -230,7 +231,7 @@ def _compared(
 
 
 def _cases_for(
-    candidate: Candidate, made: Sequence[ValidCase], named: tuple[str, ...], shown: str
+    candidate: Candidate, made: Sequence[ValidCase], named: tuple[str, ...], shown: str, there: Loaded | None
 ) -> tuple[list[ValidCase], Loaded]:
     """Return the cases to run, in their order, and all that were loaded; end the command if there are none.
 
@@ -239,12 +240,17 @@ def _cases_for(
         made: the cases that were made for its recurrences.
         named: the cases of the command line.
         shown: the file as it is named.
+        there: what the process of a file with recurrences loaded under the names; None for another file.
     """
     from harness.candidate.check import page, reason_against, simplest_first, suited
     from harness.case import Loaded
     from harness.execution.session import on_its_own
 
-    loaded = Loaded(list(made)) if candidate.recurrences and not named else load_cases(named, or_library=True)
+    loaded = Loaded(list(made)) if candidate.recurrences else load_cases(named, or_library=True)
+    if there is not None:
+        loaded = there
+        for mistake in loaded.mistakes:
+            click.echo(str(mistake), err=True)
     if loaded.mistakes and not (named or loaded.cases):
         basic = page.command(shown, [])
         click.echo(f"to take cases of the library instead of those in cases/, name them: {basic} basic", err=True)

@@ -19,7 +19,7 @@ from harness.case.fields import ValidCase
 from harness.problem.arrays import generator, make
 from harness.problem.live import is_live, joined, numbers_of
 from harness.problem.problem import Problem
-from harness.recurrences import Recurrence, recurrences
+from harness.recurrences import Recurrence, recurrence_named
 from harness.tensors import Shape
 
 if TYPE_CHECKING:
@@ -160,12 +160,12 @@ def known_as(case: ValidCase, known: Mapping[str, Recurrence] | None = None) -> 
 
     Args:
         case: The case of the recurrence.
-        known: Recurrences besides the library's.
+        known: Recurrences besides those of the library and of this process.
     """
     from harness.case.recurrent import digest
 
     assert case.recurrence is not None
-    found = {**recurrences(), **(known or {})}.get(case.cell)
+    found = (known or {}).get(case.cell) or recurrence_named(case.cell)
     if found is not None and digest(found) == case.recurrence["source"]:
         return found
     return Recurrence.from_declared(case.recurrence["declared"])

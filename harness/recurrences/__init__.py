@@ -9,9 +9,9 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from harness.recurrences.base import DeclarationError, Recurrence, Step, recurrence
+from harness.recurrences.base import DECLARED, DeclarationError, Recurrence, Step, recurrence
 
-__all__ = ["DeclarationError", "Recurrence", "Step", "recurrence", "recurrences"]
+__all__ = ["DeclarationError", "Recurrence", "Step", "recurrence", "recurrence_named", "recurrences"]
 
 ENTRY_POINTS = "harness.recurrences"
 
@@ -35,3 +35,8 @@ def recurrences() -> dict[str, Recurrence]:
             )
         found[each.name] = each
     return found
+
+
+def recurrence_named(name: str) -> Recurrence | None:
+    """Return a recurrence of the library, or one that this process declared; None if none has this name."""
+    return recurrences().get(name) or DECLARED.get(name)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
+from weakref import WeakValueDictionary
 
 from typing_extensions import Unpack
 
@@ -216,6 +217,10 @@ class Recurrence:
         return tuple(shape)
 
 
+DECLARED: WeakValueDictionary[str, Recurrence] = WeakValueDictionary()
+"""The recurrences that this process declared and still holds, by name; the last of each name."""
+
+
 class Options(TypedDict, total=False):
     """Parts of a declaration beside the shapes of weights, inputs and states."""
 
@@ -271,7 +276,8 @@ def recurrence(
             raise DeclarationError(f"{own} takes {inspect.signature(step)}, but should take (xp, w, x, s)")
         about = (step.__doc__ or "").strip().partition("\n")[0]
         others: dict[str, Any] = {option: value for option, value in options.items() if option != "name"}
-        return Recurrence(own, step, weights, inputs, state, about=about, **others)
+        DECLARED[own] = found = Recurrence(own, step, weights, inputs, state, about=about, **others)
+        return found
 
     return declare
 

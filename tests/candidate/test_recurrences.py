@@ -196,6 +196,57 @@ def test_a_wrong_declaration(checked, mistake):
     assert "Traceback" not in said
 
 
+NETWORK = """\
+@harness.implementation("mine", recurrence=leaky, supports={"layers": (1,)})
+def my_network(problem):
+    W_z, W_h, b = (problem.weights[f"layer0.{name}"] for name in ("W_z", "W_h", "b"))
+    x, h, kept = problem.inputs, problem.initial_state["layer0.h0"], []
+    for t in range(x.shape[1]):
+        z, n = sigmoid(x[:, t] @ W_z + b), np.tanh(x[:, t] @ W_h)
+        there = (t < problem.lengths)[:, None]
+        kept.append((h, z, n, there))
+        h = np.where(there, (1 - z) * h + z * n, h)
+    outputs = np.stack([np.where(there, (1 - z) * h + z * n, 0) for h, z, n, there in kept], 1)
+    loss, upstream = problem.loss(outputs)
+    dW_z, dW_h, db, dx, dh = (np.zeros_like(each) for each in (W_z, W_h, b, x, h))
+    for t in reversed(range(x.shape[1])):
+        h, z, n, there = kept[t]
+        d = np.where(there, dh + upstream[:, t], 0)
+        da_z, da_n = d * (n - h) * z * (1 - z), d * z * (1 - n**2)
+        dW_z += x[:, t].T @ da_z
+        dW_h += x[:, t].T @ da_n
+        db += da_z.sum(0)
+        dx[:, t] = da_z @ W_z.T + da_n @ W_h.T
+        dh = np.where(there, d * (1 - z), dh)
+    return {"loss": loss, "outputs": outputs, "layer0.W_z": dW_z, "layer0.W_h": dW_h, "layer0.b": db, "inputs": dx,
+            "layer0.h0": dh}
+"""
+
+
+def test_a_case_of_ones_own_recurrence_in_a_network(checked, workplace):
+    case = workplace / "cases" / "own.yaml"
+    case.write_text("about: Mine.\ncell: leaky\nlengths: [5, 7, 1]\nloss: {kind: squared_error}\n")
+    did = checked("cases/own.yaml", source=STEP + NETWORK)
+    assert did.status == 0, did.out + did.err
+    assert "complex-step, which has no backward pass, agrees" in did.out
+    assert "1 match in 1 case; 7 tensors" in did.out
+    wrong = checked("cases/own.yaml", source=STEP + NETWORK, old="t < problem.lengths", new="t < 7 + problem.lengths")
+    assert wrong.status == 1, wrong.out
+    assert "layer0.h0" in wrong.out
+
+
+def test_mistakes_in_a_case_of_ones_own_are_placed(checked, workplace):
+    case = workplace / "cases" / "own.yaml"
+    case.write_text("cell: leaky\nlengths: [5, 8, 1]\n")
+    did = checked("cases/own.yaml")
+    assert did.status == 2
+    assert "cases/own.yaml:2:14: lengths[1]: a length of 8 should be from 1 to 7" in did.err
+    case.write_text("cell: leaky\nlayers: 2\n")
+    did = checked("cases/own.yaml")
+    assert "KeyError: 'W_z'; did you mean 'layer0.W_z'?" in did.out
+    assert did.out.splitlines()[-1] == "To check it again, run: harness check mine.py cases/own.yaml"
+
+
 def test_several_implementations(checked):
     added = """
     @harness.implementation("other", recurrence=leaky)

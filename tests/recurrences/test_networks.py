@@ -326,3 +326,23 @@ def test_an_implementation_may_support_some_networks():
 
     result = harness.check_implementation(one_layer, harness.make_case(cell="min_gru", layers=2))
     assert "layers is 2, but mine has only 1" in str(result)
+
+
+@harness.recurrence(weights={"a": ""}, inputs={"x": "H"}, state={"h": "H"})
+def decay(xp, w, x, s):
+    h = w["a"] * s["h"] + x["x"]
+    return {"h": h}, h
+
+
+def test_a_recurrence_of_ones_own():
+    for cell in (decay, "decay"):
+        problem = harness.make_case(cell=cell, layers=2, lengths=[3, 7, 1]).problem()
+        found = harness.run("derived", problem)
+        assert harness.compare(harness.run("complex-step", problem), found).matches
+        a, x, lengths = problem.weights, problem.inputs, problem.lengths
+        h0, h1 = problem.initial_state.values()
+        for t in range(7):
+            there = (t < lengths)[:, None]
+            h0 = np.where(there, a["layer0.a"] * h0 + x[:, t], h0)
+            h1 = np.where(there, a["layer1.a"] * h1 + h0, h1)
+            np.testing.assert_allclose(found.outputs[:, t], np.where(there, h1, 0), rtol=1e-13)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.candidate.userfile import FileRefused, UserFile
-from harness.case import ValidCase
+from harness.case import Loaded, ValidCase
+from harness.casefile import Mistake
 from harness.execution.processes import WorkerFailed, Workers
 from harness.execution.processes.launching import USER_FILE
 from harness.implementations import Framework, Implementation, Returned, implementations, is_taken, missing_modules
@@ -117,6 +118,25 @@ def made_cases(
             raise FileRefused(answer.header["reason"], answer.header.get("detail", ""))
         found += [ValidCase.from_plain(each) for each in answer.header["cases"]]
     return found
+
+
+def loaded_cases(process: Framework, names: Sequence[str], workers: Workers) -> Loaded:
+    """Return the cases that have some names, as the process of a file loads them, which has the file's recurrences.
+
+    Args:
+        process: the process.
+        names: files, folders or cases.
+        workers: the owner of the process.
+
+    Raises:
+        FileRefused: if the process ends meanwhile.
+    """
+    try:
+        answer = workers.ask(process, {"do": "load", "names": list(names)}, {}).header
+    except WorkerFailed as failure:
+        raise FileRefused(f"the cases could not be loaded: {failure.reason}", failure.detail) from None
+    mistakes = [Mistake(**{**each, "path": tuple(each["path"])}) for each in answer["mistakes"]]
+    return Loaded([ValidCase.from_plain(each) for each in answer["cases"]], mistakes)
 
 
 def _place(file: UserFile, offered: Mapping[str, Any]) -> str:

@@ -83,9 +83,10 @@ def _oracles(run: Run, candidate: Candidate) -> Iterator[str]:
         elif wrong:
             yield f"{name} disagrees with {run.baseline}: {wrong[0].reason or wrong[0].comparison}"
         else:
-            of_all = f"all {len(judged)}" if not without else f"{len(judged) - len(without)} of {len(judged)}"
+            found = f"{len(judged) - len(without)} of " if without else "all " if len(judged) > 1 else ""
             why = f"; on others {without[0].reason}" if without else ""
-            yield f"{name}, {ORACLES[name]} agrees with {run.baseline} on {of_all} problems{why}"
+            problems = f"{found}{counted(len(judged), 'problem')}{why}"
+            yield f"{name}, {ORACLES[name]} agrees with {run.baseline} on {problems}"
     yield ""
 
 
@@ -112,7 +113,7 @@ def next_step(run: Run, file: str, cases: Sequence[str], options: Sequence[str] 
     check = command(file, options)
     made = any(outcome.case.recurrence is not None for outcome in run.outcomes)
     if made and not run.tensors_compared:
-        return f"To check it again, run: {check}"
+        return f"To check it again, run: {' '.join([check, *map(shlex.quote, cases)])}"
     wrong = [outcome for outcome, judged in run.comparisons if judged.verdict in WRONG]
     if made:
         name = run.outcomes[0].case.cell

@@ -20,6 +20,7 @@ OF_ANSWER = {
     "rounding_noise": ("noise",),
     "explain": ("diagnoses",),
     "cases": ("cases",),
+    "load": ("cases", "mistakes"),
     "low precision": ("case", "judged", "diagnoses", "text"),
     "run": OF_RESULT,
 }
@@ -106,7 +107,9 @@ _FIELDS: Mapping[str, tuple[Holds, str]] = {
     **dict.fromkeys(("noise", "rounding"), (_by_name(_is_number), "numbers by name")),
     "remarks": (_each(_is_pair_of_texts), "a list of pairs of texts"),
     "second": (_is_result, "a result"),
-    **dict.fromkeys(("diagnoses", "cases", "recurrences"), (lambda value: isinstance(value, list), "a list")),
+    **dict.fromkeys(
+        ("diagnoses", "cases", "mistakes", "recurrences"), (lambda value: isinstance(value, list), "a list")
+    ),
     "judged": (_each(_is_judged), "a list of names, shapes and reasons"),
     "offered": (_each(_is_offer), "a list of implementations"),
 }

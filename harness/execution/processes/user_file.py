@@ -25,7 +25,7 @@ from harness.execution.processes.child import end_with_parent, opened_channel, v
 from harness.execution.processes.launching import DUMP
 from harness.execution.processes.messages import of_answer, of_low_precision, to_problem
 from harness.execution.processes.transport import Channel, ChannelClosedError, Message
-from harness.implementations import Implementation, Unsupported
+from harness.implementations import Implementation, ImplementationNames, Unsupported
 from harness.problem import Problem
 from harness.recurrences import DeclarationError, Recurrence
 from harness.result.returned import NotReadable
@@ -125,6 +125,8 @@ class _Server:
         do, recurrences = request.header["do"], self.found.recurrences
         if do == "cases":
             return _cases(recurrences[request.header["recurrence"]], request.header["problems"])
+        if do == "load":
+            return _loaded(request.header["names"])
         name = request.header.get("implementation")
         own = next((each for each in self.found.implementations if fit(each.name) == name), None)
         if own is None:
@@ -210,6 +212,15 @@ def _cases(recurrence: Recurrence, problems: Sequence[Mapping[str, Any]]) -> _An
         return {"status": "error", "reason": str(refused)}, {}
     except BaseException as error:
         return {"status": "error", **_told(error)}, {}
+
+
+def _loaded(names: Sequence[str]) -> _Answer:
+    """Return the cases that have some names, which may be of recurrences of the file, and the mistakes in others."""
+    from harness.case import load
+
+    found = load(names, ImplementationNames())
+    cases, mistakes = ([each.to_plain() for each in found.cases], [vars(each) for each in found.mistakes])
+    return {"status": "ok", "cases": cases, "mistakes": mistakes}, {}
 
 
 def _described(found: Implementation) -> dict[str, Any]:
