@@ -10,6 +10,7 @@ OFFER = {
     "name": "a",
     "function": "f",
     "layout": "split",
+    "rounds": "bfloat16",
     "about": "",
     "recurrence": "",
     "line": 3,
