@@ -92,6 +92,9 @@ def validated(
         return _of_recurrence(data, recurrence, name, file, located, weights)
     fields, found = _fields(Fields, data if weights is None else {**data, "weights": weights}, located)
     if fields is None:
+        cell = data.get("cell")
+        if isinstance(cell, str) and cell not in CELLS and not nearest(cell, CELLS):  # its sizes have other names
+            found = {each for each in found if each.path == ("cell",)}
         return None, _in_order(found)
     problems = islice(checks.problems(fields, file.parent, anywhere=weights is not None), MOST_MISTAKES)
     found = {located(path, problem, hint) for path, problem, hint in problems}

@@ -132,6 +132,7 @@ def test_a_new_case_of_each_cell_is_valid_and_matches(check, workplace, cell):
     assert check.command("run", "cases/mine.yaml", "--impl", "numpy-concat").status == 0
 
 
+@pytest.mark.slow
 def test_a_new_case_of_a_recurrence_is_valid_with_each_key_that_it_shows(check, workplace):
     assert check.command("new", "mine", "--cell", "min_gru").status == 0
     path = workplace / "cases/mine.yaml"

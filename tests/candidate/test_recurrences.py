@@ -223,6 +223,7 @@ def my_network(problem):
 """
 
 
+@pytest.mark.slow
 def test_a_case_of_ones_own_recurrence_in_a_network(checked, workplace):
     case = workplace / "cases" / "own.yaml"
     case.write_text("about: Mine.\ncell: leaky\nlengths: [5, 7, 1]\nloss: {kind: squared_error}\n")
@@ -235,6 +236,7 @@ def test_a_case_of_ones_own_recurrence_in_a_network(checked, workplace):
     assert "layer0.h0" in wrong.out
 
 
+@pytest.mark.slow
 def test_mistakes_in_a_case_of_ones_own_are_placed(checked, workplace):
     case = workplace / "cases" / "own.yaml"
     case.write_text("cell: leaky\nlengths: [5, 8, 1]\n")

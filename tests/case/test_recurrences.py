@@ -38,6 +38,7 @@ MISTAKES = {
     "mismatch_without_a_reason": (LSTM + "expect: mismatch\n", 2, 9, "must say why", "because"),
     "nearly_a_recurrence": ("cell: pephole_lstm\n", 1, 7, "the name of a recurrence", "'peephole_lstm'"),
     "no_cell": (NETWORK + "cell: zzz\n", 2, 7, "the name of a recurrence", "harness list recurrences"),
+    "no_cell_with_sizes_of_its_own": ("cell: zzz\nsizes: {K: 3}\n", 1, 7, "the name of a recurrence", "FILE.py"),
     "in_a_sweep": (LSTM + "sweep: {sizes.H: [1, 0]}\n", 2, 22, "1 or more", ""),
 }  # fmt: skip
 
