@@ -577,7 +577,7 @@ class ValidCase(Fields):
     @property
     def is_network(self) -> bool:
         """True if it has layers and a loss around its cell, as every case of rnn, lstm and gru has."""
-        return self.recurrence is None or bool(self.recurrence["network"])
+        return self.recurrence is None or bool(self.recurrence.get("network"))
 
     def to_plain(self) -> dict[str, Any]:
         """Return the case as plain data for JSON."""

@@ -87,7 +87,8 @@ def _oracles(run: Run, candidate: Candidate) -> Iterator[str]:
             why = f"; on others {without[0].reason}" if without else ""
             problems = f"{found}{counted(len(judged), 'problem')}{why}"
             yield f"{name}, {ORACLES[name]} agrees with {run.baseline} on {problems}"
-    yield ""
+    if others:
+        yield ""
 
 
 def conclusion(run: Run) -> str:
