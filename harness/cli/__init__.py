@@ -24,6 +24,11 @@ def main(args: list[str] | None = None) -> NoReturn:
         args: the arguments; by default those of the process, which then ends with the command.
     """
     try:
+        if args is None and sys.argv[1:2] == ["check"] and _is_of_user():
+            from harness.execution.processes.user_file import main as serve
+
+            serve()
+            raise SystemExit(0)
         from harness.terminal import ended
 
         status = ended(lambda: _status(sys.argv[1:] if args is None else args), for_good=args is None)
@@ -31,6 +36,19 @@ def main(args: list[str] | None = None) -> NoReturn:
         os.write(2, b"interrupted\n")
         status = 130
     raise SystemExit(status)
+
+
+def _is_of_user() -> bool:
+    """Start the process of the user's file, which takes longest, as a copy of this one; return True in the copy."""
+    import gc
+
+    from harness.execution.processes import launching
+
+    gc.disable()  # nothing of what is imported is garbage; the command enables it
+    if not launching.forked():
+        return False
+    gc.enable()
+    return True
 
 
 def _status(args: list[str]) -> int:
@@ -42,8 +60,9 @@ def _status(args: list[str]) -> int:
 
     from harness.execution.processes import launching
 
-    launching.ahead()  # the process of the user's file, which takes longest
-    gc.disable()  # nothing of what is imported is garbage; the command enables it
+    gc.disable()
+    launching.listen()
+    launching.ahead()  # where it was not forked
     try:
         from harness.cli.group import status
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import BEGAN
-from harness.cli.exits import Exit, worst
+from harness.cli.exits import Exit, exit_status, worst
 from harness.cli.options import (
     DEFAULT_BASELINE,
     chosen,
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 LIMIT = 60.0
 MAX_PRINTED = 40
 """Maximum number of lines that are shown of the output of the user's code on one case."""
+
+FEW = 16
+"""Maximum number of cases whose tensors are written after the verdict."""
 
 _PYTHON = re.compile(r"\.py(:[^/]*)?\Z")
 """Matches the end of an argument that is a file of Python; no case has such a name."""
@@ -195,7 +198,7 @@ def _compared(
         wanted += of_file
         workers.homes = dict.fromkeys(candidate.recurrences, process)
     shown = 0
-    with report.Keeper(out) as keeper:
+    with report.Keeper(out, waiting=FEW) as keeper:
         with _progress(len(cases), workers.starting) as show:
             growing = (
                 own_forward_pass.runs(cases, candidate, workers)
@@ -208,7 +211,7 @@ def _compared(
         if not by_own_loss:
             run = own_forward_pass.with_own_forward_pass(run, candidate, workers)
             run = in_low_precision.with_coarse(run, coarse, workers)
-        status, own = _status(run, loaded), page.only_its_own(run, candidate)
+        status, own = exit_status(run, loaded), page.only_its_own(run, candidate)
         try:
             if not asked.as_json:  # the verdict does not wait for the report
                 for line in page.lines(run, candidate):
@@ -218,6 +221,7 @@ def _compared(
         finally:
             again = page.command(file, asked.options)
             try:
+                keeper.write()
                 report.write(report.of_run(run, keeper.folder, again=again, plotted=False, dated=False), out)
             except BaseException:
                 if not asked.as_json:
@@ -273,12 +277,6 @@ def _routes(process: Framework) -> tuple[Implementation, list[Implementation]]:
 
     baseline, *others = routes(process)
     return baseline, others
-
-
-def _status(run: Run, loaded: Loaded) -> Exit:
-    from harness.cli.run import exit_status
-
-    return exit_status(run, loaded)
 
 
 def _progress(total: int, starting: Callable[[], Sequence[str]]) -> AbstractContextManager[Callable[[int], None]]:

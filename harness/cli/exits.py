@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from harness import terminal
+
+if TYPE_CHECKING:
+    from harness.case import Loaded
+    from harness.execution.session import Run
 
 
 class Exit(IntEnum):
@@ -41,3 +46,16 @@ _GRAVEST_FIRST = (Exit.BAD_INPUT, Exit.IMPLEMENTATION_FAILED, Exit.MISMATCH, Exi
 def worst(statuses: Iterable[Exit]) -> Exit:
     """Return the status that stands for several inputs: that of the gravest one."""
     return min(statuses, key=_GRAVEST_FIRST.index)
+
+
+def exit_status(run: Run, loaded: Loaded) -> Exit:
+    """Return the exit status of a run over what was loaded."""
+    if loaded.mistakes:
+        return Exit.BAD_INPUT
+    if run.failed_implementations:
+        return Exit.IMPLEMENTATION_FAILED
+    if run.surprises:
+        return Exit.MISMATCH
+    if not run.tensors_compared:
+        return Exit.NOTHING_SELECTED
+    return Exit.AS_EXPECTED

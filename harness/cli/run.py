@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from harness.cli.exits import Exit
+from harness.cli.exits import Exit, exit_status
 from harness.cli.options import (
     DEFAULT_BASELINE,
     cases_argument,
@@ -25,7 +25,6 @@ from harness.cli.options import (
 from harness.terminal import write_json
 
 if TYPE_CHECKING:
-    from harness.case import Loaded
     from harness.execution.cache.unfinished import Unfinished
     from harness.execution.processes import AnswerCache
     from harness.execution.session import Run
@@ -252,19 +251,6 @@ def _how_to_resume(begun: Unfinished, cache: AnswerCache, again: Sequence[str], 
         return f"this run cannot be resumed, because {why}; the same command uses the answers that were kept"
     left_out = f"; {counted(lost, 'answer')} could not be kept, because {reasons}" if lost else ""
     return f"to resume: {shlex.join(again)}{left_out}"
-
-
-def exit_status(run: Run, loaded: Loaded) -> Exit:
-    """Return the exit status of a run over what was loaded."""
-    if loaded.mistakes:
-        return Exit.BAD_INPUT
-    if run.failed_implementations:
-        return Exit.IMPLEMENTATION_FAILED
-    if run.surprises:
-        return Exit.MISMATCH
-    if not run.tensors_compared:
-        return Exit.NOTHING_SELECTED
-    return Exit.AS_EXPECTED
 
 
 def described(run: Run, out: Path, status: Exit) -> dict[str, Any]:

@@ -87,10 +87,13 @@ class Keeper:
     Args:
         beside: the folder of the report that will take them over.
         which: the cases that keep their tensors: ``all``, ``failed`` for those not as expected, or ``none``.
+        waiting: maximum number of cases whose tensors wait for ``write``.
     """
 
-    def __init__(self, beside: Path, which: Which = "all") -> None:
+    def __init__(self, beside: Path, which: Which = "all", waiting: int = 0) -> None:
         self.which = which
+        self._most = waiting
+        self._waiting: list[tuple[CaseOutcome, str]] = []
         self._scratch = scratch(beside)
         self._count = 0
 
@@ -107,9 +110,17 @@ class Keeper:
         if self.which == "none" or outcome.numbers is None or (self.which == "failed" and outcome.as_expected):
             return ""
         name = f"{FOLDER}/{self._count:05}.safetensors"
-        keep(outcome, self.folder / name)
+        self._waiting.append((outcome, name))
         self._count += 1
+        if len(self._waiting) > self._most:
+            self.write()
         return name
+
+    def write(self) -> None:
+        """Write the tensors that wait."""
+        for outcome, name in self._waiting:
+            keep(outcome, self.folder / name)
+        self._waiting.clear()
 
 
 def keep(outcome: CaseOutcome, path: Path) -> None:

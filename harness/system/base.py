@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import subprocess
 
+    from harness.system.forked import Fork
+
 BINARY: int = getattr(os, "O_BINARY", 0)
 """The flag of ``os.open`` that keeps line ends as they are; only Windows has it."""
 
@@ -55,7 +57,7 @@ class Started:
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
+        process: subprocess.Popen[bytes] | Fork,
         printed: int,
         dump: IO[bytes],
         lifeline: int | None = None,

@@ -98,7 +98,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], *, lifeline: s
         lifeline: the variable to have the descriptor for ``end_with``.
         dump: the variable to have the descriptor of the file to which it writes where it was.
     """
-    file = _nameless_file()
+    file = nameless_file()
     watched, ours = os.pipe()
     process = subprocess.Popen(
         command,
@@ -114,7 +114,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], *, lifeline: s
     return Started(process, process.stderr.fileno(), file, ours)
 
 
-def _nameless_file() -> IO[bytes]:
+def nameless_file() -> IO[bytes]:
     """Return a file that is gone with the processes that have it open."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("harness"), "w+b")

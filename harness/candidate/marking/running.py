@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.candidate.marking.files import is_about_a_recurrence
 from harness.candidate.marking.mark import BROKEN, HANGS, Mark, of_check, without_result
-from harness.execution.processes.launching import OWN_PATH, this_harness
+from harness.execution.processes.launching import OPTIONS, this_harness
 
 OF_EACH_CASE = 0.25
 """The share of a file's time that one case may take: the line where it hangs is found before the time is over."""
@@ -77,7 +77,7 @@ def _checked(file: Path, asked: Marking) -> Mark:
     options += ["--require-all"] if asked.require_all else []
     start = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, *OWN_PATH, "-m", "harness", "check", *options, "--", str(file), *cases],
+        [sys.executable, *OPTIONS, "-m", "harness", "check", *options, "--", str(file), *cases],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """The parent of a process of a user's code, on Linux: it ends whatever that process started, in whatever session.
 
     python keeper.py PROGRAM ARGUMENT ...
+    python keeper.py --adopt NUMBER
 
 A process in a session of its own, or one whose parent has ended, belongs to no group that the harness could signal. The
 system gives such an orphan to the nearest ancestor that asked for orphans, and that is the keeper. So everything that
@@ -23,6 +24,9 @@ LIFELINE = "HARNESS_LIFELINE"
 KEEPER = "HARNESS_KEEPER"
 """The environment variable that has the keeper's number, for the program to end when the keeper does."""
 
+ADOPT = "--adopt"
+"""The argument before the number of a program that is this process's child already."""
+
 SET_CHILD_SUBREAPER = 36
 PATIENCE = 5.0
 """Seconds for what was killed to be gone; a process that waits for a disk may take longer."""
@@ -30,12 +34,7 @@ PATIENCE = 5.0
 
 def main(command: list[str]) -> None:
     """Run a program, and end as it does when nothing that it started is left."""
-    keeper = os.getpid()
-    program = os.fork()
-    if program == 0:
-        os.setsid()
-        os.environ[KEEPER] = str(keeper)
-        os.execv(command[0], command)
+    program = int(command[1]) if command[0] == ADOPT else _started(command)
     import ctypes  # while the program starts: nothing waits for this
     import signal
 
@@ -50,6 +49,17 @@ def main(command: list[str]) -> None:
     status = _watched(program, int(os.environ[LIFELINE]), woken)
     _kill_what_is_left(woken)
     _end_as(status)
+
+
+def _started(command: list[str]) -> int:
+    """Start a program and return its number."""
+    keeper = os.getpid()
+    program = os.fork()
+    if program == 0:
+        os.setsid()
+        os.environ[KEEPER] = str(keeper)
+        os.execv(command[0], command)
+    return program
 
 
 def _watched(program: int, lifeline: int, woken: int) -> int | None:

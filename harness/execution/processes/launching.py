@@ -6,6 +6,7 @@ It imports no array library: a command starts the process of a user's file first
 from __future__ import annotations
 
 import os
+import signal
 import site
 import sys
 import time
@@ -20,8 +21,9 @@ _THREADS = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "TF_NUM_INTRAOP", "TF_NU
 ONE_THREAD = {f"{name}_THREADS" if "_" in name else f"{name}_NUM_THREADS": "1" for name in _THREADS}
 """Workers run side by side on small problems, and a sum that is split over threads is rounded otherwise elsewhere."""
 
-OWN_PATH = ("-P",)
-"""For Python: the folder that the harness is called in is not on the path, and a json.py there is not Python's own."""
+OPTIONS = ("-P", "-u")
+"""For Python: the folder that the harness is called in is not on the path, and a json.py there is not Python's own;
+nothing that is printed waits in a buffer."""
 
 DUMP = "HARNESS_DUMP"
 """The environment variable that leads to the file to which faulthandler writes where the process was."""
@@ -48,6 +50,54 @@ def ahead() -> None:
         _ahead = Launch(USER_FILE, of_user=True)
 
 
+def forked() -> bool:
+    """Start that process as a copy of this one, which has imported NumPy and nothing of a command.
+
+    Nothing may have replaced the standard streams or the handlers of signals before, and no thread may run. Signals
+    that end a command are held back until ``listen``, so that a command handles those that come meanwhile.
+
+    Returns:
+        True in the copy, which has to serve the file. Where no copy can be made, nothing is started.
+    """
+    global _ahead
+    if not (sys.platform == "linux" and system.POSIX) or not _has_own_streams():
+        return False
+    from harness.system.forked import SIGNALS, fork
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    for name, value in ONE_THREAD.items():
+        os.environ.setdefault(name, value)  # before NumPy reads it
+    try:
+        import harness.execution.processes.messages  # and with it what both processes need
+    except ImportError:  # the command says so
+        return False
+    begun = time.perf_counter()
+    started = fork((*KEEPER, keeper.ADOPT), this_harness(), lifeline=keeper.LIFELINE, dump=DUMP, kept=keeper.KEEPER)
+    if started is not None:
+        _ahead = Launch(USER_FILE, of_user=True, started=(started, begun))
+        return False
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the folder of the command
+    root = str(Path(harness.__path__[0]).parent)
+    if root not in sys.path:
+        sys.path.append(root)
+    return True
+
+
+def listen() -> None:
+    """Take the signals that ``forked`` held back."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+
+
+def _has_own_streams() -> bool:
+    """Return whether the standard streams are those that the system gives to a process."""
+    try:
+        return [each.fileno() for each in (sys.stdin, sys.stdout, sys.stderr)] == [0, 1, 2]
+    except (AttributeError, OSError, ValueError):  # closed, or replaced
+        return False
+
+
 def taken() -> Launch | None:
     """Return the process that ``ahead`` started; None if there is none."""
     global _ahead
@@ -68,6 +118,7 @@ class Launch:
         program: Python's arguments.
         environment: variables besides those of every worker.
         of_user: whether it runs a user's file, so that all processes that the file starts are ended with it.
+        started: the process, if it runs already, and when it was started.
 
     Attributes:
         started: the process, with its pipes.
@@ -76,11 +127,19 @@ class Launch:
     """
 
     def __init__(
-        self, program: Sequence[str], environment: Mapping[str, str] | None = None, *, of_user: bool = False
+        self,
+        program: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        of_user: bool = False,
+        started: tuple[system.Started, float] | None = None,
     ) -> None:
         self.begun = time.perf_counter()
         self.kept = of_user and sys.platform == "linux" and system.POSIX
-        command = [sys.executable, *OWN_PATH, *program]
+        if started is not None:
+            self.started, self.begun = started
+            return
+        command = [sys.executable, *OPTIONS, *program]
         self.started = system.start(
             [*KEEPER, *command] if self.kept else command,
             {**ONE_THREAD, **os.environ, **this_harness(), **(environment or {})},
