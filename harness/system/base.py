@@ -81,6 +81,15 @@ class Started:
                 os.unlink(file)  # noqa: PTH108 - pathlib takes longer to import
 
 
+def nameless_file() -> IO[bytes]:
+    """Return a file that is gone with the processes that have it open."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("harness"), "w+b")
+    import tempfile  # takes longer than the start of a process
+
+    return tempfile.TemporaryFile()
+
+
 def is_posix() -> bool:
     """Return whether this system has every module and call that ``harness.system.posix`` uses."""
     try:

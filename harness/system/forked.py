@@ -10,8 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from harness.system.base import Started
-from harness.system.posix import nameless_file
+from harness.system.base import Started, nameless_file
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """What ends a command. Code that forks holds them back, so that neither process is cut short in between."""

@@ -17,6 +17,7 @@ from math import isinf
 from pathlib import Path
 from typing import IO
 
+from harness.system import base
 from harness.system.base import KILL, Printed, Started
 
 PIPE_BYTES = 2**20
@@ -98,7 +99,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], *, lifeline: s
         lifeline: the variable to have the descriptor for ``end_with``.
         dump: the variable to have the descriptor of the file to which it writes where it was.
     """
-    file = nameless_file()
+    file = base.nameless_file()
     watched, ours = os.pipe()
     process = subprocess.Popen(
         command,
@@ -112,15 +113,6 @@ def start(command: Sequence[str], environment: Mapping[str, str], *, lifeline: s
     os.close(watched)
     assert process.stderr is not None
     return Started(process, process.stderr.fileno(), file, ours)
-
-
-def nameless_file() -> IO[bytes]:
-    """Return a file that is gone with the processes that have it open."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("harness"), "w+b")
-    import tempfile  # takes longer than the start of a process
-
-    return tempfile.TemporaryFile()
 
 
 def opened(handed: str) -> int:
