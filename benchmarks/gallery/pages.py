@@ -7,7 +7,7 @@ from importlib import import_module
 
 import numpy as np
 
-from benchmarks.gallery import trainings
+from benchmarks.gallery import recurrences, trainings
 from benchmarks.gallery.shown import CASES, Shown, cases, error
 from benchmarks.gallery.trainings import ShownTraining
 from harness.diagnosis import tensor_faults
@@ -44,7 +44,12 @@ def pages(gallery: Sequence[Shown], of_training: Sequence[ShownTraining]) -> dic
     order = sorted(by_group, key=lambda group: (list(TITLES).index(group) if group in TITLES else len(TITLES), group))
     written = {file_of(group): _page(group, by_group[group]) for group in order}
     index = _index({group: by_group[group] for group in order}, gallery, len(of_training))
-    return {"index.md": index, **written, "training.md": _of_training(of_training)}
+    return {
+        "index.md": index,
+        **written,
+        "training.md": _of_training(of_training),
+        "recurrences.md": recurrences.page(),
+    }
 
 
 def file_of(group: str) -> str:
@@ -167,6 +172,10 @@ def _index(by_group: Mapping[str, Sequence[Shown]], gallery: Sequence[Shown], co
     ]
     groups.append(
         f"| [Trainings](training.md) | {count_of_training} | What a training makes of gradients that are right. |"
+    )
+    groups.append(
+        f"| [Any recurrence](recurrences.md) | {len(recurrences.KINDS)} kinds | "
+        "A rule of a derived backward pass is broken, in a line of the step. |"
     )
     by_signature: dict[str, list[Shown]] = {}
     for each in gallery:

@@ -15,6 +15,9 @@ _FACT = re.compile(r"^- \*\*(?P<title>[^*]+)\*\*(?P<text>.*(?:\n {4}.*)*)", re.M
 SHOWN = ("Wrong:", "In place of:", "Not seen with:", "If it is meant:")
 """The facts of an entry that a page shows."""
 
+OF_RECURRENCES = "recurrences.md"
+"""The page of the faults of any recurrence, which has no pictures."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -43,7 +46,8 @@ class Entry:
 @cache
 def entries() -> dict[str, Entry]:
     """Return the entries of the gallery by the name of the fault; none if the gallery is not installed."""
-    return {name: entry for page in sorted(_folder().glob("*.md")) for name, entry in _entries(page)}
+    pages = sorted(_folder().glob("*.md"), key=lambda page: (page.name != OF_RECURRENCES, page.name))
+    return {name: entry for page in pages for name, entry in _entries(page)}  # the pictures win
 
 
 def _folder() -> Path:
@@ -56,13 +60,16 @@ def _folder() -> Path:
 def _entries(page: Path) -> Iterator[tuple[str, Entry]]:
     for found in _ENTRY.finditer(page.read_text(encoding="utf-8")):
         image = _IMAGE.search(found["text"])
-        if image is None:  # a section of the index
+        if image is None and page.name != OF_RECURRENCES:  # a section of the index
             continue
-        about = _plain(found["text"][: image.start()])
+        about = _plain(found["text"][: image.start()] if image else found["text"].partition("\n```")[0])
         facts = [(each["title"], _plain(each["text"])) for each in _FACT.finditer(found["text"])]
-        file = page.parent / image["path"]
+        file = page.parent / image["path"] if image else None
         shown = [(title, text) for title, text in facts if title in SHOWN]
-        yield found["name"], Entry(about, shown, file if file.is_file() else None, image["alt"])
+        yield (
+            found["name"],
+            Entry(about, shown, file if file and file.is_file() else None, image["alt"] if image else ""),
+        )
 
 
 def _plain(text: str) -> str:

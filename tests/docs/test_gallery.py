@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gallery import trainings
+from benchmarks.gallery import recurrences, trainings
 from benchmarks.gallery.pages import file_of, pages
 from benchmarks.gallery.picture import picture
 from benchmarks.gallery.shown import gallery
 from harness.diagnosis.faults import faults
 from harness.diagnosis.sight import catalogue
 from harness.diagnosis.training_faults import catalogue as catalogue_of_training
+from harness.report.gallery import entries
 
 FOLDER = Path("docs/faults")
+RULES = "".join(path.read_text(encoding="utf-8") for path in Path("harness/diagnosis/recurrent").glob("*.py"))
 STALE = "stale: `make gallery` writes it anew"
 REDRAWN = ("carry-untransposed", "gate-gradient-missing", "overflowing-exponential", "outputs-past-ends", "transposed")
 REDRAWN_TRAININGS = ("momentum", "ascends")
@@ -51,6 +53,20 @@ def test_every_page_is_what_the_code_says(written):
     assert {path.name for path in FOLDER.glob("*.md")} == written.keys(), STALE
     for name, text in written.items():
         assert (FOLDER / name).read_text(encoding="utf-8") == text, f"{name} is {STALE}"
+
+
+def test_every_kind_of_rule_is_broken_and_shows():
+    shown = recurrences.shown_rules()
+    kinds = set(re.findall(r'"([a-z-]+)"', "".join(re.findall(r"Rule\(\s*\"[a-z-]+\"", RULES)))) | {
+        "dropped",
+        "doubled",
+        "sign",
+    }
+    assert kinds == recurrences.KINDS.keys()
+    assert [each.kind for each in shown] == [kind for kind in recurrences.KINDS if kind != "branch"], "no `where` there"
+    for each in shown:
+        assert max(each.errors.values()) > 0.001, each.kind
+        assert each.kind in entries(), "a report's page shows it"
 
 
 def test_every_fault_is_there_with_its_explanation():

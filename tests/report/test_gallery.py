@@ -1,5 +1,6 @@
 """The entries of the fault gallery that a page shows."""
 
+from benchmarks.gallery.recurrences import KINDS
 from harness.diagnosis.sight import catalogue
 from harness.report.gallery import SHOWN, entries
 
@@ -8,6 +9,10 @@ def test_each_fault_of_the_catalogue_has_an_entry_with_a_picture():
     found = entries()
     assert not catalogue().keys() - found.keys()
     for name, each in found.items():
+        if name in KINDS and name not in catalogue():
+            assert (each.file, each.picture) == (None, "")
+            assert each.about
+            continue
         assert each.file is not None, name
         assert each.file.stem.removeprefix("training-") == name
         assert each.about, name
