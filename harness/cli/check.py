@@ -169,7 +169,6 @@ def _compared(
     named: UserFile, file: str, asked: _Asked, out: Path, process: Framework, workers: Workers
 ) -> tuple[Exit, dict[str, Any]]:
     from harness import report
-    from harness.candidate.check import coarse as in_low_precision
     from harness.candidate.check import introduced, loaded_cases, made_cases, page
     from harness.candidate.check import own as own_forward_pass
     from harness.candidate.check.first import OWN
@@ -210,7 +209,10 @@ def _compared(
                 shown = _show_output(run, shown)
         if not by_own_loss:
             run = own_forward_pass.with_own_forward_pass(run, candidate, workers)
-            run = in_low_precision.with_coarse(run, coarse, workers)
+            if coarse:
+                from harness.candidate.check.coarse import with_coarse  # with all of the low precision
+
+                run = with_coarse(run, coarse, workers)
         status, own = exit_status(run, loaded), page.only_its_own(run, candidate)
         try:
             if not asked.as_json:  # the verdict does not wait for the report

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from harness.system.base import Started, nameless_file
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""What ends a command. Code that forks holds them back, so that neither process is cut short in between."""
+"""The signals that end a command. Code that forks holds them back, so that neither process is cut short in between."""
 
 PAUSE = 0.05
 """Maximum number of seconds between two looks at a process that should end."""

@@ -17,8 +17,8 @@ from math import isinf
 from pathlib import Path
 from typing import IO
 
-from harness.system import base
 from harness.system.base import KILL, Printed, Started
+from harness.system.base import nameless_file as _nameless_file
 
 PIPE_BYTES = 2**20
 _COUNT = struct.Struct("i")
@@ -99,7 +99,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], *, lifeline: s
         lifeline: the variable to have the descriptor for ``end_with``.
         dump: the variable to have the descriptor of the file to which it writes where it was.
     """
-    file = base.nameless_file()
+    file = _nameless_file()
     watched, ours = os.pipe()
     process = subprocess.Popen(
         command,
