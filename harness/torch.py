@@ -17,8 +17,15 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy import ndarray
+
+try:
+    import torch
+except ModuleNotFoundError as error:
+    if error.name != "torch":  # torch is there, and something that it needs is not
+        raise
+    needs = "harness.torch needs torch, which is not installed; pip install 'bptt-harness[torch]'"
+    raise ModuleNotFoundError(needs, name="torch") from None
 
 from harness.api import assert_gradients_match
 from harness.casefile import listed, nearest
