@@ -35,7 +35,7 @@ report: $(INSTALLED) ## Run all cases and write the comparison report to reports
 quick: $(INSTALLED) ## Run the tests that need no framework and no processes (half a minute)
 	PYTHONPATH=tests/no_frameworks $(BIN)/pytest $(QUICK) -m "not full and not framework and not slow" $(BESIDE)
 
-test: $(INSTALLED) ## Run tests of everything: of parameters each pair, of faults each once (five minutes)
+test: $(INSTALLED) ## Run tests of everything: of parameters each pair, of faults each once (ten minutes)
 	$(BIN)/pytest -m "not full" $(BESIDE) --durations 20
 
 test-all: $(INSTALLED) ## Run all tests with all parameters, and all cases (half an hour)
