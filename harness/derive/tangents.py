@@ -26,27 +26,22 @@ Moved = dict[int, ndarray]
 """For each node that a direction reaches, its complex values or their imaginary parts, (R, …)."""
 
 
-def complex_step(graph: Graph, ends: Ends, most: int | None = None) -> dict[str, ndarray]:
+def complex_step(graph: Graph, ends: Ends) -> dict[str, ndarray]:
     """Return every gradient, by complex steps.
 
     Args:
         graph: a recurrence or a network on a tape.
         ends: the nodes that the loss reads, each with the gradient of the loss by it.
-        most: the maximum number of elements of each array, drawn at random; NaN stands for the others. None for all.
     """
     adjoint: dict[int, ndarray] = {}
     dtype, B, ends = graph.tape.nodes[0].dtype, len(graph.outputs[0].value), list(ends)
     size = dtype.type(STEPS[dtype])
     chunk = max(1, MOST_NUMBERS // max(node.value.size for node in graph.tape.nodes))
-    random = np.random.Generator(np.random.PCG64(0))
     for node, shared in _starts(graph):
         shape = node.shape if shared else node.shape[1:]
         elements = int(np.prod(shape, dtype=np.intp))
-        chosen = np.arange(elements)
-        if most is not None and elements > most:
-            chosen = np.sort(random.choice(elements, most, replace=False))
-        found = np.full((elements,) if shared else (B, elements), np.nan, dtype)
-        for at in np.split(chosen, range(chunk, len(chosen), chunk)):
+        found = np.empty((elements,) if shared else (B, elements), dtype)
+        for at in np.split(np.arange(elements), range(chunk, elements, chunk)):
             one = np.zeros((len(at), elements), dtype)
             one[np.arange(len(at)), at] = size
             one = one.reshape(len(at), *shape)  # (R, …)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy import ndarray
 from harness.derive.guards import consistent, derivative_by_complex_step
 from harness.derive.imaginary import all_elements, by_imaginary_parts
 from harness.derive.network import loss_and_slopes
-from harness.derive.recording import NetworkRecording, recorded
+from harness.derive.recording import NetworkRecording, Recorded, recorded
 from harness.derive.tangents import complex_step as by_complex_steps
 from harness.implementations.base import ANY, Partial, Returned, Unsupported, implementation
 from harness.precision.perturbations import directions
@@ -26,7 +27,7 @@ MOST_NUMBERS = 4e7
 """Numbers that all directions of a recurrence take together, about a second. Beyond it, a few directions are taken."""
 
 SAMPLE = 8
-"""Elements of each array of a recurrence, at each step, where all would take too long."""
+"""Minimum number of elements of each array of a recurrence that are sampled, in each sequence."""
 
 UNDERFLOW = 1e-200
 """Minimum of a tensor's largest element; a smaller one loses digits, since its product with the step is subnormal."""
@@ -89,21 +90,14 @@ def _of_network(problem: Problem) -> Returned:
     loss, slopes = loss_and_slopes(arrays, outputs)  # (), (B, T, O)
     ends = [(node, slopes[:, t]) for t, node in enumerate(recording.outputs)]
     found: dict[str, Any] = {"loss": loss.astype(dtype), "outputs": outputs.astype(dtype)}
-    positions = all_elements(recording)
     if work(problem) <= MOST_WORK:
-        gradients = by_imaginary_parts(recording, ends, positions)
+        gradients = by_imaginary_parts(recording, ends, all_elements(recording))
         return found | {name: _as_far_as_resolved(gradient, dtype) for name, gradient in gradients.items()}
     share = max(1, int(SAMPLED_WORK / of_one / len(below_readout)))
     few = dict.fromkeys(below_readout, share)
     for name in structure.gradients.keys() - few.keys():
         few[name] = max(1, int(SAMPLED_WORK / work_of_one(problem, name)))
-    positions = {name: _sample(name, len(every), few[name]) for name, every in positions.items()}
-    found["directional"] = np.array([derivative_by_complex_step(arrays, v) for v in directions(structure)]).astype(
-        dtype
-    )
-    for name, gradient in by_imaginary_parts(recording, ends, positions).items():
-        found[name] = _partial(problem, name, gradient.astype(dtype), positions[name])
-    return found
+    return found | _sampled(problem, Recorded(recording, found, ends), few)
 
 
 def _of_recurrence(problem: Problem) -> Returned:
@@ -113,12 +107,28 @@ def _of_recurrence(problem: Problem) -> Returned:
     graph, answers, ends = recorded(wide)
     found: dict[str, Any] = {name: each.astype(dtype) for name, each in answers.items()}
     elements = sum(_elements_of(problem, name) for name in problem.structure.gradients)
-    if elements * sum(node.value.size for node in graph.tape.nodes) <= MOST_NUMBERS:
+    numbers = sum(node.value.size for node in graph.tape.nodes)
+    if elements * numbers <= MOST_NUMBERS:
         return found | {name: each.astype(dtype) for name, each in by_complex_steps(graph, ends).items()}
+    few = dict.fromkeys(problem.structure.gradients, max(SAMPLE, int(MOST_NUMBERS / numbers)))
+    return found | _sampled(problem, Recorded(graph, answers, ends), few)
+
+
+def _sampled(problem: Problem, recorded: Recorded, few: Mapping[str, int]) -> dict[str, Any]:
+    """Return so many elements of each gradient, and derivatives along directions of all arrays.
+
+    Args:
+        problem: The problem.
+        recorded: The problem in float64 on a tape.
+        few: The number of elements of each gradient, in all sequences.
+    """
+    graph, _, ends = recorded
+    dtype, wide = problem.case.dtype, problem.as_dtype(np.float64).calculation
     along = [derivative_by_complex_step(wide, v) for v in directions(problem.structure)]
-    found["directional"] = np.array(along).astype(dtype)
-    for name, each in by_complex_steps(graph, ends, SAMPLE).items():
-        found[name] = Partial(each.astype(dtype), ~np.isnan(each), np.zeros(each.shape))
+    found: dict[str, Any] = {"directional": np.array(along).astype(dtype)}
+    positions = {name: _sample(name, len(every), few[name]) for name, every in all_elements(graph).items()}
+    for name, gradient in by_imaginary_parts(graph, ends, positions).items():
+        found[name] = _partial(problem, name, gradient.astype(dtype), positions[name])
     return found
 
 

@@ -15,6 +15,7 @@ from harness.derive.recording import recorded
 from harness.derive.reverse import backward
 from harness.execution.processes.messages import of_problem, to_problem
 from harness.execution.processes.transport import Message
+from harness.implementations import complex_step
 from harness.problem.reference import solve
 
 SIZES = {"batch": 3, "time": 5}
@@ -350,3 +351,17 @@ def test_a_recurrence_of_ones_own():
             h0 = np.where(there, a["layer0.a"] * h0 + x[:, t], h0)
             h1 = np.where(there, a["layer1.a"] * h1 + h0, h1)
             np.testing.assert_allclose(found.outputs[:, t], np.where(there, h1, 0), rtol=1e-13)
+
+
+@pytest.mark.parametrize("keys", [{}, STACK], ids=["alone", "in a network"])
+def test_a_problem_that_is_too_large_is_sampled(keys, monkeypatch):
+    monkeypatch.setattr(complex_step, "MOST_NUMBERS", 1e3)
+    sizes = {**SIZES, "output": 4} if keys else SIZES
+    problem = harness.make_case(cell="peephole_lstm", sizes=sizes, **keys).problem()
+    expected, sampled = harness.run("derived", problem), harness.run("complex-step", problem)
+    assert sampled.directional is not None
+    assert any(each.sum() < each.size for each in sampled.known.values())
+    assert harness.compare(sampled, expected).matches
+    for name, gradient in expected.gradients.items():
+        wrong = replace(expected, gradients={**expected.gradients, name: 1.001 * gradient})
+        assert name in {each.tensor for each in harness.compare(sampled, wrong).disagreements}, name
