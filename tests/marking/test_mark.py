@@ -9,7 +9,7 @@ import pytest
 
 from harness.candidate.marking.files import found_in, is_about_a_recurrence
 from harness.candidate.marking.mark import Mark, of_check
-from harness.candidate.marking.page import text
+from harness.candidate.marking.page import summary, text
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
 
@@ -99,6 +99,19 @@ def test_environments_and_hidden_folders_are_no_submissions(tmp_path):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("")
     assert [each.relative_to(tmp_path).as_posix() for each in found_in(tmp_path)] == ["a.py", "b/c.py"]
+
+
+def test_files_stand_in_the_order_of_their_numbers(tmp_path):
+    names = ["s2.py", "s02b.py", "s10.py", f"s{'9' * 200}.py", "s.py", "t.py"]
+    for name in sorted(names):
+        (tmp_path / name).write_text("")
+    assert [each.name for each in found_in(tmp_path)] == names
+
+
+def test_several_files_do_not_run_and_one_does_not():
+    one, two = [Mark("a.py")], [Mark("a.py"), Mark("b.py")]
+    assert summary(one) == "1 file: 1 does not run"
+    assert summary(two) == "2 files: 2 do not run"
 
 
 def test_the_text_of_a_file_says_whether_it_is_about_a_recurrence():

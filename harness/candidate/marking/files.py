@@ -13,7 +13,10 @@ _OF_A_RECURRENCE = re.compile(r"recurrence\s*=|\brecurrence\(")
 
 
 def found_in(folder: Path) -> list[Path]:
-    """Return the Python files below a folder, in the order of their names; hidden folders and environments are left."""
+    """Return the Python files below a folder, in the order of their names and numbers (``s2.py`` before ``s10.py``).
+
+    Hidden folders and environments are left.
+    """
     found, waiting = [], [folder]
     while waiting:
         inside = waiting.pop()
@@ -25,7 +28,13 @@ def found_in(folder: Path) -> list[Path]:
                     waiting.append(each)
             elif each.suffix == ".py" and each.name != "__init__.py" and each.is_file():
                 found.append(each)
-    return sorted(found)
+    return sorted(found, key=_in_order)
+
+
+def _in_order(file: Path) -> list[tuple[int, int, str]]:
+    # The longer number is the larger one.
+    parts = re.findall(r"0*([0-9]+)|([^0-9]+)", str(file))
+    return [(0, len(number), number) if number else (1, 0, text) for number, text in parts]
 
 
 def is_about_a_recurrence(file: Path) -> bool:

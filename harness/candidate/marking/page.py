@@ -17,6 +17,9 @@ TABLE, PAGE = "marks.csv", "index.html"
 ORDER = (RIGHT, PART, WRONG, BORROWED, BROKEN, HANGS, NOTHING)
 """The marks, in the order of a summary."""
 
+PLURAL = {BORROWED: "call the reference", BROKEN: "do not run", HANGS: "hang"}
+"""The marks with a verb, as several files have them."""
+
 CALM = (RIGHT, PART)
 """The marks that need no look."""
 
@@ -24,7 +27,8 @@ CALM = (RIGHT, PART)
 def summary(marks: Sequence[Mark]) -> str:
     """Return the counts of a folder in one line."""
     counts = Counter(each.mark for each in marks)
-    found = ", ".join(f"{counts[name]:,} {name}" for name in ORDER if counts[name])
+    words = {name: PLURAL.get(name, name) if counts[name] > 1 else name for name in ORDER}
+    found = ", ".join(f"{counts[name]:,} {words[name]}" for name in ORDER if counts[name])
     return f"{counted(len(marks), 'file')}: {found}"
 
 
