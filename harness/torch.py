@@ -27,6 +27,7 @@ except ModuleNotFoundError as error:
     needs = "harness.torch needs torch, which is not installed; pip install 'bptt-harness[torch]'"
     raise ModuleNotFoundError(needs, name="torch") from None
 
+from harness import low_precision
 from harness.api import assert_gradients_match
 from harness.casefile import listed, nearest
 from harness.implementations import implementation
@@ -143,6 +144,44 @@ def check(
             f"{report}\n\nThe gradients are right to within rounding, but not in wider numbers; if the function rounds "
             f"whatever dtype it receives, pass conventions=harness.torch.Conventions(rounds_always=True):\n{wide}"
         )
+    return report
+
+
+def check_at_full_size(
+    function: TorchFunction,
+    *,
+    recurrence: str | Recurrence,
+    sizes: Mapping[str, int],
+    rounds: str | Mapping[str, str] = "float32",
+    device: str = "cpu",
+    conventions: Conventions | None = None,
+) -> LowPrecision:
+    """Assert that the gradients of a torch function are right on one large problem, such as a size of a tuning table.
+
+    The derived pass runs in segments of √T steps, in float64, and is checked by a derivative along a random direction.
+    The largest and the RMS error of each tensor are judged.
+
+    Args:
+        function: as for ``check``.
+        recurrence: the recurrence, or its name.
+        sizes: of letters, B and T.
+        rounds: the format that it rounds to, or formats by operation.
+        device: the device of the tensors.
+        conventions: what is unusual about the function; its sizes do not count.
+
+    Raises:
+        AssertionError: if a gradient is wrong.
+        ValueError: if there is no such recurrence, format, operation or device.
+    """
+    __tracebackhide__ = True
+    dtype = STORED.get(Rounds.of(rounds).stored.name.removesuffix(TRUNCATED), torch.float32)
+
+    def answer(problem: RecurrenceProblem) -> Mapping[str, ndarray]:
+        return answered(function, problem, dtype, device, conventions or Conventions())
+
+    report = low_precision.check_at_full_size(answer, _recurrence(recurrence), rounds, sizes)
+    if not report.matches:
+        raise AssertionError(str(report))
     return report
 
 

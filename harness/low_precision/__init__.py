@@ -2,5 +2,6 @@
 
 from harness.low_precision.calling import NoAnswerError, called, checked
 from harness.low_precision.checking import LowPrecision, assert_right, check
+from harness.low_precision.full_size import check_at_full_size
 
-__all__ = ["LowPrecision", "NoAnswerError", "assert_right", "called", "check", "checked"]
+__all__ = ["LowPrecision", "NoAnswerError", "assert_right", "called", "check", "check_at_full_size", "checked"]

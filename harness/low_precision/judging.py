@@ -29,7 +29,7 @@ import numpy as np
 from numpy import ndarray
 
 from harness.low_precision.elsewhere import ELSEWHERE
-from harness.low_precision.rounding import Simulation
+from harness.low_precision.rounding import HEADROOM, Simulation
 
 DRAWS = 2
 """Number of simulated roundings of each problem."""
@@ -54,9 +54,6 @@ MOST_OF_BIAS = 1.5
 
 LEAST_T = 3.5
 """Minimum |t| of the bias of a pass that rounds to nearest, for it to count."""
-
-HEADROOM = 4.0
-"""Factor below the format's largest number from which on an element is left out: a part of its sum may overflow."""
 
 LEAST_JUDGED = 8
 """Minimum of problems on which a tensor must not overflow by rounding alone."""
@@ -215,8 +212,8 @@ class _Compared:
         return self.square - MOST_OF_RMS**2 * self.simulated_square
 
     def draw_more(self) -> bool:
-        """Compare with many more draws; return False if that was done before."""
-        if self.draws == MOST_DRAWS:
+        """Compare with many more draws; return False if that was done before, or would take hours."""
+        if self.draws == MOST_DRAWS or self._simulation.is_long:
             return False
         self._compare(MOST_DRAWS)
         return True
@@ -227,6 +224,8 @@ class _Compared:
         nearest = self._simulation.nearest[self._name]
         within = np.abs(self._right) <= self._simulation.rounds.stored.largest / HEADROOM
         self.there = np.isfinite(drawn).all(0) & np.isfinite(nearest) & within
+        if self._simulation.overflows:  # one overflow leads to others, in other sums than those of a simulation
+            self.there &= np.isfinite(self.array)
         right, array = self._right[self.there], self.array[self.there]  # (elements,)
         noise, errors = drawn[:, self.there] - right, array - right
         self.square, self.right_square = float(errors @ errors), float(right @ right)

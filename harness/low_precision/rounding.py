@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -19,12 +20,22 @@ from numpy import ndarray
 from harness.derive.operations import Carry, Einsum, Gather, Operation, Sum
 from harness.derive.recording import Recording, Sequences, answered
 from harness.derive.reverse import Contribution, contribution, gradients
+from harness.derive.segments import by_segments
 from harness.derive.tape import Node
 from harness.precision.formats import CARRIED, PRODUCTS, TF32, NumberFormat, Rounds
+
+HEADROOM = 4.0
+"""Factor below the format's largest number from which on an element is left out: a part of its sum may overflow."""
+
+LONG = 512
+"""Number of steps above which a pass runs in segments."""
 
 
 class Roundings(Protocol):
     """One way to round the results of a pass."""
+
+    def begin(self, segment: int) -> None:
+        """Round the segment that follows as at the call before with its number."""
 
     def rounded(self, value: ndarray, format: NumberFormat) -> ndarray:
         """Return a result in a format."""
@@ -46,7 +57,16 @@ class AtRandom:
     """
 
     def __init__(self, random: np.random.Generator) -> None:
-        self._random = random
+        self._random = self._of_seeds = random
+        self._seeds: dict[int, int] = {}
+
+    def begin(self, segment: int) -> None:
+        """Begin with a new seed at the first call with a number, and with the same one at the second."""
+        if segment in self._seeds:
+            seed = self._seeds.pop(segment)
+        else:
+            seed = self._seeds[segment] = int(self._of_seeds.integers(2**63))
+        self._random = np.random.Generator(np.random.PCG64(seed))
 
     def rounded(self, value: ndarray, format: NumberFormat) -> ndarray:
         """Return a result times 1 ± u, within the range of the format."""
@@ -73,6 +93,9 @@ class AtRandom:
 
 class ToNearest:
     """Roundings to the nearest number of the format, as processors do them."""
+
+    def begin(self, segment: int) -> None:
+        """Round as ever."""
 
     def rounded(self, value: ndarray, format: NumberFormat) -> ndarray:
         """Return the nearest numbers."""
@@ -110,9 +133,26 @@ class Simulation:
         self._random = AtRandom(np.random.Generator(np.random.PCG64([seed, 17])))
         self._draws: list[dict[str, ndarray]] = []
         with np.errstate(all="ignore"):  # an overflow is judged where it is compared
-            recording = Recording(problem)
-            self.right = {**answered(recording, problem), **gradients(recording, problem)}
+            if self.is_long:
+                self.right = by_segments(problem)
+            else:
+                recording = Recording(problem)
+                self.right = {**answered(recording, problem), **gradients(recording, problem)}
             self.nearest = with_roundings(problem, rounds, ToNearest())
+
+    @cached_property
+    def overflows(self) -> bool:
+        """True if an element of a tensor is beyond the range of the format, or near its end."""
+        most = self.rounds.stored.largest / HEADROOM
+        tensors = [self.right, self.nearest, *self.draws(2)]
+        return not all(
+            (np.abs(array) <= most).all() for each in tensors for name, array in each.items() if name != "loss"
+        )
+
+    @property
+    def is_long(self) -> bool:
+        """True if a pass runs in segments."""
+        return self.problem.steps > LONG
 
     def draws(self, count: int) -> list[dict[str, ndarray]]:
         """Return the tensors of so many passes with random roundings, the same ones at each call."""
@@ -160,6 +200,9 @@ def with_roundings(
     def summed(one: ndarray, other: ndarray) -> ndarray:
         return how.rounded(one + other, rounds.at("add"))
 
-    recording = Recording(problem, recorded)
-    found = {**answered(recording, problem), **gradients(recording, problem, rounding, summed)}
+    if problem.steps > LONG:
+        found = by_segments(problem, recorded, rounding, summed, how.begin)
+    else:
+        recording = Recording(problem, recorded)
+        found = {**answered(recording, problem), **gradients(recording, problem, rounding, summed)}
     return {name: how.rounded(each, rounds.stored) for name, each in found.items()}

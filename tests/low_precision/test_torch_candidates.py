@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from harness.torch import Conventions, check  # noqa: E402
+from harness.torch import Conventions, check, check_at_full_size  # noqa: E402
 
 pytestmark = [pytest.mark.framework, pytest.mark.slow]
 COARSE = Conventions(dtypes=(), sizes={"B": 8, "T": 8})
@@ -125,3 +125,21 @@ def test_a_hook_at_the_last_state(factor):
 @pytest.mark.parametrize("rounds", [None, "bfloat16", "float16"], ids=str)
 def test_on_a_gpu(rounds):
     check(elman, recurrence="rnn", rounds=rounds, device="cuda", conventions=IN_FLOAT32)
+
+
+@pytest.mark.parametrize("factor", [1, 2], ids=["right", "wrong"])
+def test_a_long_sequence(factor):
+    def long(weights, inputs, state):
+        outputs, last = elman(weights, inputs, state)
+        h = last["h"] + 0
+        h.register_hook(lambda g: factor * g)
+        return outputs, {"h": h}
+
+    sizes = {"B": 1, "T": 530, "I": 3, "H": 4}
+    if factor == 1:
+        report = check_at_full_size(long, recurrence="rnn", sizes=sizes, rounds="bfloat16")
+        assert report.matches
+        assert "rnn with bfloat16, B=1, T=530, I=3, H=4" in str(report)
+    else:
+        with pytest.raises(AssertionError, match="times that of rounding"):
+            check_at_full_size(long, recurrence="rnn", sizes=sizes, rounds="bfloat16")
