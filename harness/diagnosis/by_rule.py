@@ -14,19 +14,28 @@ from numpy import ndarray
 
 from harness.diagnosis.evidence import Evidence
 from harness.diagnosis.explanation import UNEXPLAINED, Diagnosis
+from harness.diagnosis.known_as import candidates
+from harness.diagnosis.parts import Explanation
 from harness.diagnosis.predictions import Predictions
 from harness.diagnosis.recurrent.rules import Rule
-from harness.diagnosis.search import CHANCE_BITS
+from harness.diagnosis.search import CHANCE_BITS, Search
+from harness.diagnosis.tensor_faults import TENSOR_FAULTS
 
 MOST_SHOWN = 4
 """Maximum of rules that fit alike and are shown."""
 
 
+FEWEST_STEPS = 3
+"""Minimum number of steps in which most rules differ; with fewer the catalogue shows faults that are alike."""
+
+
 def by_one_rule(evidence: Evidence, predictions: Predictions) -> list[Diagnosis]:
     """Return the rules that each explain every wrong tensor; nothing if there is none."""
     explainer = predictions.explainer
+    if explainer is None or explainer.taped.steps < FEWEST_STEPS:
+        return []
     tried = 0
-    for rules, given in explainer.singly(evidence.off) if explainer is not None else ():
+    for rules, given in explainer.singly(evidence.off):
         tried += len(rules)
         found: dict[str, Diagnosis] = {}
         for r in _fitting(evidence, given):
@@ -53,6 +62,13 @@ def _fitting(evidence: Evidence, given: Mapping[str, ndarray]) -> list[int]:
 
 def _diagnosis(rule: Rule, residuals: Mapping[str, float]) -> Diagnosis:
     return Diagnosis(rule.fault, f"{rule.text[0].upper()}{rule.text[1:]}.", residuals)
+
+
+def named(rules: list[Diagnosis], evidence: Evidence, predictions: Predictions) -> list[Explanation]:
+    """Return what the catalogue calls rules that explain every wrong tensor; nothing if it has no name for them."""
+    texts = [each.explanation.removesuffix(".") for each in rules]
+    found = Search(evidence, predictions, {*candidates(texts), *TENSOR_FAULTS}).explanations()
+    return [each for each in found if not each.open and len(each.parts) == 1]
 
 
 def by_rules(evidence: Evidence, predictions: Predictions) -> list[Diagnosis]:

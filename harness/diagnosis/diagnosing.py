@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray
 
-from harness.diagnosis.by_rule import by_rules
+from harness.diagnosis.by_rule import by_one_rule, by_rules, named
 from harness.diagnosis.committing import network_with
 from harness.diagnosis.constants import Nearly, nearly_right
 from harness.diagnosis.evidence import WHOLE, Evidence, InPart, gather
@@ -123,6 +123,9 @@ def _explained(
             return [_told(Explanation((near.settled,)), "")]
     start = note + first_off(evidence, predictions)
     found = Search(evidence, predictions, likely).explanations() if likely else []
+    rules = by_one_rule(evidence, predictions) if not found else []
+    if rules and not (found := named(rules, evidence, predictions)):
+        return [replace(each, start=start) for each in rules]
     if not found:
         found = Stages(against, thorough=thorough).explanations(predictions)
     if not found or found[0].open:
@@ -139,6 +142,8 @@ def _explained(
     told = [_told(_on(near, each), start) for each in found]
     if told and not told[0].declare:  # the numbers also fit an intention that a case can declare
         told[0] = replace(told[0], declare=next((each.declare for each in told if each.declare), ""))
+    if rules:
+        start = f"{start}; {rules[0].explanation[0].lower()}{rules[0].explanation[1:-1]}"
     told = [
         replace(each, start=start if explanation.open else f"{start}{_begun(predictions, explanation.suspects)}")
         for each, explanation in zip(told[:MOST_SHOWN], found, strict=False)

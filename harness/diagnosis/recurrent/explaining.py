@@ -48,6 +48,9 @@ MOST_PAIRS = 4_000
 MOST_NUMBERS = 6e7
 """Maximum of numbers of the passes with each rule broken, in all nodes: about a second."""
 
+MOST_NUMBERS_OF_PAIRS = 1.2e8
+"""Maximum of numbers of the passes with two rules broken in a network."""
+
 CHUNK = 400
 
 
@@ -88,15 +91,25 @@ class Explainer:
 
     @cached_property
     def _plain(self) -> _Broken:
-        """The plain rules."""
-        return self._broken(rules(self.taped))
+        """The plain rules; those of some layers alone only if all can be tried."""
+        return self._broken(self._affordable(rules(self.taped)))
 
     @cached_property
     def _all(self) -> _Broken:
         """The plain rules, and those that are tried where no plain one explains an answer."""
-        more = self._broken(further(self.taped))
+        more = self._broken(self._affordable(further(self.taped)))
         given = {name: np.concatenate([each, more.given[name]]) for name, each in self._plain.given.items()}
         return _Broken([*self._plain.rules, *more.rules], given)
+
+    @property
+    def is_small(self) -> bool:
+        """Return whether the plain rules of all layers at once can be tried."""
+        return len(self._groups[0]) * self.taped.size <= MOST_NUMBERS
+
+    def _affordable(self, there: list[Rule]) -> list[Rule]:
+        if len(self.taped.tracks) == 1 or len(there) * self.taped.size <= MOST_NUMBERS:
+            return there
+        return [each for each in there if not each.is_of_some]
 
     @cached_property
     def _words(self) -> list[Names]:
@@ -156,16 +169,8 @@ class Explainer:
     @cached_property
     def _groups(self) -> list[list[Rule]]:
         there = rules(self.taped)
-        return [[each for each in there if each.is_of_some is of_some] for of_some in (False, True)]
-
-    @property
-    def is_small(self) -> bool:
-        """Return whether all rules can be tried, the further ones too."""
-        return len(self._all_rules) * self.taped.size <= MOST_NUMBERS
-
-    @cached_property
-    def _all_rules(self) -> list[Rule]:
-        return [*rules(self.taped), *further(self.taped)]
+        groups = ([each for each in there if each.is_of_some is of_some] for of_some in (False, True))
+        return [group for group in groups if group]
 
     @np.errstate(all="ignore")
     def shown(self) -> dict[str, bool]:
@@ -266,13 +271,17 @@ class Explainer:
         """Return pairs of rules that explain everything: a first that explains a tensor, then one with it broken."""
         explaining = (fits & changes).sum(1)
         order = [r for r in np.argsort(-explaining, kind="stable") if explaining[r]]
+        seconds = [rule for rule in self._all.rules if not rule.is_of_some]
+        most = MOST_PEELED
+        if len(self.taped.tracks) > 1:
+            most = min(most, int(MOST_NUMBERS_OF_PAIRS / (len(seconds) * self.taped.size)))
         seen: set[bytes] = set()
         for r in order:
             key = b"".join(np.round(self._all.given[name][r], 12).tobytes() for name in gradients)
-            if key in seen or len(seen) >= MOST_PEELED:
+            if key in seen or len(seen) >= most:
                 continue
             seen.add(key)
-            both = [[self._all.rules[r], rule] for rule in self._all.rules]
+            both = [[self._all.rules[r], rule] for rule in seconds]
             if found := self._explaining_all(both, actual, gradients, off):
                 return found
         return []

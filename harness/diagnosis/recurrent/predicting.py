@@ -6,7 +6,7 @@ together. A small pass costs its number of NumPy calls, which does not grow with
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy import ndarray
@@ -75,7 +75,11 @@ def _adjoints(problem: Taped, rows: Sequence[Sequence[Rule]], since: int) -> dic
         if node.t >= since:
             for target, part in passing.parts(node, state, begins.of([each[i][1] for each in different])):
                 add(target, part)
+    arriving = _arriving(problem, rows) if since == 0 else []
     for node in reversed(problem.graph.tape.nodes):
+        while arriving and node.index <= arriving[-1][0]:
+            _, outputs, acting_rows = arriving.pop()
+            _arrived(adjoint, outputs, acting_rows, R)
         if node.index not in adjoint or node.operation is None or node.t < since:
             continue
         g = adjoint[node.index]
@@ -98,6 +102,36 @@ def _adjoints(problem: Taped, rows: Sequence[Sequence[Rule]], since: int) -> dic
             for target, part in passing.parts(parent, node.site.state, handed):
                 add(target, part)
     return adjoint
+
+
+def _arriving(
+    problem: Taped, rows: Sequence[Sequence[Rule]]
+) -> list[tuple[int, list[Node], list[tuple[int, Callable[[ndarray], ndarray]]]]]:
+    """Return, for each part that the gradients arrive at changed, its outputs and the changes by row, the last last."""
+    found = []
+    for track in problem.tracks:
+        acting = [
+            (r, rule.arrives[track.block]) for r, row in enumerate(rows) for rule in row if track.block in rule.arrives
+        ]
+        if acting:
+            outputs = [track.outputs[p] for p in range(track.steps)]
+            found.append((max(node.index for node in outputs), outputs, acting))
+    return sorted(found, key=lambda each: each[0])
+
+
+def _arrived(
+    adjoint: dict[int, ndarray],
+    outputs: list[Node],
+    acting: list[tuple[int, Callable[[ndarray], ndarray]]],
+    R: int,
+) -> None:
+    """Change the gradients that arrived by the outputs of a part, before its own steps add to them."""
+    given = [np.array(adjoint[node.index]) if node.index in adjoint else np.zeros((R, *node.shape)) for node in outputs]
+    for r, change in acting:
+        changed = change(np.stack([each[r] for each in given], 1))  # (B, T, …)
+        for p, each in enumerate(given):
+            each[r] = changed[:, p]
+    adjoint |= {node.index: each for node, each in zip(outputs, given, strict=True)}
 
 
 class _Passing:

@@ -37,6 +37,7 @@ class Rule:
         sources: for each place whose operation takes the gradient of another node in place of its own, that node.
         begins: the changed upstream gradients.
         skips: for each part of a network the time step that its pass leaves out.
+        arrives: for each part of a network the change of the gradients that arrive by its outputs, (B, T, …).
         is_of_some: whether some layers or directions alone have it.
     """
 
@@ -46,6 +47,7 @@ class Rule:
     sources: Mapping[Place, Callable[[Node], Node]] = field(default_factory=dict)
     begins: Callable[[Upstream], Upstream] | None = None
     skips: Mapping[str, int] = field(default_factory=dict)
+    arrives: Mapping[str, Callable[[ndarray], ndarray]] = field(default_factory=dict)
     is_of_some: bool = False
 
 
@@ -104,18 +106,15 @@ def _joined(text: str, rules: list[Rule]) -> Rule:
     """Return rules of several parts as one."""
     if len(rules) == 1:
         return replace(rules[0], text=text)
-    handed, sources, skips = ({k: v for each in rules for k, v in part(each).items()} for part in _PARTS)
-    return replace(rules[0], text=text, handed=handed, sources=sources, skips=skips)
-
-
-_PARTS: tuple[Callable[[Rule], Mapping[Any, Any]], ...] = (
-    lambda rule: rule.handed,
-    lambda rule: rule.sources,
-    lambda rule: rule.skips,
-)
+    found: dict[str, Any] = {
+        part: {k: v for each in rules for k, v in getattr(each, part).items()}
+        for part in ("handed", "sources", "skips", "arrives")
+    }
+    return replace(rules[0], text=text, **found)
 
 
 def _of_track(track: Track, names: Names, problem: Taped) -> Iterator[Rule]:
+    yield from _arrivals(track, problem)
     yield from _carries(track, names, problem)
     yield from _sums(track, names)
     yield from _operations(track, names)
@@ -136,20 +135,48 @@ def _beginnings(problem: Taped) -> Iterator[Rule]:
         yield Rule("last-state", f"the gradient by the last state {name} is left out", begins=states(name))
     if len(names) > 1:
         yield Rule("last-state", "the gradients by the last states are left out", begins=states(*names))
-    T = problem.steps
-    last = (np.arange(T) == T - 1).astype(problem.upstream.outputs.dtype)
-    changes: dict[str, Callable[[ndarray], ndarray]] = {
+    for text, change in _changes().items():
+        yield Rule("upstream", f"the gradients by the outputs {text}", begins=outputs(change))
+
+
+def _arrivals(track: Track, problem: Taped) -> Iterator[Rule]:
+    """Yield faults of the gradients that come from the layer above, in a loop over layers."""
+    if problem.runs_once and track.block and track.block != READOUT:
+        for text, change in _changes().items():
+            text = f"the gradients by a layer's outputs {text}"
+            yield Rule("upstream", text, arrives={track.block: _in_each_sequence(track, change)})
+
+
+def _in_each_sequence(track: Track, change: Callable[[ndarray], ndarray]) -> Callable[[ndarray], ndarray]:
+    """Return a change of gradients (B, T, …) between the ends of each sequence."""
+    if track.valid.all():
+        return change
+
+    def changed(g: ndarray) -> ndarray:
+        found = g.copy()
+        for b, (first, final) in enumerate(zip(track.first, track.final, strict=True)):
+            found[b : b + 1, first : final + 1] = change(g[b : b + 1, first : final + 1])
+        return found
+
+    return changed
+
+
+def _last_alone(g: ndarray) -> ndarray:
+    return np.concatenate([np.zeros_like(g[:, :-1]), g[:, -1:]], 1)
+
+
+def _changes() -> dict[str, Callable[[ndarray], ndarray]]:
+    """Return changes of gradients by outputs, (B, T, …), in words."""
+    return {
         "are left out": np.zeros_like,
         "have the wrong sign": np.negative,
         "are taken in reverse order of time": lambda g: g[:, ::-1],
         "are taken one step late": lambda g: np.roll(g, 1, 1),
         "are taken one step early": lambda g: np.roll(g, -1, 1),
-        "are taken at the last step alone": lambda g: g * last.reshape(-1, *(1,) * (g.ndim - 2)),
-        "are taken at the first step for all": lambda g: np.repeat(g[:, :1], T, 1),
+        "are taken at the last step alone": _last_alone,
+        "are taken at the first step for all": lambda g: np.repeat(g[:, :1], g.shape[1], 1),
         "are all taken to be 1": np.ones_like,
     }
-    for text, change in changes.items():
-        yield Rule("upstream", f"the gradients by the outputs {text}", begins=outputs(change))
 
 
 def _carries(track: Track, names: Names, problem: Taped) -> Iterator[Rule]:
@@ -163,7 +190,7 @@ def _carries(track: Track, names: Names, problem: Taped) -> Iterator[Rule]:
         state = site.state
         for text, factor in (("is not carried back", 0.0), ("is carried back twice", 2.0), ("changes its sign", -1.0)):
             text = f"the gradient of the state {state} {text} from step to step"
-            handed = {(block, site, 0): _carried_if(lambda q: track.of(q) == 0, factor)}
+            handed = {(block, site, 0): _carried_if(track, lambda own: own == 0, factor)}
             yield Rule("carry", text, handed)
             also = (
                 f"{text}, and so does that of the last step" if factor < 0 else f"{text}, nor is that of the last step"
@@ -172,39 +199,56 @@ def _carries(track: Track, names: Names, problem: Taped) -> Iterator[Rule]:
                 yield Rule("carry", also, handed, begins=_last_state_times(state, factor))
         for every in range(2, T):
             text = f"the gradient of the state {state} is cut every {every} steps"
-            yield Rule("truncation", text, {(block, site, 0): _carried_if(_not_multiple_of(track, every), 0.0)})
+            yield Rule("truncation", text, {(block, site, 0): _carried_if(track, _not_multiple_of(every), 0.0)})
 
 
 def _sums(track: Track, names: Names) -> Iterator[Rule]:
     """Yield weights whose gradient is not the sum over all steps."""
-    last = track.steps - 1
-    kept: dict[str, Callable[[Node], bool]] = {
-        "has the first step alone": lambda q: track.of(q) == 0,
-        "has the last step alone": lambda q: track.of(q) == last,
-        "leaves out the first step": lambda q: track.of(q) > 0,
-        "leaves out the last step": lambda q: track.of(q) < last,
+    kept: dict[str, Callable[[ndarray], ndarray]] = {
+        "has the first step alone": lambda own: own == 0,
+        "has the last step alone": lambda own: own == track.final - track.first,
+        "leaves out the first step": lambda own: own != 0,
+        "leaves out the last step": lambda own: own != track.final - track.first,
     }
-    for name, weight in track.weights.items() if last else ():
+    for name, weight in track.weights.items() if track.steps > 1 else ():
         places = [(track.block, site, k) for site, _, k, parent in names.operands() if parent is weight]
         for text, right in kept.items():
-            yield Rule("step-weights", f"{name} {text}", {place: _at_steps(right, place[2]) for place in places})
+            yield Rule("step-weights", f"{name} {text}", {place: _at_steps(track, right, place[2]) for place in places})
 
 
-def _at_steps(right: Callable[[Node], bool], k: int) -> Handed:
-    return lambda q, g: contribution(q, k, g) if right(q) else 0 * contribution(q, k, g)
+Own = Callable[[ndarray], ndarray]
+"""Maps the position of a step in each sequence, (B,), to whether a gradient is right there, (B,) of bool."""
+
+
+def _at_steps(track: Track, right: Own, k: int) -> Handed:
+    return lambda q, g: contribution(q, k, _scaled_where(g, right(track.own(q)), 0.0))
+
+
+def _scaled_where(g: ndarray, right: ndarray, factor: float) -> ndarray:
+    """Return gradients (R, B, …) as they are for some sequences and so many times as large for the others."""
+    if right.all():
+        return g
+    if not right.any() or g.shape[1:2] != right.shape:  # without a batch, all sequences at once
+        return g if right.any() else factor * g
+    return np.asarray(g * np.where(right, 1.0, factor).reshape(-1, *(1,) * (g.ndim - 2)))
 
 
 def _last_state_times(state: str, factor: float) -> Callable[[Upstream], Upstream]:
     return lambda p: replace(p, states={**p.states, state: factor * p.states[state]})
 
 
-def _carried_if(right: Callable[[Node], bool], factor: float) -> Handed:
-    """Return a carry that is right at some steps and so many times as large at the others."""
-    return lambda q, g: g if right(q) else factor * g
+def _carried_if(track: Track, right: Own, factor: float) -> Handed:
+    """Return a carry that is right at some steps, and in padding, and so many times as large at the others."""
+
+    def handed(q: Node, g: ndarray) -> ndarray:
+        own = track.own(q)
+        return _scaled_where(g, right(own) | (own <= 0) | (own > track.final - track.first), factor)
+
+    return handed
 
 
-def _not_multiple_of(track: Track, every: int) -> Callable[[Node], bool]:
-    return lambda q: track.of(q) == 0 or track.of(q) % every != 0
+def _not_multiple_of(every: int) -> Own:
+    return lambda own: own % every != 0
 
 
 def _operations(track: Track, names: Names) -> Iterator[Rule]:
@@ -389,40 +433,53 @@ def _at_moment(moment: Moment, j: int) -> Value:
 
 def moments(track: Track, node: Node) -> Iterator[tuple[str, Moment]]:
     """Yield other steps that a value is taken of by mistake, for nodes of one site; nothing for what has no time."""
-    T = track.steps
 
-    def at(p: int, node: Node) -> ndarray:
-        return track.same_at(node, p).value
+    def of(q: Node, positions: ndarray) -> ndarray:
+        return track.picked(q, np.clip(positions, 0, track.steps - 1))
 
-    def before(node: Node) -> ndarray:
-        p = track.of(node)
-        if p > 0:
-            return at(p - 1, node)
-        state = next((state for state, after in track.leaving[0].items() if after is node), None)
-        if state is not None:
-            return track.entering[0][state].value
-        if isinstance(node.operation, Elementwise) and len(node.parents) == 1 and not track.is_given(node):
-            return node.operation.apply([before(node.parents[0])], [False])
-        return node.value
+    def instead(at: ndarray, other: ndarray, value: ndarray) -> ndarray:
+        """Return another value for some sequences, (B,) of bool."""
+        if not at.any() or value.shape[:1] != at.shape:
+            return other if at.all() else value
+        return np.where(at.reshape(-1, *(1,) * (value.ndim - 1)), other, value)
 
-    def after(node: Node) -> ndarray:
-        p = track.of(node)
-        if p + 1 < T:
-            return at(p + 1, node)
-        return track.last[node.site.state].value if isinstance(node.operation, Carry) else node.value
+    def before(q: Node) -> ndarray:
+        own = track.own(q)
+        return instead(own == 0, _before_first(track, q, before), of(q, track.of(q) - 1 + 0 * own))
+
+    def after(q: Node) -> ndarray:
+        own, p = track.own(q), track.of(q)
+        at_end = track.leaving[p][q.site.state].value if isinstance(q.operation, Carry) else q.value
+        return instead(own == track.final - track.first, at_end, of(q, p + 1 + 0 * own))
+
+    def from_end(q: Node) -> ndarray:
+        own = track.own(q)
+        state = q.site.state
+        last = track.picked(track.leaving[0][state], track.final)
+        return instead(own == 0, last, of(q, track.of(q) - 1 + 0 * own))
 
     if not track.is_moving(node):
         return
     yield "of the step before", before
     yield "of the step after", after
     if isinstance(node.operation, Carry):
-        yield (
-            "of the step before, and the last at the first",
-            lambda q: at(track.of(q) - 1, q) if track.of(q) else track.last[q.site.state].value,
-        )
-    yield "of the step before, and of the last step at the first", lambda q: at((track.of(q) - 1) % T, q)
-    yield "of the first step at every step", lambda q: at(0, q)
-    yield "of the steps in reverse order", lambda q: at(T - 1 - track.of(q), q)
+        yield "of the step before, and the last at the first", from_end
+    yield (
+        "of the step before, and of the last step at the first",
+        lambda q: of(q, np.where(track.own(q) == 0, track.final, track.of(q) - 1)),
+    )
+    yield "of the first step at every step", lambda q: of(q, track.first)
+    yield "of the steps in reverse order", lambda q: of(q, track.first + track.final - track.of(q))
+
+
+def _before_first(track: Track, node: Node, before: Moment) -> ndarray:
+    """Return the value that a node has before the first step; the own one if there is none."""
+    states = [state for state, after in track.leaving[track.of(node)].items() if after is node]
+    if states:
+        return track.entering[0][states[0]].value
+    if isinstance(node.operation, Elementwise) and len(node.parents) == 1 and not track.is_given(node):
+        return node.operation.apply([before(node.parents[0])], [False])
+    return node.value
 
 
 def _variant(names: Names, j: int, i: int) -> Value:

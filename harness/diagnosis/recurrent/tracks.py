@@ -42,19 +42,26 @@ class Track:
         graph: the calculation.
         block: the part of a network; empty for a recurrence alone.
         file: the file with its lines.
-        steps: the number of steps.
+        valid: the (sequence, step) pairs that exist, (B, T) of bool.
         visits: the calls of the step, in their order; a window calls it anew for each of its losses.
 
     Attributes:
+        valid: the pairs.
+        first: the position at which each sequence begins, (B,).
+        final: the position at which each sequence ends, (B,).
         weights: a node for each weight, by the name in the step.
         inputs: for each input a node for each step; for a context a single one.
         entering: for each step the node of each state that enters it.
         leaving: for each step the node of each state that leaves it.
+        outputs: for each step the node of what leaves it for other parts, if there is one.
         by_site: for each place in the step its node at each position.
     """
 
-    def __init__(self, graph: Graph, block: str, file: str, steps: int, visits: list[Visit]) -> None:
-        self.graph, self.block, self.file, self.steps = graph, block, file, steps
+    def __init__(self, graph: Graph, block: str, file: str, valid: ndarray, visits: list[Visit]) -> None:
+        self.graph, self.block, self.file, self.steps = graph, block, file, valid.shape[1]
+        there = valid[:, ::-1] if block.endswith(REVERSE) else valid  # (B, T) in the order of the steps
+        self.first, self.final = there.argmax(1), self.steps - 1 - there[:, ::-1].argmax(1)  # (B,)
+        self.valid, steps = valid, self.steps
         prefix = f"{block}." if block else ""
         own = {name.removeprefix(prefix): node for name, node in graph.sources.items() if name.startswith(prefix)}
         names = {name.removeprefix(prefix) for name in graph.shared if name.startswith(prefix)}
@@ -64,6 +71,15 @@ class Track:
         self.inputs: dict[str, list[Node]] = {}
         self.by_site: dict[Site, dict[int, Node]] = {}
         self._every: dict[tuple[Site, int], list[Node]] = {}
+        masked = {
+            node.parents[0].index: node
+            for node in graph.tape.nodes
+            if node.block == block
+            and len(node.parents) == 2
+            and not node.site.line
+            and node.parents[1].operation is None
+        }
+        self.outputs = {self.position(each.t): masked.get(each.output.index, each.output) for each in visits}
         self._names = {node.index: name for name, node in own.items() if isinstance(node, Node)}
         for visit in visits:
             p = self.position(visit.t)
@@ -93,6 +109,18 @@ class Track:
     def of(self, node: Node) -> int:
         """Return the position of a node's step."""
         return self.position(node.t)
+
+    def own(self, node: Node) -> ndarray:
+        """Return the position of a node's step in each sequence, (B,), from 0 to that of its last step."""
+        return self.of(node) - self.first
+
+    def picked(self, node: Node, positions: ndarray) -> ndarray:
+        """Return the value that a node has at another position in each sequence, given the positions (B,)."""
+        value = self.same_at(node, int(positions[0])).value
+        if (positions == positions[0]).all() or value.shape[:1] != positions.shape:
+            return value
+        rows = [self.same_at(node, p).value[b] for b, p in enumerate(positions.tolist())]
+        return np.stack(rows)
 
     def name(self, node: Node) -> str:
         """Return the name of a node that the step receives, in the step's words; empty for another."""
@@ -143,11 +171,16 @@ class Taped:
         return len(self.graph.outputs)
 
     @property
+    def runs_once(self) -> bool:
+        """Return whether each step is run once, one layer after the other: no window, no chunks."""
+        order = [each.block for each in self.graph.visits]
+        return len(self.graph.visits) == self.steps * len(set(order)) and order == sorted(order, key=order.index)
+
+    @property
     def is_one_way(self) -> bool:
         """Return whether all layers run once, from the first step to the last."""
-        return len({(each.block, each.t) for each in self.graph.visits}) == len(self.graph.visits) and not any(
-            each.block.endswith(REVERSE) for each in self.tracks
-        )
+        once = {(each.block, each.t) for each in self.graph.visits}
+        return len(once) == len(self.graph.visits) and not any(each.block.endswith(REVERSE) for each in self.tracks)
 
     @cached_property
     def size(self) -> int:
@@ -166,28 +199,30 @@ def taped(problem: Calculation) -> Taped:
     if isinstance(problem, Sequences):
         alone = Recording(problem)
         upstream = Upstream(problem.upstream, problem.upstream_state)
-        return Taped(alone, answered(alone, problem), _tracks(alone, problem), upstream)
+        tracks = _tracks(alone, problem, np.ones(problem.upstream.shape[:2], np.bool_))
+        return Taped(alone, answered(alone, problem), tracks, upstream)
     assert isinstance(problem, NetworkArrays)
     graph = NetworkRecording(problem)
     loss, slopes = loss_and_slopes(problem, graph.value)
-    tracks = _tracks(graph, problem)
+    tracks = _tracks(
+        graph, problem, np.ones(problem.covered.shape, np.bool_) if problem.valid is None else problem.valid
+    )
     if f"{READOUT}.W_hy" in graph.sources:
-        tracks = (*tracks, _readout(graph, len(graph.outputs)))
+        tracks = (*tracks, _readout(graph, tracks[0].valid))
     return Taped(graph, {"loss": np.asarray(loss), "outputs": graph.value}, tracks, Upstream(slopes))
 
 
-def _tracks(graph: Graph, problem: Calculation) -> tuple[Track, ...]:
+def _tracks(graph: Graph, problem: Calculation, valid: ndarray) -> tuple[Track, ...]:
     """Return the steps of each direction of each layer."""
     visits: dict[str, list[Visit]] = {}
     for each in graph.visits:
         visits.setdefault(each.block, []).append(each)
-    T, file = len(graph.outputs), problem.cell_step.file
-    return tuple(Track(graph, block, file, T, each) for block, each in visits.items())
+    return tuple(Track(graph, block, problem.cell_step.file, valid, each) for block, each in visits.items())
 
 
-def _readout(graph: Graph, T: int) -> Track:
+def _readout(graph: Graph, valid: ndarray) -> Track:
     """Return the steps of a readout, h W + b at each, without what masks them."""
-    found = Track(graph, READOUT, network.__file__, T, [])
+    found = Track(graph, READOUT, network.__file__, valid, [])
 
     def masks(at: Mapping[int, Node]) -> bool:
         operation = next(iter(at.values())).operation
@@ -195,7 +230,7 @@ def _readout(graph: Graph, T: int) -> Track:
 
     found.by_site = {site: at for site, at in found.by_site.items() if not masks(at)}
     product = next(iter(found.by_site.values()))  # h W
-    found.give("h", [product.get(p, product[min(product)]).parents[0] for p in range(T)])
+    found.give("h", [product.get(p, product[min(product)]).parents[0] for p in range(found.steps)])
     return found
 
 
