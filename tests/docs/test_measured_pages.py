@@ -10,7 +10,11 @@ from benchmarks.pages import put, table
 from benchmarks.run_cost.parts import PARTS, Clock
 from tests.conftest import ROOT
 
-PLACES = {"speed-of-a-run": ["shares", "report", "growth", "comparison"], "benchmarks": ["grid"]}
+PLACES = {
+    "speed-of-a-run": ["shares", "report", "growth", "comparison"],
+    "benchmarks": ["grid"],
+    "low-precision": ["rules", "right answers"],
+}
 
 
 @pytest.mark.parametrize("page", PLACES)
