@@ -18,6 +18,7 @@ HEAD = """\
 `make commands` writes this page from `harness COMMAND --help`, and a test keeps the two the same. Results go to
 standard output, progress and warnings to standard error. CASE is a file, a folder, or a case's name, such as
 `basic/tanh`; one combination of a sweep is `'basic/tanh[dtype=float32]'`.
+Some of its values choose all combinations that have them: `'cells/gru[layers=1]'`.
 
 Control characters from a case file or from your code's messages are shown as escapes, such as `\\x1b`. So are
 characters that the output's encoding lacks. `--json` prints ASCII; NaN and infinities, which JSON lacks, are

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from harness.case import validated
 from harness.case.fields import ValidCase
 from harness.case.library import CASES_FOLDER, library
-from harness.casefile import ODD_IN_A_NAME, Mistake, MistakesFound, content, nearest, visible
+from harness.casefile import ODD_IN_A_NAME, Mistake, MistakesFound, content, listed, nearest, visible
 
 if TYPE_CHECKING:
     from harness.case import sweep
@@ -85,8 +85,8 @@ def load(
     """Load cases.
 
     Args:
-        names: Files, folders, or cases by name (``basic/tanh``); a combination of a sweep by its brackets,
-            ``basic/sizes[dtype=float32]``. All of ``cases/`` where the user is if empty.
+        names: Files, folders, or cases by name (``basic/tanh``); combinations of a sweep by brackets with some or all
+            of their values, ``basic/sizes[dtype=float32]``. All of ``cases/`` where the user is if empty.
         implementations: The implementations that cases may name; None to skip this check.
         weights: A replacement for the cases' weights, such as a checkpoint.
     """
@@ -100,12 +100,14 @@ def load(
             for file in files:
                 found = read(file, implementations, weights)
                 loaded.mistakes += [each for each in found.mistakes if each not in loaded.mistakes]
-                chosen = [case for case in found.cases if combination in (None, case.name.removeprefix(file.name))]
+                by_combination = {case.name.removeprefix(file.name): case for case in found.cases}
+                chosen = _chosen(by_combination, combination)
                 if combination and found and not chosen:
-                    known = [case.name.removeprefix(file.name) for case in found.cases]
                     problem = f"has no combination {combination}"
-                    hint = nearest(combination, known) or f"there are {', '.join(known[:MAX_LISTED])}"
-                    loaded.mistakes.append(Mistake(file.shown, None, None, (), problem, hint))
+                    hint = (
+                        nearest(combination, by_combination) or f"there are {', '.join([*by_combination][:MAX_LISTED])}"
+                    )
+                    loaded.mistakes.append(Mistake(visible(file.name, ODD_IN_A_NAME), None, None, (), problem, hint))
                 for case in chosen:
                     first = seen.setdefault(case.name, case.file)
                     if not FilePath(first).samefile(case.file):
@@ -167,6 +169,19 @@ def find(folder: FilePath) -> list[CaseFile]:
             elif _is_meant(path):
                 found.append(CaseFile(path, root))
     return sorted(found, key=lambda each: each.path)
+
+
+def _chosen(by_combination: Mapping[str, ValidCase], combination: str | None) -> list[ValidCase]:
+    """Return the cases of the very combination, else those with all of its values in any order."""
+    if combination is None or combination in by_combination:
+        return [case for each, case in by_combination.items() if combination in (None, each)]
+    wanted = _values(combination)
+    return [case for each, case in by_combination.items() if wanted and wanted <= _values(each)]
+
+
+def _values(combination: str) -> set[str]:
+    """Return ``dtype=float32`` and so on; a comma inside brackets is part of a value."""
+    return {each.strip() for each in re.split(r",(?![^\[]*\])", combination[1:-1]) if each.strip()}
 
 
 _Identity = tuple[int, int]
@@ -314,8 +329,23 @@ def _files(name: str) -> tuple[list[CaseFile], str | None]:
         return empty
     known = [file.name for folder in _folders() for file in find(folder) if file.path.suffix == SUFFIX]
     problem = "there is no such file, folder or case"
-    hint = nearest(name, known) or "`harness list cases` shows what there is"
+    hint = _nearest_case(name, known) or "`harness list cases` shows what there is"
     raise MistakesFound([Mistake(visible(name, ODD_IN_A_NAME), None, None, (), problem, hint)])
+
+
+def is_there(name: str) -> bool:
+    """Return whether a user's argument means a file, a folder or a case."""
+    try:
+        return bool(_files(name)[0])
+    except MistakesFound:
+        return False
+
+
+def _nearest_case(name: str, known: Collection[str]) -> str:
+    """Return ``did you mean 'cells/gru'?`` for ``gru``, ``cell/gru`` and ``cases/cells/gru.yml``."""
+    wanted = MEANT.sub("", name).removeprefix(f"{CASES_FOLDER}/")
+    in_folders = [repr(each) for each in dict.fromkeys(known) if each == wanted or each.endswith(f"/{wanted}")]
+    return f"did you mean {listed(in_folders[:MAX_LISTED])}?" if in_folders else nearest(wanted, known)
 
 
 def _default() -> list[str]:

@@ -89,6 +89,10 @@ MISSING = {
     "without_suffix": ("my_rnn", "did you mean 'my_rnn.py'?"),
     "nothing_near": ("xyz.py", "`harness new --implementation xyz.py` writes one to begin with"),
     "no_folder": ("nowhere/my_rnn.py", "there is no folder nowhere"),
+    "a_case": (
+        "basic/tanh",
+        "basic/tanh is a case, and your Python file comes before it: harness check FILE.py basic/tanh",
+    ),
     "a_folder": ("cases", "cases is a folder, but should be a Python file"),
     "a_case_file": ("cases/small.yaml", "should be a Python file"),
     "a_notebook": ("my.ipynb", "jupyter nbconvert --to script my.ipynb"),

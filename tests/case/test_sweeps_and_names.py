@@ -108,6 +108,23 @@ def test_one_combination_is_chosen_by_its_brackets(folder):
     assert "[sizes.time=2]" in mistake.hint
 
 
+def test_some_values_choose_all_combinations_that_have_them_in_any_order(folder):
+    write(folder, "s.yaml", SIZES + "sweep: {sizes.time: [1, 2], dtype: [float32, float64]}\n")
+    both = ["s[sizes.time=2,dtype=float32]", "s[sizes.time=2,dtype=float64]"]
+    assert names("s[sizes.time=2]") == both
+    assert names("s[dtype=float64,sizes.time=2]") == both[1:]
+    for wrong in ("s[sizes.time=2,dtype=float16]", "s[sizes.time=1,sizes.time=2]", "s[]"):
+        assert not load([wrong]).cases
+        assert load([wrong]).mistakes
+
+
+@pytest.mark.parametrize("name", ["tanh", "base/tanh", "cases/tanh.yml", "cases/basic/tahn.yaml"])
+def test_a_missing_case_has_a_nearest_name(folder, name):
+    write(folder, "basic/tanh.yaml", SIZES)
+    (mistake,) = load([name]).mistakes
+    assert mistake.hint == "did you mean 'basic/tanh'?"
+
+
 def test_names_count_from_the_folder_called_cases(folder):
     write(folder, "basic/a.yaml", SIZES)
     expected = ["basic/a"]

@@ -54,12 +54,20 @@ def named(text: str) -> UserFile:
     if path.exists() and not path.is_file():
         raise FileRefused(f"{shown} is no regular file, but should be a Python file")
     if not path.is_file():
-        raise FileRefused(f"{shown}: there is no such file; {_alternative(path)}")
+        raise FileRefused(_missing(shown, path))
     if path.suffix == ".ipynb":
         raise FileRefused(f"{shown} is a notebook; `jupyter nbconvert --to script {shown}` makes a Python file of it")
     if path.suffix != ".py":
         raise FileRefused(f"{shown} should be a Python file, whose name ends in .py")
     return UserFile(encodable(shown), path.resolve(), function)
+
+
+def _missing(shown: str, path: Path) -> str:
+    from harness.case.loading import is_there  # only a mistake needs it
+
+    if path.suffix != ".py" and is_there(shown):
+        return f"{shown} is a case, and your Python file comes before it: harness check FILE.py {word(shown)}"
+    return f"{shown}: there is no such file; {_alternative(path)}"
 
 
 def _alternative(path: Path) -> str:
