@@ -99,8 +99,9 @@ def check(
     ``rounds`` the function then runs on two dozen problems with tensors of that format.
 
     Args:
-        function: a function from dictionaries of weights, inputs and initial states to the outputs (B, T, …), or to the
-            outputs and the last states: a dictionary, or tensors (B, …) in the order of the recurrence's states.
+        function: a function from dictionaries of weights, inputs and initial states to the outputs (B, T, …) and the
+            last states: a dictionary, or tensors (B, …) in the order of the recurrence's states. The outputs alone
+            suffice where no last state has an upstream gradient.
         recurrence: the recurrence, or its name.
         rounds: the format that it rounds to, such as ``bfloat16``, or formats by operation; None for no low precision.
         on: one of ``configurations``, for a test of it alone; None for all.
@@ -112,7 +113,8 @@ def check(
 
     Raises:
         AssertionError: if a gradient is wrong, with the tensors and the diagnosis.
-        ValueError: if there is no such recurrence, format, operation or device.
+        ValueError: if there is no such recurrence, format, operation or device, or a returned shape is wrong.
+        TypeError: if the function returns something else than these tensors.
     """
     __tracebackhide__ = True
     found, own = _recurrence(recurrence), conventions or Conventions()
@@ -210,7 +212,8 @@ def answered(
     """Return outputs, last states and gradients of a torch function, in float64 where the dtype is not NumPy's.
 
     Raises:
-        TypeError: if the function returns no tensors of outputs and last states.
+        TypeError: if the function returns no tensors of outputs, and of the last states that the loss depends on.
+        ValueError: if one of them has a wrong shape.
     """
     sequences = problem.sequences
     over_time = [f"inputs.{name}" for name in sequences.recurrence.inputs]
@@ -223,9 +226,12 @@ def answered(
 
     moved = sequences.mapped(leaf)
     outputs, last = _returned(function(dict(moved.weights), dict(moved.inputs), dict(moved.initial_state)), problem)
+    _check_last_states(last, problem)
     upstream = {"outputs": (outputs, _placed(sequences.upstream, outputs.dtype, device, conventions, is_sequence=True))}
     for name, state in last.items():
         upstream[f"last.{name}"] = state, _placed(sequences.upstream_state[name], state.dtype, device, conventions)
+    for name, (each, g) in upstream.items():
+        _check_shape(name, tuple(each.shape), tuple(g.shape), conventions)
     flowing = [(each, g) for each, g in upstream.values() if each.requires_grad]
     found = torch.autograd.grad(
         [each for each, _ in flowing],
@@ -259,7 +265,7 @@ def _array(tensor: torch.Tensor) -> ndarray:
 
 
 def _returned(returned: Any, problem: RecurrenceProblem) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Read outputs and last states; a function that returns no last states has none with an upstream gradient."""
+    """Read outputs and last states; none if the function returns the outputs alone."""
     states = list(problem.recurrence.state)
     if isinstance(returned, torch.Tensor):
         returned = (returned, {})
@@ -280,6 +286,27 @@ def _returned(returned: Any, problem: RecurrenceProblem) -> tuple[torch.Tensor, 
         if not isinstance(state, torch.Tensor):
             raise TypeError(f"the last state {name!r} is {_kind(state)}, but should be a tensor; {form}")
     return outputs, last
+
+
+def _check_last_states(last: Mapping[str, torch.Tensor], problem: RecurrenceProblem) -> None:
+    """Refuse an answer without a last state that has an upstream gradient: other gradients would lack its part."""
+    for name, g in problem.sequences.upstream_state.items():
+        if name not in last and np.any(g):
+            raise TypeError(
+                f"the function returned no last state {name!r}, and the loss depends on it; return the outputs and the "
+                f"last states {listed(problem.recurrence.state)}, or check it on each of harness.torch.configurations "
+                "that has 'outputs alone' in its id"
+            )
+
+
+def _check_shape(name: str, shape: tuple[int, ...], right: tuple[int, ...], conventions: Conventions) -> None:
+    if shape == right:
+        return
+    text = f"the function returned {name} of shape {shape}, but should return {right}"
+    if name == "outputs" and shape[:2] == right[1::-1] and shape[2:] == right[2:]:
+        order = "(B, T, …)" if conventions.time_first else "(T, B, …)"
+        text += f"; pass conventions=harness.torch.Conventions(time_first={not conventions.time_first}) for {order}"
+    raise ValueError(text)
 
 
 def _flat(each: Any) -> Iterator[Any]:

@@ -66,8 +66,7 @@ def command(
         asked = default_implementations()
         for line in not_installed(asked):
             click.echo(f"warning: {line}", err=True)
-        missing = {line.split()[0] for line in not_installed(asked)}
-        asked = [each for each in asked if each.name not in missing]
+        asked = [each for each in asked if not not_installed([each])]
     if not [each for each in asked if each.name != baseline]:
         raise click.UsageError(f"{baseline} is the baseline; name another implementation to compare with it")
     drawing = Drawing(

@@ -127,6 +127,9 @@ class Rounds:
             declared = dict.fromkeys(PRODUCTS, declared)
         if isinstance(declared, str):
             return cls(_format(declared))
+        given: object = declared  # whatever a user wrote, such as torch.bfloat16
+        if not isinstance(given, Mapping):
+            raise ValueError(f"rounds is {given!r}, but should be a format's name, {listed(map(repr, FORMATS))}")
         known = ("default", STORED, CARRIED, *operations())
         for name in declared:
             if name not in known:

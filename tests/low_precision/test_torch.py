@@ -132,6 +132,10 @@ def test_a_function_that_always_rounds_says_so():
         (lambda outputs, h: (outputs, {"hidden": h}), "the function returned a last state 'hidden'"),
         (lambda outputs, h: (outputs, h, h), "the function returned 2 last states, but should return 1"),
         (lambda outputs, _: (outputs, {"h": 1.0}), "the last state 'h' is a float, but should be a tensor"),
+        (lambda outputs, _: outputs, "the function returned no last state 'h', and the loss depends on it; return"),
+        (lambda outputs, h: (outputs.transpose(0, 1), h), r"time_first=True\) for \(T, B, …\)"),
+        (lambda outputs, h: (outputs[:, -1], h), r"outputs of shape \(3, 5\), but should return \(3, 7, 5\)$"),
+        (lambda outputs, h: (outputs, h.T), r"last.h of shape \(5, 3\), but should return \(3, 5\)$"),
     ],
 )
 def test_a_wrong_return_is_said(returned, text):
@@ -139,8 +143,24 @@ def test_a_wrong_return_is_said(returned, text):
         outputs, last = elman(weights, inputs, state)
         return returned(outputs, last["h"])
 
-    with pytest.raises((AssertionError, TypeError), match=text):
+    with pytest.raises((AssertionError, TypeError, ValueError), match=text):
         check(odd, recurrence="rnn")
+
+
+def test_outputs_alone_are_checked_where_the_loss_depends_on_them_alone(broken):
+    def outputs_alone(weights, inputs, state):
+        return elman(weights, inputs, state)[0]
+
+    (on,) = (each for each in configurations("rnn") if "outputs alone" in str(each))
+    check(outputs_alone, recurrence="rnn", on=on)
+    broken("untransposed")
+    with pytest.raises(AssertionError, match="untransposed"):
+        check(outputs_alone, recurrence="rnn", on=on)
+
+
+def test_a_dtype_of_torch_is_no_name_of_a_format():
+    with pytest.raises(ValueError, match=r"rounds is torch\.bfloat16, but .* a format's name, .*'bfloat16'"):
+        check(elman, recurrence="rnn", rounds=torch.bfloat16)
 
 
 def test_an_unknown_recurrence_has_its_nearest_name():

@@ -234,11 +234,14 @@ def execute(
 
 
 def not_installed(implementations: Sequence[Implementation]) -> list[str]:
-    """Return a line with the command to type for each implementation that only lacks its framework."""
+    """Return a line for each module that implementations only lack, with their names and the command to type."""
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for each in implementations:
+        if (missing := missing_modules(each.framework)) and not each.framework.reason_against_machine:
+            lacking.setdefault((missing[0], install_line(each.framework)), []).append(each.name)
     return [
-        f"{each.name} needs {missing[0]}, which is not installed; {install_line(each.framework)}"
-        for each in implementations
-        if (missing := missing_modules(each.framework)) and not each.framework.reason_against_machine
+        f"{', '.join(names)} {'needs' if len(names) == 1 else 'need'} {module}, which is not installed; {install}"
+        for (module, install), names in lacking.items()
     ]
 
 

@@ -8,7 +8,8 @@ import pytest
 from harness.case import CaseFile, read
 from harness.case.fields import Fields, Sizes, ValidCase
 from harness.cli.options import chosen
-from harness.implementations import Implementation, implementations
+from harness.execution.session import not_installed
+from harness.implementations import Framework, Implementation, implementations
 from tests.conftest import SMALL_CASE
 
 CASE = Fields(sizes=Sizes(batch=2, time=4, input=3, hidden=5))
@@ -68,3 +69,14 @@ def test_the_first_combination_of_a_sweep_leads_it(tmp_path: Path) -> None:
     swept = SMALL_CASE + "sweep: {sizes.time: [1, 2], dtype: [float32, float64]}\n"
     assert read_as(swept) == [True, False, False, False]
     assert read_as(SMALL_CASE) == [True]
+
+
+def test_one_line_names_all_that_lack_a_framework() -> None:
+    there, first = (
+        of(),
+        replace(of(), name="first", framework=Framework("absent", ("no_such_module",), install="torch")),
+    )
+    second = replace(first, name="second")
+    install = "no_such_module, which is not installed; pip install 'bptt-harness[torch]'"
+    assert not_installed([there, first]) == [f"first needs {install}"]
+    assert not_installed([first, there, second]) == [f"first, second need {install}"]
