@@ -1,4 +1,4 @@
-"""How often the fault of a wrong answer in low precision is named.
+"""The share of wrong answers in low precision whose fault is named.
 
     python -m benchmarks.low_precision.naming --format bfloat16
 

@@ -274,6 +274,7 @@ def test_a_disk_that_is_full_is_said_and_nothing_is_lost(harness, workplace):
     assert harness("run", "--resume", **cache).returncode == 0
 
 
+@pytest.mark.full
 def test_a_run_on_dask_goes_on_there_and_the_report_is_the_same(slow, undisturbed):
     running = begun(slow, "--executor", "dask", "--jobs", "1")
     while answers(slow) < 6:

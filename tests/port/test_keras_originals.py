@@ -20,7 +20,7 @@ from harness.port.sides import File
 from harness.problem import build
 from tests.port.keras_models import CALLED_TWICE, KERAS_2_ALONE, REFUSED, REPRESENTABLE, SEVERAL, SLICED, inputs
 
-pytestmark = pytest.mark.framework
+pytestmark = [pytest.mark.framework, pytest.mark.full]  # two frameworks save some fifty models first
 
 ROOT = Path(__file__).parents[2]
 FRAMEWORKS = ("keras", "tf_keras")
