@@ -92,7 +92,10 @@ def __getattr__(name: str) -> Any:
 
         return import_module("harness.torch")
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from harness.casefile import nearest
+
+        hint = nearest(name, __all__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint and f'; {hint}'}")
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)

@@ -18,10 +18,11 @@ DEFAULT_CASES = ("basic",)
 """The cases of a file about networks, where none is named: small ones, in which no fault can hide."""
 
 MAX_EXPLANATION = 100
+MOST_NOTEBOOKS = 5
 
 
 @click.command("mark")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
 @cases_argument
 @click.option("--require-all", is_flag=True, help="Count every gradient that is not returned as a mismatch.")
 @click.option(
@@ -59,11 +60,12 @@ def command(
     from harness.candidate.marking.running import Marking, marked
     from harness.terminal.words import counted
 
+    _check_folder(folder)
     of_networks, of_recurrences = _apart(cases or DEFAULT_CASES)
     _check(out)
-    files = found_in(folder)
+    files, notebooks = found_in(folder), _notebooks(folder)
     if not files:
-        click.echo(f"{folder} holds no Python file; name the folder of the implementations", err=True)
+        click.echo(f"{folder} holds no Python file; name the folder of the implementations{notebooks}", err=True)
         raise click.exceptions.Exit(Exit.NOTHING_SELECTED)
     asked = Marking(folder, of_networks, of_recurrences, require_all, limit, out)
     marks = []
@@ -84,8 +86,39 @@ def command(
 
         rows = [(each.file, each.mark, _short(each.explanation)) for each in marks]
         table(f"{folder}: {_named(cases)}", ("file", "mark", "fault, or reason"), rows)
-        click.echo(f"{page.summary(marks)}; {page.TABLE} and {page.PAGE} are in {out}")
+        click.echo(f"{page.summary(marks)}; {page.TABLE} and {page.PAGE} are in {out}{notebooks}")
     raise click.exceptions.Exit(status)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse an argument that is no folder, with the command or the name that was meant."""
+    if folder.is_dir():
+        return
+    if folder.exists():
+        raise click.UsageError(f"{folder} is a file, but should be a folder; `harness check {folder}` checks one file")
+    from harness.case.loading import is_there
+    from harness.casefile import nearest
+
+    if is_there(str(folder)):
+        raise click.UsageError(f"{folder} is a case, and the folder comes before it: harness mark FOLDER {folder}")
+    beside = [str(each) for each in folder.parent.glob("*/")]
+    raise click.UsageError("; ".join(filter(None, (f"there is no folder {folder}", nearest(folder, beside)))))
+
+
+def _notebooks(folder: Path) -> str:
+    """Return a line about notebooks, which have no row; empty without any."""
+    from harness.candidate.marking.files import found_in
+    from harness.terminal.words import counted
+
+    found = [str(each.relative_to(folder)) for each in found_in(folder, ".ipynb")]
+    if not found:
+        return ""
+    named = ", ".join(found[:MOST_NOTEBOOKS]) + (", …" if len(found) > MOST_NOTEBOOKS else "")
+    several = len(found) > 1
+    verbs = ("are", "makes Python files of them") if several else ("is", "makes a Python file of it")
+    return (
+        f"\n{counted(len(found), 'notebook')} {verbs[0]} not marked: {named}; jupyter nbconvert --to script {verbs[1]}"
+    )
 
 
 def _apart(cases: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -215,7 +215,10 @@ class _Given(dict[str, Any]):
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):  # Python looks for such attributes
             raise AttributeError(name)
-        raise OutsideNamespaceError(f"{self._letter}.{name} is no attribute; write {self._letter}[{name!r}]")
+        meant = name if name in self or name in self._optional else next(iter(self), name)
+        wrong = f"{self._letter}.{name} is no attribute" if meant == name else f"{self._letter} is no array"
+        by_name = f"{self._letter} has the {self._called} by name"
+        raise OutsideNamespaceError(f"{wrong}: {by_name}; write {self._letter}[{meant!r}]")
 
 
 def stepped(recurrence: Recurrence, namespace: Any, weights: Any, inputs: Any, state: Any) -> tuple[Any, Any]:

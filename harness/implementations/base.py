@@ -293,12 +293,15 @@ def implementation(
             missing one is a mismatch. ``rounds="bfloat16"`` declares the format that it rounds to.
 
     Raises:
-        ValueError: If the layout is unknown, or if ``supports`` has an unknown field or no tuple of values, or
-            if ``rounds`` has an unknown format or operation.
+        ValueError: If the name is no text, the layout is unknown, ``supports`` has an unknown field or no tuple of
+            values, or ``rounds`` has an unknown format or operation.
         TypeError: If there is no such trait.
     """
     from harness.layout import layouts
 
+    bare: object = name  # a function if a user wrote the decorator without parentheses
+    if not isinstance(bare, str):
+        raise ValueError(f"the name is a {type(bare).__name__}, but should be a text: @harness.implementation('mine')")
     _check(name, supports or {})
 
     if layout != "split" and layout not in layouts():

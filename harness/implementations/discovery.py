@@ -72,7 +72,8 @@ def is_taken(name: str) -> bool:
     if implementations.cache_info().currsize:
         return name in implementations()
     quoted = f'"{name}"'.encode()
-    sources = (Path(each.path) for each in os.scandir(Path(__file__).parent) if each.name.endswith(".py"))
+    with os.scandir(Path(__file__).parent) as entries:
+        sources = [Path(each.path) for each in entries if each.name.endswith(".py")]
     return any(quoted in source.read_bytes() for source in sources) and name in implementations()
 
 

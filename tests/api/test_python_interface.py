@@ -33,6 +33,8 @@ def test_every_public_name_is_there():
     assert set(harness.__all__) <= set(dir(harness))
     with pytest.raises(AttributeError, match="nothing_of_the_kind"):
         harness.nothing_of_the_kind  # noqa: B018
+    with pytest.raises(AttributeError, match="'chek_implementation'; did you mean 'check_implementation'"):
+        harness.chek_implementation  # noqa: B018
 
 
 def test_a_case_becomes_a_problem(problem):

@@ -144,6 +144,7 @@ OF_AN_IMPLEMENTATION = {
         "{'W': problem.inputs.sum()}",
         r"'dict' object has no attribute 'sum'; problem.inputs has arrays by name; write problem.inputs\['x'\]",
     ),
+    "a part of an attribute": ("{'W': problem.state}", "no attribute 'state'; did you mean 'initial_state'?"),
     "nearly an attribute": ("{'W': problem.upstreams}", "no attribute 'upstreams'; did you mean 'upstream'?"),
 }
 

@@ -39,6 +39,11 @@ REFUSED = {
         "",
         "my_rnn.py:3: there is no layout 'concatenate'; did you mean 'concatenated'?",
     ),
+    "no_parentheses": (
+        "import harness\n\n@harness.implementation\ndef f(problem): ...\n",
+        "",
+        "my_rnn.py:3: the name is a function, but should be a text: @harness.implementation('mine')",
+    ),
     "a_value_that_none_has": (
         "import harness\n@harness.implementation('x', supports={'cell': (object(),)})\ndef f(problem): ...\n",
         "",

@@ -94,6 +94,33 @@ def test_a_folder_without_files_and_a_folder_of_something_else_are_refused(harne
     assert "did you mean 'basic/tanh'?" in done.stderr
 
 
+def test_an_argument_that_is_no_folder_is_answered_with_what_was_meant(harness, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "one.py").write_text("")
+    meant = {
+        "clas": "there is no folder clas; did you mean 'class'?",
+        "class/one.py": "is a file, but should be a folder; `harness check class/one.py` checks one file",
+        "basic/tanh": "basic/tanh is a case, and the folder comes before it: harness mark FOLDER basic/tanh",
+    }
+    for folder, words in meant.items():
+        done = harness("mark", folder)
+        assert done.returncode == 2
+        assert words in done.stderr, folder
+
+
+def test_notebooks_have_no_row_and_are_named(harness, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "class" / "b").mkdir(parents=True)
+    (tmp_path / "class" / "b" / "one.ipynb").write_text("{}")
+    assert "\n1 notebook is not marked: b/one.ipynb; jupyter nbconvert" in harness("mark", "class").stderr
+    (tmp_path / "class" / "two.ipynb").write_text("{}")
+    (tmp_path / "class" / "right.py").write_text((SUBMISSIONS / "right.py").read_text())
+    done = harness("mark", "class", "basic/tanh")
+    assert done.returncode == 0
+    assert "\n2 notebooks are not marked: b/one.ipynb, two.ipynb; " in done.stdout
+
+
 def test_environments_and_hidden_folders_are_no_submissions(tmp_path):
     for path in ("a.py", "b/c.py", ".hidden/d.py", "venv/pyvenv.cfg", "venv/e.py", "__pycache__/f.py", "b/__init__.py"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,8 @@ _OF_A_RECURRENCE = re.compile(r"recurrence\s*=|\brecurrence\(")
 """Matches the source of a file about a recurrence: its declaration, or the argument of the decorator."""
 
 
-def found_in(folder: Path) -> list[Path]:
-    """Return the Python files below a folder, in the order of their names and numbers (``s2.py`` before ``s10.py``).
+def found_in(folder: Path, suffix: str = ".py") -> list[Path]:
+    """Return the files below a folder with a suffix, in the order of their names and numbers (``s2`` before ``s10``).
 
     Hidden folders and environments are left.
     """
@@ -26,7 +26,7 @@ def found_in(folder: Path) -> list[Path]:
             if each.is_dir():
                 if not each.is_symlink() and not (each / "pyvenv.cfg").exists():
                     waiting.append(each)
-            elif each.suffix == ".py" and each.name != "__init__.py" and each.is_file():
+            elif each.suffix == suffix and each.name != "__init__.py" and each.is_file():
                 found.append(each)
     return sorted(found, key=_in_order)
 

@@ -62,7 +62,9 @@ def place_of(error: BaseException, folder: Path) -> tuple[str, int] | None:
 
 def _hint(error: BaseException) -> str:
     if isinstance(error, AttributeError) and isinstance(error.obj, Problem):
-        return nearest(error.name, [each for each in dir(error.obj) if not each.startswith("_")])
+        there = [each for each in dir(error.obj) if not each.startswith("_")]
+        longer = [each for each in there if error.name in each.split("_")]  # `state` for `initial_state`
+        return f"did you mean {longer[0]!r}?" if longer else nearest(error.name, there)
     if isinstance(error, AttributeError) and isinstance(error.obj, dict):
         return next((hint for problem in _problems(error) for hint in _by_name(error.obj, problem)), "")
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
