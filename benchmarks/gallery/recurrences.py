@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray
 
-from harness.derive.recording import Recording
 from harness.diagnosis.recurrent.alone import Parts
 from harness.diagnosis.recurrent.further import further
-from harness.diagnosis.recurrent.naming import Names
 from harness.diagnosis.recurrent.predicting import predicted
 from harness.diagnosis.recurrent.rules import Rule, rules
+from harness.diagnosis.recurrent.tracks import taped
 from harness.problem.recurrent import build_recurrence
 from harness.recurrences import recurrences
 
@@ -70,12 +69,10 @@ def shown_rules() -> list[ShownRule]:
     """
     recurrence = recurrences()[NAME]
     problem = build_recurrence(recurrence.problem().case)
-    sequences = problem.as_dtype(np.float64).sequences
-    recording = Recording(sequences)
-    names = Names(recording, recurrence.file)
-    there = [*rules(recording, sequences, names), *further(recording, sequences, names)]
-    right = Parts(recording, sequences).right
-    given = predicted(recording, sequences, [[each] for each in there])
+    on_tape = taped(problem.as_dtype(np.float64).sequences)
+    there = [*rules(on_tape), *further(on_tape)]
+    right = Parts(on_tape).right
+    given = predicted(on_tape, [[each] for each in there])
     gradients = [name for name in given if name in right]
     errors = {
         name: np.abs(given[name] - right[name]).reshape(len(there), -1).max(1) / np.abs(right[name]).max()

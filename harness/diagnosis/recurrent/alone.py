@@ -45,7 +45,7 @@ class Parts:
             return handed
 
         self.right = backward(problem.graph, problem.ends(), kept)
-        rows = [[Rule("sequence", "", begins=_only(b, B))] for b in range(B)]
+        rows = [[Rule("", "", begins=_only(b, B))] for b in range(B)]
         each = predicted(problem, rows)
         self.by_sequence = {name: each[name] for name in weights}
 
