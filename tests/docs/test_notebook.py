@@ -42,8 +42,8 @@ def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plain(notebook: dict[str, Any]) -> list[list[str]]:
     """Return the words of each output, sorted and without digits: another machine rounds otherwise.
 
-    The order of tensors is that of their errors in units of the rounding noise, which is measured. A line about certified
-    digits is there where python-flint is installed, which is not a light dependency.
+    The order of tensors is that of their errors in units of the rounding noise, which is measured. A line about
+    certified digits needs python-flint, which is not a light dependency.
     """
     outputs = [each for cell in notebook["cells"] for each in cell.get("outputs", ())]
     texts = ["".join(text) for each in outputs for text in (each.get("text"), *each.get("data", {}).values()) if text]
