@@ -442,7 +442,8 @@ def as_implementation(wanted: Runnable) -> Implementation:
     if isinstance(wanted, str):
         there = implementations()
         if wanted not in there:
-            hint = nearest(wanted, there) or f"there are {listed(there)}"
+            own = f"import its function, or run: harness check {wanted}" if wanted.endswith(".py") else ""
+            hint = own or nearest(wanted, there) or f"there are {listed(there)}"
             raise ValueError(f"there is no implementation {wanted!r}; {hint}")
         return there[wanted]
     return implementation(getattr(wanted, "__name__", "function"), recurrence=ANY)(wanted)

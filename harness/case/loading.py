@@ -19,6 +19,7 @@ from harness.case import validated
 from harness.case.fields import ValidCase
 from harness.case.library import CASES_FOLDER, library
 from harness.casefile import ODD_IN_A_NAME, Mistake, MistakesFound, content, listed, nearest, visible
+from harness.casefile.typed import word
 
 if TYPE_CHECKING:
     from harness.case import sweep
@@ -267,7 +268,9 @@ def _check(file: CaseFile) -> None:
         MistakesFound: If it cannot.
     """
     wrong, path = file.wrong, file.path
-    if wrong is None and path.suffix != SUFFIX and (ending := MEANT.search(path.name)):
+    if wrong is None and path.suffix == ".py":
+        wrong = f"is a Python file, but a case file ends in {SUFFIX}", f"harness check {word(str(path))} checks it"
+    elif wrong is None and path.suffix != SUFFIX and (ending := MEANT.search(path.name)):
         bare, own = path.name[: ending.start()], ending[0]
         problem = f"ends in {own if own.strip() == own else repr(own)}, but a case file ends in {SUFFIX}"
         if not bare:

@@ -46,8 +46,9 @@ def implementation_named(name: str) -> Implementation | None:
     Raises:
         ValueError: If two have one name.
     """
-    module = f"{__name__.rpartition('.')[0]}.{name.replace('-', '_')}"
-    if module in sys.modules or (module.rpartition(".")[2].isidentifier() and importlib.util.find_spec(module)):
+    own_name = name.replace("-", "_")
+    module = f"{__name__.rpartition('.')[0]}.{own_name}"
+    if own_name.isidentifier() and (module in sys.modules or importlib.util.find_spec(module)):
         found = vars(import_module(module)).values()
         if own := [each for each in found if isinstance(each, Implementation) and each.name == name]:
             return own[0]

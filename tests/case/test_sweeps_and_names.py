@@ -125,6 +125,14 @@ def test_a_missing_case_has_a_nearest_name(folder, name):
     assert mistake.hint == "did you mean 'basic/tanh'?"
 
 
+def test_a_python_file_is_no_case(folder):
+    write(folder, "../my_rnn.py", "import harness\n")
+    (mistake,) = load(["my_rnn.py"]).mistakes
+    assert (
+        str(mistake) == "my_rnn.py: is a Python file, but a case file ends in .yaml; harness check my_rnn.py checks it"
+    )
+
+
 def test_names_count_from_the_folder_called_cases(folder):
     write(folder, "basic/a.yaml", SIZES)
     expected = ["basic/a"]

@@ -11,6 +11,8 @@ STATUS = {
     "mismatch_beside_a_match": (["run", "--impl", "numpy-concat,sign"], 1),
     "unknown_implementation": (["run", "--impl", "numpy-spilt"], 2),
     "unknown_baseline": (["run", "--baseline", "numpy-spilt"], 2),
+    "a_file_for_an_implementation": (["run", "--impl", "my_rnn.py"], 2),
+    "a_file_for_a_baseline": (["run", "--baseline", "my_rnn.py"], 2),
     "unknown_case": (["run", "cases/smal.yaml"], 2),
     "unknown_option": (["run", "--implementation", "torch"], 2),
     "unknown_command": (["rnu"], 2),
@@ -33,6 +35,7 @@ def test_the_exit_status_says_what_came_out(harness, arguments, status):
 
 def test_the_nearest_name_is_suggested(harness):
     assert "did you mean 'numpy-split'?" in harness("run", "--impl", "numpy-spilt").stderr
+    assert "for your own file: harness check my_rnn.py" in harness("run", "--impl", "my_rnn.py").stderr
     assert "did you mean 'small'?" in harness("run", "smal").stderr
     assert "did you mean 'run'?" in harness("rnu").stderr
     assert "--impl" in harness("run", "--impll", "x").stderr
