@@ -48,6 +48,9 @@ STORED = {
 }
 """Torch's dtypes of low precision; products in tf32 have float32 operands."""
 
+WIDE = ("float64", "float32")
+"""The dtypes of configurations."""
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -65,7 +68,7 @@ class Configuration:
         return self.id
 
 
-def configurations(recurrence: str | Recurrence, dtypes: Sequence[str] = ("float64", "float32")) -> list[Configuration]:
+def configurations(recurrence: str | Recurrence, dtypes: Sequence[str] = WIDE) -> list[Configuration]:
     """Return the configurations that have hidden wrong gradients in the past, for ``pytest.mark.parametrize``.
 
     Args:
@@ -73,9 +76,10 @@ def configurations(recurrence: str | Recurrence, dtypes: Sequence[str] = ("float
         dtypes: the dtypes of the configurations to return.
 
     Raises:
-        ValueError: if there is no such recurrence.
+        ValueError: if there is no such recurrence or dtype.
     """
     found = _recurrence(recurrence)
+    _check_dtypes(dtypes)
     problems = [cast(RecurrenceProblem, build_recurrence(case, found)) for case in cases_of(found)]
     return [
         Configuration(each, each.case.name.removeprefix(found.name).strip("[]"))
@@ -113,12 +117,18 @@ def check(
 
     Raises:
         AssertionError: if a gradient is wrong, with the tensors and the diagnosis.
-        ValueError: if there is no such recurrence, format, operation or device, or a returned shape is wrong.
-        TypeError: if the function returns something else than these tensors.
+        ValueError: if there is no such recurrence, format, operation, dtype or device, a returned shape is wrong, or
+            neither ``rounds`` nor the conventions' dtypes leave anything to check.
+        TypeError: if an argument has a wrong type, or the function returns something else than these tensors.
     """
     __tracebackhide__ = True
-    found, own = _recurrence(recurrence), conventions or Conventions()
+    found, own = _recurrence(recurrence), Conventions() if conventions is None else conventions
+    for name, given, should_be in (("on", on, Configuration), ("conventions", own, Conventions)):
+        if given is not None and not isinstance(given, should_be):
+            raise TypeError(f"{name} is {_kind(given)}, but should be a harness.torch.{should_be.__name__}")
     where = None if rounds is None else Rounds.of(rounds)
+    if where is None and on is None and not own.dtypes:
+        raise ValueError("nothing is checked: the conventions have no dtypes, and rounds is None; give rounds a format")
 
     @implementation(getattr(function, "__name__", "the function"), recurrence=found)
     def asked(problem: Problem) -> Mapping[str, ndarray]:
@@ -200,10 +210,13 @@ class Conventions:
     """
 
     time_first: bool = False
-    dtypes: tuple[str, ...] = ("float64", "float32")
+    dtypes: tuple[str, ...] = WIDE
     rounds_always: bool = False
     strided: bool = False
     sizes: Mapping[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        _check_dtypes(self.dtypes)
 
 
 def answered(
@@ -270,8 +283,10 @@ def _returned(returned: Any, problem: RecurrenceProblem) -> tuple[torch.Tensor, 
     if isinstance(returned, torch.Tensor):
         returned = (returned, {})
     form = f"return the outputs, or the outputs and the last states {listed(states)}"
-    if not (isinstance(returned, tuple) and returned and isinstance(returned[0], torch.Tensor)):
+    if not (isinstance(returned, tuple) and returned):
         raise TypeError(f"the function returned {_kind(returned)}; {form}")
+    if not isinstance(returned[0], torch.Tensor):
+        raise TypeError(f"the outputs are {_kind(returned[0])}, but should be a tensor; {form}")
     outputs, *rest = returned
     if len(rest) == 1 and isinstance(rest[0], Mapping):
         last = dict(rest[0])
@@ -307,6 +322,16 @@ def _check_shape(name: str, shape: tuple[int, ...], right: tuple[int, ...], conv
         order = "(B, T, …)" if conventions.time_first else "(T, B, …)"
         text += f"; pass conventions=harness.torch.Conventions(time_first={not conventions.time_first}) for {order}"
     raise ValueError(text)
+
+
+def _check_dtypes(dtypes: Sequence[str]) -> None:
+    """Refuse a dtype that no configuration has: the function would pass without a comparison in it."""
+    if isinstance(dtypes, str):
+        raise ValueError(f"dtypes is {dtypes!r}, but should be a tuple: ({dtypes!r},)")
+    for each in dtypes:
+        if each not in WIDE:
+            wide = " or ".join(WIDE)
+            raise ValueError(f"dtypes has {each!r}, but should have {wide}; `rounds` takes formats of low precision")
 
 
 def _flat(each: Any) -> Iterator[Any]:

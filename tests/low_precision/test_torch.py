@@ -134,6 +134,7 @@ def test_a_function_that_always_rounds_says_so():
         (lambda outputs, _: (outputs, {"h": 1.0}), "the last state 'h' is a float, but should be a tensor"),
         (lambda outputs, _: outputs, "the function returned no last state 'h', and the loss depends on it; return"),
         (lambda outputs, h: (outputs.transpose(0, 1), h), r"time_first=True\) for \(T, B, …\)"),
+        (lambda outputs, h: (outputs.detach().numpy(), h), "the outputs are a ndarray, but should be a tensor"),
         (lambda outputs, h: (outputs[:, -1], h), r"outputs of shape \(3, 5\), but should return \(3, 7, 5\)$"),
         (lambda outputs, h: (outputs, h.T), r"last.h of shape \(5, 3\), but should return \(3, 5\)$"),
     ],
@@ -156,6 +157,29 @@ def test_outputs_alone_are_checked_where_the_loss_depends_on_them_alone(broken):
     broken("untransposed")
     with pytest.raises(AssertionError, match="untransposed"):
         check(outputs_alone, recurrence="rnn", on=on)
+
+
+NOTHING_CHECKED = {
+    "an unknown dtype": (
+        lambda: Conventions(dtypes=("float46",)),
+        "dtypes has 'float46', but should have float64 or float32;",
+    ),
+    "a low dtype": (lambda: configurations("rnn", ["bfloat16"]), "`rounds` takes formats of low precision"),
+    "a text": (lambda: Conventions(dtypes="float64"), r"should be a tuple: \('float64',\)"),
+    "no dtype": (lambda: check(elman, recurrence="rnn", conventions=Conventions(dtypes=())), "nothing is checked"),
+    "an id": (lambda: check(elman, recurrence="rnn", on="seed=0"), "on is a str, but should be a harness.torch.Conf"),
+    "options": (
+        lambda: check(elman, recurrence="rnn", conventions={}),
+        "conventions is a dict, but should be a harness",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", NOTHING_CHECKED)
+def test_no_mistake_in_an_argument_passes_without_a_comparison(mistake):
+    call, text = NOTHING_CHECKED[mistake]
+    with pytest.raises((TypeError, ValueError), match=text):
+        call()
 
 
 def test_a_dtype_of_torch_is_no_name_of_a_format():
