@@ -85,7 +85,7 @@ def fork(
             os.close(descriptor)
         return Started(Fork(child, asking, answered, printed), printed, file, ours)
     try:
-        dumped = os.dup(file.fileno())  # the object is gone on return, and its descriptor with it
+        dumped = os.dup(file.fileno())  # the object is closed below
         os.environ.update({**environment, lifeline: str(watched), dump: str(dumped), kept: str(os.getpid())})
         os.setsid()
         for number, descriptor in enumerate((asked, answering, printing)):
@@ -96,6 +96,7 @@ def fork(
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             os.execve(keeper[0], [*keeper, str(grandchild)], {**os.environ})  # closes what is not inheritable
         os.setsid()
+        file.close()  # Python 3.13 reports an object whose descriptor is closed already
         _close_all_but({0, 1, 2, watched, dumped})
         _open_streams()
         signal.signal(signal.SIGINT, signal.default_int_handler)

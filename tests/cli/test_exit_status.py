@@ -1,6 +1,8 @@
 """The exit status is the verdict."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -43,6 +45,16 @@ def test_the_nearest_name_is_suggested(harness):
 
 def test_what_is_not_installed_comes_with_the_command_that_installs_it(harness):
     assert "pip install a_module_that_is_not_there" in harness("run", "--impl", "absent").stderr
+
+
+@pytest.mark.slow
+def test_a_check_leaves_no_error_to_python_that_closes_its_files(workplace):
+    # With -X dev, each Python reports what 3.13 always reports.
+    new = [sys.executable, "-X", "dev", "-m", "harness"]
+    subprocess.run([*new, "new", "--implementation", "my_rnn.py"], cwd=workplace, check=True)
+    done = subprocess.run([*new, "check", "my_rnn.py", "basic/tanh"], cwd=workplace, capture_output=True, text=True)
+    assert "Exception ignored" not in done.stdout + done.stderr
+    assert done.stdout.startswith("my_rnn.py:23 my_bptt"), done.stderr
 
 
 def test_an_empty_folder_selects_nothing(harness, workplace):
