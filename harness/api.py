@@ -122,7 +122,8 @@ def make_case(*, name: str = "", **fields: Any) -> Case:
         name: The name of the case; that of its cell by default.
         fields: The keys of a case file, such as ``cell="gru"``, ``weights={"normal": 0.5, "seed": 1}`` and
             ``sizes={"batch": 2, "time": 5, "input": 3, "hidden": 4}``. An array stands for its values, as in
-            ``inputs=x``. The cell may be a recurrence of your own, or its name.
+            ``inputs=x``. The cell may be a recurrence of your own, or its name. Inputs and the initial state are random
+            unless you give them, since zeros hide wrong gradients.
 
     Raises:
         MistakesFound: With every mistake, each with the name of its argument.

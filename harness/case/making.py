@@ -11,19 +11,23 @@ from typing import Any
 import numpy as np
 
 from harness.case import published
-from harness.case.fields import ValidCase
+from harness.case.fields import CELLS, ValidCase
 from harness.casefile import ODD_IN_A_NAME, Mistake, MistakesFound, nearest
 from harness.recurrences import Recurrence
 
 PLACE = "harness.make_case"
 """The place of a mistake, before the name of the argument."""
 
+DRAWN = {"inputs": {"normal": 1.0, "seed": 1}, "initial_state": {"normal": 0.5, "seed": 2}}
+"""The numbers of arrays that are not given: the zeros of a case file would hide wrong gradients."""
+
 
 def made(fields: Mapping[str, Any], name: object, implementations: Collection[str]) -> ValidCase:
     """Return the case that has these fields.
 
     Args:
-        fields: The fields of a case file by name. An array stands for an array spec with its values.
+        fields: The fields of a case file by name. An array stands for an array spec with its values. Inputs and the
+            initial state are random unless they are given.
         name: The name of the case; empty for that of its cell.
         implementations: The implementations that the case may name.
 
@@ -43,6 +47,8 @@ def made(fields: Mapping[str, Any], name: object, implementations: Collection[st
             mistakes.append(_mistake((key,), f"cannot stand in a case file: {error}"))
         else:
             data[key] = plain
+    if data.get("cell", "rnn") in CELLS:  # another recurrence draws its numbers itself
+        data |= {key: spec for key, spec in DRAWN.items() if key not in fields}
     if data.pop("sweep", None) is not None:
         mistakes.append(_mistake(("sweep",), "makes several cases", "call make_case for each of them"))
     if not isinstance(name, str):

@@ -14,6 +14,7 @@ FIELDS = {
     "inputs": {"normal": 1.0, "seed": 2},
     "loss": {"kind": "squared_error", "steps": [-1]},
     "targets": {"uniform": [-0.9, 0.9], "seed": 3},
+    "initial_state": "zeros",
 }
 
 
@@ -97,3 +98,12 @@ def test_a_recurrence_is_a_cell():
 def test_published_values_have_the_digits_of_their_numbers():
     published = {"source": "A book.", "gradients": [{"tensor": "layer0.b_h", "at": [0], "values": 0.25}]}
     assert harness.make_case(**FIELDS, published=published).half_units == [0.005]
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_each_wrong_gradient_shows_in_a_case_of_sizes_alone(cell):
+    case = harness.make_case(cell=cell, sizes={"batch": 2, "time": 3, "input": 4, "hidden": 5})
+    right = harness.run("numpy-split", case.problem()).gradients
+    for name in right:
+        wrong = {**right, name: 2 * right[name]}
+        assert not harness.check_implementation(lambda problem, wrong=wrong: wrong, case).passed, name
