@@ -106,4 +106,4 @@ def test_each_wrong_gradient_shows_in_a_case_of_sizes_alone(cell):
     right = harness.run("numpy-split", case.problem()).gradients
     for name in right:
         wrong = {**right, name: 2 * right[name]}
-        assert not harness.check_implementation(lambda problem, wrong=wrong: wrong, case).passed, name
+        assert not harness.check_implementation(lambda _, wrong=wrong: wrong, case).passed, name
