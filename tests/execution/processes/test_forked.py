@@ -30,9 +30,9 @@ CHECK = [sys.executable, "-m", "harness", "check", "my_rnn.py", "basic/tanh[dtyp
 def check(tmp_path):
     """Check a file with this function of the problem, which stands beside a module with the name of one of Python's."""
 
-    def run(body, **more):
+    def run(body, by=(), **more):
         (tmp_path / "my_rnn.py").write_text(DECLARED + textwrap.indent(textwrap.dedent(body), "    "))
-        return subprocess.run(CHECK, cwd=tmp_path, capture_output=True, text=True, check=False, **more)
+        return subprocess.run([*by, *CHECK], cwd=tmp_path, capture_output=True, text=True, check=False, **more)
 
     return run
 
@@ -98,5 +98,5 @@ def test_a_signal_during_the_first_imports_ends_the_command(check, tmp_path, num
 
 
 def test_without_standard_input_it_starts_anew(check):
-    done = check("return {}", stdin=subprocess.DEVNULL, preexec_fn=lambda: os.close(0))
+    done = check("return {}", by=("sh", "-c", 'exec "$@" <&-', "sh"))
     assert "empty dictionary" in done.stdout, done.stderr
